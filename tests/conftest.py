@@ -1,0 +1,51 @@
+"""What holds for every test of the project."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+GRACE_S = 2.0
+
+# Python keeps these two of its own until the interpreter ends, once somebody used them.
+KEPT_BY_PYTHON = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leaves out the files that cannot hold a test for old versions of Gymnasium.
+
+    Under ``-m single_env`` a test file without that word has nothing to run, and may import
+    what those versions do not have.
+    """
+    if config.option.markexpr != "single_env" or not collection_path.match("test_*.py"):
+        return None
+    return "single_env" not in collection_path.read_text(encoding="utf-8") or None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_process_is_left() -> Iterator[None]:
+    """After the last test and the last fixture, no process that they started is alive."""
+    yield
+    _, left = psutil.wait_procs(own_descendants(), timeout=GRACE_S)
+    commands = [describe(process) for process in left]
+    for process in left:
+        process.kill()
+    assert not commands, f"still alive {GRACE_S:g} s after the last test: {commands}"
+
+
+def own_descendants() -> list[psutil.Process]:
+    return [
+        process
+        for process in psutil.Process().children(recursive=True)
+        if not any(kept in describe(process) for kept in KEPT_BY_PYTHON)
+    ]
+
+
+def describe(process: psutil.Process) -> str:
+    try:
+        return f"{process.pid} {' '.join(process.cmdline())}"
+    except psutil.NoSuchProcess:
+        return f"{process.pid} (ended)"

@@ -1,0 +1,78 @@
+"""What the trainer's process does not load: a server, a simulator, a learning library."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable
+
+import pytest
+
+TRAINING = {"stable_baselines3", "torch"}
+SERVING = {"fastapi", "starlette", "uvicorn"}
+SIMULATING = {"open_spiel", "pyspiel"}
+
+BARE_IMPORT = "import openenv_gym"
+
+EMBEDDED_EPISODE = """
+import gymnasium, openenv_gym
+env = gymnasium.make("openenv/catch-v0")
+env.reset(seed=0)
+env.step(env.action_space.sample())
+env.close()
+"""
+
+UNREACHABLE_SERVER = """
+import gymnasium, openenv_gym
+from openenv_gym.errors import UnreachableError
+try:
+    gymnasium.make("openenv/catch-v0", base_url={url!r}).reset()
+except UnreachableError:
+    pass
+else:
+    raise AssertionError("nothing listens there, and yet it answered")
+"""
+
+
+def loaded_by(program: str, among: Iterable[str]) -> list[str]:
+    """Runs a program in a fresh interpreter; returns those of the packages that it loaded."""
+    report = "\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", program + report],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return sorted(set(among) & set(json.loads(done.stdout.splitlines()[-1])))
+
+
+@pytest.fixture
+def deaf_url():
+    """The URL of a port that is taken, so that nobody else answers there, but does not listen."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+def test_the_probe_sees_what_is_loaded():
+    assert loaded_by("import wave", among={"wave", "torch"}) == ["wave"]
+
+
+@pytest.mark.single_env
+def test_a_bare_import_is_cheap():
+    assert loaded_by(BARE_IMPORT, among=SERVING | SIMULATING | TRAINING | {"httpx"}) == []
+
+
+@pytest.mark.single_env
+def test_an_embedded_env_loads_neither_server_nor_simulator():
+    assert loaded_by(EMBEDDED_EPISODE, among=SERVING | SIMULATING | TRAINING) == []
+
+
+@pytest.mark.single_env
+def test_a_remote_env_loads_neither_server_nor_simulator(deaf_url):
+    program = UNREACHABLE_SERVER.format(url=deaf_url)
+    assert loaded_by(program, among=SERVING | SIMULATING | TRAINING) == []
