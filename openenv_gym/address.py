@@ -1,0 +1,92 @@
+"""Addresses of servers, parsed once into one frozen value.
+
+>>> parse_address("http://localhost:8000/games/").ws_url
+'ws://localhost:8000/games/ws'
+>>> parse_address("unix:///run/openenv.sock").socket_path
+'/run/openenv.sock'
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+from openenv_gym.errors import AddressError
+
+_SECURE = {"http": False, "ws": False, "https": True, "wss": True, "unix": False}
+_FORMS = "http://host:port, https://host:port, ws://…, wss://… or unix:///path/to/socket"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Address:
+    """Where a server is.
+
+    Attributes:
+        host: Name or IP address; ``localhost`` for a Unix socket.
+        port: TCP port.
+        path: Path prefix, without a slash at its end.
+        is_secure: Whether TLS is spoken.
+        socket_path: File of the Unix socket, None for TCP.
+        username: For HTTP basic authentication, None without.
+        password: For HTTP basic authentication, None without.
+    """
+
+    host: str
+    port: int
+    path: str = ""
+    is_secure: bool = False
+    socket_path: str | None = None
+    username: str | None = None
+    password: str | None = None
+
+    @property
+    def origin(self) -> str:
+        """``host:port`` as it stands in a URL, without the port where it is the default one."""
+        name = f"[{self.host}]" if ":" in self.host else self.host
+        return name if self.port == (443 if self.is_secure else 80) else f"{name}:{self.port}"
+
+    @property
+    def http_url(self) -> str:
+        """The URL that HTTP routes are under, without a slash at its end."""
+        return f"{'https' if self.is_secure else 'http'}://{self.origin}{self.path}"
+
+    @property
+    def ws_url(self) -> str:
+        """The URL of the WebSocket route."""
+        return f"{'wss' if self.is_secure else 'ws'}://{self.origin}{self.path}/ws"
+
+    def __str__(self) -> str:
+        """The address for people, without the password."""
+        return self.http_url if self.socket_path is None else f"unix://{self.socket_path}"
+
+
+def parse_address(url: str) -> Address:
+    """Return the address that ``url`` names.
+
+    Raises:
+        AddressError: ``url`` has no form of an address.
+    """
+    if not isinstance(url, str):
+        raise AddressError(f"base_url: expected {_FORMS}, got {type(url).__name__}")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as exc:
+        raise AddressError(f"base_url: expected {_FORMS}, got {url!r}: {exc}") from exc
+    if parts.scheme not in _SECURE or parts.query or parts.fragment:
+        raise AddressError(f"base_url: expected {_FORMS}, got {url!r}")
+    if parts.scheme == "unix":
+        if parts.netloc or not parts.path:
+            raise AddressError(f"base_url: expected unix:///path/to/socket, got {url!r}")
+        return Address(host="localhost", port=80, socket_path=unquote(parts.path))
+    if not parts.hostname:
+        raise AddressError(f"base_url: expected {_FORMS}, got {url!r}, which names no host")
+    is_secure = _SECURE[parts.scheme]
+    return Address(
+        host=parts.hostname,
+        port=port or (443 if is_secure else 80),
+        path=parts.path.rstrip("/").removesuffix("/ws"),
+        is_secure=is_secure,
+        username=None if parts.username is None else unquote(parts.username),
+        password=None if parts.password is None else unquote(parts.password),
+    )

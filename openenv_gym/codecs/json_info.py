@@ -1,0 +1,110 @@
+"""JSON form of values that no space describes, with their types beside them.
+
+Readers in any language see plain JSON: arrays as lists, numpy numbers as numbers. What JSON does
+not say (that a list was an array of int8, that a string stands for NaN) is noted in a second
+object that maps the place of a value, as a JSON pointer, to its type:
+
+>>> info_to_json({"mask": np.array([0, 1], np.int8), "p": 1.0})
+({'mask': [0, 1], 'p': 1.0}, {'/mask': 'ndarray:int8:2'})
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from openenv_gym.codecs.freeform import pack_freeform, unpack_freeform
+from openenv_gym.errors import InvalidRequestError
+from openenv_gym.spaces.descriptor import dtype_of
+from openenv_gym.spaces.numbers import (
+    from_json_number,
+    from_json_numbers,
+    to_json_number,
+    to_json_numbers,
+)
+
+Types: TypeAlias = dict[str, str]
+
+
+def info_to_json(value: Any) -> tuple[Any, Types]:
+    """Return ``value`` as plain JSON, and the types that JSON does not say."""
+    types: Types = {}
+    # The free form decides what can travel at all, so that both forms carry the same.
+    return _out(unpack_freeform(pack_freeform(value)), "", types), types
+
+
+def info_from_json(data: Any, types: Mapping[str, str]) -> Any:
+    """Return the value that :func:`info_to_json` wrote.
+
+    Raises:
+        InvalidRequestError: ``types`` does not fit ``data``.
+    """
+    try:
+        return _in(data, "", types) if types else data
+    except (KeyError, ValueError, TypeError, OverflowError) as exc:
+        raise InvalidRequestError(f"the types {dict(types)} do not fit the info: {exc}") from exc
+
+
+def _pointer(path: str, key: object) -> str:
+    return f"{path}/{str(key).replace('~', '~0').replace('/', '~1')}"
+
+
+def _out(value: Any, path: str, types: Types) -> Any:
+    if isinstance(value, dict):
+        return {_key(key): _out(item, _pointer(path, key), types) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        if isinstance(value, tuple):
+            types[path] = "tuple"
+        return [_out(item, _pointer(path, i), types) for i, item in enumerate(value)]
+    if isinstance(value, np.ndarray):
+        return _array_out(value, path, types)
+    if isinstance(value, np.generic):
+        data = _array_out(np.asarray(value), path, types)
+        types[path] = types[path].replace("ndarray", "scalar")
+        return data
+    if isinstance(value, bytes):
+        types[path] = "bytes"
+        return value.hex()
+    if isinstance(value, (int, float)):
+        number = to_json_number(value)
+        if isinstance(number, str):
+            types[path] = "number"
+        return number
+    return value
+
+
+def _key(key: object) -> str:
+    return key if isinstance(key, str) else str(key)
+
+
+def _array_out(array: np.ndarray[Any, Any], path: str, types: Types) -> Any:
+    types[path] = f"ndarray:{array.dtype.name}:{','.join(map(str, array.shape))}"
+    return to_json_numbers(array) if array.dtype.kind in "biuf" else array.tolist()
+
+
+def _in(data: Any, path: str, types: Mapping[str, str]) -> Any:
+    kind, _, rest = types.get(path, "").partition(":")
+    if kind in _READERS:
+        return _READERS[kind](data, rest)
+    if isinstance(data, dict):
+        return {key: _in(item, _pointer(path, key), types) for key, item in data.items()}
+    if isinstance(data, list):
+        items = [_in(item, _pointer(path, i), types) for i, item in enumerate(data)]
+        return tuple(items) if kind == "tuple" else items
+    return data
+
+
+def _array_in(data: Any, rest: str) -> np.ndarray[Any, Any]:
+    name, _, lengths = rest.partition(":")
+    shape = tuple(int(length) for length in lengths.split(",") if length)
+    return from_json_numbers(data, dtype_of(name)).reshape(shape)
+
+
+_READERS: dict[str, Callable[[Any, str], Any]] = {
+    "ndarray": _array_in,
+    "scalar": lambda data, rest: _array_in(data, rest)[()],
+    "bytes": lambda data, rest: bytes.fromhex(data),
+    "number": lambda data, rest: from_json_number(data),
+}

@@ -1,0 +1,151 @@
+"""Every exception that this package raises on purpose.
+
+::
+
+    OpenEnvGymError
+    ├── AddressError (ValueError)              a URL or address that cannot be parsed
+    ├── UnknownEnvironmentError (LookupError)  no such id, or not the one that the server serves
+    ├── UnsupportedRenderModeError (TypeError) the environment cannot draw in the mode asked for
+    ├── SpaceError (ValueError)                a space or schema that cannot be carried or inferred
+    ├── InvalidActionError (ValueError)        an action of the wrong type, shape or value
+    ├── InvalidRequestError (ValueError)       a malformed message, an unknown argument
+    ├── ResetNeededError (RuntimeError)        step before reset, or after the end of the episode
+    ├── ConcurrentCallError (RuntimeError)     two threads used one environment at once
+    ├── RemoteEnvError (RuntimeError)          the environment's own code raised
+    │   └── EnvStartError                      it could not even be built
+    ├── ServerError (RuntimeError)             the server failed outside the environment
+    │   └── CapacityError                      it has no free session
+    ├── ProtocolError (RuntimeError)           the peer broke the protocol
+    │   └── NotOpenEnvError                    something answers there, but it is no OpenEnv server
+    └── TransportError (ConnectionError)       the connection
+        ├── UnreachableError                   could not be made
+        ├── ConnectionLostError                broke
+        └── RequestTimeoutError (TimeoutError) was too slow
+
+Each class takes one string, has non-empty ``args`` and pickles, because Gymnasium's
+``AsyncVectorEnv`` rebuilds an exception in the parent as ``exctype(value)``.
+"""
+
+from __future__ import annotations
+
+
+class OpenEnvGymError(Exception):
+    """Root of all errors of this package.
+
+    Attributes:
+        code: The code of this error on the wire, see :mod:`openenv_gym.wire.error_codes`.
+    """
+
+    code = "SERVER_ERROR"
+
+
+class AddressError(OpenEnvGymError, ValueError):
+    """An address that cannot be parsed."""
+
+    code = "VALIDATION_ERROR"
+
+
+class UnknownEnvironmentError(OpenEnvGymError, LookupError):
+    """An environment that does not exist, or is not the one that is served."""
+
+    code = "UNKNOWN_ENVIRONMENT"
+
+
+class UnsupportedRenderModeError(OpenEnvGymError, TypeError):
+    """A render mode that the environment does not have.
+
+    A ``TypeError``, because Stable-Baselines3's ``make_vec_env`` asks for ``rgb_array`` first
+    and falls back to no rendering on exactly that type.
+    """
+
+    code = "UNSUPPORTED_RENDER_MODE"
+
+
+class SpaceError(OpenEnvGymError, ValueError):
+    """A space, or the schema of one, that cannot be carried or inferred."""
+
+    code = "SPACE_ERROR"
+
+
+class InvalidActionError(OpenEnvGymError, ValueError):
+    """An action of the wrong type, shape, or value."""
+
+    code = "INVALID_ACTION"
+
+
+class InvalidRequestError(OpenEnvGymError, ValueError):
+    """A request that does not have the form that the protocol asks for."""
+
+    code = "VALIDATION_ERROR"
+
+
+class ResetNeededError(OpenEnvGymError, RuntimeError):
+    """A step before the first reset, or after the end of the episode."""
+
+    code = "RESET_NEEDED"
+
+
+class ConcurrentCallError(OpenEnvGymError, RuntimeError):
+    """Two threads used one environment at the same time."""
+
+    code = "CONCURRENT_CALL"
+
+
+class RemoteEnvError(OpenEnvGymError, RuntimeError):
+    """The environment's own code raised; the message holds its traceback where allowed."""
+
+    code = "EXECUTION_ERROR"
+
+
+class EnvStartError(RemoteEnvError):
+    """The environment could not be built."""
+
+    code = "FACTORY_ERROR"
+
+
+class ServerError(OpenEnvGymError, RuntimeError):
+    """The server failed for a reason that lies neither in the request nor in the environment."""
+
+    code = "SESSION_ERROR"
+
+
+class CapacityError(ServerError):
+    """The server has no free session."""
+
+    code = "CAPACITY_REACHED"
+
+
+class ProtocolError(OpenEnvGymError, RuntimeError):
+    """The peer sent what the protocol does not allow."""
+
+    code = "PROTOCOL_ERROR"
+
+
+class NotOpenEnvError(ProtocolError):
+    """Something answers at the address, but it is no OpenEnv server."""
+
+    code = "NOT_OPENENV"
+
+
+class TransportError(OpenEnvGymError, ConnectionError):
+    """The connection failed."""
+
+    code = "CONNECTION_ERROR"
+
+
+class UnreachableError(TransportError):
+    """The connection could not be made."""
+
+    code = "UNREACHABLE"
+
+
+class ConnectionLostError(TransportError):
+    """The connection broke, so that the fate of the request in flight is unknown."""
+
+    code = "CONNECTION_LOST"
+
+
+class RequestTimeoutError(TransportError, TimeoutError):
+    """The answer did not come in time; the connection was closed and is never used again."""
+
+    code = "TIMEOUT"

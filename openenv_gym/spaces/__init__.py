@@ -1,0 +1,19 @@
+"""Spaces as data: lossless descriptors, JSON schema, and the way back.
+
+Importing the package registers the table rows for every Gymnasium space.
+"""
+
+from openenv_gym.spaces.descriptor import from_descriptor, to_descriptor
+from openenv_gym.spaces.from_schema import from_schema
+from openenv_gym.spaces.infer import Inference, infer
+from openenv_gym.spaces.to_schema import ANNOTATION, to_schema
+
+__all__ = [
+    "ANNOTATION",
+    "Inference",
+    "from_descriptor",
+    "from_schema",
+    "infer",
+    "to_descriptor",
+    "to_schema",
+]

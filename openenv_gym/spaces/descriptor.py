@@ -1,0 +1,246 @@
+"""Space ↔ descriptor: a JSON object that says everything about a Gymnasium space.
+
+``from_descriptor(to_descriptor(space)) == space`` for every space of Gymnasium, nested to any
+depth. The descriptor is what stands under ``x-gymnasium-space`` in a JSON schema, and what a
+worker tells of its spaces. A further kind of space is a further pair of registered functions.
+
+The ``type`` of a descriptor is the name of the Gymnasium class; the other keys are the
+arguments of its constructor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import singledispatch
+from typing import Any, TypeAlias
+
+import gymnasium.spaces as gs
+import numpy as np
+from numpy.typing import NDArray
+
+from openenv_gym.errors import SpaceError
+from openenv_gym.spaces.numbers import from_json_number, to_json_number
+
+Space: TypeAlias = gs.Space[Any]
+Descriptor: TypeAlias = dict[str, Any]
+
+_READERS: dict[str, Callable[[Descriptor], Space]] = {}
+
+
+@singledispatch
+def to_descriptor(space: Space) -> Descriptor:
+    """Return the descriptor of ``space``, a JSON-able dict.
+
+    >>> to_descriptor(gs.Discrete(3, start=-1))
+    {'type': 'Discrete', 'n': 3, 'start': -1, 'dtype': 'int64'}
+
+    Raises:
+        SpaceError: the space is of a kind that Gymnasium does not define.
+    """
+    raise SpaceError(
+        f"expected a space of Gymnasium, got {type(space).__module__}.{type(space).__qualname__}; "
+        "flatten it with a gymnasium wrapper, or register a descriptor for it"
+    )
+
+
+def from_descriptor(descriptor: Descriptor) -> Space:
+    """Return the space that ``descriptor`` describes.
+
+    >>> from_descriptor({'type': 'Discrete', 'n': 3, 'start': -1, 'dtype': 'int64'})
+    Discrete(3, start=-1)
+
+    Raises:
+        SpaceError: the descriptor is malformed, or of a kind that this version does not know.
+    """
+    kind = descriptor.get("type") if isinstance(descriptor, dict) else None
+    if not isinstance(kind, str) or kind not in _READERS:
+        raise SpaceError(
+            f"expected a space descriptor with a 'type' among {', '.join(_READERS)}, "
+            f"got {str(descriptor)[:80]}"
+        )
+    try:
+        return _READERS[kind](descriptor)
+    except SpaceError:
+        raise
+    except (KeyError, TypeError, ValueError, AssertionError, OverflowError) as exc:
+        raise SpaceError(f"malformed descriptor of a {kind} space: {exc!r}") from exc
+
+
+def _reads(kind: str) -> Callable[[Callable[[Descriptor], Space]], Callable[[Descriptor], Space]]:
+    def register(function: Callable[[Descriptor], Space]) -> Callable[[Descriptor], Space]:
+        _READERS[kind] = function
+        return function
+
+    return register
+
+
+def dtype_of(name: str) -> np.dtype[Any]:
+    """Return the numeric dtype called ``name``; objects and strings are refused."""
+    dtype = np.dtype(name)
+    if dtype.kind not in "biuf":
+        raise SpaceError(f"expected a boolean, integer or float dtype, got {name!r}")
+    return dtype
+
+
+def _bound_out(bound: NDArray[Any]) -> Any:
+    """A bound as one number where all elements are equal, else as a flat list."""
+    if bound.size and (bound == bound.flat[0]).all():
+        return to_json_number(bound.flat[0].item())
+    return [to_json_number(item) for item in bound.ravel().tolist()]
+
+
+def _bound_in(value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    if isinstance(value, list):
+        return np.array([from_json_number(item) for item in value], dtype=dtype).reshape(shape)
+    return np.full(shape, from_json_number(value), dtype=dtype)
+
+
+@to_descriptor.register
+def _(space: gs.Box) -> Descriptor:
+    return {
+        "type": "Box",
+        "dtype": space.dtype.name,
+        "shape": list(space.shape),
+        "low": _bound_out(space.low),
+        "high": _bound_out(space.high),
+    }
+
+
+@_reads("Box")
+def _read_box(descriptor: Descriptor) -> Space:
+    dtype, shape = dtype_of(descriptor["dtype"]), tuple(descriptor["shape"])
+    low = _bound_in(descriptor["low"], dtype, shape)
+    high = _bound_in(descriptor["high"], dtype, shape)
+    return gs.Box(low, high, shape, dtype.type)
+
+
+@to_descriptor.register
+def _(space: gs.Discrete) -> Descriptor:
+    return {
+        "type": "Discrete",
+        "n": int(space.n),
+        "start": int(space.start),
+        "dtype": np.dtype(space.dtype).name,
+    }
+
+
+@_reads("Discrete")
+def _read_discrete(descriptor: Descriptor) -> Space:
+    keywords: dict[str, Any] = {"start": descriptor["start"]}
+    if descriptor["dtype"] != "int64":  # Gymnasium before 1.3 has no `dtype` here
+        keywords["dtype"] = dtype_of(descriptor["dtype"]).type
+    return gs.Discrete(descriptor["n"], **keywords)
+
+
+@to_descriptor.register
+def _(space: gs.MultiDiscrete) -> Descriptor:
+    return {
+        "type": "MultiDiscrete",
+        "dtype": np.dtype(space.dtype).name,
+        "nvec": space.nvec.tolist(),
+        "start": np.asarray(space.start).tolist(),
+    }
+
+
+@_reads("MultiDiscrete")
+def _read_multi_discrete(descriptor: Descriptor) -> Space:
+    dtype = dtype_of(descriptor["dtype"])
+    nvec = np.array(descriptor["nvec"], dtype=dtype)
+    start = np.array(descriptor["start"], dtype=dtype)
+    return gs.MultiDiscrete(nvec, dtype=dtype.type, start=start)
+
+
+@to_descriptor.register
+def _(space: gs.MultiBinary) -> Descriptor:
+    n = space.n
+    return {"type": "MultiBinary", "n": int(n) if isinstance(n, (int, np.integer)) else list(n)}
+
+
+@_reads("MultiBinary")
+def _read_multi_binary(descriptor: Descriptor) -> Space:
+    return gs.MultiBinary(descriptor["n"])
+
+
+@to_descriptor.register
+def _(space: gs.Text) -> Descriptor:
+    return {
+        "type": "Text",
+        "min_length": int(space.min_length),
+        "max_length": int(space.max_length),
+        "charset": "".join(space.character_list),
+    }
+
+
+@_reads("Text")
+def _read_text(descriptor: Descriptor) -> Space:
+    return gs.Text(
+        descriptor["max_length"],
+        min_length=descriptor["min_length"],
+        charset=descriptor["charset"],
+    )
+
+
+@to_descriptor.register
+def _(space: gs.Dict) -> Descriptor:
+    # A list of pairs, not an object: JSON objects promise no order of their keys.
+    items = [[key, to_descriptor(child)] for key, child in space.spaces.items()]
+    return {"type": "Dict", "spaces": items}
+
+
+@_reads("Dict")
+def _read_dict(descriptor: Descriptor) -> Space:
+    # `gs.Dict` sorts the keys of a plain dict, but not those of a sequence of pairs.
+    return gs.Dict([(key, from_descriptor(child)) for key, child in descriptor["spaces"]])
+
+
+@to_descriptor.register
+def _(space: gs.Tuple) -> Descriptor:
+    return {"type": "Tuple", "spaces": [to_descriptor(child) for child in space.spaces]}
+
+
+@_reads("Tuple")
+def _read_tuple(descriptor: Descriptor) -> Space:
+    return gs.Tuple([from_descriptor(child) for child in descriptor["spaces"]])
+
+
+@to_descriptor.register
+def _(space: gs.Sequence) -> Descriptor:
+    return {
+        "type": "Sequence",
+        "space": to_descriptor(space.feature_space),
+        "stack": bool(space.stack),
+    }
+
+
+@_reads("Sequence")
+def _read_sequence(descriptor: Descriptor) -> Space:
+    return gs.Sequence(from_descriptor(descriptor["space"]), stack=descriptor["stack"])
+
+
+@to_descriptor.register
+def _(space: gs.Graph) -> Descriptor:
+    edge = space.edge_space
+    return {
+        "type": "Graph",
+        "node_space": to_descriptor(space.node_space),
+        "edge_space": None if edge is None else to_descriptor(edge),
+    }
+
+
+@_reads("Graph")
+def _read_graph(descriptor: Descriptor) -> Space:
+    edge = descriptor["edge_space"]
+    node_space: Any = from_descriptor(descriptor["node_space"])
+    edge_space: Any = None if edge is None else from_descriptor(edge)
+    return gs.Graph(node_space, edge_space)
+
+
+if hasattr(gs, "OneOf"):  # since Gymnasium 1.0
+
+    @to_descriptor.register
+    def _(space: gs.OneOf) -> Descriptor:
+        return {"type": "OneOf", "spaces": [to_descriptor(child) for child in space.spaces]}
+
+    @_reads("OneOf")
+    def _read_one_of(descriptor: Descriptor) -> Space:
+        return gs.OneOf([from_descriptor(child) for child in descriptor["spaces"]])

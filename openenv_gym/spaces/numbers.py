@@ -1,0 +1,102 @@
+"""Numbers in JSON that plain JSON cannot say, or that its parsers round.
+
+JSON has no NaN and no infinities, and many parsers read every number as a double, which holds
+integers exactly up to 2**53 only. Both kinds travel as strings, so that the text stays valid
+and exact for every parser.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+EXACT_INTEGERS = 2**53
+_NATURAL_KINDS = {"b": "b", "i": "iu", "u": "iu", "f": "iuf"}
+
+
+def to_json_number(value: float | int | bool) -> float | int | bool | str:
+    """Return ``value`` as a JSON number, or as a string where JSON would lose it.
+
+    >>> to_json_number(1.5), to_json_number(float("-inf")), to_json_number(2**60)
+    (1.5, '-Infinity', '1152921504606846976')
+    """
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return value if -EXACT_INTEGERS <= value <= EXACT_INTEGERS else str(value)
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+
+
+def from_json_number(value: object) -> float | int | bool:
+    """Return the number that :func:`to_json_number` wrote.
+
+    >>> from_json_number("Infinity"), from_json_number("1152921504606846976"), from_json_number(3)
+    (inf, 1152921504606846976, 3)
+
+    Raises:
+        ValueError: ``value`` is neither a number nor one of these strings. A string of a
+            number that JSON carries exactly, such as ``"1"``, is refused: it is text.
+    """
+    if isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, str):
+        number = _NON_FINITE[value] if value in _NON_FINITE else int(value)
+        if isinstance(number, float) or abs(number) > EXACT_INTEGERS:
+            return number
+    raise ValueError(f"expected a number, got {value!r}")
+
+
+def to_json_numbers(array: NDArray[Any]) -> Any:
+    """Return ``array`` as nested lists of JSON numbers, see :func:`to_json_number`.
+
+    An array of shape ``()`` gives one number.
+    """
+    plain = array.tolist()
+    if _is_plain(array):
+        return plain
+    return _map_nested(to_json_number, plain)
+
+
+def from_json_numbers(value: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return nested lists of JSON numbers as an array of ``dtype``, exactly.
+
+    Nothing is coerced but integers to floats: a fraction, a boolean or a text where an integer
+    belongs is refused.
+
+    Raises:
+        ValueError: an element is no number or does not fit into ``dtype``, or the nesting is
+            ragged.
+    """
+    natural = np.array(value if _has_no_strings(value) else _map_nested(from_json_number, value))
+    if natural.size and natural.dtype.kind not in _NATURAL_KINDS[dtype.kind]:
+        raise ValueError(f"expected {dtype} values, got {natural.dtype}")
+    array = natural.astype(dtype)
+    if dtype.kind in "iu" and not (array == natural).all():
+        raise ValueError(f"expected {dtype} values, got integers that do not fit")
+    return array
+
+
+def _is_plain(array: NDArray[Any]) -> bool:
+    if array.dtype.kind == "f":
+        return bool(np.isfinite(array).all())
+    if array.dtype.kind in "iu" and array.dtype.itemsize == 8:
+        return bool(((array <= EXACT_INTEGERS) & (array >= -EXACT_INTEGERS)).all())
+    return True
+
+
+def _has_no_strings(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(map(_has_no_strings, value))
+    return not isinstance(value, str)
+
+
+def _map_nested(function: Any, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_map_nested(function, item) for item in value]
+    return function(value)

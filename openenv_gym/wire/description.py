@@ -1,0 +1,74 @@
+"""What a session knows of its environment: sent once, in answer to ``open``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from openenv_gym.errors import ProtocolError
+from openenv_gym.spaces.descriptor import Descriptor, Space, from_descriptor
+
+PROTOCOL_VERSION = 1
+
+
+class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
+    """An environment as its worker describes it.
+
+    Attributes:
+        environment: What was asked for, such as ``CartPole-v1`` or ``openspiel:catch``.
+        view: Which typed face the environment has: ``gymnasium``, ``openspiel`` or ``model``.
+        action: Descriptor of the action space; None where only a schema is known.
+        observation: Descriptor of the observation space; None where only a schema is known.
+        render_modes: The modes that the environment can be opened with.
+        render_mode: The one that it was opened with.
+        metadata: The JSON-able part of the environment's own ``metadata``.
+        state: Fields of the typed state that never change, such as ``game_name``.
+        has_action_masks: Whether infos carry ``legal_actions``.
+        schemas: For the ``model`` view, the JSON schemas ``action``, ``observation``, ``state``.
+        about: What the environment says about itself to people.
+        protocol: Version of the binary protocol.
+    """
+
+    environment: str
+    view: str
+    action: Descriptor | None = None
+    observation: Descriptor | None = None
+    render_modes: list[str] = []
+    render_mode: str | None = None
+    metadata: dict[str, Any] = {}
+    state: dict[str, Any] = {}
+    has_action_masks: bool = False
+    schemas: dict[str, Any] = {}
+    about: dict[str, Any] = {}
+    protocol: int = PROTOCOL_VERSION
+
+    def action_space(self) -> Space | None:
+        """The action space, None where only a schema is known."""
+        return None if self.action is None else from_descriptor(self.action)
+
+    def observation_space(self) -> Space | None:
+        """The observation space, None where only a schema is known."""
+        return None if self.observation is None else from_descriptor(self.observation)
+
+    def to_json(self) -> bytes:
+        """This description as JSON."""
+        return msgspec.json.encode(self)
+
+
+def description_from_json(payload: bytes | memoryview) -> Description:
+    """Return the description in ``payload``.
+
+    Raises:
+        ProtocolError: it is malformed, or of a protocol version that is not ours.
+    """
+    try:
+        description = msgspec.json.decode(payload, type=Description)
+    except msgspec.DecodeError as exc:
+        raise ProtocolError(f"expected the description of an environment, got: {exc}") from exc
+    if description.protocol != PROTOCOL_VERSION:
+        raise ProtocolError(
+            f"expected protocol version {PROTOCOL_VERSION}, got {description.protocol}; "
+            "install the same version of openenv-gym on both sides"
+        )
+    return description

@@ -1,0 +1,61 @@
+"""Error code ↔ exception: one table for every border that errors cross.
+
+The first seven codes are OpenEnv's, with OpenEnv's meaning; the others are ours. A stock client
+shows any code as text.
+"""
+
+from __future__ import annotations
+
+from openenv_gym import errors
+from openenv_gym.errors import OpenEnvGymError
+
+INVALID_JSON = "INVALID_JSON"
+UNKNOWN_TYPE = "UNKNOWN_TYPE"
+VALIDATION_ERROR = "VALIDATION_ERROR"
+EXECUTION_ERROR = "EXECUTION_ERROR"
+CAPACITY_REACHED = "CAPACITY_REACHED"
+FACTORY_ERROR = "FACTORY_ERROR"
+SESSION_ERROR = "SESSION_ERROR"
+
+MAX_MESSAGE_CHARS = 500
+
+_EXCEPTIONS: dict[str, type[OpenEnvGymError]] = {
+    INVALID_JSON: errors.InvalidRequestError,
+    UNKNOWN_TYPE: errors.InvalidRequestError,
+    VALIDATION_ERROR: errors.InvalidRequestError,
+    EXECUTION_ERROR: errors.RemoteEnvError,
+    CAPACITY_REACHED: errors.CapacityError,
+    FACTORY_ERROR: errors.EnvStartError,
+    SESSION_ERROR: errors.ServerError,
+    **{
+        kind.code: kind
+        for kind in (
+            errors.InvalidActionError,
+            errors.ResetNeededError,
+            errors.UnknownEnvironmentError,
+            errors.UnsupportedRenderModeError,
+            errors.SpaceError,
+            errors.ConcurrentCallError,
+            errors.ProtocolError,
+            errors.ConnectionLostError,
+            errors.RequestTimeoutError,
+        )
+    },
+}
+
+
+def error_for(code: str, message: str) -> OpenEnvGymError:
+    """Return the exception that stands for ``code``.
+
+    >>> error_for("RESET_NEEDED", "reset first")
+    ResetNeededError('reset first')
+    """
+    kind = _EXCEPTIONS.get(code)
+    if kind is None:
+        return errors.ServerError(f"{message} (code {code})")
+    return kind(message)
+
+
+def brief(text: str, limit: int = MAX_MESSAGE_CHARS) -> str:
+    """Cut ``text`` to ``limit`` characters, for messages that quote what came."""
+    return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -1,0 +1,133 @@
+"""The JSON messages of OpenEnv's ``/ws``, one tagged struct per shape.
+
+Requests are ``{"type": "reset"|"step"|"state"|"close", "data": {...}}``; replies are
+``{"type": "observation"|"state"|"error", "data": {...}}``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import msgspec
+
+from openenv_gym.errors import InvalidRequestError, NotOpenEnvError
+from openenv_gym.wire import error_codes
+from openenv_gym.wire.error_codes import brief
+
+
+class _Message(msgspec.Struct, tag_field="type", forbid_unknown_fields=True):
+    """One JSON object with a ``type``."""
+
+
+class ResetMessage(_Message, tag="reset"):
+    """Ask for a new episode; ``data`` holds ``seed``, ``episode_id`` and what the env takes."""
+
+    data: dict[str, Any] = {}
+
+
+class StepMessage(_Message, tag="step"):
+    """Ask for a step; ``data`` holds the fields of the action."""
+
+    data: dict[str, Any]
+
+
+class StateMessage(_Message, tag="state"):
+    """Ask for the state."""
+
+    data: dict[str, Any] = {}
+
+
+class CloseMessage(_Message, tag="close"):
+    """End the session; there is no answer but the closing of the connection."""
+
+    data: dict[str, Any] = {}
+
+
+Incoming: TypeAlias = ResetMessage | StepMessage | StateMessage | CloseMessage
+_TYPES = ("reset", "step", "state", "close")
+
+_decode = msgspec.json.Decoder(Incoming).decode
+_decode_any = msgspec.json.Decoder().decode
+encode_json = msgspec.json.Encoder().encode
+
+
+class MalformedMessageError(InvalidRequestError):
+    """A message that is no message; ``code`` says in which way."""
+
+    def __init__(self, message: str, code: str = error_codes.VALIDATION_ERROR) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def parse_message(text: str | bytes) -> Incoming:
+    """Return the request in ``text``.
+
+    Raises:
+        MalformedMessageError: ``text`` is no JSON, no object, or no request of this protocol.
+    """
+    try:
+        return _decode(text)
+    except msgspec.ValidationError as exc:
+        raise _explain(text, exc) from exc
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
+        raise MalformedMessageError(
+            f"expected a JSON object, got text that is no JSON: {brief(str(exc), 200)}; "
+            f"it begins {text[:40]!r}",
+            error_codes.INVALID_JSON,
+        ) from exc
+
+
+def _explain(text: str | bytes, exc: msgspec.ValidationError) -> MalformedMessageError:
+    try:
+        data = _decode_any(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        data = {}
+    if isinstance(data, dict) and data.get("type") not in _TYPES:
+        return MalformedMessageError(
+            f"$.type: expected one of {', '.join(_TYPES)}, got {brief(repr(data.get('type')), 80)}",
+            error_codes.UNKNOWN_TYPE,
+        )
+    return MalformedMessageError(
+        f'expected {{"type": ..., "data": {{...}}}}, got something else: {brief(str(exc), 300)}'
+    )
+
+
+def observation_message(
+    observation: dict[str, Any], reward: float | str | None, done: bool, metadata: dict[str, Any]
+) -> bytes:
+    """Return the reply to a reset or a step."""
+    data: dict[str, Any] = {"observation": observation, "reward": reward, "done": done}
+    if metadata:
+        data["metadata"] = metadata
+    return encode_json({"type": "observation", "data": data})
+
+
+def state_message(state: dict[str, Any]) -> bytes:
+    """Return the reply to a state request."""
+    return encode_json({"type": "state", "data": state})
+
+
+def error_data(message: str, code: str) -> dict[str, Any]:
+    """Return what an error reply says."""
+    return {"message": brief(message), "code": code}
+
+
+def error_message(message: str, code: str) -> bytes:
+    """Return an error reply."""
+    return encode_json({"type": "error", "data": error_data(message, code)})
+
+
+def parse_reply(text: str | bytes) -> tuple[str, dict[str, Any]]:
+    """Return the type and data of a server's reply.
+
+    Raises:
+        NotOpenEnvError: the text is no reply of this protocol.
+    """
+    try:
+        reply = _decode_any(text)
+    except (msgspec.DecodeError, UnicodeError) as exc:
+        raise NotOpenEnvError(f"expected a JSON reply, got {text[:80]!r}") from exc
+    if not isinstance(reply, dict) or not isinstance(reply.get("type"), str):
+        raise NotOpenEnvError(f"expected a reply with a 'type', got {brief(repr(reply), 80)}")
+    data = reply.get("data")
+    return reply["type"], data if isinstance(data, dict) else {}

@@ -1,0 +1,279 @@
+"""The typed faces of environments: pydantic models outside, values inside.
+
+A view reads the JSON of an action into the value that ``Env.step`` takes, and writes what
+``Env.step`` returned as the JSON of an observation. There is one for any Gymnasium environment,
+one with OpenEnv's field names for OpenSpiel games, and one that hands a user's own models
+through.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError, create_model
+
+from openenv_gym.codecs import info_to_json, json_codec
+from openenv_gym.errors import InvalidActionError, ProtocolError
+from openenv_gym.spaces.descriptor import Space
+from openenv_gym.wire.description import Description
+from openenv_gym.wire.error_codes import brief
+from openenv_gym.wire.models import Action, Observation, State
+from openenv_gym.wire.space_model import space_type
+
+
+class TypedView(ABC):
+    """One environment as its clients see it in JSON.
+
+    Attributes:
+        action_schema: JSON schema of the action model.
+        observation_schema: JSON schema of the observation model.
+        state_schema: JSON schema of the state model.
+    """
+
+    action_schema: dict[str, Any]
+    observation_schema: dict[str, Any]
+    state_schema: dict[str, Any]
+
+    @abstractmethod
+    def parse_action(self, data: dict[str, Any]) -> Any:
+        """Return the value for ``Env.step``.
+
+        Raises:
+            InvalidActionError: ``data`` is no action of this environment; the message says
+                where, what was expected and what came.
+        """
+
+    @abstractmethod
+    def dump_observation(
+        self, obs: Any, terminated: bool, truncated: bool, info: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Return the JSON object that stands under ``observation``."""
+
+    def schemas(self) -> dict[str, Any]:
+        """The body of ``GET /schema``."""
+        return {
+            "action": self.action_schema,
+            "observation": self.observation_schema,
+            "state": self.state_schema,
+        }
+
+
+def validate_action(
+    model: type[BaseModel], data: dict[str, Any], *, strict: bool | None = None
+) -> BaseModel:
+    """Return ``data`` as ``model``.
+
+    Args:
+        model: The class of the action.
+        data: What came.
+        strict: Whether ``"1"`` and ``1.0`` are refused as an integer; None leaves it to the
+            model.
+
+    Raises:
+        InvalidActionError: it is not; the message names each place.
+    """
+    try:
+        return model.model_validate(data, strict=strict)
+    except ValidationError as exc:
+        raise InvalidActionError(_explain(model, exc)) from exc
+
+
+def _explain(model: type[BaseModel], exc: ValidationError) -> str:
+    faults = []
+    for error in exc.errors(include_url=False, include_context=False)[:3]:
+        place = "".join(f".{part}" if isinstance(part, str) else f"[{part}]" for part in error["loc"])
+        got = "nothing" if error["type"] == "missing" else brief(repr(error["input"]), 60)
+        faults.append(f"$.action{place}: {error['msg']}, got {got}")
+    fields = ", ".join(model.model_fields)
+    return f"{'; '.join(faults)}. An action of {model.__name__} has the fields {fields}"
+
+
+def _class_name(environment: str) -> str:
+    """A class name for the models of an environment id."""
+    stem = re.sub(r"-v\d+$", "", environment.rpartition(":")[2].partition("(")[0])
+    return "".join(part[:1].upper() + part[1:] for part in re.split(r"[^A-Za-z0-9]+", stem)) or "Env"
+
+
+_EPISODE_FIELDS: dict[str, Any] = {
+    "terminated": (bool, Field(default=False, description="The task itself ended the episode")),
+    "truncated": (bool, Field(default=False, description="Something else ended it, as a limit")),
+    "info": (dict[str, Any], Field(default_factory=dict, description="Gymnasium's info")),
+    "info_types": (
+        dict[str, str],
+        Field(
+            default_factory=dict,
+            description="Types of the values in info that JSON does not say, by JSON pointer",
+        ),
+    ),
+}
+
+
+class _SpaceView(TypedView):
+    """What the views over spaces share: models made of spaces, and the JSON of infos."""
+
+    action_key: str
+    observation_key: str
+    state_model: type[State] = State
+
+    def __init__(self, description: Description) -> None:
+        action_space, observation_space = description.action_space(), description.observation_space()
+        if action_space is None or observation_space is None:
+            raise ProtocolError(f"the {description.view} view needs both spaces")
+        self._observation_to_json = json_codec(observation_space).to_json
+        name = _class_name(description.environment)
+        self.action_model = create_model(
+            f"{name}Action", __base__=Action, **self.action_fields(action_space, description)
+        )
+        self.observation_model = create_model(
+            f"{name}Observation",
+            __base__=Observation,
+            **self.observation_fields(observation_space),
+            **_EPISODE_FIELDS,
+        )
+        self.action_schema = self.action_model.model_json_schema()
+        self.observation_schema = self.observation_model.model_json_schema()
+        self.state_schema = self.state_model.model_json_schema()
+
+    def action_fields(self, space: Space, description: Description) -> dict[str, Any]:
+        """The fields of the action model, as ``create_model`` takes them."""
+        return {self.action_key: (space_type(space), ...)}
+
+    def observation_fields(self, space: Space) -> dict[str, Any]:
+        """The fields of the observation model, as ``create_model`` takes them."""
+        return {self.observation_key: (space_type(space), ...)}
+
+    def parse_action(self, data: dict[str, Any]) -> Any:
+        return getattr(validate_action(self.action_model, data, strict=True), self.action_key)
+
+    def dump_observation(
+        self, obs: Any, terminated: bool, truncated: bool, info: dict[str, Any]
+    ) -> dict[str, Any]:
+        plain, types = info_to_json(info)
+        return {
+            self.observation_key: self._observation_to_json(obs),
+            "terminated": terminated,
+            "truncated": truncated,
+            "info": plain,
+            "info_types": types,
+        }
+
+
+class GymnasiumView(_SpaceView):
+    """Any Gymnasium environment: ``action`` in, ``obs`` out."""
+
+    action_key = "action"
+    observation_key = "obs"
+
+
+class OpenSpielState(State):
+    """The state of an OpenSpiel game, with OpenEnv's field names."""
+
+    game_name: str = "catch"
+    agent_player: int = 0
+    opponent_policy: str = "random"
+    game_params: dict[str, Any] = Field(default_factory=dict)
+    num_players: int = 1
+
+
+class OpenSpielView(_SpaceView):
+    """An OpenSpiel game with OpenEnv's field names, so that stock OpenSpiel clients run."""
+
+    action_key = "action_id"
+    observation_key = "info_state"
+    state_model = OpenSpielState
+
+    def __init__(self, description: Description) -> None:
+        self._game_name = str(description.state.get("game_name", ""))
+        self._game_params = description.state.get("game_params", {})
+        super().__init__(description)
+
+    def action_fields(self, space: Space, description: Description) -> dict[str, Any]:
+        # OpenEnv's action repeats the game. Its default is "catch" whatever is served, so that
+        # this one value cannot be told from none at all and is accepted for every game.
+        return {
+            **super().action_fields(space, description),
+            "game_name": (str, Field(default=self._game_name)),
+            "game_params": (dict[str, Any], Field(default_factory=dict)),
+        }
+
+    def observation_fields(self, space: Space) -> dict[str, Any]:
+        return {
+            **super().observation_fields(space),
+            "legal_actions": (list[int], Field(default_factory=list)),
+            "game_phase": (str, Field(default="playing")),
+            "current_player_id": (int, Field(default=0)),
+            "opponent_last_action": (int | None, Field(default=None)),
+        }
+
+    def parse_action(self, data: dict[str, Any]) -> Any:
+        self._check_game("game_name", data, ("catch", self._game_name))
+        self._check_game("game_params", data, ({}, self._game_params))
+        return super().parse_action(data)
+
+    def _check_game(self, key: str, data: dict[str, Any], accepted: tuple[Any, Any]) -> None:
+        if key in data and data[key] not in accepted:
+            raise InvalidActionError(
+                f"$.action.{key}: expected {accepted[1]!r}, the game that is served here, "
+                f"got {brief(repr(data[key]), 60)}; leave it out, or start a server for that game"
+            )
+
+    def dump_observation(
+        self, obs: Any, terminated: bool, truncated: bool, info: dict[str, Any]
+    ) -> dict[str, Any]:
+        return {
+            **super().dump_observation(obs, terminated, truncated, info),
+            "legal_actions": info.get("legal_actions", []),
+            "game_phase": info.get("game_phase", "playing"),
+            "current_player_id": info.get("current_player", 0),
+            "opponent_last_action": info.get("opponent_last_action"),
+        }
+
+
+class ModelView(TypedView):
+    """A user's own models, handed through as JSON objects.
+
+    Args:
+        schemas: ``action``, ``observation`` and ``state`` JSON schemas.
+        action_model: The action class where the server has it; the worker, which always has
+            it, validates too.
+    """
+
+    def __init__(self, schemas: dict[str, Any], action_model: type[BaseModel] | None = None) -> None:
+        self.action_schema = schemas["action"]
+        self.observation_schema = schemas["observation"]
+        self.state_schema = schemas["state"]
+        self._action_model = action_model
+
+    def parse_action(self, data: dict[str, Any]) -> Any:
+        if self._action_model is None:
+            return data
+        return validate_action(self._action_model, data).model_dump(mode="json")
+
+    def dump_observation(
+        self, obs: Any, terminated: bool, truncated: bool, info: dict[str, Any]
+    ) -> dict[str, Any]:
+        return dict(obs)
+
+
+_VIEWS: dict[str, Callable[[Description], TypedView]] = {
+    "gymnasium": GymnasiumView,
+    "openspiel": OpenSpielView,
+    "model": lambda description: ModelView(description.schemas),
+}
+
+
+def view_for(description: Description) -> TypedView:
+    """Return the typed view that ``description`` names.
+
+    Raises:
+        ProtocolError: this version has no such view.
+    """
+    if description.view not in _VIEWS:
+        raise ProtocolError(
+            f"expected a view among {', '.join(_VIEWS)}, got {description.view!r}; "
+            "install the same version of openenv-gym on both sides"
+        )
+    return _VIEWS[description.view](description)
