@@ -1,0 +1,52 @@
+"""The sans-I/O protocol: bytes come in as arguments, bytes and events go out.
+
+The JSON messages are in :mod:`openenv_gym.protocol.json_messages` and are not imported here,
+because a worker, which speaks binary only, does without pydantic.
+"""
+
+from openenv_gym.protocol.binary_messages import SUBPROTOCOL, BinaryMessages
+from openenv_gym.protocol.events import (
+    Close,
+    Closed,
+    Failed,
+    GetState,
+    Open,
+    Opened,
+    Render,
+    Rendered,
+    Reply,
+    Request,
+    Reset,
+    Result,
+    StateReply,
+    Step,
+    failure,
+)
+from openenv_gym.protocol.framing import FrameReader, frame
+from openenv_gym.protocol.session import ClientSession, ServerSession
+from openenv_gym.protocol.states import SessionState
+
+__all__ = [
+    "SUBPROTOCOL",
+    "BinaryMessages",
+    "ClientSession",
+    "Close",
+    "Closed",
+    "Failed",
+    "FrameReader",
+    "GetState",
+    "Open",
+    "Opened",
+    "Render",
+    "Rendered",
+    "Reply",
+    "Request",
+    "Reset",
+    "Result",
+    "ServerSession",
+    "SessionState",
+    "StateReply",
+    "Step",
+    "failure",
+    "frame",
+]

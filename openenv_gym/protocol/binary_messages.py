@@ -1,0 +1,222 @@
+"""Requests and replies ↔ the bodies of ``openenv-gym.v1`` (docs/protocol.md is normative).
+
+A body is a header of eight bytes and a payload, little endian::
+
+    offset  0       1       2          4          8
+            kind u8 flag u8 zero u16   seq u32    payload
+
+``seq`` numbers the requests of a session; a reply repeats that of its request. The payload of
+each kind is below; "free form" is :mod:`openenv_gym.codecs.freeform`, "value" is the compact
+form of a space where flag ``COMPACT`` is set and free form with a length where not.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from openenv_gym.codecs import BinaryCodec, Misfit, binary_codec, pack_freeform, unpack_freeform
+from openenv_gym.errors import ProtocolError
+from openenv_gym.protocol.events import (
+    Close,
+    Closed,
+    Failed,
+    GetState,
+    Open,
+    Opened,
+    Render,
+    Rendered,
+    Reply,
+    Request,
+    Reset,
+    Result,
+    StateReply,
+    Step,
+)
+from openenv_gym.wire.description import Description, description_from_json
+
+SUBPROTOCOL = "openenv-gym.v1"
+"""The name under which a WebSocket negotiates this protocol."""
+
+OPEN, RESET, STEP, STATE, RENDER, CLOSE = 1, 2, 3, 4, 5, 6
+OPENED, RESULT, STATE_REPLY, RENDERED, CLOSED, FAILED = 129, 130, 131, 132, 133, 255
+
+COMPACT, TERMINATED, TRUNCATED, HAS_REWARD, HAS_INFO = 1, 2, 4, 8, 16
+
+_HEADER = struct.Struct("<BBHI")
+_RESULT = struct.Struct("<BBHId")
+HEADER_BYTES = _HEADER.size
+_RESULT_BYTES = _RESULT.size
+
+_anything = binary_codec(None)
+
+
+def sequence_of(body: bytes) -> int:
+    """Return the ``seq`` of a body, 0 where it is too short to have one."""
+    return int.from_bytes(body[4:8], "little") if len(body) >= HEADER_BYTES else 0
+
+
+class BinaryMessages:
+    """The binary codec of one session; it learns the spaces from the reply to ``Open``."""
+
+    def __init__(self) -> None:
+        self._action: BinaryCodec = _anything
+        self._observation: BinaryCodec = _anything
+
+    def _learn(self, description: Description) -> None:
+        self._action = binary_codec(description.action_space())
+        self._observation = binary_codec(description.observation_space())
+
+    # Requests
+
+    def encode_request(self, seq: int, request: Request) -> bytes:
+        """Return the body of ``request``."""
+        if type(request) is Step:  # first, because nearly all are
+            flags, payload = _pack_value(self._action, request.action)
+            return _HEADER.pack(STEP, flags, 0, seq) + payload
+        kind, payload = _PACK_REQUEST[type(request)](request)
+        return _HEADER.pack(kind, 0, 0, seq) + payload
+
+    def decode_request(self, body: bytes) -> tuple[int, Request]:
+        """Return the number and the request in ``body``.
+
+        Raises:
+            ProtocolError: the body is too short, or of an unknown kind.
+            InvalidRequestError: its payload is malformed.
+        """
+        kind, flags, seq = _header(body)
+        if kind == STEP:
+            return seq, Step(_unpack_value(self._action, flags, body, HEADER_BYTES)[0])
+        unpack = _UNPACK_REQUEST.get(kind)
+        if unpack is None:
+            raise ProtocolError(f"expected a request kind among 1 to 6, got {kind}")
+        return seq, unpack(memoryview(body)[HEADER_BYTES:])
+
+    # Replies
+
+    def encode_reply(self, seq: int, reply: Reply) -> bytes:
+        """Return the body of ``reply``."""
+        if type(reply) is Result:
+            return self._pack_result(seq, reply)
+        if type(reply) is Opened:
+            self._learn(reply.description)
+        kind, payload = _PACK_REPLY[type(reply)](reply)
+        return _HEADER.pack(kind, 0, 0, seq) + payload
+
+    def decode_reply(self, body: bytes) -> tuple[int, Reply]:
+        """Return the number and the reply in ``body``.
+
+        Raises:
+            ProtocolError: the body is too short, or of an unknown kind.
+            InvalidRequestError: its payload is malformed.
+        """
+        kind, flags, seq = _header(body)
+        if kind == RESULT:
+            return seq, self._unpack_result(flags, body)
+        unpack = _UNPACK_REPLY.get(kind)
+        if unpack is None:
+            raise ProtocolError(f"expected a reply kind of openenv-gym.v1, got {kind}")
+        reply = unpack(memoryview(body)[HEADER_BYTES:])
+        if type(reply) is Opened:
+            self._learn(reply.description)
+        return seq, reply
+
+    def _pack_result(self, seq: int, result: Result) -> bytes:
+        flags, payload = _pack_value(self._observation, result.obs)
+        reward = result.reward
+        if result.terminated:
+            flags |= TERMINATED
+        if result.truncated:
+            flags |= TRUNCATED
+        if reward is not None:
+            flags |= HAS_REWARD
+        head = _RESULT.pack(RESULT, flags, 0, seq, 0.0 if reward is None else reward)
+        if not result.info:
+            return head + payload
+        head = _RESULT.pack(RESULT, flags | HAS_INFO, 0, seq, 0.0 if reward is None else reward)
+        return head + payload + pack_freeform(result.info)
+
+    def _unpack_result(self, flags: int, body: bytes) -> Result:
+        if len(body) < _RESULT_BYTES:
+            raise ProtocolError(f"expected a result of at least 16 bytes, got {len(body)}")
+        reward = _RESULT.unpack_from(body)[4] if flags & HAS_REWARD else None
+        obs, end = _unpack_value(self._observation, flags, body, _RESULT_BYTES)
+        info = unpack_freeform(memoryview(body)[end:]) if flags & HAS_INFO else {}
+        return Result(obs, reward, flags & TERMINATED != 0, flags & TRUNCATED != 0, info)
+
+
+def _header(body: bytes) -> tuple[int, int, int]:
+    if len(body) < HEADER_BYTES:
+        raise ProtocolError(f"expected a body of at least 8 bytes, got {len(body)}")
+    kind, flags, _, seq = _HEADER.unpack_from(body)
+    return kind, flags, seq
+
+
+def _pack_value(codec: BinaryCodec, value: Any) -> tuple[int, bytes]:
+    try:
+        return COMPACT, codec.pack(value)
+    except Misfit:
+        return 0, _anything.pack(value)
+
+
+def _unpack_value(codec: BinaryCodec, flags: int, body: bytes, offset: int) -> tuple[Any, int]:
+    return (codec if flags & COMPACT else _anything).unpack(body, offset)
+
+
+def _mapping(payload: memoryview) -> dict[str, Any]:
+    value = unpack_freeform(payload)
+    if not isinstance(value, dict):
+        raise ProtocolError(f"expected a map, got {type(value).__name__}")
+    return value
+
+
+_FIELDS: dict[type[Any], tuple[str, ...]] = {
+    Open: ("environment", "kwargs", "render_mode", "max_episode_steps"),
+    Reset: ("seed", "options", "episode_id", "extra"),
+    Failed: ("code", "message", "traceback"),
+}
+
+
+def _pack_fields(event: Any) -> bytes:
+    return pack_freeform([getattr(event, name) for name in _FIELDS[type(event)]])
+
+
+def _fields(kind: type[Any]) -> Callable[[memoryview], Any]:
+    def unpack(payload: memoryview) -> Any:
+        values = unpack_freeform(payload)
+        if not isinstance(values, list) or len(values) != len(_FIELDS[kind]):
+            raise ProtocolError(f"expected the fields {_FIELDS[kind]} of {kind.__name__}")
+        return kind(*values)
+
+    return unpack
+
+
+_PACK_REQUEST: dict[type[Any], Callable[[Any], tuple[int, bytes]]] = {
+    Open: lambda event: (OPEN, _pack_fields(event)),
+    Reset: lambda event: (RESET, _pack_fields(event)),
+    GetState: lambda event: (STATE, b""),
+    Render: lambda event: (RENDER, b""),
+    Close: lambda event: (CLOSE, b""),
+}
+_UNPACK_REQUEST: dict[int, Callable[[memoryview], Request]] = {
+    OPEN: _fields(Open),
+    RESET: _fields(Reset),
+    STATE: lambda payload: GetState(),
+    RENDER: lambda payload: Render(),
+    CLOSE: lambda payload: Close(),
+}
+_PACK_REPLY: dict[type[Any], Callable[[Any], tuple[int, bytes]]] = {
+    Opened: lambda event: (OPENED, event.description.to_json()),
+    StateReply: lambda event: (STATE_REPLY, pack_freeform(event.state)),
+    Rendered: lambda event: (RENDERED, pack_freeform(event.frame)),
+    Closed: lambda event: (CLOSED, b""),
+    Failed: lambda event: (FAILED, _pack_fields(event)),
+}
+_UNPACK_REPLY: dict[int, Callable[[memoryview], Reply]] = {
+    OPENED: lambda payload: Opened(description_from_json(payload)),
+    STATE_REPLY: lambda payload: StateReply(_mapping(payload)),
+    RENDERED: lambda payload: Rendered(unpack_freeform(payload)),
+    CLOSED: lambda payload: Closed(),
+    FAILED: _fields(Failed),
+}

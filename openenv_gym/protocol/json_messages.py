@@ -1,0 +1,171 @@
+"""Requests and replies ↔ OpenEnv's JSON messages, one class for each end."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+from openenv_gym.errors import InvalidRequestError, ProtocolError
+from openenv_gym.protocol.events import (
+    Close,
+    Failed,
+    GetState,
+    Reply,
+    Request,
+    Reset,
+    Result,
+    StateReply,
+    Step,
+    failure,
+)
+from openenv_gym.spaces.numbers import to_json_number
+from openenv_gym.wire.error_codes import brief
+from openenv_gym.wire.messages import (
+    CloseMessage,
+    ResetMessage,
+    StateMessage,
+    StepMessage,
+    encode_json,
+    error_message,
+    observation_message,
+    parse_message,
+    parse_reply,
+    state_message,
+)
+from openenv_gym.wire.schema_view import LoadedResult
+from openenv_gym.wire.typed import TypedView
+
+
+class ClientView(Protocol):
+    """How a client writes actions and reads observations."""
+
+    def dump_action(self, value: Any) -> dict[str, Any]:
+        """Return the ``data`` of a step message."""
+
+    def load_result(self, data: dict[str, Any]) -> LoadedResult:
+        """Read the ``data`` of an observation message."""
+
+
+def parse_reset(data: dict[str, Any]) -> Reset:
+    """Return the reset that ``data`` asks for.
+
+    Raises:
+        InvalidRequestError: ``seed``, ``options`` or ``episode_id`` have another type.
+    """
+    extra = dict(data)
+    seed, options = extra.pop("seed", None), extra.pop("options", None)
+    episode_id = extra.pop("episode_id", None)
+    if seed is not None and (type(seed) is not int or seed < 0):
+        raise InvalidRequestError(f"$.data.seed: expected an integer >= 0 or null, got {seed!r}")
+    if options is not None and not isinstance(options, dict):
+        raise InvalidRequestError(f"$.data.options: expected an object or null, got {options!r}")
+    if episode_id is not None and not isinstance(episode_id, str):
+        raise InvalidRequestError(
+            f"$.data.episode_id: expected a string or null, got {brief(repr(episode_id), 80)}"
+        )
+    return Reset(seed, options, episode_id, extra)
+
+
+class JsonServerMessages:
+    """The server's end: reads typed requests, writes typed replies."""
+
+    def __init__(self, view: TypedView) -> None:
+        self._view = view
+
+    def decode_request(self, text: str | bytes) -> tuple[None, Request]:
+        """Return the request in ``text``; JSON messages carry no number.
+
+        Raises:
+            MalformedMessageError: ``text`` is no request.
+            InvalidActionError: the action is not of the environment's type.
+        """
+        return None, self._to_request(parse_message(text))
+
+    def _to_request(self, message: Any) -> Request:
+        match message:
+            case StepMessage(data=data):
+                return Step(self._view.parse_action(data))
+            case ResetMessage(data=data):
+                return parse_reset(data)
+            case StateMessage():
+                return GetState()
+            case CloseMessage():
+                return Close()
+        raise ProtocolError(f"no request stands for {type(message).__name__}")
+
+    def encode_reply(self, seq: int | None, reply: Reply) -> bytes:
+        """Return the JSON text of ``reply``."""
+        match reply:
+            case Result():
+                return observation_message(
+                    self.dump_result(reply),
+                    None if reply.reward is None else to_json_number(reply.reward),
+                    reply.terminated or reply.truncated,
+                    {},
+                )
+            case StateReply(state=state):
+                return state_message(state)
+            case Failed(code=code, message=message):
+                return error_message(message, code)
+        raise ProtocolError(f"no JSON message stands for {type(reply).__name__}")
+
+    def dump_result(self, result: Result) -> dict[str, Any]:
+        """Return the typed observation of ``result`` as a JSON-able object."""
+        return self._view.dump_observation(
+            result.obs, result.terminated, result.truncated, result.info
+        )
+
+
+class JsonClientMessages:
+    """The client's end: writes typed requests, reads typed replies."""
+
+    def __init__(self, view: ClientView) -> None:
+        self._view = view
+
+    def encode_request(self, seq: int, request: Request) -> bytes:
+        """Return the JSON text of ``request``.
+
+        Raises:
+            InvalidRequestError: the protocol has no message for it, or JSON no form for a value.
+        """
+        match request:
+            case Step(action=action):
+                message: dict[str, Any] = {"type": "step", "data": self._view.dump_action(action)}
+            case Reset():
+                message = {"type": "reset", "data": _reset_data(request)}
+            case GetState():
+                message = {"type": "state"}
+            case Close():
+                message = {"type": "close"}
+            case _:
+                raise InvalidRequestError(
+                    f"OpenEnv's JSON protocol has no message for {type(request).__name__}"
+                )
+        try:
+            return encode_json(message)
+        except (TypeError, msgspec.MsgspecError) as exc:
+            raise InvalidRequestError(f"expected values that JSON can say: {exc}") from exc
+
+    def decode_reply(self, text: str | bytes) -> tuple[None, Reply]:
+        """Return the reply in ``text``.
+
+        Raises:
+            NotOpenEnvError: ``text`` is no reply of this protocol.
+            InvalidRequestError: the observation does not have the form of its space.
+        """
+        kind, data = parse_reply(text)
+        if kind == "observation":
+            obs, reward, terminated, truncated, info = self._view.load_result(data)
+            return None, Result(obs, reward, terminated, truncated, info)
+        if kind == "state":
+            return None, StateReply(data)
+        if kind == "error":
+            text = str(data.get("message", "the server gave no reason"))
+            return None, Failed(str(data.get("code", "UNKNOWN")), text)
+        return None, failure(ProtocolError(f"expected an observation, got a {kind!r} message"))
+
+
+def _reset_data(reset: Reset) -> dict[str, Any]:
+    named = {"seed": reset.seed, "options": reset.options, "episode_id": reset.episode_id}
+    return {**{key: value for key, value in named.items() if value is not None}, **reset.extra}
