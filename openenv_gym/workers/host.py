@@ -1,0 +1,142 @@
+"""Runs the requests of one session on its environment."""
+
+from __future__ import annotations
+
+import traceback
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from openenv_gym.errors import (
+    EnvStartError,
+    InvalidRequestError,
+    OpenEnvGymError,
+    ProtocolError,
+    RemoteEnvError,
+    UnsupportedRenderModeError,
+)
+from openenv_gym.protocol.events import (
+    Close,
+    Closed,
+    Failed,
+    GetState,
+    Open,
+    Opened,
+    Render,
+    Rendered,
+    Reply,
+    Request,
+    Reset,
+    Result,
+    StateReply,
+    Step,
+    failure,
+)
+from openenv_gym.spaces.check import check_action
+from openenv_gym.workers.hosted import Builder, Hosted
+
+
+class EnvHost:
+    """Owns the environment of one session; every request gets a reply, never an exception.
+
+    Args:
+        builder: Makes the environment when the session opens.
+    """
+
+    def __init__(self, builder: Builder) -> None:
+        self._builder = builder
+        self._hosted: Hosted | None = None
+        self._episode_id: str | None = None
+        self._step_count = 0
+        self._handlers: dict[type[Any], Callable[[Any], Reply]] = {
+            Open: self._open,
+            Reset: self._reset,
+            Step: self._step,
+            GetState: self._state,
+            Render: self._render,
+            Close: self._close,
+        }
+
+    def execute(self, request: Request) -> Reply:
+        """Return the reply to ``request``."""
+        try:
+            return self._handlers[type(request)](request)
+        except OpenEnvGymError as exc:
+            return failure(exc)
+        except Exception as exc:
+            return _env_failure(exc, type(request))
+
+    def close(self) -> None:
+        """Close the environment where the session ended without a word."""
+        if self._hosted is not None:
+            self.execute(Close())
+
+    @property
+    def _there(self) -> Hosted:
+        if self._hosted is None:
+            raise ProtocolError("the session has no environment; open one first")
+        return self._hosted
+
+    def _open(self, request: Open) -> Reply:
+        hosted = self._builder(request)
+        modes = hosted.description.render_modes
+        if request.render_mode is not None and request.render_mode not in modes:
+            hosted.env.close()
+            raise UnsupportedRenderModeError(
+                f"render_mode: expected one of {modes or 'none at all'} "
+                f"for {hosted.description.environment}, got {request.render_mode!r}"
+            )
+        self._hosted = hosted
+        return Opened(hosted.description)
+
+    def _reset(self, request: Reset) -> Reply:
+        hosted = self._there
+        options = request.options
+        if hosted.description.view == "model":
+            named = {} if request.episode_id is None else {"episode_id": request.episode_id}
+            options = {**(options or {}), **named, **request.extra}
+        elif request.extra:
+            raise InvalidRequestError(
+                "reset: expected seed, options and episode_id, got "
+                f"{', '.join(map(repr, request.extra))} too; "
+                "arguments of a Gymnasium environment go into options"
+            )
+        obs, info = hosted.env.reset(seed=request.seed, options=options)
+        self._episode_id = request.episode_id or uuid.uuid4().hex
+        self._step_count = 0
+        return Result(obs, None, False, False, info)
+
+    def _step(self, request: Step) -> Reply:
+        hosted = self._there
+        action = request.action
+        if hosted.description.action is not None:
+            check_action(hosted.env.action_space, action)
+        obs, reward, terminated, truncated, info = hosted.env.step(action)
+        self._step_count += 1
+        number = None if reward is None else float(reward)
+        return Result(obs, number, bool(terminated), bool(truncated), info)
+
+    def _state(self, request: GetState) -> Reply:
+        counted = {"episode_id": self._episode_id, "step_count": self._step_count}
+        return StateReply({**counted, **self._there.state()})
+
+    def _render(self, request: Render) -> Reply:
+        if self._there.description.render_mode is None:
+            raise UnsupportedRenderModeError(
+                "render: the environment was opened without a render_mode; "
+                f"make it with one of {self._there.description.render_modes}"
+            )
+        return Rendered(self._there.env.render())
+
+    def _close(self, request: Close) -> Reply:
+        hosted, self._hosted = self._hosted, None
+        if hosted is not None:
+            hosted.env.close()
+        return Closed()
+
+
+def _env_failure(exc: Exception, kind: type[Any]) -> Failed:
+    """The reply for an exception of the environment's own code."""
+    error = EnvStartError if kind is Open else RemoteEnvError
+    text = f"the environment raised {type(exc).__name__} in {kind.__name__.lower()}: {exc}"
+    return failure(error(text), "".join(traceback.format_exception(exc)))

@@ -1,0 +1,72 @@
+"""An environment as a worker holds it, and how its name becomes one."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import gymnasium as gym
+
+from openenv_gym.errors import UnknownEnvironmentError
+from openenv_gym.protocol.events import Open
+from openenv_gym.wire.description import Description
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hosted:
+    """One environment.
+
+    Attributes:
+        env: Everything inside is a ``gymnasium.Env``.
+        description: What clients are told of it.
+        state: Gives the fields of the typed state beside ``episode_id`` and ``step_count``.
+    """
+
+    env: gym.Env[Any, Any]
+    description: Description
+    state: Callable[[], dict[str, Any]]
+
+
+Builder: TypeAlias = Callable[[Open], Hosted]
+
+# By name, so that a worker imports the adapter that it needs and no other.
+_ADAPTERS = {
+    "gymnasium": "openenv_gym.adapters.gymnasium_host",
+    "openspiel": "openenv_gym.adapters.openspiel_host",
+    "environment": "openenv_gym.adapters.environment_host",
+}
+
+
+def build(request: Open) -> Hosted:
+    """Build the environment that ``request`` names.
+
+    The name is ``CartPole-v1`` or ``gymnasium:CartPole-v1``, ``openspiel:catch``, or
+    ``environment:package.module:Class`` for a typed environment. Never call this with a name
+    that came over a network: it imports.
+
+    Raises:
+        UnknownEnvironmentError: there is no such environment.
+        EnvStartError: its constructor failed.
+    """
+    if not request.environment:
+        raise UnknownEnvironmentError("expected the name of an environment, got none")
+    scheme, _, name = request.environment.partition(":")
+    if scheme not in _ADAPTERS:
+        scheme, name = "gymnasium", request.environment
+    hosted: Hosted = importlib.import_module(_ADAPTERS[scheme]).build(name, request)
+    return hosted
+
+
+def plain_metadata(metadata: Any) -> dict[str, Any]:
+    """Return the part of an environment's ``metadata`` that JSON can say."""
+    plain = {}
+    for key, value in dict(metadata or {}).items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError):
+            continue
+        plain[str(key)] = value
+    return plain

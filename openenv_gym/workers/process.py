@@ -1,0 +1,120 @@
+"""A worker process, seen from the process that starts it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import weakref
+
+from openenv_gym.errors import ServerError
+
+STOP_TIMEOUT_S = 5.0
+
+
+class WorkerProcess:
+    """Starts a worker, opens sessions on it, ends it.
+
+    The worker ends when :meth:`stop` is called or this process is gone, however it went. A
+    forked child neither owns nor keeps alive the workers of its parent.
+
+    Args:
+        python: The interpreter to run; it needs this package, and may have other versions of
+            everything else.
+
+    Raises:
+        ServerError: the platform has no Unix sockets, or the interpreter cannot be run.
+    """
+
+    def __init__(self, python: str = sys.executable) -> None:
+        if not hasattr(socket, "send_fds"):
+            raise ServerError(
+                "a worker process needs Unix sockets, which this platform does not have; "
+                "use a server started elsewhere (base_url=)"
+            )
+        control, control_there = socket.socketpair()
+        lifeline, lifeline_there = socket.socketpair()
+        try:
+            self._process = subprocess.Popen(
+                [
+                    python,
+                    "-m",
+                    "openenv_gym.workers",
+                    f"--control={control_there.fileno()}",
+                    f"--lifeline={lifeline_there.fileno()}",
+                ],
+                pass_fds=(control_there.fileno(), lifeline_there.fileno()),
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            )
+        except OSError as exc:
+            control.close()
+            lifeline.close()
+            raise ServerError(f"cannot run a worker with {python}: {exc}") from exc
+        finally:
+            control_there.close()
+            lifeline_there.close()
+        self._control, self._lifeline = control, lifeline
+        self._owner_pid = os.getpid()
+        _alive.add(self)
+
+    @property
+    def pid(self) -> int:
+        """The process id of the worker."""
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """How the worker ended, negative for a signal; None while it runs."""
+        return self._process.poll()
+
+    def connect(self) -> socket.socket:
+        """Open a session and return our end of its socket.
+
+        Raises:
+            ServerError: the worker is gone.
+        """
+        ours, theirs = socket.socketpair()
+        try:
+            socket.send_fds(self._control, [b"+"], [theirs.fileno()])
+        except OSError as exc:
+            ours.close()
+            raise ServerError(
+                f"the worker process {self.pid} is gone (exit code {self.exit_code})"
+            ) from exc
+        finally:
+            theirs.close()
+        return ours
+
+    def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
+        """Let the worker close its environments, and kill it if that takes too long."""
+        _alive.discard(self)
+        self._control.close()
+        if self._owner_pid == os.getpid():
+            try:
+                self._process.wait(timeout_s)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._lifeline.close()
+
+    def _forget(self) -> None:
+        """In a forked child: drop our copies of the descriptors, say nothing to the worker."""
+        self._control.close()
+        self._lifeline.close()
+        # `Popen` would warn, when collected, of a child that is not this process's to wait for.
+        self._process.returncode = 0
+
+
+_alive: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for worker in list(_alive):
+        worker._forget()
+    _alive.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)

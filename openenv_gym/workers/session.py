@@ -1,0 +1,45 @@
+"""A session of a worker: the body of a request in, the body of its reply out."""
+
+from __future__ import annotations
+
+from openenv_gym.errors import OpenEnvGymError, RemoteEnvError
+from openenv_gym.protocol import BinaryMessages, ServerSession, SessionState, failure
+from openenv_gym.protocol.binary_messages import sequence_of
+from openenv_gym.workers.host import EnvHost
+from openenv_gym.workers.hosted import Builder, build
+
+
+class WorkerSession:
+    """Joins the server's end of the protocol to an environment.
+
+    The same object runs in a worker process, in a thread of the server, and inline.
+
+    Args:
+        builder: Makes the environment when the session opens.
+    """
+
+    def __init__(self, builder: Builder = build) -> None:
+        self._session: ServerSession[bytes] = ServerSession(BinaryMessages())
+        self._host = EnvHost(builder)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the client has said goodbye."""
+        return self._session.state is SessionState.CLOSED
+
+    def handle(self, body: bytes) -> bytes:
+        """Return the body of the reply to the request in ``body``."""
+        try:
+            request = self._session.receive(body)
+        except OpenEnvGymError as exc:
+            return self._session.refuse(exc, sequence_of(body))
+        reply = self._host.execute(request)
+        try:
+            return self._session.send(reply)
+        except Exception as exc:
+            what = f"what the environment returned cannot travel: {type(exc).__name__}: {exc}"
+            return self._session.send(failure(RemoteEnvError(what)))
+
+    def close(self) -> None:
+        """Close the environment, for a client that left without a word."""
+        self._host.close()

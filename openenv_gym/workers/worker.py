@@ -1,0 +1,124 @@
+"""The worker process: one loop over the sockets of its sessions.
+
+It is handed two inherited descriptors. Over the *control* socket come the sockets of new
+sessions (``SCM_RIGHTS``), so that no name in a file system, no port and no secret is needed: who
+holds the other end is who started the worker. The *lifeline* carries nothing; when its other end
+closes, the process that started this one is gone, however it went, and the kernel ends the
+worker by a signal, even in the middle of a step that never returns.
+
+The loop has one thread. A session that computes delays the others of the same worker; sessions
+that must not be delayed, or must not die with each other, get workers of their own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import os
+import selectors
+import signal
+import socket
+import threading
+
+from openenv_gym.errors import OpenEnvGymError
+from openenv_gym.protocol import FrameReader, frame
+from openenv_gym.workers.session import WorkerSession
+
+_RECEIVE_BYTES = 1 << 16
+_MAX_FDS = 16
+
+
+class _Channel:
+    """One session and its socket."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self._reader = FrameReader()
+        self._session = WorkerSession()
+
+    def serve(self) -> bool:
+        """Answer what has arrived; return whether the session goes on."""
+        try:
+            data = self.sock.recv(_RECEIVE_BYTES)
+            if not data:
+                return False
+            for body in self._reader.feed(data):
+                self.sock.sendall(frame(self._session.handle(body)))
+        except (OSError, OpenEnvGymError):
+            # The client is gone, or speaks no protocol of ours: its session is over.
+            return False
+        return not self._session.is_closed
+
+    def close(self) -> None:
+        self._session.close()
+        self.sock.close()
+
+
+class Worker:
+    """The loop.
+
+    Args:
+        control: Brings the sockets of new sessions; its end is the order to stop.
+    """
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(control, selectors.EVENT_READ)
+
+    def run(self) -> None:
+        """Serve until the control socket closes, then close every environment."""
+        serving = True
+        while serving:
+            for key, _ in self._selector.select():
+                if key.fileobj is self._control:
+                    serving = self._accept()
+                elif not key.data.serve():
+                    self._end(key.data)
+        for key in list(self._selector.get_map().values()):
+            if key.data is not None:
+                self._end(key.data)
+
+    def _accept(self) -> bool:
+        data, fds, _, _ = socket.recv_fds(self._control, 1, _MAX_FDS)
+        for fd in fds:
+            sock = socket.socket(fileno=fd)
+            sock.setblocking(True)
+            self._selector.register(sock, selectors.EVENT_READ, _Channel(sock))
+        return bool(data)
+
+    def _end(self, channel: _Channel) -> None:
+        self._selector.unregister(channel.sock)
+        channel.close()
+
+
+def watch_lifeline(fd: int) -> None:
+    """End this process when the other end of ``fd`` closes.
+
+    The kernel is asked for a ``SIGIO``, whose default action is to end the process without
+    asking Python; a thread that waits does the same where the kernel does not signal it.
+    """
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(fd, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_ASYNC)
+
+    def wait() -> None:
+        with contextlib.suppress(OSError):
+            os.read(fd, 1)
+        os._exit(1)
+
+    threading.Thread(target=wait, name="lifeline", daemon=True).start()
+
+
+def main() -> None:
+    """Run a worker on the descriptors named on the command line."""
+    parser = argparse.ArgumentParser(prog="python -m openenv_gym.workers", description=__doc__)
+    parser.add_argument("--control", type=int, required=True, help="inherited descriptor")
+    parser.add_argument("--lifeline", type=int, required=True, help="inherited descriptor")
+    options = parser.parse_args()
+    # Ctrl-C reaches the whole process group; the parent decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    watch_lifeline(options.lifeline)
+    Worker(socket.socket(fileno=options.control)).run()
