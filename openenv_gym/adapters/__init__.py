@@ -1,0 +1,1 @@
+"""Other interfaces → ``gymnasium.Env``, and each as a worker hosts it."""

@@ -1,0 +1,94 @@
+"""OpenEnv ``Environment`` → ``gymnasium.Env``: a user's own models, as JSON objects.
+
+Its actions and observations are dicts, the fields of the models. No Gymnasium space describes
+them, so that ``action_space`` and ``observation_space`` are not set; the schemas of the models
+say what they are.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, SupportsFloat
+
+import gymnasium as gym
+from pydantic import BaseModel
+
+from openenv_gym.errors import InvalidRequestError
+from openenv_gym.wire.typed import validate_action
+
+Fields = dict[str, Any]
+
+
+class EnvironmentEnv(gym.Env[Fields, Fields]):
+    """A typed environment, ours or OpenEnv's, behind Gymnasium's interface.
+
+    Args:
+        environment: An object with ``reset``, ``step`` and ``state``.
+        action_model: The class of its actions.
+    """
+
+    def __init__(self, environment: Any, action_model: type[BaseModel]) -> None:
+        self.environment = environment
+        self._action_model = action_model
+        self._accepted = _keywords(environment.reset)
+
+    def reset(
+        self, *, seed: int | None = None, options: Fields | None = None
+    ) -> tuple[Fields, Fields]:
+        """Begin an episode; ``options`` are further arguments of the environment's ``reset``.
+
+        Raises:
+            InvalidRequestError: the environment's ``reset`` does not take an argument.
+        """
+        super().reset(seed=seed)
+        arguments = dict(options or {})
+        if seed is not None:
+            arguments["seed"] = seed
+        self._check(arguments)
+        return self._fields(self.environment.reset(**arguments)), {}
+
+    def step(self, action: Fields) -> tuple[Fields, SupportsFloat, bool, bool, Fields]:
+        """Act with the fields of an action; the reward is None where the environment gave none.
+
+        Raises:
+            InvalidActionError: the fields are not those of the action model.
+        """
+        observation = self.environment.step(validate_action(self._action_model, action))
+        done = bool(observation.done)
+        truncated = done and bool(getattr(observation, "truncated", False))
+        return self._fields(observation), observation.reward, done and not truncated, truncated, {}
+
+    def close(self) -> None:
+        """Close the environment, if it can be closed."""
+        close = getattr(self.environment, "close", None)
+        if close is not None:
+            close()
+
+    def state_fields(self) -> Fields:
+        """The fields of the environment's own state."""
+        fields: Fields = self.environment.state.model_dump(mode="json")
+        return fields
+
+    def _fields(self, observation: BaseModel) -> Fields:
+        return observation.model_dump(mode="json", exclude={"done", "reward"})
+
+    def _check(self, arguments: Fields) -> None:
+        if self._accepted is None:
+            return
+        # A name for the episode is bookkeeping: the session keeps it for who does not want it.
+        if "episode_id" not in self._accepted:
+            arguments.pop("episode_id", None)
+        unknown = [name for name in arguments if name not in self._accepted]
+        if unknown:
+            raise InvalidRequestError(
+                f"reset of {type(self.environment).__name__} takes "
+                f"{', '.join(self._accepted) or 'no arguments'}, got {', '.join(unknown)}"
+            )
+
+
+def _keywords(function: Any) -> frozenset[str] | None:
+    """The keyword arguments that ``function`` takes; None for any."""
+    parameters = inspect.signature(function).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return None
+    return frozenset(parameter.name for parameter in parameters)

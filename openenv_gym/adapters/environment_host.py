@@ -1,0 +1,95 @@
+"""A typed environment, a user's own or one written for OpenEnv, hosted."""
+
+from __future__ import annotations
+
+import importlib
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import BaseModel
+
+from openenv_gym.adapters.environment_env import EnvironmentEnv
+from openenv_gym.errors import EnvStartError, UnknownEnvironmentError
+from openenv_gym.protocol.events import Open
+from openenv_gym.wire.description import Description
+from openenv_gym.wire.models import State
+from openenv_gym.workers.hosted import Hosted
+
+
+def build(name: str, request: Open) -> Hosted:
+    """Import ``package.module:Class`` and host an instance.
+
+    Raises:
+        UnknownEnvironmentError: there is no such module or class.
+    """
+    module, _, attribute = name.partition(":")
+    try:
+        factory = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as exc:
+        raise UnknownEnvironmentError(
+            f"expected environment:package.module:Class, got environment:{name}: {exc}"
+        ) from exc
+    return host(lambda: factory(**request.kwargs), f"environment:{name}")
+
+
+def host(
+    factory: Callable[[], Any],
+    name: str,
+    action_model: type[BaseModel] | None = None,
+    observation_model: type[BaseModel] | None = None,
+) -> Hosted:
+    """Host what ``factory`` makes.
+
+    Args:
+        factory: The class of the environment, or a function that returns one.
+        name: What clients are told that it is called.
+        action_model: Its action class; read from its type parameters unless given.
+        observation_model: Its observation class; likewise.
+
+    Raises:
+        EnvStartError: the models are neither given nor readable.
+    """
+    environment = factory()
+    models = type_parameters(type(environment))
+    action = action_model or models.get("ActT")
+    observation = observation_model or models.get("ObsT")
+    if action is None or observation is None:
+        raise EnvStartError(
+            f"{name}: the models of {type(environment).__name__} are not known; derive it from "
+            "Environment[YourAction, YourObservation, YourState], or name its models"
+        )
+    state = models.get("StateT", State)
+    env = EnvironmentEnv(environment, action)
+    schemas = {
+        "action": action.model_json_schema(),
+        "observation": observation.model_json_schema(),
+        "state": state.model_json_schema(),
+    }
+    about = environment.get_metadata().model_dump(mode="json", exclude_none=True)
+    description = Description(environment=name, view="model", schemas=schemas, about=about)
+    return Hosted(env=env, description=description, state=env.state_fields)
+
+
+
+def type_parameters(kind: type[Any]) -> dict[str, type[BaseModel]]:
+    """Return the models that ``kind`` names as the parameters of a generic base, by variable.
+
+    >>> class Door(Action): ...
+    >>> from openenv_gym.environment import Environment
+    >>> class House(Environment[Door, Observation, State]): ...
+    >>> type_parameters(House)["ActT"].__name__
+    'Door'
+    """
+    for ancestor in kind.__mro__:
+        for base in getattr(ancestor, "__orig_bases__", ()):
+            origin = typing.get_origin(base)
+            variables = getattr(origin, "__parameters__", ())
+            found = {
+                variable.__name__: argument
+                for variable, argument in zip(variables, typing.get_args(base), strict=False)
+                if isinstance(argument, type) and issubclass(argument, BaseModel)
+            }
+            if found:
+                return found
+    return {}

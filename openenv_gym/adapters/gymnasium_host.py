@@ -1,0 +1,78 @@
+"""Any Gymnasium environment, hosted."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+from typing import Any
+
+import gymnasium as gym
+from gymnasium import error
+
+from openenv_gym.errors import EnvStartError, UnknownEnvironmentError
+from openenv_gym.protocol.events import Open
+from openenv_gym.spaces import to_descriptor
+from openenv_gym.wire.description import Description
+from openenv_gym.workers.hosted import Hosted, plain_metadata
+
+NO_LIMIT = -1
+
+
+def build(name: str, request: Open) -> Hosted:
+    """Make the environment with the id ``name``, which may be ``module:id``.
+
+    Raises:
+        UnknownEnvironmentError: no such id is registered.
+        EnvStartError: it needs a package that is not installed.
+    """
+    return host(make(name, request), f"{name}")
+
+
+def make(name: str, request: Open) -> gym.Env[Any, Any]:
+    """Return ``gymnasium.make`` of the id, with its time limit as ``request`` asks.
+
+    Raises:
+        UnknownEnvironmentError: no such id is registered.
+        EnvStartError: it needs a package that is not installed.
+    """
+    module, _, env_id = name.rpartition(":")
+    if module:
+        importlib.import_module(module)
+    try:
+        spec = copy.deepcopy(gym.spec(env_id))
+        if request.max_episode_steps is not None:
+            limit = request.max_episode_steps
+            spec.max_episode_steps = None if limit == NO_LIMIT else limit
+        # A mode that does not exist is refused later, with the list of those that do.
+        mode = {} if request.render_mode is None else {"render_mode": request.render_mode}
+        env: gym.Env[Any, Any] = gym.make(spec, disable_env_checker=True, **mode, **request.kwargs)
+    except error.DependencyNotInstalled as exc:
+        raise EnvStartError(f"{name}: {exc}") from exc
+    except error.UnregisteredEnv as exc:
+        raise UnknownEnvironmentError(f"{exc} Is the package that registers it installed?") from exc
+    return env
+
+
+def host(env: gym.Env[Any, Any], name: str) -> Hosted:
+    """Host an environment that exists already."""
+    modes = [mode for mode in env.metadata.get("render_modes", []) if mode not in (None, "human")]
+    spec = env.spec
+    description = Description(
+        environment=name,
+        view="gymnasium",
+        action=to_descriptor(env.action_space),
+        observation=to_descriptor(env.observation_space),
+        render_modes=modes,
+        render_mode=env.render_mode,
+        metadata=plain_metadata(env.metadata),
+        state={"env_id": spec.id if spec is not None else name},
+        about={"name": name, "description": _summary(env)},
+    )
+    return Hosted(env=env, description=description, state=lambda: description.state)
+
+
+def _summary(env: gym.Env[Any, Any]) -> str:
+    kind = type(env.unwrapped)
+    lines = (kind.__doc__ or "").strip().splitlines()
+    title = next((line.strip("# ") for line in lines if line.strip("# ")), kind.__name__)
+    return f"Gymnasium environment {kind.__name__}: {title}"

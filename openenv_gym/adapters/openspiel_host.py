@@ -1,0 +1,31 @@
+"""An OpenSpiel game, hosted."""
+
+from __future__ import annotations
+
+from openenv_gym.adapters.openspiel_env import OpenSpielEnv
+from openenv_gym.protocol.events import Open
+from openenv_gym.spaces import to_descriptor
+from openenv_gym.wire.description import Description
+from openenv_gym.workers.hosted import Hosted, plain_metadata
+
+
+def build(name: str, request: Open) -> Hosted:
+    """Load the game ``name``, which may carry parameters, as in ``catch(rows=5)``.
+
+    Raises:
+        UnknownEnvironmentError: OpenSpiel has no such game, or it is not supported.
+    """
+    env = OpenSpielEnv(name, render_mode=request.render_mode, **request.kwargs)
+    description = Description(
+        environment=f"openspiel:{name}",
+        view="openspiel",
+        action=to_descriptor(env.action_space),
+        observation=to_descriptor(env.observation_space),
+        render_modes=list(env.metadata["render_modes"]),
+        render_mode=env.render_mode,
+        metadata=plain_metadata(env.metadata),
+        state=env.openenv_state,
+        has_action_masks=True,
+        about={"name": name, "description": f"OpenSpiel game {name}"},
+    )
+    return Hosted(env=env, description=description, state=lambda: description.state)
