@@ -1,0 +1,83 @@
+"""One session over one transport: a request out, its reply back."""
+
+from __future__ import annotations
+
+import threading
+
+from openenv_gym.client.transport import Transport
+from openenv_gym.errors import ConcurrentCallError, ConnectionLostError, OpenEnvGymError
+from openenv_gym.protocol import ClientSession, Close, Failed, Reply, Request
+
+
+class Connection:
+    """Joins the client's end of the protocol to a transport.
+
+    After a timeout, an interrupt or a protocol error the fate of the request is unknown and its
+    reply may still come: the transport is closed then, and the connection is broken for good.
+
+    Args:
+        session: The client's end of the session.
+        transport: Leads to the server's end.
+        timeout_s: How long to wait for a reply, in seconds; None for ever.
+    """
+
+    def __init__(
+        self, session: ClientSession, transport: Transport, timeout_s: float | None = None
+    ) -> None:
+        self._session = session
+        self._transport = transport
+        self._timeout_s = timeout_s
+        self._lock = threading.Lock()
+        self._user = ""
+        self.is_broken = False
+
+    def request(self, request: Request) -> Reply:
+        """Send ``request`` and return its reply, which is never a ``Failed``.
+
+        Raises:
+            ConcurrentCallError: another thread is waiting for a reply; nothing was sent.
+            ResetNeededError: a step where there is no episode; nothing was sent.
+            TransportError: the connection broke; it is of no use any more.
+            OpenEnvGymError: the server refused the request, or failed.
+        """
+        if not self._lock.acquire(blocking=False):
+            raise ConcurrentCallError(
+                f"thread {threading.current_thread().name!r} called while {self._user!r} waits for "
+                "a reply; one environment is for one thread, make one for each"
+            )
+        try:
+            self._user = threading.current_thread().name
+            reply = self._exchange(request)
+        finally:
+            self._lock.release()
+        if type(reply) is Failed:
+            raise reply.to_exception()
+        return reply
+
+    def _exchange(self, request: Request) -> Reply:
+        if self.is_broken:
+            raise ConnectionLostError("the connection is broken; call reset() to make a new one")
+        body = self._session.send(request)
+        try:
+            self._transport.send(body)
+            return self._session.receive(self._transport.receive(self._timeout_s))
+        except BaseException:
+            self.abandon()
+            raise
+
+    def abandon(self) -> None:
+        """Close the transport without a word to the server."""
+        self.is_broken = True
+        self._transport.close()
+
+    def close(self) -> None:
+        """End the session, and the connection."""
+        if self.is_broken:
+            return
+        try:
+            self.request(Close())
+        except OpenEnvGymError:
+            # The goodbye is a courtesy: a peer that is gone has freed the session already.
+            return
+        finally:
+            self.abandon()

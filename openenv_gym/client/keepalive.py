@@ -1,0 +1,79 @@
+"""One daemon thread that answers the pings of idle WebSockets.
+
+Servers close a client that does not answer pings, OpenEnv's after 40 s, and a long gradient
+update easily takes that. A socket in use answers pings itself, while it waits for its reply.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from typing import Protocol
+
+from openenv_gym.errors import OpenEnvGymError
+
+PERIOD_S = 5.0
+
+
+class Idler(Protocol):
+    """A transport that may be idle."""
+
+    last_used_s: float
+
+    def look_after(self) -> None:
+        """Answer what has come, if nobody else is reading."""
+
+
+class Keepalive:
+    """Looks after idle transports, once a period; the thread starts with the first of them."""
+
+    def __init__(self, period_s: float = PERIOD_S) -> None:
+        self._period_s = period_s
+        self._reset()
+
+    def _reset(self) -> None:
+        self._idlers: weakref.WeakSet[Idler] = weakref.WeakSet()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def add(self, idler: Idler) -> None:
+        """Look after ``idler`` until it is discarded or collected."""
+        with self._lock:
+            self._idlers.add(idler)
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, name="openenv-gym keepalive", daemon=True
+                )
+                self._thread.start()
+
+    def discard(self, idler: Idler) -> None:
+        """Do not look after ``idler`` any more."""
+        with self._lock:
+            self._idlers.discard(idler)
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(self._period_s)
+            with self._lock:
+                idlers = list(self._idlers)
+            now = time.monotonic()
+            for idler in idlers:
+                if now - idler.last_used_s >= self._period_s:
+                    self._look_after(idler)
+            del idlers
+
+    def _look_after(self, idler: Idler) -> None:
+        try:
+            idler.look_after()
+        except OpenEnvGymError:
+            # The connection is lost: whoever uses it next is told so.
+            self.discard(idler)
+
+
+KEEPALIVE = Keepalive()
+"""The one of this process."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=KEEPALIVE._reset)

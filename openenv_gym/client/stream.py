@@ -1,0 +1,41 @@
+"""The transport over a worker's Unix socket: framed bodies on a stream."""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+
+from openenv_gym.client.sockets import BlockingSocket
+from openenv_gym.errors import ConnectionLostError, ProtocolError
+from openenv_gym.protocol import FrameReader, frame
+
+
+class StreamTransport:
+    """Bodies with their length before them.
+
+    Args:
+        sock: A connected stream socket; the transport owns it.
+        peer: What it leads to, for messages.
+    """
+
+    def __init__(self, sock: socket.socket, peer: str) -> None:
+        self._socket = BlockingSocket(sock, peer)
+        self._reader = FrameReader()
+        self._bodies: deque[bytes] = deque()
+
+    def send(self, body: bytes) -> None:
+        """Send one body."""
+        self._socket.send(frame(body))
+
+    def receive(self, timeout_s: float | None) -> bytes:
+        """Wait for one body."""
+        while not self._bodies:
+            try:
+                self._bodies.extend(self._reader.feed(self._socket.receive(timeout_s)))
+            except ProtocolError as exc:
+                raise ConnectionLostError(f"{self._socket.peer} sent no frame: {exc}") from exc
+        return self._bodies.popleft()
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()

@@ -1,0 +1,30 @@
+"""The three methods that a client needs of a connection."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Transport(Protocol):
+    """Carries bodies, in order, to one peer and back."""
+
+    def send(self, body: bytes) -> None:
+        """Send one body.
+
+        Raises:
+            ConnectionLostError: the connection is broken.
+        """
+
+    def receive(self, timeout_s: float | None) -> bytes:
+        """Wait for one body.
+
+        Args:
+            timeout_s: How long to wait, in seconds; None for ever.
+
+        Raises:
+            RequestTimeoutError: nothing came in time.
+            ConnectionLostError: the connection broke.
+        """
+
+    def close(self) -> None:
+        """Close the connection; may be called twice, and never raises."""

@@ -1,0 +1,217 @@
+"""The transport over a WebSocket, on TCP, TLS or a Unix socket.
+
+Blocking, in the thread of the caller: there is no event loop and no thread hop between a step
+and its reply. While the caller computes, one daemon thread answers the pings of all idle
+sockets (:mod:`openenv_gym.client.keepalive`).
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import socket
+import ssl
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+from websockets.client import ClientProtocol
+from websockets.datastructures import Headers
+from websockets.exceptions import InvalidState, InvalidStatus
+from websockets.http11 import Response
+from websockets.uri import parse_uri
+
+from openenv_gym.address import Address
+from openenv_gym.client.keepalive import KEEPALIVE
+from openenv_gym.client.sockets import BlockingSocket
+from openenv_gym.client.websocket_frames import BINARY, TEXT, FrameSplitter, data_frame
+from openenv_gym.errors import (
+    CapacityError,
+    ConnectionLostError,
+    NotOpenEnvError,
+    ProtocolError,
+    TransportError,
+    UnreachableError,
+)
+
+DEFAULT_MAX_MESSAGE_BYTES = 100 * 2**20
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebSocketOptions:
+    """How a WebSocket is opened.
+
+    Attributes:
+        connect_timeout_s: For TCP, TLS and the handshake together, each.
+        max_message_bytes: A longer message from the server is refused.
+        headers: Sent with the handshake, such as ``Authorization``.
+        ssl_context: For ``wss``; the system's certificates unless given.
+    """
+
+    connect_timeout_s: float = 10.0
+    max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES
+    headers: dict[str, str] = field(default_factory=dict)
+    ssl_context: ssl.SSLContext | None = None
+
+
+class WebSocketTransport:
+    """Bodies as messages: binary with the subprotocol, text without.
+
+    Args:
+        address: Of the server.
+        subprotocol: What to ask for; None speaks OpenEnv's JSON.
+        options: How it is opened.
+
+    Raises:
+        UnreachableError: nobody answers there.
+        NotOpenEnvError: who answers there has no OpenEnv WebSocket, or not this subprotocol.
+        CapacityError: the server has no free session.
+    """
+
+    def __init__(
+        self, address: Address, subprotocol: str | None, options: WebSocketOptions
+    ) -> None:
+        self._opcode = TEXT if subprotocol is None else BINARY
+        self._splitter = FrameSplitter(options.max_message_bytes)
+        self._messages: deque[bytes] = deque()
+        self._lock = threading.Lock()
+        self._is_waiting = False
+        self.last_used_s = time.monotonic()
+        self._socket = BlockingSocket(_connect(address, options), str(address))
+        self._protocol = ClientProtocol(
+            parse_uri(address.ws_url),
+            subprotocols=None if subprotocol is None else [subprotocol],  # type: ignore[list-item]
+            max_size=None,  # the splitter has the limit
+        )
+        try:
+            self._shake_hands(address, options)
+            if subprotocol is not None and self._protocol.subprotocol != subprotocol:
+                raise NotOpenEnvError(f"{address} does not speak {subprotocol}; use codec='json'")
+        except BaseException:
+            self._socket.close()
+            raise
+        KEEPALIVE.add(self)
+
+    def send(self, body: bytes) -> None:
+        """Send one message."""
+        with self._lock:  # held by the keepalive thread while it looks after this socket
+            self._is_waiting = True
+        self._socket.send(data_frame(self._opcode, body))
+
+    def receive(self, timeout_s: float | None) -> bytes:
+        """Wait for one message."""
+        while not self._messages:
+            self._take_in(self._socket.receive(timeout_s))
+        self.last_used_s = time.monotonic()
+        self._is_waiting = False
+        return self._messages.popleft()
+
+    def close(self) -> None:
+        """Close the connection, with a closing frame where the socket still takes it."""
+        KEEPALIVE.discard(self)
+        with contextlib.suppress(TransportError, InvalidState):
+            self._protocol.send_close(1000)
+            self._flush()
+        self._socket.close()
+
+    def look_after(self) -> None:
+        """Answer pings, if nobody is waiting for a reply; called by the keepalive thread."""
+        with self._lock:
+            if self._is_waiting:
+                return
+            data = self._socket.receive_nowait()
+            if data:
+                self._take_in(data)
+
+    def _take_in(self, data: bytes) -> None:
+        try:
+            messages, control = self._splitter.feed(data)
+        except ProtocolError as exc:
+            raise ConnectionLostError(f"{self._socket.peer}: {exc}") from exc
+        self._messages.extend(messages)
+        if control:
+            self._protocol.receive_data(control)
+            self._flush()
+        closed = self._protocol.close_rcvd
+        if closed is not None and not self._messages:
+            raise ConnectionLostError(
+                f"{self._socket.peer} closed the connection: {closed.code} {closed.reason}"
+            )
+
+    def _flush(self) -> None:
+        for data in self._protocol.data_to_send():
+            if data:  # the empty one means the end of the stream
+                self._socket.send(data)
+
+    def _shake_hands(self, address: Address, options: WebSocketOptions) -> None:
+        request = self._protocol.connect()
+        _add_headers(request.headers, address, options)
+        self._protocol.send_request(request)
+        self._flush()
+        try:
+            rest = self._await_response(options.connect_timeout_s)
+        except ConnectionLostError as exc:
+            raise NotOpenEnvError(
+                f"{address} closed the connection instead of opening a WebSocket"
+            ) from exc
+        if self._protocol.handshake_exc is not None:
+            raise _handshake_error(address, self._protocol.handshake_exc)
+        if rest:
+            self._take_in(rest)
+
+    def _await_response(self, timeout_s: float) -> bytes:
+        """Read the response to the handshake; return what came behind it."""
+        received = b""
+        while b"\r\n\r\n" not in received:
+            received += self._socket.receive(timeout_s)
+        # Frames may follow in the same segment: they are the splitter's, not the protocol's.
+        head, _, rest = received.partition(b"\r\n\r\n")
+        self._protocol.receive_data(head + b"\r\n\r\n")
+        if any(isinstance(event, Response) for event in self._protocol.events_received()):
+            return rest
+        self._protocol.receive_data(rest)
+        while self._protocol.handshake_exc is None:
+            self._protocol.receive_data(self._socket.receive(timeout_s))
+        return b""
+
+
+def _connect(address: Address, options: WebSocketOptions) -> socket.socket:
+    try:
+        if address.socket_path is not None:
+            sock = socket.socket(socket.AF_UNIX)
+            sock.settimeout(options.connect_timeout_s)
+            sock.connect(address.socket_path)
+            return sock
+        endpoint = (address.host, address.port)
+        sock = socket.create_connection(endpoint, options.connect_timeout_s)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if not address.is_secure:
+            return sock
+        context = options.ssl_context or ssl.create_default_context()
+        return context.wrap_socket(sock, server_hostname=address.host)
+    except OSError as exc:
+        raise UnreachableError(
+            f"cannot connect to {address}: {exc}; is the server running, "
+            "and is the address right?"
+        ) from exc
+
+
+def _add_headers(headers: Headers, address: Address, options: WebSocketOptions) -> None:
+    if address.username is not None:
+        credentials = f"{address.username}:{address.password or ''}".encode()
+        headers["Authorization"] = f"Basic {base64.b64encode(credentials).decode()}"
+    for name, value in options.headers.items():
+        headers[name] = value
+
+
+def _handshake_error(address: Address, exc: Exception) -> Exception:
+    if isinstance(exc, InvalidStatus):
+        status = exc.response.status_code
+        text = bytes(exc.response.body or b"").decode(errors="replace")[:200]
+        if status == 503:
+            return CapacityError(f"{address} has no free session (HTTP 503): {text}")
+        return NotOpenEnvError(
+            f"expected a WebSocket at {address.ws_url}, got HTTP {status}: {text}"
+        )
+    return NotOpenEnvError(f"expected a WebSocket at {address.ws_url}, got: {exc}")
