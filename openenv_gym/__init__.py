@@ -1,0 +1,84 @@
+"""The bridge between OpenEnv and Gymnasium.
+
+>>> import gymnasium as gym, openenv_gym
+>>> env = gym.make("openenv/catch-v0")
+>>> observation, info = env.reset(seed=0)
+>>> observation.shape, info["legal_actions"]
+((50,), [0, 1, 2])
+>>> env.close()
+
+Importing the package registers the ``openenv/`` ids with Gymnasium. Everything else is imported
+when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from openenv_gym.errors import OpenEnvGymError
+
+if TYPE_CHECKING:
+    from openenv_gym.adapters.openspiel_env import OpenSpielEnv
+    from openenv_gym.client.openenv_client import OpenEnvClient
+    from openenv_gym.client.websocket import WebSocketOptions
+    from openenv_gym.environment import Environment
+    from openenv_gym.envs.remote_env import RemoteEnv
+    from openenv_gym.server.app import create_app
+    from openenv_gym.wire.models import (
+        Action,
+        EnvironmentMetadata,
+        Observation,
+        State,
+        StepResult,
+    )
+
+__version__ = "0.1.0"
+
+_PLACES = {
+    "Action": "wire.models",
+    "Environment": "environment",
+    "EnvironmentMetadata": "wire.models",
+    "Observation": "wire.models",
+    "OpenEnvClient": "client.openenv_client",
+    "OpenSpielEnv": "adapters.openspiel_env",
+    "RemoteEnv": "envs.remote_env",
+    "State": "wire.models",
+    "StepResult": "wire.models",
+    "WebSocketOptions": "client.websocket",
+    "create_app": "server.app",
+}
+
+__all__ = [
+    "Action",
+    "Environment",
+    "EnvironmentMetadata",
+    "Observation",
+    "OpenEnvClient",
+    "OpenEnvGymError",
+    "OpenSpielEnv",
+    "RemoteEnv",
+    "State",
+    "StepResult",
+    "WebSocketOptions",
+    "create_app",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])
+
+
+def _register() -> None:
+    from openenv_gym.envs.registration import register_all
+
+    register_all()
+
+
+_register()

@@ -1,0 +1,1 @@
+"""Remote environments as ``gymnasium.Env``, and their registration."""

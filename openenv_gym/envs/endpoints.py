@@ -1,0 +1,230 @@
+"""Where an environment comes from: a recipe that can be pickled, and makes connections.
+
+A recipe holds names and numbers, never a socket, so that an environment can be copied, sent to
+another process, and connected anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, Protocol
+
+import msgspec
+
+from openenv_gym.address import Address
+from openenv_gym.client import Connection, StreamTransport
+from openenv_gym.errors import ProtocolError, UnknownEnvironmentError, UnsupportedRenderModeError
+from openenv_gym.protocol import SUBPROTOCOL, BinaryMessages, ClientSession, Open, Opened, SessionState
+from openenv_gym.spaces.descriptor import Space
+from openenv_gym.wire.description import Description
+
+Codec = Literal["auto", "binary", "json"]
+CODECS: tuple[Codec, ...] = ("auto", "binary", "json")
+
+DEFAULT_TIMEOUT_S = 60.0
+SCHEMA_KEY = "x-openenv-gym"
+"""Under which ``GET /schema`` of our servers carries the description of the environment."""
+
+
+class Face(NamedTuple):
+    """What a ``RemoteEnv`` must know before the first reset.
+
+    Attributes:
+        name: For people.
+        action_space: Of the environment.
+        observation_space: Of the environment.
+        render_mode: The one that it was opened with.
+        metadata: Gymnasium's.
+        has_action_masks: Whether infos carry ``legal_actions``.
+    """
+
+    name: str
+    action_space: Space
+    observation_space: Space
+    render_mode: str | None
+    metadata: dict[str, Any]
+    has_action_masks: bool
+
+
+class Endpoint(Protocol):
+    """Tells the face of an environment, and connects to it."""
+
+    def open(self) -> tuple[Face, Connection | None]:
+        """Return the face, and the connection where finding out made one."""
+
+    def connect(self) -> Connection:
+        """Return a new session."""
+
+
+def _face(description: Description, render_mode: str | None) -> Face:
+    action_space, observation_space = description.action_space(), description.observation_space()
+    if action_space is None or observation_space is None:
+        raise UnknownEnvironmentError(
+            f"{description.environment} has models of its own and no Gymnasium spaces; "
+            "use openenv/remote-v0 with a base_url, or OpenEnvClient"
+        )
+    return Face(
+        name=description.environment,
+        action_space=action_space,
+        observation_space=observation_space,
+        render_mode=render_mode,
+        metadata={**description.metadata, "render_modes": description.render_modes},
+        has_action_masks=description.has_action_masks,
+    )
+
+
+def _open(connection: Connection, request: Open) -> Description:
+    try:
+        reply = connection.request(request)
+    except BaseException:
+        connection.abandon()
+        raise
+    if not isinstance(reply, Opened):
+        raise ProtocolError(f"expected an environment to open, got a {type(reply).__name__}")
+    return reply.description
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddedEndpoint:
+    """An environment in the embedded worker.
+
+    Attributes:
+        request: What to open.
+        timeout_s: How long to wait for a reply, in seconds; None for ever.
+    """
+
+    request: Open
+    timeout_s: float | None = DEFAULT_TIMEOUT_S
+
+    def open(self) -> tuple[Face, Connection | None]:
+        """Build the environment, and keep the session: nothing is gained by building it twice."""
+        connection, description = self._connect()
+        return _face(description, self.request.render_mode), connection
+
+    def connect(self) -> Connection:
+        """Return a new session."""
+        return self._connect()[0]
+
+    def _connect(self) -> tuple[Connection, Description]:
+        from openenv_gym.launchers.embedded import EMBEDDED
+
+        sock, peer = EMBEDDED.connect()
+        session = ClientSession(BinaryMessages())
+        connection = Connection(session, StreamTransport(sock, peer), self.timeout_s)
+        return connection, _open(connection, self.request)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpaceOverrides:
+    """What the caller knows better than the schemas of a server.
+
+    Attributes:
+        action_space: The action space.
+        observation_space: The observation space.
+        action_key: The field of the action model that holds the action.
+        observation_key: The field of the observation model that holds the observation.
+    """
+
+    action_space: Space | None = None
+    observation_space: Space | None = None
+    action_key: str | None = None
+    observation_key: str | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is overridden."""
+        return self == SpaceOverrides()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerEndpoint:
+    """An environment on a server.
+
+    Attributes:
+        address: Of the server.
+        request: What the server is expected to serve; an ``environment`` of None takes any.
+        codec: ``binary`` for ours, ``json`` for any, ``auto`` for the fastest there is.
+        timeout_s: How long to wait for a reply, in seconds; None for ever.
+        overrides: What the caller knows better.
+        options: How the WebSocket is opened; None for the defaults.
+    """
+
+    address: Address
+    request: Open = field(default_factory=Open)
+    codec: Codec = "auto"
+    timeout_s: float | None = DEFAULT_TIMEOUT_S
+    overrides: SpaceOverrides = field(default_factory=SpaceOverrides)
+    options: Any = None
+
+    def open(self) -> tuple[Face, Connection | None]:
+        """Ask for the schema; no session is opened, because a server may have only one."""
+        schema, description = self._schema()
+        if description is not None and self.overrides.is_empty and description.action is not None:
+            self._check(description)
+            return _face(description, self.request.render_mode), None
+        inference = self._infer(schema)
+        name = self.request.environment or str(self.address)
+        if self.request.render_mode is not None:
+            raise UnsupportedRenderModeError(
+                f"OpenEnv's JSON protocol has no rendering, so {name} cannot be opened with "
+                f"render_mode={self.request.render_mode!r}"
+            )
+        metadata: dict[str, Any] = {"render_modes": []}
+        spaces = inference.action_space, inference.observation_space
+        return Face(name, *spaces, None, metadata, has_action_masks=False), None
+
+    def connect(self) -> Connection:
+        """Return a new session."""
+        schema, description = self._schema()
+        can_binary = description is not None and description.action is not None
+        if self.codec == "json" or not can_binary or not self.overrides.is_empty:
+            return self._connect_json(schema)
+        return self._connect_binary()
+
+    def _connect_binary(self) -> Connection:
+        session = ClientSession(BinaryMessages())
+        connection = Connection(session, self._transport(SUBPROTOCOL), self.timeout_s)
+        _open(connection, self.request)
+        return connection
+
+    def _connect_json(self, schema: dict[str, Any]) -> Connection:
+        from openenv_gym.protocol.json_messages import JsonClientMessages
+        from openenv_gym.wire.schema_view import SchemaView
+
+        view = SchemaView(self._infer(schema), schema["observation"])
+        session = ClientSession(JsonClientMessages(view), SessionState.READY)
+        return Connection(session, self._transport(None), self.timeout_s)
+
+    def _transport(self, subprotocol: str | None) -> Any:
+        from openenv_gym.client.websocket import WebSocketOptions, WebSocketTransport
+
+        return WebSocketTransport(self.address, subprotocol, self.options or WebSocketOptions())
+
+    def _schema(self) -> tuple[dict[str, Any], Description | None]:
+        from openenv_gym.client.http import get_schema
+        from openenv_gym.client.websocket import WebSocketOptions
+
+        schema = get_schema(self.address, self.options or WebSocketOptions())
+        ours = schema.get(SCHEMA_KEY)
+        return schema, None if ours is None else msgspec.convert(ours, Description)
+
+    def _infer(self, schema: dict[str, Any]) -> Any:
+        from openenv_gym.spaces import infer
+
+        overrides = {
+            name: getattr(self.overrides, name) for name in SpaceOverrides.__dataclass_fields__
+        }
+        return infer(schema["action"], schema["observation"], **overrides)
+
+    def _check(self, description: Description) -> None:
+        wanted, mode = self.request.environment, self.request.render_mode
+        if wanted is not None and wanted != description.environment:
+            raise UnknownEnvironmentError(
+                f"expected {wanted} at {self.address}, which serves {description.environment}; "
+                "start a server for it, or use openenv/remote-v0 to take what is served"
+            )
+        if mode is not None and (self.codec == "json" or mode not in description.render_modes):
+            raise UnsupportedRenderModeError(
+                f"render_mode: {description.environment} at {self.address} renders "
+                f"{description.render_modes or 'in no mode'} over the binary codec, got {mode!r}"
+            )

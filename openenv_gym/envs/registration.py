@@ -1,0 +1,194 @@
+"""The ``openenv/`` namespace of Gymnasium's registry, and what its ids make.
+
+Entry points are strings and keyword arguments are JSON-able, so that an ``EnvSpec`` can be
+written out, read back and pickled, and so that registering imports nothing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium as gym
+
+from openenv_gym.address import parse_address
+from openenv_gym.envs.endpoints import (
+    CODECS,
+    DEFAULT_TIMEOUT_S,
+    EmbeddedEndpoint,
+    Endpoint,
+    ServerEndpoint,
+    SpaceOverrides,
+)
+from openenv_gym.envs.remote_env import RemoteEnv
+from openenv_gym.errors import InvalidRequestError
+from openenv_gym.protocol import Open
+
+NAMESPACE = "openenv"
+BASE_URL_VARIABLE = "OPENENV_BASE_URL"
+
+OPENSPIEL_GAMES = ("catch", "tic_tac_toe", "kuhn_poker", "cliff_walking", "2048", "blackjack")
+"""The games that have an id of their own; ``openenv/openspiel-v0`` takes any."""
+
+_HERE = "openenv_gym.envs.registration"
+_NO_TIME_LIMIT = -1
+
+
+def make_gymnasium(
+    env_id: str,
+    *,
+    base_url: str | None = None,
+    codec: str = "auto",
+    timeout_s: float | None = DEFAULT_TIMEOUT_S,
+    render_mode: str | None = None,
+    server_time_limit: bool = True,
+    **kwargs: Any,
+) -> RemoteEnv:
+    """Make the Gymnasium environment ``env_id``, embedded or on a server.
+
+    Args:
+        env_id: Gymnasium's id, with the module that registers it before a colon where needed.
+        base_url: Of the server; unless given, the variable ``OPENENV_BASE_URL``, and where that
+            is not set either, the environment is embedded.
+        codec: ``auto``, ``binary`` or ``json``, for a server.
+        timeout_s: How long to wait for a reply, in seconds; None for ever.
+        render_mode: Gymnasium's.
+        server_time_limit: Whether the environment's own time limit acts where it runs.
+        **kwargs: Keyword arguments of the environment.
+    """
+    limit = None if server_time_limit else _NO_TIME_LIMIT
+    request = Open(env_id, kwargs, render_mode, limit)
+    return RemoteEnv(_endpoint(request, base_url, codec, timeout_s))
+
+
+def make_openspiel(
+    game: str,
+    *,
+    base_url: str | None = None,
+    codec: str = "auto",
+    timeout_s: float | None = DEFAULT_TIMEOUT_S,
+    render_mode: str | None = None,
+    **kwargs: Any,
+) -> RemoteEnv:
+    """Make the OpenSpiel game ``game``, embedded or on a server.
+
+    Args:
+        game: Its short name, with parameters where wanted: ``catch(rows=5,columns=4)``.
+        base_url: See :func:`make_gymnasium`.
+        codec: ``auto``, ``binary`` or ``json``, for a server.
+        timeout_s: How long to wait for a reply, in seconds; None for ever.
+        render_mode: Gymnasium's.
+        **kwargs: Keyword arguments of ``OpenSpielEnv``, such as ``opponent_policy``.
+    """
+    request = Open(f"openspiel:{game}", kwargs, render_mode)
+    return RemoteEnv(_endpoint(request, base_url, codec, timeout_s))
+
+
+def make_remote(
+    *,
+    base_url: str | None = None,
+    codec: str = "auto",
+    timeout_s: float | None = DEFAULT_TIMEOUT_S,
+    render_mode: str | None = None,
+    options: Any = None,
+    **overrides: Any,
+) -> RemoteEnv:
+    """Make whatever the OpenEnv server at ``base_url`` serves.
+
+    Args:
+        base_url: Of the server; unless given, the variable ``OPENENV_BASE_URL``.
+        codec: ``auto``, ``binary`` for our servers only, or ``json`` for any.
+        timeout_s: How long to wait for a reply, in seconds; None for ever.
+        render_mode: Gymnasium's.
+        options: How the WebSocket is opened, a ``WebSocketOptions``.
+        **overrides: ``action_space``, ``observation_space``, ``action_key``,
+            ``observation_key``, where the server's schemas leave them open.
+
+    Raises:
+        InvalidRequestError: no address is given, or an override is unknown.
+    """
+    url = base_url or os.environ.get(BASE_URL_VARIABLE)
+    if not url:
+        raise InvalidRequestError(
+            "openenv/remote-v0 needs the address of a server: pass base_url='http://host:port' "
+            f"or set {BASE_URL_VARIABLE}"
+        )
+    known = SpaceOverrides.__dataclass_fields__
+    unknown = [name for name in overrides if name not in known]
+    if unknown:
+        raise InvalidRequestError(
+            f"openenv/remote-v0 takes {', '.join(known)}, got {', '.join(unknown)}"
+        )
+    return RemoteEnv(
+        ServerEndpoint(
+            address=parse_address(url),
+            request=Open(None, {}, render_mode),
+            codec=_checked_codec(codec),
+            timeout_s=timeout_s,
+            overrides=SpaceOverrides(**overrides),
+            options=options,
+        )
+    )
+
+
+# `gymnasium.make` looks here before it decides how to make `human` and lists out of other modes.
+for _function in (make_gymnasium, make_openspiel, make_remote):
+    _function.metadata = {"render_modes": ["rgb_array", "ansi"]}  # type: ignore[attr-defined]
+
+
+def _endpoint(
+    request: Open, base_url: str | None, codec: str, timeout_s: float | None
+) -> Endpoint:
+    url = base_url or os.environ.get(BASE_URL_VARIABLE)
+    checked = _checked_codec(codec)
+    if not url:
+        return EmbeddedEndpoint(request=request, timeout_s=timeout_s)
+    address = parse_address(url)
+    return ServerEndpoint(address=address, request=request, codec=checked, timeout_s=timeout_s)
+
+
+def _checked_codec(codec: str) -> Any:
+    if codec not in CODECS:
+        close = difflib.get_close_matches(str(codec), CODECS, 1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise InvalidRequestError(f"codec: expected one of {', '.join(CODECS)}, got {codec!r}{hint}")
+    return codec
+
+
+def is_builtin(spec: Any) -> bool:
+    """Whether ``spec`` is one of Gymnasium's own environments, without a namespace."""
+    return (
+        isinstance(spec.entry_point, str)
+        and spec.entry_point.startswith("gymnasium.envs.")
+        and spec.namespace is None
+    )
+
+
+def register_all(registry: Mapping[str, Any] | None = None) -> None:
+    """Register every id of the namespace; ids that are there already stay.
+
+    Args:
+        registry: Gymnasium's, for its own ids.
+    """
+    specs = list((registry or gym.registry).values())
+    for game in OPENSPIEL_GAMES:
+        _register(f"{NAMESPACE}/{game}-v0", "make_openspiel", {"game": game})
+    for spec in filter(is_builtin, specs):
+        _register(
+            f"{NAMESPACE}/{spec.id}",
+            "make_gymnasium",
+            {"env_id": spec.id, "server_time_limit": False},
+            max_episode_steps=spec.max_episode_steps,
+            reward_threshold=spec.reward_threshold,
+            nondeterministic=spec.nondeterministic,
+        )
+    _register(f"{NAMESPACE}/openspiel-v0", "make_openspiel", {})
+    _register(f"{NAMESPACE}/gymnasium-v0", "make_gymnasium", {})
+    _register(f"{NAMESPACE}/remote-v0", "make_remote", {})
+
+
+def _register(env_id: str, function: str, kwargs: dict[str, Any], **keywords: Any) -> None:
+    if env_id not in gym.registry:
+        gym.register(env_id, f"{_HERE}:{function}", kwargs=kwargs, **keywords)

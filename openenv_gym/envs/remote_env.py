@@ -1,0 +1,131 @@
+"""A remote environment as ``gymnasium.Env``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from openenv_gym.address import parse_address
+from openenv_gym.client import Connection
+from openenv_gym.envs.endpoints import Endpoint, ServerEndpoint
+from openenv_gym.errors import ProtocolError, ResetNeededError
+from openenv_gym.protocol import Render, Rendered, Reset, Result, Step
+from openenv_gym.spaces.check import check_action
+
+
+class RemoteEnv(gym.Env[Any, Any]):
+    """An environment that runs in another process or on another machine.
+
+    Observations, rewards, flags and infos are those that the environment would give in process,
+    bit for bit. An episode lives on one connection; after the connection was lost, ``reset``
+    makes a new one.
+
+    Args:
+        source: The URL of a server, or the recipe of any other place.
+
+    Attributes:
+        action_masks: Method that returns the legal actions as a boolean array of shape
+            ``(action_space.n,)``; it exists only where the environment tells them, because
+            sb3-contrib asks by its existence.
+
+    Raises:
+        AddressError: the URL has no form of an address.
+        UnreachableError: nobody answers there.
+        NotOpenEnvError: who answers is no OpenEnv server.
+        SpaceError: the spaces cannot be inferred from the server's schemas.
+        EnvStartError: the environment could not be built.
+    """
+
+    action_masks: Callable[[], NDArray[np.bool_]]
+
+    def __init__(self, source: str | Endpoint) -> None:
+        self._endpoint: Endpoint = (
+            ServerEndpoint(address=parse_address(source)) if isinstance(source, str) else source
+        )
+        self._legal_actions: list[int] = []
+        face, self._connection = self._endpoint.open()
+        self.name = face.name
+        self.action_space = face.action_space
+        self.observation_space = face.observation_space
+        self.render_mode = face.render_mode
+        self.metadata = face.metadata
+        self._has_action_masks = face.has_action_masks
+        if face.has_action_masks:
+            self.action_masks = self._masks
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Begin an episode, as in Gymnasium.
+
+        Raises:
+            TransportError: the connection cannot be made, or broke.
+            RemoteEnvError: the environment raised.
+        """
+        super().reset(seed=seed)
+        if self._connection is None or self._connection.is_broken:
+            self._connection = self._endpoint.connect()
+        result = self._exchange(self._connection, Reset(seed, options))
+        return result.obs, result.info
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Act, as in Gymnasium; a reward that the server left out is 0.
+
+        Raises:
+            InvalidActionError: ``action`` is not in the action space; nothing was sent.
+            ResetNeededError: there is no episode; nothing was sent.
+            TransportError: the connection broke; ``reset`` makes a new one.
+            RemoteEnvError: the environment raised.
+        """
+        if self._connection is None:
+            raise ResetNeededError("step before the first reset; call reset() to begin an episode")
+        check_action(self.action_space, action)
+        result = self._exchange(self._connection, Step(action))
+        reward = 0.0 if result.reward is None else result.reward
+        return result.obs, reward, result.terminated, result.truncated, result.info
+
+    def render(self) -> Any:
+        """Return what the environment renders in its ``render_mode``, as in Gymnasium.
+
+        Raises:
+            UnsupportedRenderModeError: it was made without one.
+            ResetNeededError: there is no connection yet.
+        """
+        if self._connection is None:
+            raise ResetNeededError("render before the first reset; call reset() first")
+        reply = self._connection.request(Render())
+        if not isinstance(reply, Rendered):
+            raise ProtocolError(f"expected a picture, got a {type(reply).__name__}")
+        return reply.frame
+
+    def close(self) -> None:
+        """End the session; may be called twice."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _exchange(self, connection: Connection, request: Reset | Step) -> Result:
+        reply = connection.request(request)
+        if type(reply) is not Result:
+            raise ProtocolError(f"expected an observation, got a {type(reply).__name__}")
+        if self._has_action_masks:
+            self._legal_actions = reply.info.get("legal_actions", [])
+        return reply
+
+    def _masks(self) -> NDArray[np.bool_]:
+        """The legal actions as a boolean array of shape ``(n,)``."""
+        mask = np.zeros(int(self.action_space.n), dtype=np.bool_)  # type: ignore[attr-defined]
+        mask[self._legal_actions] = True
+        return mask
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles hold the recipe: the copy opens a session of its own."""
+        return type(self), (self._endpoint,)
+
+    def __str__(self) -> str:
+        """Like ``<RemoteEnv CartPole-v1>``."""
+        return f"<{type(self).__name__} {self.name}>"

@@ -1,0 +1,1 @@
+"""Launchers start what an environment needs to run in."""
