@@ -56,8 +56,36 @@ def build(request: Open) -> Hosted:
     scheme, _, name = request.environment.partition(":")
     if scheme not in _ADAPTERS:
         scheme, name = "gymnasium", request.environment
-    hosted: Hosted = importlib.import_module(_ADAPTERS[scheme]).build(name, request)
+    hosted: Hosted = _adapter(scheme).build(name, request)
     return hosted
+
+
+def builder_for(
+    factory: Callable[[], Any],
+    name: str,
+    action_model: type[Any] | None = None,
+    observation_model: type[Any] | None = None,
+) -> Builder:
+    """Return a builder of what ``factory`` makes, for an environment that lives in this process.
+
+    Args:
+        factory: Returns a ``gymnasium.Env`` or a typed environment, a new one for each session.
+        name: What clients are told that it is called.
+        action_model: The action class of a typed environment that does not name its own.
+        observation_model: The observation class, likewise.
+    """
+
+    def make(request: Open) -> Hosted:
+        made = factory()
+        if isinstance(made, gym.Env):
+            return _adapter("gymnasium").host(made, name)
+        return _adapter("environment").host(lambda: made, name, action_model, observation_model)
+
+    return make
+
+
+def _adapter(scheme: str) -> Any:
+    return importlib.import_module(_ADAPTERS[scheme])
 
 
 def plain_metadata(metadata: Any) -> dict[str, Any]:

@@ -1,0 +1,27 @@
+"""The command line: one file a command, no logic of its own."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+import openenv_gym
+from openenv_gym.cli import serve
+from openenv_gym.errors import OpenEnvGymError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command that ``arguments`` name, and return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="openenv-gym", description="The bridge between OpenEnv and Gymnasium."
+    )
+    parser.add_argument("--version", action="version", version=openenv_gym.__version__)
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    serve.add_to(commands)
+    options = parser.parse_args(arguments)
+    try:
+        options.run(options)
+    except OpenEnvGymError as exc:
+        print(f"openenv-gym: {exc}", file=sys.stderr)
+        return 1
+    return 0

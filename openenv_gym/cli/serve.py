@@ -1,0 +1,86 @@
+"""``openenv-gym serve``: serve an environment."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to the parser of all commands."""
+    parser = commands.add_parser(
+        "serve",
+        help="serve an environment over HTTP and WebSocket",
+        description="Serve an environment over HTTP and WebSocket, until Ctrl-C or SIGTERM.",
+    )
+    parser.add_argument(
+        "environment",
+        help="a Gymnasium id (CartPole-v1, module:id), openspiel:GAME, "
+        "or environment:package.module:Class",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="interface (default: %(default)s)")
+    parser.add_argument(
+        "--port", type=int, default=8000, help="TCP port, 0 for a free one (default: %(default)s)"
+    )
+    parser.add_argument("--uds", metavar="PATH", help="listen on this Unix socket instead")
+    parser.add_argument(
+        "--isolation",
+        choices=("process", "thread", "inline"),
+        default="process",
+        help="where a session lives; thread and inline are for trusted environments "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        help="worker processes that wait for a session, so that it begins at once "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--max-sessions", type=int, default=64, help="sessions at a time (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--kwargs",
+        type=json_object,
+        default={},
+        metavar="JSON",
+        help="keyword arguments of the environment, as a JSON object",
+    )
+    parser.add_argument(
+        "--log-level",
+        choices=("critical", "error", "warning", "info", "debug"),
+        default="warning",
+        help="(default: %(default)s)",
+    )
+    parser.set_defaults(run=run)
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """Return the JSON object in ``text``, for argparse."""
+    try:
+        value = json.loads(text)
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(f"expected a JSON object, got {text!r}: {exc}") from exc
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(f"expected a JSON object, got {text!r}")
+    return value
+
+
+def run(options: argparse.Namespace) -> None:
+    """Serve until a signal says to stop."""
+    from openenv_gym.server.app import create_app
+    from openenv_gym.server.run import Listener, run
+
+    app = create_app(
+        options.environment,
+        kwargs=options.kwargs,
+        isolation=options.isolation,
+        workers=options.workers,
+        max_sessions=options.max_sessions,
+    )
+    listener = Listener(
+        host=options.host, port=options.port, uds=options.uds, log_level=options.log_level
+    )
+    run(app, listener, f"openenv-gym serves {options.environment}")

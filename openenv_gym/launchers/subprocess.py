@@ -1,0 +1,100 @@
+"""A server in a process of its own: ``openenv-gym serve``, started and ended from Python.
+
+>>> with ServerProcess("openspiel:catch") as server:      # doctest: +SKIP
+...     env = gym.make("openenv/catch-v0", base_url=server.base_url)
+"""
+
+from __future__ import annotations
+
+import select
+import subprocess
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+from openenv_gym.errors import EnvStartError
+
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 30.0
+
+
+class ServerProcess:
+    """Serves an environment on a free port of the loopback interface.
+
+    Args:
+        environment: What ``openenv-gym serve`` takes.
+        *arguments: Further arguments of that command.
+        python: The interpreter to run.
+        start_timeout_s: How long to wait until the server is ready, in seconds.
+
+    Attributes:
+        base_url: Where it serves.
+
+    Raises:
+        EnvStartError: it did not start; the message ends with what it said.
+    """
+
+    def __init__(
+        self,
+        environment: str,
+        *arguments: str,
+        python: str = sys.executable,
+        start_timeout_s: float = START_TIMEOUT_S,
+    ) -> None:
+        command = [python, "-m", "openenv_gym.cli", "serve", environment, "--port=0", *arguments]
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+        )
+        try:
+            self.base_url = self._await_url(environment, time.monotonic() + start_timeout_s)
+        except BaseException:
+            self.stop()
+            raise
+
+    @property
+    def pid(self) -> int:
+        """The process id of the server."""
+        return self._process.pid
+
+    def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> int:
+        """Let the server finish, kill it if that takes too long, and return its exit code."""
+        self._process.terminate()
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        return self._process.returncode
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _await_url(self, environment: str, deadline_s: float) -> str:
+        """Read the line that says where the server is; what else it prints is the user's."""
+        stdout = self._process.stdout
+        assert stdout is not None
+        while (left := deadline_s - time.monotonic()) > 0:
+            if not select.select([stdout], [], [], left)[0]:
+                break
+            line = stdout.readline()
+            if not line:
+                code = self._process.wait()
+                raise EnvStartError(
+                    f"the server for {environment} ended with exit code {code} before it served; "
+                    "what it said is above, on stderr"
+                )
+            if line.startswith("openenv-gym serves "):
+                return line.rsplit(" at ", 1)[1].strip()
+            print(line, end="")
+        raise EnvStartError(f"the server for {environment} was not ready in time")

@@ -1,0 +1,108 @@
+"""``create_app``: an ASGI application that serves an environment."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import gymnasium as gym
+from fastapi import FastAPI, WebSocket
+
+import openenv_gym
+from openenv_gym.errors import InvalidRequestError
+from openenv_gym.server.http_routes import routes
+from openenv_gym.server.service import Service
+from openenv_gym.server.settings import Isolation, ServerSettings
+from openenv_gym.server.ws_route import websocket_endpoint
+from openenv_gym.workers.hosted import builder_for
+
+
+def create_app(
+    environment: str | Callable[[], Any] | Any,
+    action_cls: type[Any] | None = None,
+    observation_cls: type[Any] | None = None,
+    env_name: str | None = None,
+    *,
+    kwargs: Mapping[str, Any] | None = None,
+    isolation: Isolation | None = None,
+    **options: Any,
+) -> FastAPI:
+    """Return an ASGI application that serves ``environment``.
+
+    Args:
+        environment: A name, such as ``"CartPole-v1"`` or ``"openspiel:catch"``; or a class or
+            function that makes a ``gymnasium.Env`` or a typed ``Environment``, once for each
+            session; or one such object, for one session at a time.
+        action_cls: The action class of a typed environment that does not name its own.
+        observation_cls: The observation class, likewise.
+        env_name: What clients are told that the environment is called.
+        kwargs: Keyword arguments for an environment given by name.
+        isolation: ``process`` (the default for names), ``thread`` (the default for classes and
+            objects, which live in this process) or ``inline``.
+        **options: ``workers``, ``max_sessions``, ``http_idle_s``, ``max_body_bytes``; see
+            :class:`openenv_gym.server.settings.ServerSettings`.
+
+    Raises:
+        UnknownEnvironmentError: there is no such environment.
+        EnvStartError: it cannot be built.
+        InvalidRequestError: the arguments do not fit each other.
+    """
+    models = (action_cls, observation_cls)
+    settings = _settings(environment, models, env_name, kwargs or {}, isolation, options)
+    return app_of(Service(settings))
+
+
+def app_of(service: Service) -> FastAPI:
+    """Return the application of a service that exists."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await service.close()
+
+    about = service.description.about
+    app = FastAPI(
+        title=str(about.get("name", service.settings.environment)),
+        description=str(about.get("description", "")),
+        version=openenv_gym.__version__,
+        lifespan=lifespan,
+    )
+    app.include_router(routes(service))
+
+    @app.websocket("/ws")
+    async def ws(websocket: WebSocket) -> None:
+        await websocket_endpoint(websocket, service)
+
+    return app
+
+
+def _settings(
+    environment: Any,
+    models: tuple[type[Any] | None, type[Any] | None],
+    name: str | None,
+    kwargs: Mapping[str, Any],
+    isolation: Isolation | None,
+    options: dict[str, Any],
+) -> ServerSettings:
+    if isinstance(environment, str):
+        if models != (None, None) or name is not None:
+            raise InvalidRequestError(
+                "action_cls, observation_cls and env_name belong to an environment given as a "
+                f"class or object, and {environment!r} is a name"
+            )
+        home = isolation or "process"
+        return ServerSettings(environment=environment, kwargs=kwargs, isolation=home, **options)
+    if isolation == "process" or kwargs:
+        raise InvalidRequestError(
+            "an environment given as a class or object lives in this process, and takes no "
+            "kwargs; for a process of its own, name it: 'environment:package.module:Class'"
+        )
+    factory, limits = environment, options
+    if isinstance(environment, gym.Env) or not callable(environment):
+        # One object is one episode: it cannot be two clients' at once.
+        factory, limits = (lambda: environment), {**options, "max_sessions": 1}
+    label = name or getattr(environment, "__name__", type(environment).__name__)
+    builder = builder_for(factory, label, *models)
+    home = isolation or "thread"
+    return ServerSettings(environment=label, builder=builder, isolation=home, **limits)

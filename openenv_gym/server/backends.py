@@ -1,0 +1,167 @@
+"""Where a session lives: in a worker process, in a thread, or inline.
+
+Each takes the body of a request and gives the body of its reply; what is between is the same
+``WorkerSession`` everywhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, cast
+
+from openenv_gym.errors import ConnectionLostError
+from openenv_gym.protocol import FrameReader, frame
+from openenv_gym.server.settings import ServerSettings
+from openenv_gym.workers.process import WorkerProcess
+from openenv_gym.workers.session import WorkerSession
+
+
+class Backend(Protocol):
+    """The home of one session."""
+
+    async def request(self, body: bytes) -> bytes:
+        """Return the body of the reply to the request in ``body``.
+
+        Raises:
+            ConnectionLostError: the worker is gone.
+        """
+
+    async def close(self) -> None:
+        """Close the environment."""
+
+
+class InlineBackend:
+    """On the event loop."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._session = WorkerSession(settings.builder)
+
+    async def request(self, body: bytes) -> bytes:
+        """Step at once; nobody else is served meanwhile."""
+        return self._session.handle(body)
+
+    async def close(self) -> None:
+        """Close the environment."""
+        self._session.close()
+
+
+class ThreadBackend:
+    """In a thread of its own, because environments may be tied to the thread that made them."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._session = WorkerSession(settings.builder)
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="openenv-gym session")
+
+    async def request(self, body: bytes) -> bytes:
+        """Step in the session's thread."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, self._session.handle, body)
+
+    async def close(self) -> None:
+        """Close the environment in the session's thread, then end the thread."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._executor, self._session.close)
+        self._executor.shutdown(wait=False)
+
+
+class _WorkerProtocol(asyncio.Protocol):
+    """Matches the bodies that a worker sends to those who wait, first come, first served."""
+
+    def __init__(self, worker: WorkerProcess) -> None:
+        self._worker = worker
+        self._reader = FrameReader()
+        self._waiting: deque[asyncio.Future[bytes]] = deque()
+        self._transport: asyncio.WriteTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # A cast: uvloop's transports do not derive from asyncio's.
+        self._transport = cast(asyncio.WriteTransport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        for body in self._reader.feed(data):
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(body)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_exception(self._loss())
+
+    def ask(self, body: bytes) -> asyncio.Future[bytes]:
+        if self._transport is None:
+            raise self._loss()
+        waiter: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        self._transport.write(frame(body))
+        return waiter
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def _loss(self) -> ConnectionLostError:
+        return ConnectionLostError(
+            f"the worker process of this session ended (exit code {self._worker.exit_code}); "
+            "open another session"
+        )
+
+
+class ProcessBackend:
+    """In a worker process of its own."""
+
+    def __init__(self, worker: WorkerProcess, protocol: _WorkerProtocol) -> None:
+        self._worker = worker
+        self._protocol = protocol
+
+    @classmethod
+    async def start(cls, worker: WorkerProcess) -> ProcessBackend:
+        """Open a session on ``worker``, which is this session's from now on."""
+        loop = asyncio.get_running_loop()
+        sock = worker.connect()
+        sock.setblocking(False)
+        _, protocol = await loop.create_connection(lambda: _WorkerProtocol(worker), sock=sock)
+        return cls(worker, protocol)
+
+    async def request(self, body: bytes) -> bytes:
+        """Have the worker answer."""
+        return await self._protocol.ask(body)
+
+    async def close(self) -> None:
+        """End the worker; it closes the environment."""
+        self._protocol.close()
+        await asyncio.to_thread(self._worker.stop)
+
+
+class Backends:
+    """Makes the home of each session, and keeps worker processes waiting for the next ones."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._settings = settings
+        self._spares: deque[WorkerProcess] = deque()
+        self._refill()
+
+    async def make(self) -> Backend:
+        """Return a home for a session."""
+        if self._settings.isolation == "inline":
+            return InlineBackend(self._settings)
+        if self._settings.isolation == "thread":
+            return ThreadBackend(self._settings)
+        worker = self._spares.popleft() if self._spares else WorkerProcess()
+        backend = await ProcessBackend.start(worker)
+        self._refill()
+        return backend
+
+    def close(self) -> None:
+        """End the workers that wait."""
+        while self._spares:
+            self._spares.popleft().stop(timeout_s=1.0)
+
+    def _refill(self) -> None:
+        wanted = self._settings.workers if self._settings.isolation == "process" else 0
+        while len(self._spares) < wanted:
+            self._spares.append(WorkerProcess())

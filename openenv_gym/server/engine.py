@@ -1,0 +1,45 @@
+"""A client session on a backend, for the borders that speak JSON."""
+
+from __future__ import annotations
+
+from openenv_gym.errors import OpenEnvGymError
+from openenv_gym.protocol import (
+    BinaryMessages,
+    ClientSession,
+    Failed,
+    Open,
+    Opened,
+    Reply,
+    Request,
+    failure,
+)
+from openenv_gym.server.backends import Backend
+from openenv_gym.wire.description import Description
+
+
+class Engine:
+    """Runs requests on a backend; the values between are values, not text."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._session = ClientSession(BinaryMessages())
+
+    async def open(self, request: Open) -> Description:
+        """Build the environment and return its description.
+
+        Raises:
+            OpenEnvGymError: it cannot be built.
+        """
+        reply = await self.execute(request)
+        if isinstance(reply, Opened):
+            return reply.description
+        assert isinstance(reply, Failed)
+        raise reply.to_exception()
+
+    async def execute(self, request: Request) -> Reply:
+        """Return the reply to ``request``; a refusal is a reply too."""
+        try:
+            body = await self._backend.request(self._session.send(request))
+            return self._session.receive(body)
+        except OpenEnvGymError as exc:
+            return failure(exc)

@@ -1,0 +1,77 @@
+"""What the routes share: settings, sessions, and the typed face of the environment."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import threading
+from typing import Any
+
+from openenv_gym.protocol import Close, Open
+from openenv_gym.server.backends import Backends
+from openenv_gym.server.engine import Engine
+from openenv_gym.server.sessions import Sessions
+from openenv_gym.server.settings import ServerSettings
+from openenv_gym.wire.description import Description
+from openenv_gym.wire.typed import TypedView, view_for
+
+
+class Service:
+    """One served environment.
+
+    Its description is learnt where sessions live, from an environment that is built once for
+    that and closed again: an environment that cannot be built is known before anybody connects.
+
+    Args:
+        settings: What is served, and how.
+
+    Raises:
+        UnknownEnvironmentError: there is no such environment.
+        EnvStartError: it cannot be built.
+    """
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self.settings = settings
+        self.backends = Backends(settings)
+        self.sessions = Sessions(settings, self.backends)
+        atexit.register(self.backends.close)
+        try:
+            self.description: Description = _run(self._describe())
+            self.view: TypedView = view_for(self.description)
+        except BaseException:
+            self.backends.close()
+            raise
+
+    async def close(self) -> None:
+        """End all sessions and workers."""
+        await self.sessions.close()
+        await asyncio.to_thread(self.backends.close)
+
+    async def _describe(self) -> Description:
+        backend = await self.backends.make()
+        try:
+            engine = Engine(backend)
+            description = await engine.open(self.settings.admit(Open()))
+            await engine.execute(Close())
+            return description
+        finally:
+            await backend.close()
+
+
+def _run(work: Any) -> Any:
+    """Run a coroutine to its end, also where the caller is inside a running loop."""
+    outcome: list[Any] = []
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            outcome.append(asyncio.run(work))
+        except BaseException as exc:  # handed to the caller below
+            failure.append(exc)
+
+    thread = threading.Thread(target=run, name="openenv-gym describe")
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]
+    return outcome[0]

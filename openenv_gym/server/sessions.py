@@ -1,0 +1,113 @@
+"""The sessions of a server: one record each, one dict of them."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from openenv_gym.errors import CapacityError
+from openenv_gym.server.backends import Backend, Backends
+from openenv_gym.server.settings import ServerSettings
+
+
+@dataclass(kw_only=True)
+class Session:
+    """One client's environment.
+
+    Attributes:
+        session_id: Random, and not to be guessed.
+        backend: Where it lives.
+        expires: Whether it may be ended when it was not used for long.
+        last_used_s: When it was used last, on the server's clock.
+        lock: One request at a time.
+    """
+
+    session_id: str
+    backend: Backend
+    expires: bool
+    last_used_s: float
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Sessions:
+    """All sessions of a server; slots that are being filled count as taken.
+
+    Args:
+        settings: The limits.
+        backends: Make their homes.
+        clock: Seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        settings: ServerSettings,
+        backends: Backends,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._backends = backends
+        self._clock = clock
+        self._sessions: dict[str, Session] = {}
+        self._opening = 0
+
+    def __len__(self) -> int:
+        return len(self._sessions) + self._opening
+
+    async def create(self, *, expires: bool = False) -> Session:
+        """Take a slot.
+
+        Args:
+            expires: See :attr:`Session.expires`.
+
+        Raises:
+            CapacityError: there is none.
+        """
+        if len(self) >= self._settings.max_sessions:
+            await self._make_room()
+        self._opening += 1
+        try:
+            backend = await self._backends.make()
+        finally:
+            self._opening -= 1
+        session = Session(
+            session_id=secrets.token_urlsafe(16),
+            backend=backend,
+            expires=expires,
+            last_used_s=self._clock(),
+        )
+        self._sessions[session.session_id] = session
+        return session
+
+    def find(self, session_id: str) -> Session | None:
+        """Return the session with this id, and note that it is in use."""
+        session = self._sessions.get(session_id)
+        if session is not None:
+            session.last_used_s = self._clock()
+        return session
+
+    async def end(self, session: Session) -> None:
+        """Close the environment and free the slot, once."""
+        if self._sessions.pop(session.session_id, None) is not None:
+            await session.backend.close()
+
+    async def close(self) -> None:
+        """End all sessions."""
+        for session in list(self._sessions.values()):
+            await self.end(session)
+
+    async def _make_room(self) -> None:
+        before = self._clock() - self._settings.http_idle_s
+        idle = [
+            session
+            for session in self._sessions.values()
+            if session.expires and session.last_used_s <= before and not session.lock.locked()
+        ]
+        if not idle:
+            raise CapacityError(
+                f"expected a free session, got none: {len(self)} of "
+                f"{self._settings.max_sessions} are in use (--max-sessions); try again later"
+            )
+        await self.end(min(idle, key=lambda session: session.last_used_s))

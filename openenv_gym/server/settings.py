@@ -1,0 +1,80 @@
+"""What a server is told when it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from openenv_gym.errors import InvalidRequestError, UnknownEnvironmentError
+from openenv_gym.protocol import Open
+from openenv_gym.workers.hosted import Builder, build
+
+Isolation = Literal["process", "thread", "inline"]
+ISOLATIONS: tuple[Isolation, ...] = get_args(Isolation)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerSettings:
+    """What a server serves, and how.
+
+    Attributes:
+        environment: The name that workers build, or a name for what ``builder`` builds.
+        kwargs: Keyword arguments of its constructor.
+        builder: Makes the environment where it lives in this process.
+        isolation: ``process``, a worker process for each session; ``thread``, a thread for each
+            session; ``inline``, on the event loop. The last two are for trusted environments: a
+            crash is the server's, and a step that hangs inline hangs everybody.
+        workers: How many worker processes wait for a session, so that it begins at once.
+        max_sessions: How many sessions there may be at a time.
+        http_idle_s: A session over plain HTTP that was not used for so long gives way when
+            there is no free one, because HTTP has no way to notice that its client has left.
+        max_body_bytes: Of an HTTP request.
+    """
+
+    environment: str
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    builder: Builder = build
+    isolation: Isolation = "process"
+    workers: int = 1
+    max_sessions: int = 64
+    http_idle_s: float = 600.0
+    max_body_bytes: int = 16 * 2**20
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense.
+
+        Raises:
+            InvalidRequestError: a number or the isolation is out of range.
+        """
+        if self.isolation not in ISOLATIONS:
+            raise InvalidRequestError(
+                f"isolation: expected one of {', '.join(ISOLATIONS)}, got {self.isolation!r}"
+            )
+        if self.max_sessions < 1 or self.workers < 0:
+            raise InvalidRequestError(
+                "expected max_sessions of at least 1 and workers of at least 0, "
+                f"got {self.max_sessions} and {self.workers}"
+            )
+
+    def admit(self, request: Open) -> Open:
+        """Return what a worker is to open for a client that asks for ``request``.
+
+        Only the environment named at start can be opened, with the arguments named at start; a
+        client chooses the render mode and the time limit.
+
+        Raises:
+            UnknownEnvironmentError: the client asks for another environment, or other arguments.
+        """
+        served = self.environment
+        if request.environment not in (None, served):
+            raise UnknownEnvironmentError(
+                f"expected {served}, which is served here, got {request.environment}; "
+                "start a server for it"
+            )
+        if request.kwargs and dict(request.kwargs) != dict(self.kwargs):
+            raise UnknownEnvironmentError(
+                f"expected the arguments that {served} was started with, {dict(self.kwargs)}, "
+                f"got {request.kwargs}; start a server with these (--kwargs)"
+            )
+        return Open(served, dict(self.kwargs), request.render_mode, request.max_episode_steps)
