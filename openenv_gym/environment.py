@@ -49,9 +49,7 @@ class Environment(ABC, Generic[ActT, ObsT, StateT]):
         """Call :meth:`reset`; OpenEnv's server calls this form."""
         return self.reset(seed=seed, episode_id=episode_id, **kwargs)
 
-    async def step_async(
-        self, action: ActT, timeout_s: float | None = None, **kwargs: Any
-    ) -> ObsT:
+    async def step_async(self, action: ActT, timeout_s: float | None = None, **kwargs: Any) -> ObsT:
         """Call :meth:`step`; OpenEnv's server calls this form."""
         return self.step(action, timeout_s=timeout_s, **kwargs)
 

@@ -71,7 +71,6 @@ def host(
     return Hosted(env=env, description=description, state=env.state_fields)
 
 
-
 def type_parameters(kind: type[Any]) -> dict[str, type[BaseModel]]:
     """Return the models that ``kind`` names as the parameters of a generic base, by variable.
 

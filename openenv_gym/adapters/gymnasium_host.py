@@ -44,7 +44,9 @@ def make(name: str, request: Open) -> gym.Env[Any, Any]:
             limit = request.max_episode_steps
             spec.max_episode_steps = None if limit == NO_LIMIT else limit
         # A mode that does not exist is refused later, with the list of those that do.
-        mode = {} if request.render_mode is None else {"render_mode": request.render_mode}
+        mode: dict[str, Any] = {}
+        if request.render_mode is not None:
+            mode["render_mode"] = request.render_mode
         env: gym.Env[Any, Any] = gym.make(spec, disable_env_checker=True, **mode, **request.kwargs)
     except error.DependencyNotInstalled as exc:
         raise EnvStartError(f"{name}: {exc}") from exc

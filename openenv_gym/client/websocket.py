@@ -192,8 +192,7 @@ def _connect(address: Address, options: WebSocketOptions) -> socket.socket:
         return context.wrap_socket(sock, server_hostname=address.host)
     except OSError as exc:
         raise UnreachableError(
-            f"cannot connect to {address}: {exc}; is the server running, "
-            "and is the address right?"
+            f"cannot connect to {address}: {exc}; is the server running, and is the address right?"
         ) from exc
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import struct
 
-from websockets.frames import apply_mask
+from websockets.frames import apply_mask  # type: ignore[attr-defined]
 
 from openenv_gym.errors import ProtocolError
 

@@ -172,8 +172,8 @@ def _(space: gs.Dict) -> BinaryCodec:
     return BinaryCodec(pack, unpack)
 
 
-@binary_codec.register
-def _(space: gs.Tuple) -> BinaryCodec:
+@binary_codec.register(gs.Tuple)
+def _(space: gs.Tuple[Any]) -> BinaryCodec:
     codecs = [binary_codec(child) for child in space.spaces]
 
     def pack(value: Any) -> bytes:

@@ -135,7 +135,7 @@ def _array_bytes(array: np.ndarray[Any, Any]) -> bytes:
     dtype = array.dtype.newbyteorder("<") if array.dtype.byteorder == ">" else array.dtype
     shape = array.shape
     head = dtype.str.encode() + b"\0" + struct.pack(f"<B{len(shape)}I", len(shape), *shape)
-    return head + array.astype(dtype, copy=False).tobytes()
+    return bytes(head + array.astype(dtype, copy=False).tobytes())
 
 
 def _array_from(payload: memoryview) -> np.ndarray[Any, Any]:

@@ -107,8 +107,8 @@ def _(space: gs.Dict) -> JsonCodec:
     return JsonCodec(to_json, from_json)
 
 
-@json_codec.register
-def _(space: gs.Tuple) -> JsonCodec:
+@json_codec.register(gs.Tuple)
+def _(space: gs.Tuple[Any]) -> JsonCodec:
     codecs = [json_codec(child) for child in space.spaces]
 
     def to_json(value: Any) -> Any:

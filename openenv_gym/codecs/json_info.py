@@ -52,36 +52,61 @@ def _pointer(path: str, key: object) -> str:
 
 
 def _out(value: Any, path: str, types: Types) -> Any:
-    if isinstance(value, dict):
-        return {_key(key): _out(item, _pointer(path, key), types) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        if isinstance(value, tuple):
-            types[path] = "tuple"
-        return [_out(item, _pointer(path, i), types) for i, item in enumerate(value)]
-    if isinstance(value, np.ndarray):
-        return _array_out(value, path, types)
-    if isinstance(value, np.generic):
-        data = _array_out(np.asarray(value), path, types)
-        types[path] = types[path].replace("ndarray", "scalar")
-        return data
-    if isinstance(value, bytes):
-        types[path] = "bytes"
-        return value.hex()
-    if isinstance(value, (int, float)):
-        number = to_json_number(value)
-        if isinstance(number, str):
-            types[path] = "number"
-        return number
+    for kind, writer in _WRITERS:
+        if isinstance(value, kind):
+            return writer(value, path, types)
     return value
 
 
-def _key(key: object) -> str:
-    return key if isinstance(key, str) else str(key)
+def _dict_out(value: dict[Any, Any], path: str, types: Types) -> Any:
+    return {_key(key): _out(item, _pointer(path, key), types) for key, item in value.items()}
+
+
+def _list_out(value: list[Any] | tuple[Any, ...], path: str, types: Types) -> Any:
+    return [_out(item, _pointer(path, i), types) for i, item in enumerate(value)]
+
+
+def _tuple_out(value: tuple[Any, ...], path: str, types: Types) -> Any:
+    types[path] = "tuple"
+    return _list_out(value, path, types)
 
 
 def _array_out(array: np.ndarray[Any, Any], path: str, types: Types) -> Any:
     types[path] = f"ndarray:{array.dtype.name}:{','.join(map(str, array.shape))}"
     return to_json_numbers(array) if array.dtype.kind in "biuf" else array.tolist()
+
+
+def _scalar_out(value: np.generic, path: str, types: Types) -> Any:
+    data = _array_out(np.asarray(value), path, types)
+    types[path] = types[path].replace("ndarray", "scalar")
+    return data
+
+
+def _bytes_out(value: bytes, path: str, types: Types) -> Any:
+    types[path] = "bytes"
+    return value.hex()
+
+
+def _number_out(value: float | int, path: str, types: Types) -> Any:
+    number = to_json_number(value)
+    if isinstance(number, str):
+        types[path] = "number"
+    return number
+
+
+_WRITERS: tuple[tuple[Any, Callable[[Any, str, Types], Any]], ...] = (
+    (dict, _dict_out),
+    (tuple, _tuple_out),
+    (list, _list_out),
+    (np.ndarray, _array_out),
+    (np.generic, _scalar_out),  # before float, which np.float64 is too
+    (bytes, _bytes_out),
+    ((int, float), _number_out),
+)
+
+
+def _key(key: object) -> str:
+    return key if isinstance(key, str) else str(key)
 
 
 def _in(data: Any, path: str, types: Mapping[str, str]) -> Any:

@@ -14,7 +14,14 @@ import msgspec
 from openenv_gym.address import Address
 from openenv_gym.client import Connection, StreamTransport
 from openenv_gym.errors import ProtocolError, UnknownEnvironmentError, UnsupportedRenderModeError
-from openenv_gym.protocol import SUBPROTOCOL, BinaryMessages, ClientSession, Open, Opened, SessionState
+from openenv_gym.protocol import (
+    SUBPROTOCOL,
+    BinaryMessages,
+    ClientSession,
+    Open,
+    Opened,
+    SessionState,
+)
 from openenv_gym.spaces.descriptor import Space
 from openenv_gym.wire.description import Description
 

@@ -135,12 +135,10 @@ def make_remote(
 
 # `gymnasium.make` looks here before it decides how to make `human` and lists out of other modes.
 for _function in (make_gymnasium, make_openspiel, make_remote):
-    _function.metadata = {"render_modes": ["rgb_array", "ansi"]}  # type: ignore[attr-defined]
+    _function.metadata = {"render_modes": ["rgb_array", "ansi"]}  # type: ignore[union-attr]
 
 
-def _endpoint(
-    request: Open, base_url: str | None, codec: str, timeout_s: float | None
-) -> Endpoint:
+def _endpoint(request: Open, base_url: str | None, codec: str, timeout_s: float | None) -> Endpoint:
     url = base_url or os.environ.get(BASE_URL_VARIABLE)
     checked = _checked_codec(codec)
     if not url:
@@ -153,7 +151,9 @@ def _checked_codec(codec: str) -> Any:
     if codec not in CODECS:
         close = difflib.get_close_matches(str(codec), CODECS, 1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise InvalidRequestError(f"codec: expected one of {', '.join(CODECS)}, got {codec!r}{hint}")
+        raise InvalidRequestError(
+            f"codec: expected one of {', '.join(CODECS)}, got {codec!r}{hint}"
+        )
     return codec
 
 

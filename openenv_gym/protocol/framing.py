@@ -32,8 +32,8 @@ class FrameReader:
         """
         if not self._buffer and len(data) >= HEADER_BYTES:
             # The usual case, one whole frame in one read, copies the body once.
-            end = HEADER_BYTES + int.from_bytes(data[:HEADER_BYTES], "little")
-            if end == len(data) and end <= self._max_frame_bytes:
+            length = int.from_bytes(data[:HEADER_BYTES], "little")
+            if HEADER_BYTES + length == len(data) and length <= self._max_frame_bytes:
                 return [data[HEADER_BYTES:]]
         self._buffer += data
         bodies = []

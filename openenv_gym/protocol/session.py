@@ -6,13 +6,11 @@ WebSocket, in binary and in JSON; the codec of the messages is an argument.
 
 from __future__ import annotations
 
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol
 
 from openenv_gym.errors import OpenEnvGymError, ProtocolError
 from openenv_gym.protocol.events import Reply, Request, failure
 from openenv_gym.protocol.states import TRANSITIONS, Row, SessionState, outcome_of, refusal
-
-BodyT = TypeVar("BodyT", bytes, str, contravariant=True)
 
 _SEQ_MODULUS = 1 << 32
 
@@ -27,10 +25,10 @@ class ClientCodec(Protocol):
         """Return the number, None where the wire has none, and the reply in ``body``."""
 
 
-class ServerCodec(Protocol[BodyT]):
+class ServerCodec(Protocol):
     """Reads requests, writes replies."""
 
-    def decode_request(self, body: BodyT, /) -> tuple[int | None, Request]:
+    def decode_request(self, body: Any, /) -> tuple[int | None, Request]:
         """Return the number, None where the wire has none, and the request in ``body``."""
 
     def encode_reply(self, seq: Any, reply: Reply) -> bytes:
@@ -67,9 +65,7 @@ class ClientSession(_Session):
         state: Where the session begins; a JSON session is open when its socket is.
     """
 
-    def __init__(
-        self, codec: ClientCodec, state: SessionState = SessionState.OPENING
-    ) -> None:
+    def __init__(self, codec: ClientCodec, state: SessionState = SessionState.OPENING) -> None:
         super().__init__(state)
         self._codec = codec
         self._seq = 0
@@ -104,7 +100,7 @@ class ClientSession(_Session):
         return reply
 
 
-class ServerSession(_Session, Generic[BodyT]):
+class ServerSession(_Session):
     """The server's end.
 
     Args:
@@ -112,14 +108,12 @@ class ServerSession(_Session, Generic[BodyT]):
         state: Where the session begins.
     """
 
-    def __init__(
-        self, codec: ServerCodec[BodyT], state: SessionState = SessionState.OPENING
-    ) -> None:
+    def __init__(self, codec: ServerCodec, state: SessionState = SessionState.OPENING) -> None:
         super().__init__(state)
         self._codec = codec
         self._seq: int | None = 0
 
-    def receive(self, body: BodyT) -> Request:
+    def receive(self, body: bytes | str) -> Request:
         """Return the request in ``body``; it must be answered by :meth:`send`.
 
         Raises:

@@ -9,7 +9,7 @@ from typing import Any
 import gymnasium as gym
 from fastapi import FastAPI, WebSocket
 
-import openenv_gym
+from openenv_gym import __version__
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.server.http_routes import routes
 from openenv_gym.server.service import Service
@@ -65,7 +65,7 @@ def app_of(service: Service) -> FastAPI:
     app = FastAPI(
         title=str(about.get("name", service.settings.environment)),
         description=str(about.get("description", "")),
-        version=openenv_gym.__version__,
+        version=__version__,
         lifespan=lifespan,
     )
     app.include_router(routes(service))
@@ -102,7 +102,7 @@ def _settings(
     if isinstance(environment, gym.Env) or not callable(environment):
         # One object is one episode: it cannot be two clients' at once.
         factory, limits = (lambda: environment), {**options, "max_sessions": 1}
-    label = name or getattr(environment, "__name__", type(environment).__name__)
+    label = str(name or getattr(environment, "__name__", type(environment).__name__))
     builder = builder_for(factory, label, *models)
     home = isolation or "thread"
     return ServerSettings(environment=label, builder=builder, isolation=home, **limits)

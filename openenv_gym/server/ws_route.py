@@ -68,7 +68,7 @@ async def _serve_binary(websocket: WebSocket, service: Service, session: Session
             return
         try:
             if not is_open:
-                body = _admitted(service, body)  # noqa: PLW2901
+                body = _admitted(service, body)
             reply = await backend.request(body)
         except OpenEnvGymError as exc:
             reply = BinaryMessages().encode_reply(sequence_of(body), failure(exc))
@@ -101,9 +101,7 @@ async def _serve_json(websocket: WebSocket, service: Service, session: Session) 
         await _send_text(websocket, error_message(str(exc), exc.code))
         await websocket.close(1011)
         return
-    server: ServerSession[str | bytes] = ServerSession(
-        JsonServerMessages(service.view), SessionState.READY
-    )
+    server = ServerSession(JsonServerMessages(service.view), SessionState.READY)
     while (text := await receive()) is not None:
         try:
             request = server.receive(text)

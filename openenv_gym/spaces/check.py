@@ -1,4 +1,4 @@
-"""Is this an action of that space: asked by the client before it sends, by the worker before it acts."""
+"""Is this an action of that space? The client asks before it sends, the worker before it acts."""
 
 from __future__ import annotations
 

@@ -193,8 +193,8 @@ def _read_dict(descriptor: Descriptor) -> Space:
     return gs.Dict([(key, from_descriptor(child)) for key, child in descriptor["spaces"]])
 
 
-@to_descriptor.register
-def _(space: gs.Tuple) -> Descriptor:
+@to_descriptor.register(gs.Tuple)
+def _(space: gs.Tuple[Any]) -> Descriptor:
     return {"type": "Tuple", "spaces": [to_descriptor(child) for child in space.spaces]}
 
 
@@ -237,8 +237,8 @@ def _read_graph(descriptor: Descriptor) -> Space:
 
 if hasattr(gs, "OneOf"):  # since Gymnasium 1.0
 
-    @to_descriptor.register
-    def _(space: gs.OneOf) -> Descriptor:
+    @to_descriptor.register(gs.OneOf)
+    def _(space: gs.OneOf[Any]) -> Descriptor:
         return {"type": "OneOf", "spaces": [to_descriptor(child) for child in space.spaces]}
 
     @_reads("OneOf")

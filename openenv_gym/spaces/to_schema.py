@@ -97,8 +97,8 @@ def _(space: gs.Dict) -> Schema:
     }
 
 
-@plain_schema.register
-def _(space: gs.Tuple) -> Schema:
+@plain_schema.register(gs.Tuple)
+def _(space: gs.Tuple[Any]) -> Schema:
     n = len(space.spaces)
     items = [plain_schema(child) for child in space.spaces]
     return {"type": "array", "prefixItems": items, "minItems": n, "maxItems": n}

@@ -66,7 +66,7 @@ def parse_message(text: str | bytes) -> Incoming:
         MalformedMessageError: ``text`` is no JSON, no object, or no request of this protocol.
     """
     try:
-        return _decode(text)
+        message: Incoming = _decode(text)
     except msgspec.ValidationError as exc:
         raise _explain(text, exc) from exc
     except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
@@ -75,6 +75,7 @@ def parse_message(text: str | bytes) -> Incoming:
             f"it begins {text[:40]!r}",
             error_codes.INVALID_JSON,
         ) from exc
+    return message
 
 
 def _explain(text: str | bytes, exc: msgspec.ValidationError) -> MalformedMessageError:

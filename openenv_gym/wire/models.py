@@ -20,7 +20,9 @@ class Action(BaseModel):
     Unknown fields are refused.
     """
 
-    model_config = ConfigDict(extra="forbid", validate_assignment=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        extra="forbid", validate_assignment=True, arbitrary_types_allowed=True
+    )
 
     metadata: dict[str, Any] = Field(default_factory=dict, description="Free-form remarks")
 
@@ -28,7 +30,9 @@ class Action(BaseModel):
 class Observation(BaseModel):
     """What an agent sees; subclasses add the fields of one environment."""
 
-    model_config = ConfigDict(extra="forbid", validate_assignment=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        extra="forbid", validate_assignment=True, arbitrary_types_allowed=True
+    )
 
     done: bool = Field(default=False, description="Whether the episode has ended")
     reward: bool | int | float | None = Field(

@@ -84,7 +84,9 @@ def validate_action(
 def _explain(model: type[BaseModel], exc: ValidationError) -> str:
     faults = []
     for error in exc.errors(include_url=False, include_context=False)[:3]:
-        place = "".join(f".{part}" if isinstance(part, str) else f"[{part}]" for part in error["loc"])
+        place = "".join(
+            f".{part}" if isinstance(part, str) else f"[{part}]" for part in error["loc"]
+        )
         got = "nothing" if error["type"] == "missing" else brief(repr(error["input"]), 60)
         faults.append(f"$.action{place}: {error['msg']}, got {got}")
     fields = ", ".join(model.model_fields)
@@ -94,7 +96,9 @@ def _explain(model: type[BaseModel], exc: ValidationError) -> str:
 def _class_name(environment: str) -> str:
     """A class name for the models of an environment id."""
     stem = re.sub(r"-v\d+$", "", environment.rpartition(":")[2].partition("(")[0])
-    return "".join(part[:1].upper() + part[1:] for part in re.split(r"[^A-Za-z0-9]+", stem)) or "Env"
+    return (
+        "".join(part[:1].upper() + part[1:] for part in re.split(r"[^A-Za-z0-9]+", stem)) or "Env"
+    )
 
 
 _EPISODE_FIELDS: dict[str, Any] = {
@@ -119,7 +123,10 @@ class _SpaceView(TypedView):
     state_model: type[State] = State
 
     def __init__(self, description: Description) -> None:
-        action_space, observation_space = description.action_space(), description.observation_space()
+        action_space, observation_space = (
+            description.action_space(),
+            description.observation_space(),
+        )
         if action_space is None or observation_space is None:
             raise ProtocolError(f"the {description.view} view needs both spaces")
         self._observation_to_json = json_codec(observation_space).to_json
@@ -191,7 +198,8 @@ class OpenSpielView(_SpaceView):
         super().__init__(description)
 
     def action_fields(self, space: Space, description: Description) -> dict[str, Any]:
-        # OpenEnv's action repeats the game. Its default is "catch" whatever is served, so that
+        """The action and the game, which OpenEnv's action repeats."""
+        # Its default in OpenEnv is "catch" whatever is served, so that
         # this one value cannot be told from none at all and is accepted for every game.
         return {
             **super().action_fields(space, description),
@@ -200,6 +208,7 @@ class OpenSpielView(_SpaceView):
         }
 
     def observation_fields(self, space: Space) -> dict[str, Any]:
+        """The observation, and what OpenEnv's has beside it."""
         return {
             **super().observation_fields(space),
             "legal_actions": (list[int], Field(default_factory=list)),
@@ -209,6 +218,7 @@ class OpenSpielView(_SpaceView):
         }
 
     def parse_action(self, data: dict[str, Any]) -> Any:
+        """Return the action; a game that is not the one served is refused."""
         self._check_game("game_name", data, ("catch", self._game_name))
         self._check_game("game_params", data, ({}, self._game_params))
         return super().parse_action(data)
@@ -223,6 +233,7 @@ class OpenSpielView(_SpaceView):
     def dump_observation(
         self, obs: Any, terminated: bool, truncated: bool, info: dict[str, Any]
     ) -> dict[str, Any]:
+        """Return the observation with OpenEnv's fields beside it."""
         return {
             **super().dump_observation(obs, terminated, truncated, info),
             "legal_actions": info.get("legal_actions", []),
@@ -241,13 +252,16 @@ class ModelView(TypedView):
             it, validates too.
     """
 
-    def __init__(self, schemas: dict[str, Any], action_model: type[BaseModel] | None = None) -> None:
+    def __init__(
+        self, schemas: dict[str, Any], action_model: type[BaseModel] | None = None
+    ) -> None:
         self.action_schema = schemas["action"]
         self.observation_schema = schemas["observation"]
         self.state_schema = schemas["state"]
         self._action_model = action_model
 
     def parse_action(self, data: dict[str, Any]) -> Any:
+        """Return the fields of the action, validated where its class is known."""
         if self._action_model is None:
             return data
         return validate_action(self._action_model, data).model_dump(mode="json")
@@ -255,7 +269,9 @@ class ModelView(TypedView):
     def dump_observation(
         self, obs: Any, terminated: bool, truncated: bool, info: dict[str, Any]
     ) -> dict[str, Any]:
-        return dict(obs)
+        """Return the fields of the observation, with floats that JSON does not have as text."""
+        plain: dict[str, Any] = info_to_json(obs)[0]
+        return plain
 
 
 _VIEWS: dict[str, Callable[[Description], TypedView]] = {

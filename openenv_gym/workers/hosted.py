@@ -77,9 +77,13 @@ def builder_for(
 
     def make(request: Open) -> Hosted:
         made = factory()
+        hosted: Hosted
         if isinstance(made, gym.Env):
-            return _adapter("gymnasium").host(made, name)
-        return _adapter("environment").host(lambda: made, name, action_model, observation_model)
+            hosted = _adapter("gymnasium").host(made, name)
+        else:
+            models = (action_model, observation_model)
+            hosted = _adapter("environment").host(lambda: made, name, *models)
+        return hosted
 
     return make
 

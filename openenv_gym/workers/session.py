@@ -19,7 +19,7 @@ class WorkerSession:
     """
 
     def __init__(self, builder: Builder = build) -> None:
-        self._session: ServerSession[bytes] = ServerSession(BinaryMessages())
+        self._session: ServerSession = ServerSession(BinaryMessages())
         self._host = EnvHost(builder)
 
     @property

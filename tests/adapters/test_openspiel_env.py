@@ -131,11 +131,14 @@ class Replay:
             "opponent_last_action": self.last_opponent_action,
         }
         if state.is_terminal():
-            expected |= {"game_phase": "terminal", "returns": state.returns()}
+            expected |= {
+                "game_phase": "terminal",
+                "returns": [float(value) for value in state.returns()],
+            }
         assert_same(info, expected)
 
     def reward(self) -> float:
-        before, self.paid = self.paid, self.state.returns()[self.seat]
+        before, self.paid = self.paid, float(self.state.returns()[self.seat])
         return self.paid - before
 
 
