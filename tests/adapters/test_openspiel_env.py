@@ -15,7 +15,8 @@ import pyspiel
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from openenv_gym.adapters.openspiel_env import REFUSED_GAMES, OpenSpielEnv
+from openenv_gym.adapters.openspiel_env import OpenSpielEnv
+from openenv_gym.adapters.openspiel_games import REFUSED_GAMES
 from openenv_gym.adapters.opponents import OPPONENTS, opponent, seat_opponents
 from openenv_gym.errors import (
     EnvStartError,
