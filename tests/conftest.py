@@ -1,12 +1,16 @@
-"""What holds for every test of the project."""
+"""What holds for every test of the project, and the servers that tests share."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
 import pytest
+
+from openenv_gym.launchers import ServerProcess
+from openenv_gym.launchers.embedded import EMBEDDED
 
 GRACE_S = 2.0
 
@@ -29,6 +33,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def no_process_is_left() -> Iterator[None]:
     """After the last test and the last fixture, no process that they started is alive."""
     yield
+    EMBEDDED.stop()
     _, left = psutil.wait_procs(own_descendants(), timeout=GRACE_S)
     commands = [describe(process) for process in left]
     for process in left:
@@ -49,3 +54,30 @@ def describe(process: psutil.Process) -> str:
         return f"{process.pid} {' '.join(process.cmdline())}"
     except psutil.NoSuchProcess:
         return f"{process.pid} (ended)"
+
+
+@pytest.fixture(scope="session")
+def serve(no_process_is_left: None) -> Iterator[Callable[..., ServerProcess]]:
+    """Starts a server with the arguments of ``openenv-gym serve``, once for the whole run."""
+    with ExitStack() as stack:
+        servers: dict[tuple[str, ...], ServerProcess] = {}
+
+        def start(environment: str, *arguments: str) -> ServerProcess:
+            key = (environment, *arguments)
+            if key not in servers:
+                servers[key] = stack.enter_context(ServerProcess(environment, *arguments))
+            return servers[key]
+
+        yield start
+
+
+@pytest.fixture(params=["embedded", "binary", "json"])
+def reach(request: pytest.FixtureRequest, serve: Callable[..., ServerProcess]):
+    """Keyword arguments of ``gymnasium.make`` that reach an environment in one of the ways."""
+
+    def arguments(environment: str) -> dict[str, str]:
+        if request.param == "embedded":
+            return {}
+        return {"base_url": serve(environment).base_url, "codec": request.param}
+
+    return arguments

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from openenv_gym.address import Address
@@ -16,6 +17,11 @@ def get_schema(address: Address, options: WebSocketOptions) -> dict[str, Any]:
         UnreachableError: nobody answers at ``address``.
         NotOpenEnvError: who answers has no such route, or says something else there.
     """
+    if address.socket_path is not None and not os.path.exists(address.socket_path):
+        raise UnreachableError(
+            f"cannot connect to {address}: no such file; is the server running, "
+            "and is the address right?"
+        )
     import httpx  # takes longer to import than a worker takes to start, and is needed only here
 
     transport = httpx.HTTPTransport(uds=address.socket_path, verify=options.ssl_context or True)

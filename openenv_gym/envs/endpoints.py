@@ -167,6 +167,8 @@ class ServerEndpoint:
         """Ask for the schema; no session is opened, because a server may have only one."""
         schema, description = self._schema()
         if description is not None and self.overrides.is_empty and description.action is not None:
+            if self.codec == "json":  # which has no messages for rendering
+                description = msgspec.structs.replace(description, render_modes=[])
             self._check(description)
             return _face(description, self.request.render_mode), None
         inference = self._infer(schema)
@@ -230,8 +232,9 @@ class ServerEndpoint:
                 f"expected {wanted} at {self.address}, which serves {description.environment}; "
                 "start a server for it, or use openenv/remote-v0 to take what is served"
             )
-        if mode is not None and (self.codec == "json" or mode not in description.render_modes):
+        if mode is not None and mode not in description.render_modes:
             raise UnsupportedRenderModeError(
                 f"render_mode: {description.environment} at {self.address} renders "
-                f"{description.render_modes or 'in no mode'} over the binary codec, got {mode!r}"
+                f"{description.render_modes or 'in no mode'} with codec={self.codec!r}, "
+                f"got {mode!r}"
             )

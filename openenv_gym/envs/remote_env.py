@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from openenv_gym.address import parse_address
 from openenv_gym.client import Connection
 from openenv_gym.envs.endpoints import Endpoint, ServerEndpoint
-from openenv_gym.errors import ProtocolError, ResetNeededError
+from openenv_gym.errors import ConnectionLostError, ProtocolError, ResetNeededError
 from openenv_gym.protocol import Render, Rendered, Reset, Result, Step
-from openenv_gym.spaces.check import check_action
+from openenv_gym.spaces.check import action_check
 
 
 class RemoteEnv(gym.Env[Any, Any]):
@@ -51,6 +51,7 @@ class RemoteEnv(gym.Env[Any, Any]):
         self.name = face.name
         self.action_space = face.action_space
         self.observation_space = face.observation_space
+        self._check_action = action_check(face.action_space)
         self.render_mode = face.render_mode
         self.metadata = face.metadata
         self._has_action_masks = face.has_action_masks
@@ -62,14 +63,25 @@ class RemoteEnv(gym.Env[Any, Any]):
     ) -> tuple[Any, dict[str, Any]]:
         """Begin an episode, as in Gymnasium.
 
+        A connection that was lost since the last request is made anew: a reset acts on nothing
+        that was lost with it.
+
         Raises:
             TransportError: the connection cannot be made, or broke.
             RemoteEnvError: the environment raised.
         """
         super().reset(seed=seed)
-        if self._connection is None or self._connection.is_broken:
-            self._connection = self._endpoint.connect()
-        result = self._exchange(self._connection, Reset(seed, options))
+        request = Reset(seed, options)
+        if self._connection is not None and not self._connection.is_broken:
+            try:
+                return self._first(self._connection, request)
+            except ConnectionLostError:
+                gym.logger.warn(f"{self}: the connection was lost; making a new one")
+        self._connection = self._endpoint.connect()
+        return self._first(self._connection, request)
+
+    def _first(self, connection: Connection, request: Reset) -> tuple[Any, dict[str, Any]]:
+        result = self._exchange(connection, request)
         return result.obs, result.info
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -83,7 +95,7 @@ class RemoteEnv(gym.Env[Any, Any]):
         """
         if self._connection is None:
             raise ResetNeededError("step before the first reset; call reset() to begin an episode")
-        check_action(self.action_space, action)
+        self._check_action(action)
         result = self._exchange(self._connection, Step(action))
         reward = 0.0 if result.reward is None else result.reward
         return result.obs, reward, result.terminated, result.truncated, result.info
@@ -91,10 +103,14 @@ class RemoteEnv(gym.Env[Any, Any]):
     def render(self) -> Any:
         """Return what the environment renders in its ``render_mode``, as in Gymnasium.
 
+        Without a render mode there is nothing to return but a warning, as in Gymnasium.
+
         Raises:
-            UnsupportedRenderModeError: it was made without one.
             ResetNeededError: there is no connection yet.
         """
+        if self.render_mode is None:
+            gym.logger.warn(f"{self}: render() without a render_mode; name one in gymnasium.make")
+            return None
         if self._connection is None:
             raise ResetNeededError("render before the first reset; call reset() first")
         reply = self._connection.request(Render())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fastapi import WebSocket
+from fastapi import WebSocket, WebSocketDisconnect
 from fastapi.responses import JSONResponse
 
 from openenv_gym.errors import CapacityError, OpenEnvGymError, ProtocolError
@@ -46,6 +46,9 @@ async def websocket_endpoint(websocket: WebSocket, service: Service) -> None:
         await websocket.accept(SUBPROTOCOL if is_binary else None)
         serve = _serve_binary if is_binary else _serve_json
         await serve(websocket, service, session)
+    except WebSocketDisconnect:
+        # The client left while it was being answered: there is nobody to tell.
+        return
     finally:
         await service.sessions.end(session)
 

@@ -1,9 +1,13 @@
-"""Is this an action of that space? The client asks before it sends, the worker before it acts."""
+"""Is this an action of that space? The client asks before it sends, the worker before it acts.
+
+A check is compiled once per space, because it runs twice a step.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import singledispatch
-from typing import Any
+from typing import Any, TypeAlias
 
 import gymnasium.spaces as gs
 import numpy as np
@@ -11,45 +15,66 @@ import numpy as np
 from openenv_gym.errors import InvalidActionError
 from openenv_gym.spaces.descriptor import Space
 
+Fits: TypeAlias = Callable[[Any], bool]
 
-def check_action(space: Space, action: Any) -> None:
-    """Pass if ``action`` may go to ``Env.step``.
+
+def action_check(space: Space) -> Callable[[Any], None]:
+    """Return a function that passes if its argument may go to ``Env.step``.
 
     A ``Box`` takes what an environment in process takes: besides arrays of its own dtype also
     numbers, lists and arrays of another numeric dtype, if shape and bounds fit.
 
-    Raises:
-        InvalidActionError: ``action`` has the wrong type or shape, or lies outside.
+    The function raises ``InvalidActionError`` where the action has the wrong type or shape, or
+    lies outside.
+
+    >>> action_check(gs.Discrete(3))(2)
     """
-    if not _fits(space, action):
-        shown = repr(action)
-        shown = shown if len(shown) <= 100 else shown[:97] + "..."
-        raise InvalidActionError(
-            f"expected an action in {space}, got {shown} ({type(action).__name__}); "
-            "env.action_space says what is allowed"
-        )
+    fits = _fits(space)
+
+    def check(action: Any) -> None:
+        if not fits(action):
+            shown = repr(action)
+            shown = shown if len(shown) <= 100 else shown[:97] + "..."
+            raise InvalidActionError(
+                f"expected an action in {space}, got {shown} ({type(action).__name__}); "
+                "env.action_space says what is allowed"
+            )
+
+    return check
 
 
 @singledispatch
-def _fits(space: Space, action: Any) -> bool:
-    return space.contains(action)
+def _fits(space: Space) -> Fits:
+    return space.contains
 
 
 @_fits.register
-def _(space: gs.Discrete, action: Any) -> bool:
-    # A bool is an int to Python, and Gymnasium lets it pass; as an action it is a mistake.
-    return type(action) is not bool and space.contains(action)
+def _(space: gs.Discrete) -> Fits:
+    low, end = int(space.start), int(space.start) + int(space.n)
+
+    def fits(action: Any) -> bool:
+        if type(action) is int or isinstance(action, np.integer):
+            return bool(low <= action < end)
+        # A bool is an int to Python, and Gymnasium lets it pass; as an action it is a mistake.
+        return type(action) is not bool and space.contains(action)
+
+    return fits
 
 
 @_fits.register
-def _(space: gs.Box, action: Any) -> bool:
-    try:
-        array = np.asarray(action)
-    except ValueError:
-        return False
-    return bool(
-        array.dtype.kind in "biuf"
-        and array.shape == space.shape
-        and (array >= space.low).all()
-        and (array <= space.high).all()
-    )
+def _(space: gs.Box) -> Fits:
+    low, high, shape = space.low, space.high, space.shape
+
+    def fits(action: Any) -> bool:
+        try:
+            array = np.asarray(action)
+        except ValueError:
+            return False
+        return bool(
+            array.dtype.kind in "biuf"
+            and array.shape == shape
+            and (array >= low).all()
+            and (array <= high).all()
+        )
+
+    return fits
