@@ -9,7 +9,7 @@ from typing import Any
 import gymnasium as gym
 from gymnasium import error
 
-from openenv_gym.errors import EnvStartError, UnknownEnvironmentError
+from openenv_gym.errors import EnvStartError, UnknownEnvironmentError, UnsupportedRenderModeError
 from openenv_gym.protocol.events import Open
 from openenv_gym.spaces import to_descriptor
 from openenv_gym.wire.description import Description
@@ -34,6 +34,7 @@ def make(name: str, request: Open) -> gym.Env[Any, Any]:
     Raises:
         UnknownEnvironmentError: no such id is registered.
         EnvStartError: it needs a package that is not installed.
+        UnsupportedRenderModeError: it cannot be made with a render mode.
     """
     module, _, env_id = name.rpartition(":")
     if module:
@@ -48,6 +49,12 @@ def make(name: str, request: Open) -> gym.Env[Any, Any]:
         if request.render_mode is not None:
             mode["render_mode"] = request.render_mode
         env: gym.Env[Any, Any] = gym.make(spec, disable_env_checker=True, **mode, **request.kwargs)
+    except TypeError as exc:
+        if request.render_mode is None or "render_mode" not in str(exc):
+            raise
+        raise UnsupportedRenderModeError(
+            f"render_mode: {name} takes none, got {request.render_mode!r}"
+        ) from exc
     except error.DependencyNotInstalled as exc:
         raise EnvStartError(f"{name}: {exc}") from exc
     except error.UnregisteredEnv as exc:

@@ -114,8 +114,8 @@ class OpenSpielEnv(gymnasium.Env[npt.NDArray[np.float32], int]):
         self._reader = TensorReader(self._game)
         if not self._reader.size:
             raise UnknownEnvironmentError(
-                f"{call_text(self._game_name, self._game_params)} is not supported: its observation "
-                "tensor is empty. Check the sizes among its parameters."
+                f"{call_text(self._game_name, self._game_params)} is not supported: "
+                "its observation tensor is empty. Check the sizes among its parameters."
             )
         self._illegal_action = illegal_action
         self._min_utility = float(self._game.min_utility())

@@ -19,7 +19,7 @@ from openenv_gym.protocol import (
     SessionState,
     failure,
 )
-from openenv_gym.protocol.binary_messages import CLOSED, sequence_of
+from openenv_gym.protocol.binary_messages import CLOSED, OPENED, sequence_of
 from openenv_gym.protocol.json_messages import JsonServerMessages
 from openenv_gym.server.engine import Engine
 from openenv_gym.server.service import Service
@@ -61,7 +61,10 @@ async def _refuse(websocket: WebSocket, exc: CapacityError) -> None:
 
 
 async def _serve_binary(websocket: WebSocket, service: Service, session: Session) -> None:
-    """Pass bodies through; only ``open`` is read, because it says what may be opened."""
+    """Pass bodies through, once the environment that is served here is open.
+
+    Until then every request is read: what is opened is the server's to say, not the client's.
+    """
     receive = _receiver(websocket)
     backend = session.backend
     is_open = False
@@ -75,7 +78,7 @@ async def _serve_binary(websocket: WebSocket, service: Service, session: Session
             reply = await backend.request(body)
         except OpenEnvGymError as exc:
             reply = BinaryMessages().encode_reply(sequence_of(body), failure(exc))
-        is_open = True
+        is_open = is_open or reply[0] == OPENED
         await websocket.send_bytes(reply)
         if reply[0] == CLOSED:
             await websocket.close()
@@ -83,7 +86,7 @@ async def _serve_binary(websocket: WebSocket, service: Service, session: Session
 
 
 def _admitted(service: Service, body: bytes) -> bytes:
-    """The first request of a session as its worker gets it.
+    """A request that may open the environment, as the worker gets it.
 
     Raises:
         OpenEnvGymError: it is no ``open``, or not of what is served here.

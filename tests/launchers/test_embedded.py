@@ -1,0 +1,79 @@
+"""The embedded worker: shared, started once, and not the children's."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+import textwrap
+
+import gymnasium as gym
+import numpy as np
+import psutil
+import pytest
+from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
+
+from openenv_gym.launchers.embedded import EMBEDDED
+from tests.support.rollouts import same
+
+
+def test_environments_of_a_process_share_one_worker():
+    first, second = gym.make("openenv/catch-v0"), gym.make("openenv/CartPole-v1")
+    pid = EMBEDDED.pid
+    assert psutil.Process(pid).parent() == psutil.Process()
+    workers = [
+        child for child in psutil.Process().children() if "workers" in " ".join(child.cmdline())
+    ]
+    assert [worker.pid for worker in workers].count(pid) == 1
+    first.close()
+    second.close()
+    third = gym.make("openenv/catch-v0")
+    assert EMBEDDED.pid == pid
+    third.close()
+
+
+@pytest.mark.parametrize("context", ["fork", "spawn", "forkserver"])
+def test_async_vector_env_over_remote_environments(context: str):
+    make = pickle.loads(pickle.dumps(_make_cartpole))
+    local = SyncVectorEnv([lambda: gym.make("CartPole-v1")] * 2)
+    remote = AsyncVectorEnv([make] * 2, context=context)
+    assert same(local.reset(seed=3), remote.reset(seed=3))
+    for _ in range(30):
+        actions = np.ones(2, np.int64)
+        for expected, actual in zip(local.step(actions)[:4], remote.step(actions)[:4], strict=True):
+            assert same(expected, actual)
+    remote.close()
+
+
+def _make_cartpole() -> gym.Env:
+    import openenv_gym  # noqa: F401
+
+    return gym.make("openenv/CartPole-v1")
+
+
+def test_a_forked_child_has_a_worker_of_its_own_and_the_parent_goes_on():
+    script = textwrap.dedent(
+        """
+        import os, gymnasium as gym, openenv_gym
+        from openenv_gym.launchers.embedded import EMBEDDED
+        env = gym.make("openenv/CartPole-v1")
+        first = env.reset(seed=1)[0].tolist()
+        parents = EMBEDDED.pid
+        pid = os.fork()
+        if pid == 0:
+            assert EMBEDDED.pid is None
+            child = gym.make("openenv/CartPole-v1")
+            assert EMBEDDED.pid not in (None, parents)
+            assert child.reset(seed=1)[0].tolist() == first
+            child.close()
+            EMBEDDED.stop()
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        assert EMBEDDED.pid == parents
+        env.step(0)
+        print("went on")
+        """
+    )
+    command = [sys.executable, "-c", script]
+    out = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (out.returncode, out.stdout) == (0, "went on\n"), out.stderr

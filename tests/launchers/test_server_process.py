@@ -1,0 +1,33 @@
+"""A server started from Python."""
+
+from __future__ import annotations
+
+import httpx
+import psutil
+import pytest
+
+from openenv_gym.errors import EnvStartError
+from openenv_gym.launchers import ServerProcess
+
+
+def test_it_serves_and_ends():
+    with ServerProcess("openspiel:catch", "--workers", "2") as server:
+        assert httpx.get(f"{server.base_url}/health").json() == {"status": "healthy"}
+        family = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
+        assert len(family) == 3
+    assert psutil.wait_procs(family, timeout=2)[1] == []
+
+
+def test_an_environment_that_does_not_exist_ends_it(capfd: pytest.CaptureFixture[str]):
+    with pytest.raises(EnvStartError, match="ended with exit code 1 before it served"):
+        ServerProcess("CartPoel-v1")
+    assert "Did you mean: `CartPole`" in capfd.readouterr().err
+
+
+def test_workers_end_with_a_killed_server():
+    server = ServerProcess("CartPole-v1", "--workers", "2")
+    workers = psutil.Process(server.pid).children(recursive=True)
+    assert len(workers) >= 2
+    psutil.Process(server.pid).kill()
+    assert psutil.wait_procs(workers, timeout=2)[1] == []
+    assert server.stop() == -9
