@@ -77,6 +77,7 @@ class WebSocketTransport:
         self._messages: deque[bytes] = deque()
         self._lock = threading.Lock()
         self._is_waiting = False
+        self._is_closed = False
         self.last_used_s = time.monotonic()
         self._socket = BlockingSocket(_connect(address, options), str(address))
         self._protocol = ClientProtocol(
@@ -110,15 +111,17 @@ class WebSocketTransport:
     def close(self) -> None:
         """Close the connection, with a closing frame where the socket still takes it."""
         KEEPALIVE.discard(self)
-        with contextlib.suppress(TransportError, InvalidState):
-            self._protocol.send_close(1000)
-            self._flush()
-        self._socket.close()
+        with self._lock:
+            self._is_closed = True
+            with contextlib.suppress(TransportError, InvalidState):
+                self._protocol.send_close(1000)
+                self._flush()
+            self._socket.close()
 
     def look_after(self) -> None:
         """Answer pings, if nobody is waiting for a reply; called by the keepalive thread."""
         with self._lock:
-            if self._is_waiting:
+            if self._is_waiting or self._is_closed:
                 return
             data = self._socket.receive_nowait()
             if data:

@@ -1,0 +1,57 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from openenv_gym.cli import main
+
+
+def test_help_and_version(capsys: pytest.CaptureFixture[str]):
+    for arguments, says in ((["--help"], "serve"), (["--version"], "0.1.0")):
+        with pytest.raises(SystemExit, match="0"):
+            main(arguments)
+        assert says in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="0"):
+        main(["serve", "--help"])
+    shown = capsys.readouterr().out
+    for option in ("--host", "--port", "--uds", "--workers", "--isolation", "--max-sessions"):
+        assert option in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "required: COMMAND"),
+        (["sevre"], "invalid choice: 'sevre'"),
+        (["serve"], "required: environment"),
+        (["serve", "CartPole-v1", "--isolation", "docker"], "invalid choice: 'docker'"),
+        (["serve", "CartPole-v1", "--kwargs", "[1]"], "expected a JSON object, got '[1]'"),
+        (["serve", "CartPole-v1", "--kwargs", "{"], "expected a JSON object, got '{'"),
+    ],
+)
+def test_wrong_arguments(arguments, says, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["CartPoel-v1"], "Did you mean: `CartPole`"),
+        (["openspiel:cacth"], "catch"),
+        (["environment:nowhere:Thing"], "No module named 'nowhere'"),
+        (["CartPole-v1", "--max-sessions", "0"], "max_sessions of at least 1"),
+        (["CartPole-v1", "--kwargs", '{"gravitiy": 1}'], "unexpected keyword argument 'gravitiy'"),
+    ],
+)
+def test_what_cannot_be_served_is_one_error_and_no_traceback(arguments, says):
+    command = [sys.executable, "-m", "openenv_gym", "serve", "--port=0", *arguments]
+    out = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (out.returncode, out.stdout) == (1, "")
+    assert out.stderr.startswith("openenv-gym: ")
+    assert says in out.stderr

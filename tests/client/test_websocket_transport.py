@@ -1,0 +1,239 @@
+"""The WebSocket transport against a server of the ``websockets`` library, told what to do."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import contextmanager
+
+import pytest
+import trustme
+from websockets.frames import Frame
+from websockets.sync.server import ServerConnection, serve
+
+from openenv_gym.address import parse_address
+from openenv_gym.client.connection import Connection
+from openenv_gym.client.keepalive import Keepalive
+from openenv_gym.client.websocket import WebSocketOptions, WebSocketTransport
+from openenv_gym.errors import (
+    ConnectionLostError,
+    NotOpenEnvError,
+    ProtocolError,
+    RequestTimeoutError,
+    UnreachableError,
+)
+from openenv_gym.protocol import (
+    SUBPROTOCOL,
+    BinaryMessages,
+    ClientSession,
+    GetState,
+    SessionState,
+    StateReply,
+)
+
+OPTIONS = WebSocketOptions(connect_timeout_s=5)
+
+
+@contextmanager
+def peer(handler: Callable[[ServerConnection], None], **keywords):
+    """A server that treats each connection as ``handler`` says; yields its address."""
+    keywords["select_subprotocol"] = lambda _, offered: next(
+        (name for name in offered if name == SUBPROTOCOL), None
+    )
+    with serve(handler, "127.0.0.1", 0, **keywords) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        scheme = "wss" if "ssl" in keywords else "ws"
+        name = "localhost" if "ssl" in keywords else "127.0.0.1"
+        try:
+            yield parse_address(f"{scheme}://{name}:{server.socket.getsockname()[1]}")
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def echo(connection: ServerConnection) -> None:
+    for message in connection:
+        connection.send(message)
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65535, 65536, 3_000_000])
+@pytest.mark.parametrize("subprotocol", [SUBPROTOCOL, None])
+def test_messages_of_all_sizes(size: int, subprotocol: str | None):
+    body = bytes(65 + i % 26 for i in range(size))
+    with peer(echo, max_size=None) as address:
+        transport = WebSocketTransport(address, subprotocol, OPTIONS)
+        for _ in range(2):
+            transport.send(body)
+            assert transport.receive(5) == body
+        transport.close()
+
+
+def test_fragments_and_pings_between_them():
+    def fragments(connection: ServerConnection) -> None:
+        for message in connection:
+            half = len(message) // 2
+            connection.send(iter([message[:half], b"", message[half:]]))
+            connection.ping()
+            connection.send(b"next")
+
+    with peer(fragments) as address:
+        transport = WebSocketTransport(address, SUBPROTOCOL, OPTIONS)
+        for body in (b"0123456789", b"a" * 1000):
+            transport.send(body)
+            assert transport.receive(5) == body
+            assert transport.receive(5) == b"next"
+        transport.close()
+
+
+def test_bytes_one_at_a_time():
+    def trickle(connection: ServerConnection) -> None:
+        for message in connection:
+            for byte in Frame(2, message).serialize(mask=False):
+                connection.socket.sendall(bytes([byte]))
+
+    with peer(trickle) as address:
+        transport = WebSocketTransport(address, SUBPROTOCOL, OPTIONS)
+        transport.send(b"x" * 300)
+        assert transport.receive(5) == b"x" * 300
+        transport.close()
+
+
+def test_what_comes_in_the_segment_of_the_handshake_is_kept():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = parse_address(f"ws://127.0.0.1:{listener.getsockname()[1]}")
+
+        def answer() -> None:
+            from websockets.server import ServerProtocol
+
+            sock, _ = listener.accept()
+            protocol = ServerProtocol()
+            protocol.receive_data(sock.recv(65536))
+            protocol.send_response(protocol.accept(protocol.events_received()[0]))
+            protocol.send_text(b"first")
+            sock.sendall(b"".join(protocol.data_to_send()))
+            sock.recv(1)
+            sock.close()
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        transport = WebSocketTransport(address, None, OPTIONS)
+        assert transport.receive(5) == b"first"
+        transport.close()
+        thread.join()
+
+
+def test_a_late_reply_is_never_read_as_the_next_one():
+    release = threading.Event()
+
+    def late(connection: ServerConnection) -> None:
+        for message in connection:
+            release.wait(5)
+            connection.send(message)
+
+    with peer(late) as address:
+        transport = WebSocketTransport(address, SUBPROTOCOL, OPTIONS)
+        session = ClientSession(BinaryMessages(), SessionState.READY)
+        connection = Connection(session, transport, timeout_s=0.2)
+        with pytest.raises(RequestTimeoutError, match=r"within 0\.2 s; the connection was closed"):
+            connection.request(GetState())
+        release.set()
+        with pytest.raises(ConnectionLostError, match="the connection is broken"):
+            connection.request(GetState())
+
+
+def test_a_reply_to_another_request_is_refused():
+    def shifted(connection: ServerConnection) -> None:
+        for _ in connection:
+            connection.send(BinaryMessages().encode_reply(99, StateReply({})))
+
+    with peer(shifted) as address:
+        transport = WebSocketTransport(address, SUBPROTOCOL, OPTIONS)
+        connection = Connection(ClientSession(BinaryMessages(), SessionState.READY), transport)
+        with pytest.raises(ProtocolError, match="expected the reply to request 1, got that to 99"):
+            connection.request(GetState())
+        assert connection.is_broken
+
+
+def test_pings_are_answered_while_nobody_reads():
+    answered = threading.Event()
+
+    def ping(connection: ServerConnection) -> None:
+        if connection.ping().wait(10):
+            answered.set()
+        for message in connection:
+            connection.send(message)
+
+    keepalive = Keepalive(period_s=0.05)
+    with peer(ping) as address:
+        transport = WebSocketTransport(address, SUBPROTOCOL, OPTIONS)
+        keepalive.add(transport)
+        assert answered.wait(10)
+        transport.send(b"still there")
+        assert transport.receive(5) == b"still there"
+        transport.close()
+
+
+def test_a_lost_idle_connection_is_told_at_the_next_request():
+    with peer(lambda connection: connection.close(1012, "service restart")) as address:
+        transport = WebSocketTransport(address, SUBPROTOCOL, OPTIONS)
+        with pytest.raises(ConnectionLostError, match=r"1012 service restart|closed|broke"):
+            transport.send(b"x")
+            transport.receive(5)
+        transport.close()
+
+
+def test_a_message_over_the_limit_breaks_the_connection():
+    options = WebSocketOptions(max_message_bytes=1000)
+    with peer(echo) as address:
+        transport = WebSocketTransport(address, SUBPROTOCOL, options)
+        transport.send(b"x" * 1000)
+        assert transport.receive(5) == b"x" * 1000
+        transport.send(b"x" * 1001)
+        with pytest.raises(ConnectionLostError, match=r"at most 1000 bytes \(max_message_bytes\)"):
+            transport.receive(5)
+        transport.close()
+
+
+def test_headers_and_basic_authentication_reach_the_server():
+    seen: dict[str, str] = {}
+
+    def look(connection: ServerConnection) -> None:
+        seen.update(connection.request.headers.raw_items())
+
+    with peer(look) as address:
+        url = address.ws_url.replace("ws://", "ws://user:s%20ecret@")
+        options = WebSocketOptions(headers={"X-Test": "1"})
+        WebSocketTransport(parse_address(url), SUBPROTOCOL, options).close()
+    assert seen["X-Test"] == "1"
+    assert seen["Authorization"] == "Basic dXNlcjpzIGVjcmV0"
+
+
+def test_tls_with_a_private_ca_and_without():
+    import ssl
+
+    ca = trustme.CA()
+    server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("localhost").configure_cert(server_context)
+    client_context = ssl.create_default_context()
+    ca.configure_trust(client_context)
+    with peer(echo, ssl=server_context) as address:
+        options = WebSocketOptions(ssl_context=client_context)
+        transport = WebSocketTransport(address, SUBPROTOCOL, options)
+        transport.send(b"x" * 100_000)
+        assert transport.receive(5) == b"x" * 100_000
+        transport.look_after()
+        with pytest.raises(RequestTimeoutError):
+            transport.receive(0.1)
+        transport.close()
+        with pytest.raises(UnreachableError, match="certificate verify failed"):
+            WebSocketTransport(address, SUBPROTOCOL, OPTIONS)
+
+
+def test_a_server_without_our_subprotocol_is_named():
+    with (
+        peer(echo) as address,
+        pytest.raises(NotOpenEnvError, match=r"does not speak other\.v1; use codec='json'"),
+    ):
+        WebSocketTransport(address, "other.v1", OPTIONS)
