@@ -13,7 +13,12 @@ import msgspec
 
 from openenv_gym.address import Address
 from openenv_gym.client import Connection, StreamTransport
-from openenv_gym.errors import ProtocolError, UnknownEnvironmentError, UnsupportedRenderModeError
+from openenv_gym.errors import (
+    NotOpenEnvError,
+    ProtocolError,
+    UnknownEnvironmentError,
+    UnsupportedRenderModeError,
+)
 from openenv_gym.protocol import (
     SUBPROTOCOL,
     BinaryMessages,
@@ -166,7 +171,12 @@ class ServerEndpoint:
     def open(self) -> tuple[Face, Connection | None]:
         """Ask for the schema; no session is opened, because a server may have only one."""
         schema, description = self._schema()
-        if description is not None and self.overrides.is_empty and description.action is not None:
+        if self.codec == "binary" and not self._can_binary(description):
+            raise NotOpenEnvError(
+                f"codec='binary' needs one of our servers, its own spaces and no overrides, which "
+                f"{self.address} or the arguments do not give; use codec='json' or 'auto'"
+            )
+        if description is not None and self._can_binary(description):
             if self.codec == "json":  # which has no messages for rendering
                 description = msgspec.structs.replace(description, render_modes=[])
             self._check(description)
@@ -185,10 +195,13 @@ class ServerEndpoint:
     def connect(self) -> Connection:
         """Return a new session."""
         schema, description = self._schema()
-        can_binary = description is not None and description.action is not None
-        if self.codec == "json" or not can_binary or not self.overrides.is_empty:
+        if self.codec == "json" or not self._can_binary(description):
             return self._connect_json(schema)
         return self._connect_binary()
+
+    def _can_binary(self, description: Description | None) -> bool:
+        has_spaces = description is not None and description.action is not None
+        return has_spaces and self.overrides.is_empty
 
     def _connect_binary(self) -> Connection:
         session = ClientSession(BinaryMessages())

@@ -1,0 +1,103 @@
+"""Sessions: the capacity, and who gives way."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from openenv_gym.errors import CapacityError
+from openenv_gym.server.sessions import Session, Sessions
+from openenv_gym.server.settings import ServerSettings
+
+
+class Home:
+    def __init__(self) -> None:
+        self.closed = 0
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+class Homes:
+    async def make(self) -> Home:
+        await asyncio.sleep(0)
+        return Home()
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def sessions(clock: Clock) -> Sessions:
+    settings = ServerSettings(environment="any", max_sessions=2, http_idle_s=10)
+    return Sessions(settings, Homes(), clock)
+
+
+def test_slots_that_are_being_filled_count(sessions: Sessions):
+    async def race() -> list[object]:
+        return await asyncio.gather(*(sessions.create() for _ in range(5)), return_exceptions=True)
+
+    outcomes = asyncio.run(race())
+    assert [type(outcome) for outcome in outcomes] == [Session] * 2 + [CapacityError] * 3
+    assert len(sessions) == 2
+
+
+def test_a_failed_start_gives_its_slot_back(sessions: Sessions, monkeypatch: pytest.MonkeyPatch):
+    async def fail(self: Homes) -> Home:
+        raise OSError("no process")
+
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="no process"):
+        patched.setattr(Homes, "make", fail)
+        asyncio.run(sessions.create())
+    assert len(sessions) == 0
+
+
+def test_the_longest_idle_http_session_gives_way(sessions: Sessions, clock: Clock):
+    async def play() -> None:
+        old = await sessions.create(expires=True)
+        clock.now = 5
+        used = await sessions.create(expires=True)
+        clock.now = 9.9
+        with pytest.raises(CapacityError, match="2 of 2"):
+            await sessions.create()
+        clock.now = 12
+        assert sessions.find(used.session_id) is used
+        await sessions.create()
+        assert sessions.find(old.session_id) is None
+        assert (old.backend.closed, used.backend.closed) == (1, 0)
+
+    asyncio.run(play())
+
+
+def test_a_running_request_and_a_socket_are_never_idle(sessions: Sessions, clock: Clock):
+    async def play() -> None:
+        busy = await sessions.create(expires=True)
+        await sessions.create(expires=False)
+        clock.now = 1000
+        async with busy.lock:
+            with pytest.raises(CapacityError):
+                await sessions.create()
+        assert await sessions.create()
+
+    asyncio.run(play())
+
+
+def test_a_session_ends_once(sessions: Sessions):
+    async def play() -> None:
+        session = await sessions.create()
+        await sessions.end(session)
+        await sessions.end(session)
+        assert session.backend.closed == 1
+        assert len(sessions) == 0
+
+    asyncio.run(play())
