@@ -54,6 +54,7 @@ def add_to(commands: Any) -> None:
         default="warning",
         help="(default: %(default)s)",
     )
+    parser.add_argument("--lifeline", type=int, help=argparse.SUPPRESS)  # for ServerProcess
     parser.set_defaults(run=run)
 
 
@@ -81,6 +82,10 @@ def run(options: argparse.Namespace) -> None:
         max_sessions=options.max_sessions,
     )
     listener = Listener(
-        host=options.host, port=options.port, uds=options.uds, log_level=options.log_level
+        host=options.host,
+        port=options.port,
+        uds=options.uds,
+        log_level=options.log_level,
+        lifeline=options.lifeline,
     )
     run(app, listener, f"openenv-gym serves {options.environment}")

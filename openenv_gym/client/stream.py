@@ -5,9 +5,9 @@ from __future__ import annotations
 import socket
 from collections import deque
 
-from openenv_gym.client.sockets import BlockingSocket
 from openenv_gym.errors import ConnectionLostError, ProtocolError
 from openenv_gym.protocol import FrameReader, frame
+from openenv_gym.sockets import BlockingSocket
 
 
 class StreamTransport:

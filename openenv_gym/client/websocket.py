@@ -24,7 +24,6 @@ from websockets.uri import parse_uri
 
 from openenv_gym.address import Address
 from openenv_gym.client.keepalive import KEEPALIVE
-from openenv_gym.client.sockets import BlockingSocket
 from openenv_gym.client.websocket_frames import BINARY, TEXT, FrameSplitter, data_frame
 from openenv_gym.errors import (
     CapacityError,
@@ -34,6 +33,7 @@ from openenv_gym.errors import (
     TransportError,
     UnreachableError,
 )
+from openenv_gym.sockets import BlockingSocket
 
 DEFAULT_MAX_MESSAGE_BYTES = 100 * 2**20
 

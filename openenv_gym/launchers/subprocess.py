@@ -6,14 +6,13 @@
 
 from __future__ import annotations
 
-import select
 import subprocess
 import sys
-import time
 from types import TracebackType
 from typing import Self
 
 from openenv_gym.errors import EnvStartError
+from openenv_gym.workers.lifeline import Lifeline
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
@@ -21,6 +20,8 @@ STOP_TIMEOUT_S = 30.0
 
 class ServerProcess:
     """Serves an environment on a free port of the loopback interface.
+
+    The server ends when :meth:`stop` is called or this process is gone, however it went.
 
     Args:
         environment: What ``openenv-gym serve`` takes.
@@ -42,12 +43,16 @@ class ServerProcess:
         python: str = sys.executable,
         start_timeout_s: float = START_TIMEOUT_S,
     ) -> None:
+        self._lifeline = Lifeline()
         command = [python, "-m", "openenv_gym.cli", "serve", environment, "--port=0", *arguments]
         self._process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+            [*command, f"--lifeline={self._lifeline.there}"],
+            stdin=subprocess.DEVNULL,
+            pass_fds=(self._lifeline.there,),
         )
+        self._lifeline.handed_over()
         try:
-            self.base_url = self._await_url(environment, time.monotonic() + start_timeout_s)
+            self.base_url = self._await_url(environment, start_timeout_s)
         except BaseException:
             self.stop()
             raise
@@ -65,8 +70,7 @@ class ServerProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        self._lifeline.close()
         return self._process.returncode
 
     def __enter__(self) -> Self:
@@ -80,21 +84,16 @@ class ServerProcess:
     ) -> None:
         self.stop()
 
-    def _await_url(self, environment: str, deadline_s: float) -> str:
-        """Read the line that says where the server is; what else it prints is the user's."""
-        stdout = self._process.stdout
-        assert stdout is not None
-        while (left := deadline_s - time.monotonic()) > 0:
-            if not select.select([stdout], [], [], left)[0]:
-                break
-            line = stdout.readline()
-            if not line:
-                code = self._process.wait()
-                raise EnvStartError(
-                    f"the server for {environment} ended with exit code {code} before it served; "
-                    "what it said is above, on stderr"
-                )
-            if line.startswith("openenv-gym serves "):
-                return line.rsplit(" at ", 1)[1].strip()
-            print(line, end="")
-        raise EnvStartError(f"the server for {environment} was not ready in time")
+    def _await_url(self, environment: str, timeout_s: float) -> str:
+        try:
+            url = self._lifeline.read_line(timeout_s)
+        except TimeoutError as exc:
+            raise EnvStartError(
+                f"the server for {environment} was not ready within {timeout_s:g} s"
+            ) from exc
+        if url is None:
+            raise EnvStartError(
+                f"the server for {environment} ended with exit code {self._process.wait()} before "
+                "it served; what it said is above, on stderr"
+            )
+        return url

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
+
+from openenv_gym.workers.lifeline import watch_lifeline
 
 PING_INTERVAL_S = 20.0
 PING_TIMEOUT_S = 120.0
@@ -22,25 +25,33 @@ class Listener:
         port: TCP port; 0 takes a free one.
         uds: Path of a Unix socket to listen on instead.
         log_level: uvicorn's.
+        lifeline: Descriptor of a lifeline, for a server that ends with who started it; the
+            address is written there instead of printed.
     """
 
     host: str = "127.0.0.1"
     port: int = 8000
     uds: str | None = None
     log_level: str = "warning"
+    lifeline: int | None = None
 
 
 class _Server(uvicorn.Server):
     """Says where it listens as soon as it does."""
 
-    def __init__(self, config: uvicorn.Config, title: str) -> None:
+    def __init__(self, config: uvicorn.Config, title: str, lifeline: int | None) -> None:
         super().__init__(config)
         self._title = title
+        self._lifeline = lifeline
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        if self.started:
+        if not self.started:
+            return
+        if self._lifeline is None:
             print(f"{self._title} at {self._url()}", flush=True)
+        else:
+            os.write(self._lifeline, f"{self._url()}\n".encode())
 
     def _url(self) -> str:
         if self.config.uds:
@@ -57,6 +68,8 @@ def run(app: Any, listener: Listener, title: str) -> None:
         listener: Where to listen.
         title: Printed before the address when the server is ready.
     """
+    if listener.lifeline is not None:
+        watch_lifeline(listener.lifeline)
     config = uvicorn.Config(
         app,
         host=listener.host,
@@ -69,4 +82,4 @@ def run(app: Any, listener: Listener, title: str) -> None:
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=DRAIN_TIMEOUT_S,
     )
-    _Server(config, title).run()
+    _Server(config, title, listener.lifeline).run()

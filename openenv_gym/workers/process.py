@@ -9,6 +9,7 @@ import sys
 import weakref
 
 from openenv_gym.errors import ServerError
+from openenv_gym.workers.lifeline import Lifeline
 
 STOP_TIMEOUT_S = 5.0
 
@@ -34,7 +35,7 @@ class WorkerProcess:
                 "use a server started elsewhere (base_url=)"
             )
         control, control_there = socket.socketpair()
-        lifeline, lifeline_there = socket.socketpair()
+        self._lifeline = Lifeline()
         try:
             self._process = subprocess.Popen(
                 [
@@ -42,20 +43,20 @@ class WorkerProcess:
                     "-m",
                     "openenv_gym.workers",
                     f"--control={control_there.fileno()}",
-                    f"--lifeline={lifeline_there.fileno()}",
+                    f"--lifeline={self._lifeline.there}",
                 ],
-                pass_fds=(control_there.fileno(), lifeline_there.fileno()),
+                pass_fds=(control_there.fileno(), self._lifeline.there),
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             )
         except OSError as exc:
             control.close()
-            lifeline.close()
+            self._lifeline.close()
             raise ServerError(f"cannot run a worker with {python}: {exc}") from exc
         finally:
             control_there.close()
-            lifeline_there.close()
-        self._control, self._lifeline = control, lifeline
+            self._lifeline.handed_over()
+        self._control = control
         self._owner_pid = os.getpid()
         _alive.add(self)
 
@@ -100,9 +101,8 @@ class WorkerProcess:
         self._lifeline.close()
 
     def _forget(self) -> None:
-        """In a forked child: drop our copies of the descriptors, say nothing to the worker."""
+        """In a forked child: drop our copy of the control socket, say nothing to the worker."""
         self._control.close()
-        self._lifeline.close()
         # `Popen` would warn, when collected, of a child that is not this process's to wait for.
         self._process.returncode = 0
 

@@ -13,19 +13,16 @@ that must not be delayed, or must not die with each other, get workers of their 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import fcntl
-import os
 import selectors
 import signal
 import socket
-import threading
 
 from openenv_gym.errors import OpenEnvGymError
 from openenv_gym.protocol import FrameReader, frame
+from openenv_gym.sockets import RECEIVE_BYTES, Spin
+from openenv_gym.workers.lifeline import watch_lifeline
 from openenv_gym.workers.session import WorkerSession
 
-_RECEIVE_BYTES = 1 << 16
 _MAX_FDS = 16
 
 
@@ -40,7 +37,7 @@ class _Channel:
     def serve(self) -> bool:
         """Answer what has arrived; return whether the session goes on."""
         try:
-            data = self.sock.recv(_RECEIVE_BYTES)
+            data = self.sock.recv(RECEIVE_BYTES)
             if not data:
                 return False
             for body in self._reader.feed(data):
@@ -69,9 +66,9 @@ class Worker:
 
     def run(self) -> None:
         """Serve until the control socket closes, then close every environment."""
-        serving = True
+        serving, spin = True, Spin()
         while serving:
-            for key, _ in self._selector.select():
+            for key, _ in spin.wait(self._look) or self._selector.select():
                 if key.fileobj is self._control:
                     serving = self._accept()
                 elif not key.data.serve():
@@ -79,6 +76,9 @@ class Worker:
         for key in list(self._selector.get_map().values()):
             if key.data is not None:
                 self._end(key.data)
+
+    def _look(self) -> list[tuple[selectors.SelectorKey, int]] | None:
+        return self._selector.select(0) or None
 
     def _accept(self) -> bool:
         data, fds, _, _ = socket.recv_fds(self._control, 1, _MAX_FDS)
@@ -91,25 +91,6 @@ class Worker:
     def _end(self, channel: _Channel) -> None:
         self._selector.unregister(channel.sock)
         channel.close()
-
-
-def watch_lifeline(fd: int) -> None:
-    """End this process when the other end of ``fd`` closes.
-
-    The kernel is asked for a ``SIGIO``, whose default action is to end the process without
-    asking Python; a thread that waits does the same where the kernel does not signal it.
-    """
-    signal.signal(signal.SIGIO, signal.SIG_DFL)
-    with contextlib.suppress(OSError):
-        fcntl.fcntl(fd, fcntl.F_SETOWN, os.getpid())
-        fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_ASYNC)
-
-    def wait() -> None:
-        with contextlib.suppress(OSError):
-            os.read(fd, 1)
-        os._exit(1)
-
-    threading.Thread(target=wait, name="lifeline", daemon=True).start()
 
 
 def main() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import httpx
 import psutil
 import pytest
@@ -22,6 +25,21 @@ def test_an_environment_that_does_not_exist_ends_it(capfd: pytest.CaptureFixture
     with pytest.raises(EnvStartError, match="ended with exit code 1 before it served"):
         ServerProcess("CartPoel-v1")
     assert "Did you mean: `CartPole`" in capfd.readouterr().err
+
+
+def test_a_server_ends_with_the_process_that_started_it():
+    script = (
+        "import sys\nfrom openenv_gym.launchers import ServerProcess\n"
+        "server = ServerProcess('CartPole-v1')\nprint(server.pid, flush=True)\nsys.stdin.read()"
+    )
+    command = [sys.executable, "-c", script]
+    starter = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    server = psutil.Process(int(starter.stdout.readline()))
+    family = [server, *server.children(recursive=True)]
+    starter.kill()
+    starter.communicate()
+    assert len(family) == 2
+    assert psutil.wait_procs(family, timeout=2)[1] == []
 
 
 def test_workers_end_with_a_killed_server():

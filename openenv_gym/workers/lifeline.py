@@ -1,0 +1,80 @@
+"""The lifeline: a socket whose end says that the process at the other end is gone.
+
+The kernel closes it however that process ended, so that nothing which it started outlives it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+import threading
+import weakref
+
+
+class Lifeline:
+    """The end of the process that starts another one.
+
+    Attributes:
+        there: The descriptor for the other process to inherit; close it with :meth:`handed_over`.
+    """
+
+    def __init__(self) -> None:
+        self._here, self._there = socket.socketpair()
+        self.there = self._there.fileno()
+        _held.add(self)
+
+    def handed_over(self) -> None:
+        """Close our copy of the other end: the started process has its own."""
+        self._there.close()
+
+    def read_line(self, timeout_s: float) -> str | None:
+        """Return a line that the other process writes, None where it ends before it does.
+
+        Raises:
+            TimeoutError: neither happens in time.
+        """
+        self._here.settimeout(timeout_s)
+        with self._here.makefile(encoding="utf-8") as lines:
+            return lines.readline().strip() or None
+
+    def close(self) -> None:
+        """Cut it: what was started ends, if it has not done so by itself."""
+        _held.discard(self)
+        self._here.close()
+        self._there.close()
+
+
+def watch_lifeline(fd: int) -> None:
+    """End this process when the other end of ``fd`` closes.
+
+    The kernel is asked for a ``SIGIO``, whose default action is to end the process without
+    asking Python, even in the middle of a step that never returns; a thread that waits does the
+    same where the kernel does not signal.
+    """
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(fd, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_ASYNC)
+
+    def wait() -> None:
+        with contextlib.suppress(OSError):
+            os.read(fd, 1)
+        os._exit(1)
+
+    threading.Thread(target=wait, name="lifeline", daemon=True).start()
+
+
+_held: weakref.WeakSet[Lifeline] = weakref.WeakSet()
+
+
+def _drop_all() -> None:
+    """In a forked child: its copies would keep alive what its parent started."""
+    for lifeline in list(_held):
+        lifeline.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_drop_all)

@@ -1,0 +1,111 @@
+"""Waiting for a peer: looking again pays, or is given up."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+
+import pytest
+
+from openenv_gym import sockets
+from openenv_gym.errors import ConnectionLostError, RequestTimeoutError
+from openenv_gym.sockets import BlockingSocket, Spin
+
+
+@pytest.fixture
+def pair():
+    ours, theirs = socket.socketpair()
+    waiting = BlockingSocket(ours, "the peer")
+    yield waiting, theirs
+    waiting.close()
+    theirs.close()
+
+
+class Looks:
+    """Finds something at the n-th look, counting from one."""
+
+    def __init__(self, at: int | None) -> None:
+        self.at, self.count = at, 0
+
+    def __call__(self) -> bytes | None:
+        self.count += 1
+        return b"found" if self.count == self.at else None
+
+
+def test_what_comes_soon_is_found_without_sleeping(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sockets, "SPIN_S", 60.0)
+    looks = Looks(at=100)
+    assert Spin().wait(looks) == b"found"
+    assert looks.count == 100
+
+
+def test_after_misses_most_waits_are_slept_through(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sockets, "SPIN_S", 0.0)
+    spin, never = Spin(), Looks(at=None)
+    looked = []
+    for _ in range(400):
+        before = never.count
+        assert spin.wait(never) is None
+        looked.append(never.count > before)
+    assert [i for i, hit in enumerate(looked) if hit] == [
+        0,
+        2,
+        6,
+        14,
+        30,
+        62,
+        126,
+        190,
+        254,
+        318,
+        382,
+    ]
+
+
+def test_a_find_makes_looking_worth_it_again(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sockets, "SPIN_S", 0.0)
+    spin = Spin()
+    for _ in range(200):
+        spin.wait(Looks(at=None))
+    while spin.wait(Looks(at=1)) is None:
+        pass
+    assert [spin.wait(Looks(at=1)) for _ in range(5)] == [b"found"] * 5
+
+
+def test_a_reply_that_takes_longer_than_the_looking(pair):
+    waiting, theirs = pair
+    timer = threading.Timer(0.05, theirs.sendall, (b"late",))
+    timer.start()
+    assert waiting.receive(5) == b"late"
+    timer.join()
+
+
+def test_the_deadline_holds_and_may_change(pair):
+    waiting, theirs = pair
+    for timeout_s in (0.05, 0.1):
+        start = time.monotonic()
+        with pytest.raises(RequestTimeoutError, match=rf"within {timeout_s:g} s"):
+            waiting.receive(timeout_s)
+        assert timeout_s <= time.monotonic() - start < 5
+    theirs.sendall(b"x")
+    assert waiting.receive(None) == b"x"
+
+
+def test_the_end_of_the_peer_is_said(pair):
+    waiting, theirs = pair
+    theirs.close()
+    with pytest.raises(ConnectionLostError, match="the peer closed the connection"):
+        waiting.receive(1)
+    with pytest.raises(ConnectionLostError, match="the connection to the peer broke"):
+        for _ in range(2):
+            waiting.send(b"x")
+
+
+def test_looking_without_waiting(pair):
+    waiting, theirs = pair
+    assert waiting.receive_nowait() is None
+    theirs.sendall(b"x")
+    assert waiting.receive_nowait() == b"x"
+    theirs.close()
+    assert waiting.receive_nowait() == b""
