@@ -1,0 +1,59 @@
+"""``python -m benchmarks [PART] [options]``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import signal
+import sys
+from types import FrameType
+
+from benchmarks import BENCHMARKS, DEFAULT
+from benchmarks.errors import BenchmarkError
+
+PROG = "python -m benchmarks"
+
+
+def main(arguments: list[str]) -> int:
+    options = parse(arguments)
+    # A signal unwinds like Ctrl-C, so that every process that was started is ended.
+    signal.signal(signal.SIGTERM, leave)
+    try:
+        options.run(options)
+    except BenchmarkError as exc:
+        print(f"{PROG}: {exc}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Parse the command line; the name of the default part may be left out."""
+    parser = argparse.ArgumentParser(
+        prog=PROG, description="Measure the speed beside its limits and its peers."
+    )
+    parts = parser.add_subparsers(title="parts", metavar="PART", required=True)
+    for name, module_name in BENCHMARKS.items():
+        module = importlib.import_module(module_name)
+        summary = (module.__doc__ or "").partition("\n")[0].rstrip(".")
+        note = " (the default)" if name == DEFAULT else ""
+        part = parts.add_parser(
+            name,
+            help=summary + note,
+            description=module.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(part)
+        part.set_defaults(run=module.run)
+    is_named = bool(arguments) and (arguments[0] in ("-h", "--help") or arguments[0][0] != "-")
+    return parser.parse_args(arguments if is_named else [DEFAULT, *arguments])
+
+
+def leave(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # once is enough: what follows is the clearing up
+    raise SystemExit(128 + number)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,125 @@
+"""One step of CartPole: beside its physical limits, its peers, and stock OpenEnv.
+
+All cases play the same seeded episodes in turns. The targets are those of the project.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks import cold_start
+from benchmarks.cases import all_cases
+from benchmarks.machine import load_average, now, this_machine
+from benchmarks.raw_sockets import message_sizes
+from benchmarks.report import Report, write
+from benchmarks.rounds import Ratio, measure
+from benchmarks.stock_python import stock_python, stock_versions
+
+HERE = Path(__file__).parent
+ENVIRONMENT_VARIABLE = "OPENENV_BASE_URL"  # would make the embedded env a remote one
+
+RATIOS = (
+    Ratio(
+        name="embedded_to_limit",
+        over={"embedded": 1},
+        under={"raw_unix": 2, "in_process": 1},
+        at_most=1.0,
+    ),
+    Ratio(
+        name="inline_faster_than_stock",
+        over={"stock": 1},
+        under={"ws_inline": 1},
+        at_least=3.0,
+    ),
+    Ratio(
+        name="process_faster_than_stock",
+        over={"stock": 1},
+        under={"ws_process": 1},
+        at_least=2.0,
+    ),
+    Ratio(
+        name="embedded_faster_than_stock",
+        over={"stock": 1},
+        under={"embedded": 1},
+    ),
+    Ratio(
+        name="embedded_faster_than_async_vector",
+        over={"async_vector": 1},
+        under={"embedded": 1},
+    ),
+    Ratio(
+        name="inline_faster_than_stock_async",
+        over={"stock_async": 1},
+        under={"ws_inline": 1},
+    ),
+    Ratio(
+        name="process_faster_than_stock_async",
+        over={"stock_async": 1},
+        under={"ws_process": 1},
+    ),
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rounds", type=_count(1000), default=21, help="default: %(default)s")
+    parser.add_argument(
+        "--steps", type=_count(100_000), default=2000, help="a round (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--cold-runs", type=_count(100), default=9, help="cold starts (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--without-stock", action="store_true", help="leave the stock OpenEnv peer out"
+    )
+    parser.add_argument(
+        "--stock-python",
+        type=Path,
+        metavar="PATH",
+        help="a Python with openenv and gymnasium; unless given, .venv-stock is made",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=HERE,
+        metavar="FOLDER",
+        help="gets results/step.json, results/step.png, and the tables into its README.md "
+        "(default: the benchmarks' own)",
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    os.environ.pop(ENVIRONMENT_VARIABLE, None)
+    python = None if options.without_stock else stock_python(options.stock_python)
+    stock = None if python is None else stock_versions(python)
+    started, load = now(), load_average()
+    result = measure(all_cases(python), options.rounds, options.steps, _say)
+    cold = cold_start.measure(options.cold_runs, _say)
+    report = Report(
+        result=result,
+        ratios=[ratio for ratio in RATIOS if ratio.cases <= result.times_us.keys()],
+        cold_s=cold,
+        message_bytes=message_sizes(),
+        machine=this_machine(),
+        stock_versions=stock,
+        date=started,
+        load_average_start=load,
+        load_average_end=load_average(),
+    )
+    write(report, options.output)
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _count(most: int) -> Callable[[str], int]:
+    def count(text: str) -> int:
+        value = int(text)
+        if not 1 <= value <= most:
+            raise argparse.ArgumentTypeError(f"expected 1 to {most}, got {value}")
+        return value
+
+    return count

@@ -1,0 +1,5 @@
+"""CartPole over stock OpenEnv, in the pattern that OpenEnv's documentation teaches.
+
+Models, environment, server, client: nothing here imports ``openenv_gym``. Both ends run under a
+Python of their own that has ``openenv`` installed; :mod:`benchmarks.stock_python` finds it.
+"""

@@ -1,0 +1,29 @@
+"""The server: ``python -m benchmarks.stock.server`` prints its URL and ends with its stdin."""
+
+import uvicorn
+from openenv.core.env_server.http_server import create_app
+
+from benchmarks.lifeline import end_with_stdin
+from benchmarks.stock.environment import CartPoleEnvironment
+from benchmarks.stock.models import CartPoleAction, CartPoleObservation
+
+app = create_app(
+    CartPoleEnvironment,
+    CartPoleAction,
+    CartPoleObservation,
+    env_name="cartpole",
+    max_concurrent_envs=4,
+)
+
+
+def main() -> None:
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning")
+    sock = config.bind_socket()
+    sock.listen()  # who connects from now on is served as soon as the server runs
+    print(f"http://127.0.0.1:{sock.getsockname()[1]}", flush=True)
+    end_with_stdin()
+    uvicorn.Server(config).run(sockets=[sock])
+
+
+if __name__ == "__main__":
+    main()

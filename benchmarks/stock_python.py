@@ -1,0 +1,100 @@
+"""A Python that has stock OpenEnv installed: made on the first run, or named by the caller."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import venv
+from importlib import metadata
+from pathlib import Path
+
+from benchmarks.children import ROOT
+from benchmarks.errors import BenchmarkError
+
+STOCK = "openenv==0.10.0"
+VENV = ROOT / ".venv-stock"
+INSTALL_TIMEOUT_S = 900.0
+PACKAGES = (
+    "openenv",
+    "gymnasium",
+    "numpy",
+    "pydantic",
+    "fastapi",
+    "uvicorn",
+    "uvloop",
+    "websockets",
+)
+
+_ASK = f"""
+import json, openenv.core, gymnasium, uvicorn
+from importlib import metadata
+names = {{d.metadata["Name"].lower() for d in metadata.distributions()}}
+print(json.dumps({{n: metadata.version(n) for n in {PACKAGES!r} if n in names}}))
+"""
+
+
+def stock_python(named: Path | None) -> Path:
+    """Return ``named``, or the Python of a venv that is made here if it is not there yet.
+
+    Raises:
+        BenchmarkError: the packages cannot be installed.
+    """
+    return named if named is not None else _own_venv()
+
+
+def stock_versions(python: Path) -> dict[str, str]:
+    """Return the versions of the packages that ``python`` has.
+
+    Raises:
+        BenchmarkError: it cannot be run, or has no OpenEnv.
+    """
+    try:
+        done = subprocess.run(
+            [python, "-I", "-c", _ASK], capture_output=True, text=True, timeout=120, check=False
+        )
+    except OSError as exc:
+        raise BenchmarkError(f"--stock-python: cannot run {python}: {exc.strerror}") from exc
+    if done.returncode:
+        raise BenchmarkError(
+            f"{python} cannot be the stock peer: expected {STOCK} and gymnasium in it, got "
+            f"{_last_line(done.stderr)!r}"
+        )
+    versions: dict[str, str] = json.loads(done.stdout)
+    return versions
+
+
+def _own_venv() -> Path:
+    """Make the venv; a stamp that is written last says what is in it."""
+    python, stamp = VENV / "bin" / "python", VENV / ".installed"
+    # The same CartPole at both ends: only the way to it differs.
+    requirements = [STOCK, f"gymnasium=={metadata.version('gymnasium')}"]
+    if stamp.is_file() and stamp.read_text() == "\n".join(requirements):
+        return python
+    print(f"Installing {' and '.join(requirements)} into {VENV.name}, once.", flush=True)
+    command = [str(python), "-m", "pip", "install", "--quiet", *requirements]
+    try:
+        venv.create(VENV, clear=True, with_pip=True)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.CalledProcessError) as exc:
+        raise BenchmarkError(_cannot_install(f"there is no venv: {exc}")) from exc
+    except subprocess.TimeoutExpired:
+        raise BenchmarkError(_cannot_install(f"pip took over {INSTALL_TIMEOUT_S:g} s")) from None
+    if done.returncode:
+        raise BenchmarkError(_cannot_install(f"pip said {_last_line(done.stderr)!r}"))
+    stamp.write_text("\n".join(requirements))
+    return python
+
+
+def _cannot_install(why: str) -> str:
+    return (
+        f"cannot install {STOCK} for the stock peer: {why}. Is a package index within "
+        "reach? Else name a Python that has it with --stock-python PATH, or leave the peer out "
+        "with --without-stock"
+    )
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "nothing"
