@@ -12,12 +12,13 @@ Box, Multi…    the elements in C order
 Discrete       one byte, 0 for a Python int, 1 for a scalar of the space's dtype; then int64
 Text           uint32 length in bytes, then UTF-8
 Dict, Tuple    the children in the order of the space
-other          uint32 length in bytes, then free form
+other          uint32 length in bytes, then free form, of which nothing may be left out
 =============  ============================================================================
 """
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable
 from functools import singledispatch
@@ -43,7 +44,7 @@ class BinaryCodec(NamedTuple):
     Attributes:
         pack: ``pack(value) -> bytes``; raises :class:`Misfit`.
         unpack: ``unpack(buffer, offset) -> (value, next offset)``; arrays are writable and
-            owned. Raises ``InvalidRequestError`` where the buffer ends too early.
+            owned. Raises ``InvalidRequestError`` where the buffer ends too early or is malformed.
     """
 
     pack: Pack
@@ -66,7 +67,7 @@ def _truncated(expected: int, got: int) -> InvalidRequestError:
 
 
 def _freeform_pack(value: Any) -> bytes:
-    body = pack_freeform(value)
+    body = pack_freeform(value, is_exact=True)
     return len(body).to_bytes(4, "little") + body
 
 
@@ -93,8 +94,9 @@ _FREEFORM = BinaryCodec(_freeform_pack, _freeform_unpack)
 @binary_codec.register(gs.MultiBinary)
 def _(space: gs.Box | gs.MultiDiscrete | gs.MultiBinary) -> BinaryCodec:
     dtype, shape = np.dtype(space.dtype), tuple(space.shape)
-    wire_dtype = dtype.newbyteorder("<")
-    count = int(np.prod(shape, dtype=np.int64))
+    # A byte of a boolean array that is neither 0 nor 1 would be none of numpy's booleans.
+    wire_dtype = np.dtype(np.uint8) if dtype.kind == "b" else dtype.newbyteorder("<")
+    count = math.prod(shape)
     nbytes = count * dtype.itemsize
     flat = len(shape) == 1
     ndarray, frombuffer = np.ndarray, np.frombuffer
@@ -133,7 +135,10 @@ def _(space: gs.Discrete) -> BinaryCodec:
         if offset + size > len(buffer):
             raise _truncated(size, len(buffer) - offset)
         is_scalar, value = packer.unpack_from(buffer, offset)
-        return (scalar_type(value) if is_scalar else value), offset + size
+        try:
+            return (scalar_type(value) if is_scalar else value), offset + size
+        except OverflowError as exc:
+            raise InvalidRequestError(f"expected a value of {space.dtype}, got {value}") from exc
 
     return BinaryCodec(pack, unpack)
 
@@ -148,7 +153,10 @@ def _(space: gs.Text) -> BinaryCodec:
 
     def unpack(buffer: Any, offset: int) -> tuple[Any, int]:
         body, end = _sized(buffer, offset)
-        return bytes(body).decode("utf-8", "surrogatepass"), end
+        try:
+            return bytes(body).decode("utf-8", "surrogatepass"), end
+        except UnicodeDecodeError as exc:
+            raise InvalidRequestError(f"expected text in UTF-8, got malformed: {exc}") from exc
 
     return BinaryCodec(pack, unpack)
 

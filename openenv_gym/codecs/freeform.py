@@ -1,27 +1,42 @@
 """Binary form of values that no space describes: infos, options, typed messages.
 
-MessagePack with four extension types for what MessagePack does not have: tuples, numpy arrays,
-numpy scalars and integers of more than 64 bits. Decoding gives back equal values of the same
-types. Nothing is pickled: a value of any other type is left out, and named once in a warning.
+MessagePack with five extension types for what MessagePack does not have: tuples, numpy arrays,
+numpy scalars, integers of more than 64 bits, and Gymnasium's graphs. Decoding gives back equal
+values of the same types. Nothing is pickled: a value of any other type is left out, and named
+once in a warning, or refused where nothing may be left out.
 
 An array or scalar is ``dtype name, 0x00, ndim, ndim x uint32 lengths, raw data``, little endian.
 """
 
 from __future__ import annotations
 
+import re
 import struct
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import lru_cache
+from typing import Any, TypeAlias
 
+import gymnasium.spaces as gs
 import msgspec
 import numpy as np
 
 from openenv_gym.errors import InvalidRequestError
 
-_TUPLE, _ARRAY, _SCALAR, _BIG_INT = 1, 2, 3, 4
-_DTYPE_KINDS = "biufcSUmM"
+_TUPLE, _ARRAY, _SCALAR, _BIG_INT, _GRAPH = 1, 2, 3, 4, 5
 _MAX_DIMENSIONS = 64
+_UNIT = r"(\[\d{0,9}[a-zA-Zμ]{1,2}\])?"
+_DTYPES = re.compile(rf"[|<](b1|[iu][1248]|f[248]|c8|c16|[SU][1-9]\d{{0,8}}|[mM]8{_UNIT})")
+_EXPECTED = (
+    "expected numbers, text of valid Unicode, bytes, numpy arrays, or dicts, lists and tuples "
+    "of them"
+)
+
+_MALFORMED = (ValueError, TypeError, IndexError, OverflowError, RecursionError, struct.error)
+"""What decoding raises; the errors of msgspec are ValueErrors."""
+
+Lose: TypeAlias = Callable[[str, str], None]
+"""What to do about a value that cannot travel: called with its type and its place."""
 
 _pack = msgspec.msgpack.Encoder().encode
 _warned: set[str] = set()
@@ -31,17 +46,23 @@ class _Unsupported:
     """Marks a value that cannot be carried."""
 
 
-def pack_freeform(value: Any) -> bytes:
+def pack_freeform(value: Any, *, is_exact: bool = False) -> bytes:
     """Return ``value`` as bytes.
 
     Args:
         value: None, booleans, integers, floats, strings, bytes, numpy arrays and scalars, and
             dicts, lists and tuples of them, nested.
+        is_exact: Whether to refuse anything else; it is left out of its dict or list
+            otherwise, with one warning per type and place.
 
-    Anything else is left out of its dict or list, with one warning per type and place.
+    Raises:
+        InvalidRequestError: ``value`` is nested too deep, or ``is_exact`` and it cannot travel.
     """
-    plain = _plain(value, "$")
-    return _pack(None if plain is _Unsupported else plain)
+    try:
+        plain = _plain(value, "$", _refuse if is_exact else _warn_left_out)
+        return _pack(None if plain is _Unsupported else plain)
+    except RecursionError as exc:
+        raise InvalidRequestError("expected a value of some depth, got one without end") from exc
 
 
 def unpack_freeform(payload: bytes | memoryview) -> Any:
@@ -52,11 +73,11 @@ def unpack_freeform(payload: bytes | memoryview) -> Any:
     """
     try:
         return _unpack(payload)
-    except (msgspec.DecodeError, ValueError, TypeError, struct.error, RecursionError) as exc:
+    except _MALFORMED as exc:
         raise InvalidRequestError(f"expected a MessagePack value, got malformed: {exc}") from exc
 
 
-def _plain(value: Any, path: str) -> Any:
+def _plain(value: Any, path: str, lose: Lose) -> Any:
     kind = type(value)
     if kind in _ATOMS:
         return value
@@ -64,12 +85,11 @@ def _plain(value: Any, path: str) -> Any:
     if handler is None:
         handler = _handler_for(value)
         if handler is None:
-            _warn_left_out(kind, path)
-            return _Unsupported
-    return handler(value, path)
+            return _lost(value, path, lose)
+    return handler(value, path, lose)
 
 
-def _handler_for(value: Any) -> Callable[[Any, str], Any] | None:
+def _handler_for(value: Any) -> _Handler | None:
     """The handler of a subclass or abstract kind that is not in the table by its exact type."""
     for base, handler in _BASES:
         if isinstance(value, base):
@@ -77,81 +97,137 @@ def _handler_for(value: Any) -> Callable[[Any, str], Any] | None:
     return None
 
 
-def _warn_left_out(kind: type, path: str) -> None:
-    name = f"{kind.__module__}.{kind.__qualname__} at {path}"
+def _lost(value: Any, path: str, lose: Lose) -> type[_Unsupported]:
+    kind = type(value)
+    detail = f" of {value.dtype}" if isinstance(value, (np.ndarray, np.generic)) else ""
+    lose(f"{kind.__module__}.{kind.__qualname__}{detail}", path)
+    return _Unsupported
+
+
+def _warn_left_out(kind: str, path: str) -> None:
+    name = f"{kind} at {path}"
     if name not in _warned:
         _warned.add(name)
         warnings.warn(
-            f"a value of type {name} cannot travel and is left out; "
-            "expected numbers, strings, bytes, numpy arrays, or dicts, lists and tuples of them",
+            f"a value of type {name} cannot travel and is left out; {_EXPECTED}",
             UserWarning,
             stacklevel=2,
         )
 
 
-def _dict(value: Mapping[Any, Any], path: str) -> dict[Any, Any]:
+def _refuse(kind: str, path: str) -> None:
+    raise InvalidRequestError(f"{path}: {_EXPECTED}, got a value of type {kind}")
+
+
+def _str(value: str, path: str, lose: Lose) -> Any:
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:  # half of a surrogate pair
+            return _lost(value, path, lose)
+    return str.__str__(value)
+
+
+def _dict(value: Mapping[Any, Any], path: str, lose: Lose) -> dict[Any, Any]:
     out = {}
     for key, item in value.items():
-        plain = _plain(item, f"{path}.{key}")
-        plain_key = key if type(key) in _ATOMS else _plain(key, f"{path}.{key} (a key)")
+        plain = _plain(item, f"{path}.{key}", lose)
+        is_plain = type(key) is str and key.isascii()
+        plain_key = key if is_plain else _key(key, f"{path}.{key!r} (a key)", lose)
         if plain is not _Unsupported and plain_key is not _Unsupported:
             out[plain_key] = plain
     return out
 
 
-def _list(value: Any, path: str) -> list[Any]:
-    items = [_plain(item, f"{path}[{i}]") for i, item in enumerate(value)]
+def _key(key: Any, path: str, lose: Lose) -> Any:
+    """A key, which MessagePack wants hashable: numpy's scalars become the equal Python numbers."""
+    if type(key) is tuple:
+        parts = tuple(_key(part, path, lose) for part in key)
+        return _Unsupported if _Unsupported in parts else parts
+    if isinstance(key, np.generic) and key.dtype.kind in "biufSU":
+        key = key.item()
+    plain = _plain(key, path, lose)
+    return plain if type(plain) in _KEYS else _lost(key, path, lose)
+
+
+def _list(value: Any, path: str, lose: Lose) -> list[Any]:
+    items = [_plain(item, f"{path}[{i}]", lose) for i, item in enumerate(value)]
     return [item for item in items if item is not _Unsupported]
 
 
-def _tuple(value: Any, path: str) -> msgspec.msgpack.Ext:
-    return msgspec.msgpack.Ext(_TUPLE, _pack(_list(value, path)))
+def _tuple(value: Any, path: str, lose: Lose) -> msgspec.msgpack.Ext:
+    return msgspec.msgpack.Ext(_TUPLE, _pack(_list(value, path, lose)))
 
 
-def _int(value: int, path: str) -> Any:
+def _graph(value: gs.GraphInstance, path: str, lose: Lose) -> msgspec.msgpack.Ext:
+    return msgspec.msgpack.Ext(_GRAPH, _pack(_list(value, path, lose)))
+
+
+def _int(value: int, path: str, lose: Lose) -> Any:
     if -(2**63) <= value < 2**64:
         return int(value)
-    return msgspec.msgpack.Ext(_BIG_INT, str(int(value)).encode())
+    try:
+        return msgspec.msgpack.Ext(_BIG_INT, str(int(value)).encode())
+    except ValueError:  # of thousands of digits
+        return _lost(value, path, lose)
 
 
-def _array(value: np.ndarray[Any, Any], path: str) -> Any:
+def _array(value: np.ndarray[Any, Any], path: str, lose: Lose) -> Any:
     if value.dtype.kind == "O":
         # Arrays of objects have no bytes of their own: their elements travel one by one.
-        return _list(value.tolist(), path)
-    if value.dtype.kind not in _DTYPE_KINDS:
-        _warn_left_out(type(value), path)
-        return _Unsupported
-    return msgspec.msgpack.Ext(_ARRAY, _array_bytes(value))
+        return _plain(value.tolist(), path, lose)
+    return _numpy(_ARRAY, value, path, lose)
 
 
-def _scalar(value: np.generic, path: str) -> Any:
-    if value.dtype.kind not in _DTYPE_KINDS:
-        _warn_left_out(type(value), path)
-        return _Unsupported
-    return msgspec.msgpack.Ext(_SCALAR, _array_bytes(np.asarray(value)))
+def _scalar(value: np.generic, path: str, lose: Lose) -> Any:
+    return _numpy(_SCALAR, value, path, lose)
 
 
-def _array_bytes(array: np.ndarray[Any, Any]) -> bytes:
-    dtype = array.dtype.newbyteorder("<") if array.dtype.byteorder == ">" else array.dtype
+def _numpy(code: int, value: Any, path: str, lose: Lose) -> Any:
+    array = np.asarray(value)
+    dtype = wire_dtype(array.dtype)
+    if dtype is None or not _is_unicode(array):
+        return _lost(value, path, lose)
     shape = array.shape
     head = dtype.str.encode() + b"\0" + struct.pack(f"<B{len(shape)}I", len(shape), *shape)
-    return bytes(head + array.astype(dtype, copy=False).tobytes())
+    return msgspec.msgpack.Ext(code, head + array.astype(dtype, copy=False).tobytes())
+
+
+@lru_cache(maxsize=256)
+def wire_dtype(dtype: np.dtype[Any]) -> np.dtype[Any] | None:
+    """Return the little endian ``dtype``, None where arrays of it cannot travel."""
+    wire = dtype.newbyteorder("<")
+    return wire if _DTYPES.fullmatch(wire.str) else None
+
+
+def _is_unicode(array: np.ndarray[Any, Any]) -> bool:
+    """Whether an array, if of text, has none but characters of Unicode."""
+    if array.dtype.kind != "U":
+        return True
+    try:
+        "".join(array.ravel().tolist()).encode()
+    except (UnicodeEncodeError, SystemError, ValueError):
+        return False
+    return True
 
 
 def _array_from(payload: memoryview) -> np.ndarray[Any, Any]:
     # At most this many bytes hold the dtype: the search does not run through the data.
-    name, _, _ = bytes(payload[:32]).partition(b"\0")
-    dtype = np.dtype(name.decode())
-    if dtype.kind not in _DTYPE_KINDS or dtype.hasobject:
-        raise ValueError(f"the dtype {dtype} is not allowed")
-    start = len(name) + 1
+    name = bytes(payload[:32]).partition(b"\0")[0]
+    text = name.decode()
+    if not _DTYPES.fullmatch(text):
+        raise ValueError(f"the dtype {text!r} is not allowed")
+    dtype, start = np.dtype(text), len(name) + 1
     ndim = payload[start]
     if ndim > _MAX_DIMENSIONS:
         raise ValueError(f"expected at most {_MAX_DIMENSIONS} dimensions, got {ndim}")
     shape = struct.unpack_from(f"<{ndim}I", payload, start + 1)
     data = payload[start + 1 + 4 * ndim :]
     # `frombuffer` and `reshape` allocate nothing, so a false length costs nothing.
-    return np.frombuffer(data, dtype).reshape(shape).copy()
+    array = np.frombuffer(data, np.uint8 if dtype.kind == "b" else dtype).reshape(shape)
+    if not _is_unicode(array):
+        raise ValueError("expected text of valid Unicode")
+    return array.astype(dtype)
 
 
 def _from_ext(code: int, payload: memoryview) -> Any:
@@ -159,8 +235,9 @@ def _from_ext(code: int, payload: memoryview) -> Any:
         return _array_from(payload)
     if code == _SCALAR:
         return _array_from(payload)[()]
-    if code == _TUPLE:
-        return tuple(_unpack(payload))
+    if code in (_TUPLE, _GRAPH):
+        items = msgspec.convert(_unpack(payload), list)
+        return tuple(items) if code == _TUPLE else gs.GraphInstance(*items)
     if code == _BIG_INT:
         return int(bytes(payload))
     raise ValueError(f"unknown extension type {code}")
@@ -168,22 +245,27 @@ def _from_ext(code: int, payload: memoryview) -> Any:
 
 _unpack = msgspec.msgpack.Decoder(ext_hook=_from_ext).decode
 
-_ATOMS = frozenset({type(None), bool, float, str, bytes})
-_HANDLERS: dict[type, Callable[[Any, str], Any]] = {
+_Handler: TypeAlias = Callable[[Any, str, Lose], Any]
+
+_ATOMS = frozenset({type(None), bool, float, bytes})
+_KEYS = _ATOMS | {int, str}
+_HANDLERS: dict[type, _Handler] = {
+    str: _str,
     int: _int,
     dict: _dict,
     list: _list,
     tuple: _tuple,
     np.ndarray: _array,
+    gs.GraphInstance: _graph,
 }
-_BASES: tuple[tuple[type, Callable[[Any, str], Any]], ...] = (
+_BASES: tuple[tuple[type, _Handler], ...] = (
     (np.generic, _scalar),
     (np.ndarray, _array),
     (Mapping, _dict),
     (tuple, _tuple),
     (list, _list),
     (int, _int),
-    (float, lambda value, path: float(value)),
-    (str, lambda value, path: str(value)),
-    (bytearray, lambda value, path: bytes(value)),
+    (float, lambda value, path, lose: float(value)),
+    (str, _str),
+    (bytearray, lambda value, path, lose: bytes(value)),
 )

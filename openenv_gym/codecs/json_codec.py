@@ -6,6 +6,8 @@ value of the space back: arrays of its dtype, Python integers for ``Discrete``, 
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Callable
 from functools import singledispatch
 from typing import Any, NamedTuple
@@ -15,7 +17,12 @@ import numpy as np
 
 from openenv_gym.codecs.json_info import info_to_json
 from openenv_gym.errors import InvalidRequestError
-from openenv_gym.spaces.numbers import from_json_number, from_json_numbers, to_json_numbers
+from openenv_gym.spaces.numbers import (
+    from_json_number,
+    from_json_numbers,
+    to_json_number,
+    to_json_numbers,
+)
 
 
 class JsonCodec(NamedTuple):
@@ -54,13 +61,18 @@ def _(space: gs.Box | gs.MultiDiscrete | gs.MultiBinary) -> JsonCodec:
     dtype, shape = np.dtype(space.dtype), tuple(space.shape)
 
     def to_json(value: Any) -> Any:
-        return to_json_numbers(np.asarray(value))
+        array = np.asarray(value)
+        if array.dtype.kind not in "biuf":
+            raise ValueError(f"expected {dtype} values of shape {shape}")
+        return to_json_numbers(array)
 
     def from_json(data: Any, path: str) -> Any:
         try:
             array = from_json_numbers(data, dtype)
         except ValueError as exc:
             raise _wrong(path, f"{dtype} values of shape {shape}", data) from exc
+        if array.size == 0 and math.prod(shape) == 0:
+            return array.reshape(shape)  # nested lists of nothing do not say all of its lengths
         if array.shape != shape:
             raise _wrong(path, f"shape {shape}", array.shape)
         return array
@@ -70,16 +82,22 @@ def _(space: gs.Box | gs.MultiDiscrete | gs.MultiBinary) -> JsonCodec:
 
 @json_codec.register
 def _(space: gs.Discrete) -> JsonCodec:
+    limits = np.iinfo(space.dtype)
+    lowest, highest = int(limits.min), int(limits.max)
+
+    def to_json(value: Any) -> Any:
+        return to_json_number(int(operator.index(value)))
+
     def from_json(data: Any, path: str) -> Any:
         try:
             number = from_json_number(data)
         except ValueError as exc:
             raise _wrong(path, "an integer", data) from exc
-        if type(number) is not int:
-            raise _wrong(path, "an integer", data)
+        if type(number) is not int or not lowest <= number <= highest:
+            raise _wrong(path, f"an integer of {space.dtype}", data)
         return number
 
-    return JsonCodec(int, from_json)
+    return JsonCodec(to_json, from_json)
 
 
 @json_codec.register
@@ -120,3 +138,103 @@ def _(space: gs.Tuple[Any]) -> JsonCodec:
         return tuple(codec.from_json(data[i], f"{path}[{i}]") for i, codec in enumerate(codecs))
 
     return JsonCodec(to_json, from_json)
+
+
+@json_codec.register
+def _(space: gs.Sequence) -> JsonCodec:
+    child = json_codec(space.feature_space)
+
+    def to_json(value: Any) -> Any:
+        return [child.to_json(item) for item in value]
+
+    def from_json(data: Any, path: str) -> Any:
+        if type(data) is not list:
+            raise _wrong(path, "an array", data)
+        return tuple(child.from_json(item, f"{path}[{i}]") for i, item in enumerate(data))
+
+    return _stacked(space.feature_space) if space.stack else JsonCodec(to_json, from_json)
+
+
+def _stacked(feature: gs.Space[Any]) -> JsonCodec:
+    """The codec of any number of values of ``feature``, stacked as a vector environment does."""
+
+    def to_json(value: Any) -> Any:
+        return json_codec(_batch(feature, _length(feature, value))).to_json(value)
+
+    def from_json(data: Any, path: str) -> Any:
+        try:
+            length = _length(feature, data)
+        except (LookupError, TypeError) as exc:
+            raise _wrong(path, f"stacked values of {feature}", data) from exc
+        return json_codec(_batch(feature, length)).from_json(data, path)
+
+    return JsonCodec(to_json, from_json)
+
+
+def _batch(feature: gs.Space[Any], length: int) -> gs.Space[Any]:
+    from gymnasium.vector.utils import batch_space
+
+    if isinstance(feature, gs.Discrete):  # has no batch of none
+        low, high = int(feature.start), int(feature.start) + int(feature.n) - 1
+        return gs.Box(low, high, (length,), np.dtype(feature.dtype).type)
+    return batch_space(feature, length)
+
+
+def _length(feature: gs.Space[Any], stacked: Any) -> int:
+    """How many values of ``feature`` are stacked in an array, or in the first of several."""
+    if isinstance(feature, gs.Dict):
+        key, child = next(iter(feature.spaces.items()))
+        return _length(child, stacked[key])
+    if isinstance(feature, gs.Tuple):
+        return _length(feature.spaces[0], stacked[0])
+    if isinstance(stacked, (dict, str)):
+        raise TypeError("not stacked")
+    return len(stacked)
+
+
+@json_codec.register
+def _(space: gs.Graph) -> JsonCodec:
+    limits = np.iinfo(np.int32)
+    link = gs.Box(limits.min, limits.max, (2,), np.int32)
+    features = {"nodes": space.node_space, "edges": space.edge_space, "edge_links": link}
+    codecs = {name: _stacked(child) for name, child in features.items() if child is not None}
+
+    def to_json(value: Any) -> Any:
+        parts = {name: getattr(value, name) for name in features}
+        return {
+            name: None if part is None else codecs[name].to_json(part)
+            for name, part in parts.items()
+        }
+
+    def from_json(data: Any, path: str) -> Any:
+        if type(data) is not dict or set(data) != set(features):
+            raise _wrong(path, f"an object with the keys {', '.join(features)}", data)
+        parts = []
+        for name, part in data.items():
+            if part is not None and name not in codecs:
+                raise _wrong(f"{path}.{name}", "null, because the graph has no edges", part)
+            parts.append(None if part is None else codecs[name].from_json(part, f"{path}.{name}"))
+        return gs.GraphInstance(**dict(zip(data, parts, strict=True)))
+
+    return JsonCodec(to_json, from_json)
+
+
+if hasattr(gs, "OneOf"):  # since Gymnasium 1.0
+
+    @json_codec.register(gs.OneOf)
+    def _(space: gs.OneOf[Any]) -> JsonCodec:
+        codecs = [json_codec(child) for child in space.spaces]
+
+        def to_json(value: Any) -> Any:
+            index, item = value
+            return [int(operator.index(index)), codecs[index].to_json(item)]
+
+        def from_json(data: Any, path: str) -> Any:
+            if type(data) is not list or len(data) != 2:
+                raise _wrong(path, "an array of an index and a value", data)
+            index = data[0]
+            if type(index) is not int or not 0 <= index < len(codecs):
+                raise _wrong(f"{path}[0]", f"an index below {len(codecs)}", index)
+            return np.int64(index), codecs[index].from_json(data[1], f"{path}[1]")
+
+        return JsonCodec(to_json, from_json)

@@ -13,14 +13,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
+import gymnasium.spaces as gs
 import numpy as np
 
-from openenv_gym.codecs.freeform import pack_freeform, unpack_freeform
+from openenv_gym.codecs.freeform import pack_freeform, unpack_freeform, wire_dtype
 from openenv_gym.errors import InvalidRequestError
-from openenv_gym.spaces.descriptor import dtype_of
+from openenv_gym.spaces.descriptor import check_size
 from openenv_gym.spaces.numbers import (
     from_json_number,
     from_json_numbers,
+    map_nested,
     to_json_number,
     to_json_numbers,
 )
@@ -43,8 +45,10 @@ def info_from_json(data: Any, types: Mapping[str, str]) -> Any:
     """
     try:
         return _in(data, "", types) if types else data
-    except (KeyError, ValueError, TypeError, OverflowError) as exc:
-        raise InvalidRequestError(f"the types {dict(types)} do not fit the info: {exc}") from exc
+    except (LookupError, ValueError, TypeError, AttributeError, OverflowError) as exc:
+        raise InvalidRequestError(
+            f"the types {repr(types)[:80]} do not fit the info: {exc}"
+        ) from exc
 
 
 def _pointer(path: str, key: object) -> str:
@@ -59,7 +63,10 @@ def _out(value: Any, path: str, types: Types) -> Any:
 
 
 def _dict_out(value: dict[Any, Any], path: str, types: Types) -> Any:
-    return {_key(key): _out(item, _pointer(path, key), types) for key, item in value.items()}
+    if not all(isinstance(key, str) for key in value):  # no object of JSON, so a list of pairs
+        types[path] = "dict"
+        return _list_out([list(pair) for pair in value.items()], path, types)
+    return {key: _out(item, _pointer(path, key), types) for key, item in value.items()}
 
 
 def _list_out(value: list[Any] | tuple[Any, ...], path: str, types: Types) -> Any:
@@ -71,9 +78,23 @@ def _tuple_out(value: tuple[Any, ...], path: str, types: Types) -> Any:
     return _list_out(value, path, types)
 
 
+def _graph_out(value: gs.GraphInstance, path: str, types: Types) -> Any:
+    types[path] = "graph"
+    return _list_out(value, path, types)
+
+
 def _array_out(array: np.ndarray[Any, Any], path: str, types: Types) -> Any:
-    types[path] = f"ndarray:{array.dtype.name}:{','.join(map(str, array.shape))}"
-    return to_json_numbers(array) if array.dtype.kind in "biuf" else array.tolist()
+    kind = array.dtype.kind
+    name = array.dtype.str[1:] if kind in "SU" else array.dtype.name
+    types[path] = f"ndarray:{name}:{','.join(map(str, array.shape))}"
+    if kind == "U":
+        return array.tolist()
+    if kind == "S":
+        return map_nested(bytes.hex, array.tolist())
+    if kind == "c":
+        parts = np.atleast_1d(array).view(f"f{array.itemsize // 2}")
+        return to_json_numbers(parts.reshape(*array.shape, 2))
+    return to_json_numbers(array.view(np.int64) if kind in "mM" else array)
 
 
 def _scalar_out(value: np.generic, path: str, types: Types) -> Any:
@@ -96,6 +117,7 @@ def _number_out(value: float | int, path: str, types: Types) -> Any:
 
 _WRITERS: tuple[tuple[Any, Callable[[Any, str, Types], Any]], ...] = (
     (dict, _dict_out),
+    (gs.GraphInstance, _graph_out),
     (tuple, _tuple_out),
     (list, _list_out),
     (np.ndarray, _array_out),
@@ -103,10 +125,6 @@ _WRITERS: tuple[tuple[Any, Callable[[Any, str, Types], Any]], ...] = (
     (bytes, _bytes_out),
     ((int, float), _number_out),
 )
-
-
-def _key(key: object) -> str:
-    return key if isinstance(key, str) else str(key)
 
 
 def _in(data: Any, path: str, types: Mapping[str, str]) -> Any:
@@ -117,16 +135,39 @@ def _in(data: Any, path: str, types: Mapping[str, str]) -> Any:
         return {key: _in(item, _pointer(path, key), types) for key, item in data.items()}
     if isinstance(data, list):
         items = [_in(item, _pointer(path, i), types) for i, item in enumerate(data)]
-        return tuple(items) if kind == "tuple" else items
+        return _LISTS[kind](items) if kind in _LISTS else items
     return data
 
 
 def _array_in(data: Any, rest: str) -> np.ndarray[Any, Any]:
     name, _, lengths = rest.partition(":")
     shape = tuple(int(length) for length in lengths.split(",") if length)
-    return from_json_numbers(data, dtype_of(name)).reshape(shape)
+    dtype = wire_dtype(np.dtype(name))
+    if dtype is None:
+        raise ValueError(f"the dtype {name} is not allowed")
+    check_size(shape, dtype)
+    return _elements_in(data, dtype).reshape(shape).copy()
 
 
+def _elements_in(data: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    if dtype.kind in "SU":
+        native = map_nested(bytes.fromhex, data) if dtype.kind == "S" else data
+        array = np.array(native, dtype)
+        if array.tolist() != native:
+            raise ValueError(f"expected values of {dtype}, got some that do not fit")
+        return array
+    if dtype.kind == "c":
+        return from_json_numbers(data, np.dtype(f"f{dtype.itemsize // 2}")).ravel().view(dtype)
+    if dtype.kind in "mM":
+        return from_json_numbers(data, np.dtype(np.int64)).view(dtype)
+    return from_json_numbers(data, dtype)
+
+
+_LISTS: dict[str, Callable[[list[Any]], Any]] = {
+    "tuple": tuple,
+    "graph": lambda items: gs.GraphInstance(*items),
+    "dict": dict,
+}
 _READERS: dict[str, Callable[[Any, str], Any]] = {
     "ndarray": _array_in,
     "scalar": lambda data, rest: _array_in(data, rest)[()],

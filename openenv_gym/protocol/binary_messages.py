@@ -16,8 +16,10 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from openenv_gym.codecs import BinaryCodec, Misfit, binary_codec, pack_freeform, unpack_freeform
-from openenv_gym.errors import ProtocolError
+from openenv_gym.errors import InvalidRequestError, ProtocolError
 from openenv_gym.protocol.events import (
     Close,
     Closed,
@@ -71,7 +73,11 @@ class BinaryMessages:
     # Requests
 
     def encode_request(self, seq: int, request: Request) -> bytes:
-        """Return the body of ``request``."""
+        """Return the body of ``request``.
+
+        Raises:
+            InvalidRequestError: it holds a value that cannot travel.
+        """
         if type(request) is Step:  # first, because nearly all are
             flags, payload = _pack_value(self._action, request.action)
             return _HEADER.pack(STEP, flags, 0, seq) + payload
@@ -87,7 +93,9 @@ class BinaryMessages:
         """
         kind, flags, seq = _header(body)
         if kind == STEP:
-            return seq, Step(_unpack_value(self._action, flags, body, HEADER_BYTES)[0])
+            action, end = _unpack_value(self._action, flags, body, HEADER_BYTES)
+            _check_end(body, end)
+            return seq, Step(action)
         unpack = _UNPACK_REQUEST.get(kind)
         if unpack is None:
             raise ProtocolError(f"expected a request kind among 1 to 6, got {kind}")
@@ -142,7 +150,11 @@ class BinaryMessages:
             raise ProtocolError(f"expected a result of at least 16 bytes, got {len(body)}")
         reward = _RESULT.unpack_from(body)[4] if flags & HAS_REWARD else None
         obs, end = _unpack_value(self._observation, flags, body, _RESULT_BYTES)
-        info = unpack_freeform(memoryview(body)[end:]) if flags & HAS_INFO else {}
+        if flags & HAS_INFO:
+            info = _mapping(memoryview(body)[end:])
+        else:
+            info = {}
+            _check_end(body, end)
         return Result(obs, reward, flags & TERMINATED != 0, flags & TRUNCATED != 0, info)
 
 
@@ -164,10 +176,15 @@ def _unpack_value(codec: BinaryCodec, flags: int, body: bytes, offset: int) -> t
     return (codec if flags & COMPACT else _anything).unpack(body, offset)
 
 
+def _check_end(body: bytes, end: int) -> None:
+    if end != len(body):
+        raise InvalidRequestError(f"expected a body of {end} bytes, got {len(body)}")
+
+
 def _mapping(payload: memoryview) -> dict[str, Any]:
     value = unpack_freeform(payload)
     if not isinstance(value, dict):
-        raise ProtocolError(f"expected a map, got {type(value).__name__}")
+        raise InvalidRequestError(f"expected a map, got {type(value).__name__}")
     return value
 
 
@@ -179,15 +196,21 @@ _FIELDS: dict[type[Any], tuple[str, ...]] = {
 
 
 def _pack_fields(event: Any) -> bytes:
-    return pack_freeform([getattr(event, name) for name in _FIELDS[type(event)]])
+    fields = [getattr(event, name) for name in _FIELDS[type(event)]]
+    return pack_freeform(fields, is_exact=True)
 
 
 def _fields(kind: type[Any]) -> Callable[[memoryview], Any]:
     def unpack(payload: memoryview) -> Any:
-        values = unpack_freeform(payload)
-        if not isinstance(values, list) or len(values) != len(_FIELDS[kind]):
-            raise ProtocolError(f"expected the fields {_FIELDS[kind]} of {kind.__name__}")
-        return kind(*values)
+        values, names = unpack_freeform(payload), _FIELDS[kind]
+        if not isinstance(values, list) or len(values) != len(names):
+            raise InvalidRequestError(
+                f"expected the fields {', '.join(names)} of {kind.__name__}, got {values!r:.80}"
+            )
+        try:
+            return msgspec.convert(dict(zip(names, values, strict=True)), kind)
+        except msgspec.ValidationError as exc:
+            raise InvalidRequestError(f"{kind.__name__}: {exc}") from exc
 
     return unpack
 
@@ -208,7 +231,7 @@ _UNPACK_REQUEST: dict[int, Callable[[memoryview], Request]] = {
 }
 _PACK_REPLY: dict[type[Any], Callable[[Any], tuple[int, bytes]]] = {
     Opened: lambda event: (OPENED, event.description.to_json()),
-    StateReply: lambda event: (STATE_REPLY, pack_freeform(event.state)),
+    StateReply: lambda event: (STATE_REPLY, pack_freeform(dict(event.state))),
     Rendered: lambda event: (RENDERED, pack_freeform(event.frame)),
     Closed: lambda event: (CLOSED, b""),
     Failed: lambda event: (FAILED, _pack_fields(event)),

@@ -8,7 +8,7 @@ import msgspec
 
 from openenv_gym.errors import OpenEnvGymError
 from openenv_gym.wire.description import Description
-from openenv_gym.wire.error_codes import brief, error_for
+from openenv_gym.wire.error_codes import brief, error_for, printable
 
 
 class Open(msgspec.Struct, frozen=True):
@@ -118,4 +118,4 @@ Reply: TypeAlias = Opened | Result | StateReply | Rendered | Closed | Failed
 
 def failure(exc: OpenEnvGymError, traceback: str = "") -> Failed:
     """Return the reply that says ``exc``."""
-    return Failed(exc.code, brief(str(exc)), traceback)
+    return Failed(exc.code, brief(printable(str(exc))), printable(traceback))

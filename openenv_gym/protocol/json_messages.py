@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Protocol
 
-import msgspec
-
-from openenv_gym.errors import InvalidRequestError, ProtocolError
+from openenv_gym.codecs import info_to_json
+from openenv_gym.errors import InvalidRequestError, ProtocolError, RemoteEnvError
 from openenv_gym.protocol.events import (
     Close,
     Failed,
@@ -95,26 +95,41 @@ class JsonServerMessages:
         raise ProtocolError(f"no request stands for {type(message).__name__}")
 
     def encode_reply(self, seq: int | None, reply: Reply) -> bytes:
-        """Return the JSON text of ``reply``."""
+        """Return the JSON text of ``reply``.
+
+        Raises:
+            RemoteEnvError: the environment returned what is not of its observation space.
+        """
         match reply:
             case Result():
+                observation = self.dump_result(reply)
                 return observation_message(
-                    self.dump_result(reply),
+                    observation,
                     None if reply.reward is None else to_json_number(reply.reward),
                     reply.terminated or reply.truncated,
-                    {},
+                    observation.get("metadata") or {},
                 )
             case StateReply(state=state):
-                return state_message(state)
+                return state_message(info_to_json(state)[0])
             case Failed(code=code, message=message):
                 return error_message(message, code)
         raise ProtocolError(f"no JSON message stands for {type(reply).__name__}")
 
     def dump_result(self, result: Result) -> dict[str, Any]:
-        """Return the typed observation of ``result`` as a JSON-able object."""
-        return self._view.dump_observation(
-            result.obs, result.terminated, result.truncated, result.info
-        )
+        """Return the typed observation of ``result`` as a JSON-able object.
+
+        Raises:
+            RemoteEnvError: the environment returned what is not of its observation space.
+        """
+        try:
+            return self._view.dump_observation(
+                result.obs, result.terminated, result.truncated, result.info
+            )
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as exc:
+            raise RemoteEnvError(
+                f"expected an observation of the environment's space, got {result.obs!r:.100}: "
+                f"{exc}"
+            ) from exc
 
 
 class JsonClientMessages:
@@ -129,23 +144,29 @@ class JsonClientMessages:
         Raises:
             InvalidRequestError: the protocol has no message for it, or JSON no form for a value.
         """
+        try:
+            return encode_json(self._message(request))
+        except InvalidRequestError:
+            raise
+        except (
+            *(LookupError, TypeError, ValueError),
+            *(AttributeError, OverflowError, RecursionError),
+        ) as exc:
+            raise InvalidRequestError(f"expected values that JSON can say: {exc}") from exc
+
+    def _message(self, request: Request) -> dict[str, Any]:
         match request:
             case Step(action=action):
-                message: dict[str, Any] = {"type": "step", "data": self._view.dump_action(action)}
+                return {"type": "step", "data": self._view.dump_action(action)}
             case Reset():
-                message = {"type": "reset", "data": _reset_data(request)}
+                return {"type": "reset", "data": _reset_data(request)}
             case GetState():
-                message = {"type": "state"}
+                return {"type": "state"}
             case Close():
-                message = {"type": "close"}
-            case _:
-                raise InvalidRequestError(
-                    f"OpenEnv's JSON protocol has no message for {type(request).__name__}"
-                )
-        try:
-            return encode_json(message)
-        except (TypeError, msgspec.MsgspecError) as exc:
-            raise InvalidRequestError(f"expected values that JSON can say: {exc}") from exc
+                return {"type": "close"}
+        raise InvalidRequestError(
+            f"OpenEnv's JSON protocol has no message for {type(request).__name__}"
+        )
 
     def decode_reply(self, text: str | bytes) -> tuple[None, Reply]:
         """Return the reply in ``text``.
@@ -168,4 +189,24 @@ class JsonClientMessages:
 
 def _reset_data(reset: Reset) -> dict[str, Any]:
     named = {"seed": reset.seed, "options": reset.options, "episode_id": reset.episode_id}
-    return {**{key: value for key, value in named.items() if value is not None}, **reset.extra}
+    data = {**{key: value for key, value in named.items() if value is not None}, **reset.extra}
+    _check_json(data, "$.data")
+    return data
+
+
+def _check_json(value: Any, path: str) -> None:
+    """Refuse what the encoder would send as something else, such as null for NaN."""
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        for key, item in value.items():
+            _check_json(item, f"{path}.{key}")
+    elif isinstance(value, (list, tuple)):
+        for i, item in enumerate(value):
+            _check_json(item, f"{path}[{i}]")
+    elif type(value) not in _JSON_TYPES or (type(value) is float and not math.isfinite(value)):
+        raise InvalidRequestError(
+            f"{path}: expected a value that JSON can say, got {value!r:.80} "
+            f"({type(value).__name__})"
+        )
+
+
+_JSON_TYPES = (type(None), bool, int, float, str)

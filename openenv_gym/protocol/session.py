@@ -130,7 +130,7 @@ class ServerSession(_Session):
         self._end(reply)
         return body
 
-    def refuse(self, error: OpenEnvGymError, seq: int | None = None) -> bytes:
+    def refuse(self, error: OpenEnvGymError, seq: int = 0) -> bytes:
         """Return the body that answers a request that :meth:`receive` refused.
 
         Args:

@@ -10,6 +10,7 @@ arguments of its constructor.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import singledispatch
 from typing import Any, TypeAlias
@@ -24,6 +25,10 @@ from openenv_gym.spaces.numbers import from_json_number, to_json_number
 Space: TypeAlias = gs.Space[Any]
 Descriptor: TypeAlias = dict[str, Any]
 
+MAX_ARRAY_BYTES = 1 << 28
+"""The largest array of a space that is read: a few bytes of a peer must not fill the memory."""
+
+_DTYPES = {dtype.name: dtype for dtype in map(np.dtype, "?bhiqBHIQefd")}
 _READERS: dict[str, Callable[[Descriptor], Space]] = {}
 
 
@@ -62,7 +67,10 @@ def from_descriptor(descriptor: Descriptor) -> Space:
         return _READERS[kind](descriptor)
     except SpaceError:
         raise
-    except (KeyError, TypeError, ValueError, AssertionError, OverflowError) as exc:
+    except (
+        *(KeyError, TypeError, ValueError, AttributeError),
+        *(AssertionError, OverflowError, RecursionError),
+    ) as exc:
         raise SpaceError(f"malformed descriptor of a {kind} space: {exc!r}") from exc
 
 
@@ -75,11 +83,30 @@ def _reads(kind: str) -> Callable[[Callable[[Descriptor], Space]], Callable[[Des
 
 
 def dtype_of(name: str) -> np.dtype[Any]:
-    """Return the numeric dtype called ``name``; objects and strings are refused."""
-    dtype = np.dtype(name)
-    if dtype.kind not in "biuf":
-        raise SpaceError(f"expected a boolean, integer or float dtype, got {name!r}")
-    return dtype
+    """Return the dtype called ``name``.
+
+    >>> dtype_of("float32")
+    dtype('float32')
+
+    Raises:
+        SpaceError: it is none of the numeric dtypes that are the same on every machine.
+    """
+    if name not in _DTYPES:
+        raise SpaceError(f"expected a dtype among {', '.join(_DTYPES)}, got {str(name)[:80]!r}")
+    return _DTYPES[name]
+
+
+def check_size(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Pass if an array of ``shape`` may be allocated because a peer says so.
+
+    Raises:
+        SpaceError: it would be larger than ``MAX_ARRAY_BYTES``.
+    """
+    nbytes = math.prod(shape) * dtype.itemsize
+    if nbytes > MAX_ARRAY_BYTES:
+        raise SpaceError(
+            f"expected arrays of at most {MAX_ARRAY_BYTES} bytes, got shape {shape} of {dtype}"
+        )
 
 
 def _bound_out(bound: NDArray[Any]) -> Any:
@@ -99,7 +126,7 @@ def _bound_in(value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArr
 def _(space: gs.Box) -> Descriptor:
     return {
         "type": "Box",
-        "dtype": space.dtype.name,
+        "dtype": dtype_of(space.dtype.name).name,
         "shape": list(space.shape),
         "low": _bound_out(space.low),
         "high": _bound_out(space.high),
@@ -109,6 +136,7 @@ def _(space: gs.Box) -> Descriptor:
 @_reads("Box")
 def _read_box(descriptor: Descriptor) -> Space:
     dtype, shape = dtype_of(descriptor["dtype"]), tuple(descriptor["shape"])
+    check_size(shape, dtype)
     low = _bound_in(descriptor["low"], dtype, shape)
     high = _bound_in(descriptor["high"], dtype, shape)
     return gs.Box(low, high, shape, dtype.type)

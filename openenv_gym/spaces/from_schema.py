@@ -13,8 +13,21 @@ import gymnasium.spaces as gs
 import numpy as np
 
 from openenv_gym.errors import SpaceError
-from openenv_gym.spaces.descriptor import Space, from_descriptor
+from openenv_gym.spaces.descriptor import Space, check_size, from_descriptor
 from openenv_gym.spaces.to_schema import ANNOTATION, Schema
+
+MAX_ITEMS = 10_000
+MAX_DEPTH = 32
+"""How deep schemas may be nested before they count as recursive."""
+
+# Keywords that narrow a schema and are not read: a space without them would be a guess.
+_UNREAD = frozenset(
+    {
+        *("enum", "const", "multipleOf", "exclusiveMinimum", "exclusiveMaximum"),
+        *("allOf", "anyOf", "oneOf", "not", "if"),
+    }
+)
+_OVERRIDE = "pass the space yourself with action_space= or observation_space="
 
 
 def from_schema(schema: Schema, path: str = "$", root: Schema | None = None) -> Space:
@@ -31,10 +44,28 @@ def from_schema(schema: Schema, path: str = "$", root: Schema | None = None) -> 
     Raises:
         SpaceError: the schema does not fix a space; the message names the path.
     """
+    if not isinstance(schema, dict):
+        raise _ambiguous(path, "a JSON schema that is an object", schema)
+    if path.count(".") + path.count("[") > MAX_DEPTH:
+        raise SpaceError(f"{path[:80]}: expected no recursive schema, got one; {_OVERRIDE}")
     root = schema if root is None else root
     schema = resolve(schema, path, root)
+    try:
+        return _read(schema, path, root)
+    except SpaceError:
+        raise
+    except (TypeError, ValueError, AttributeError, AssertionError, OverflowError) as exc:
+        raise _ambiguous(path, f"a valid JSON schema ({exc})", schema) from exc
+
+
+def _read(schema: Schema, path: str, root: Schema) -> Space:
     if ANNOTATION in schema:
-        return from_descriptor(schema[ANNOTATION])
+        try:
+            return from_descriptor(schema[ANNOTATION])
+        except SpaceError as exc:
+            raise SpaceError(f"{path}.{ANNOTATION}: {exc}; {_OVERRIDE}") from exc
+    if unread := _UNREAD & schema.keys():
+        raise _ambiguous(path, f"a schema without {', '.join(sorted(unread))}", schema)
     kind = schema.get("type")
     if isinstance(kind, str) and kind in _BY_TYPE:
         return _BY_TYPE[kind](schema, path, root)
@@ -49,29 +80,29 @@ def resolve(schema: Schema, path: str, root: Schema) -> Schema:
     """
     seen: set[str] = set()
     while "$ref" in schema:
-        reference = schema["$ref"]
-        if reference in seen or not str(reference).startswith("#/"):
-            raise SpaceError(f"{path}: cannot follow the reference {reference!r}")
+        reference = str(schema["$ref"])
+        if reference in seen or not reference.startswith("#/"):
+            raise SpaceError(f"{path}: cannot follow the reference {reference!r:.80}; {_OVERRIDE}")
         seen.add(reference)
         target: Any = root
         for part in reference[2:].split("/"):
             target = target.get(part.replace("~1", "/").replace("~0", "~"))
             if not isinstance(target, dict):
-                raise SpaceError(f"{path}: the reference {reference!r} leads nowhere")
+                raise SpaceError(
+                    f"{path}: the reference {reference!r:.80} leads nowhere; {_OVERRIDE}"
+                )
         schema = {**target, **{key: value for key, value in schema.items() if key != "$ref"}}
     return schema
 
 
-def _ambiguous(path: str, expected: str, schema: Schema) -> SpaceError:
-    return SpaceError(
-        f"{path}: expected {expected}, got {_brief(schema)}; "
-        "pass the space yourself with action_space= or observation_space="
-    )
+def _ambiguous(path: str, expected: str, schema: Any) -> SpaceError:
+    return SpaceError(f"{path}: expected {expected}, got {_brief(schema)}; {_OVERRIDE}")
 
 
-def _brief(schema: Schema) -> str:
-    shown = {key: value for key, value in schema.items() if key not in ("title", "description")}
-    text = repr(shown)
+def _brief(schema: Any) -> str:
+    if isinstance(schema, dict):
+        schema = {key: item for key, item in schema.items() if key not in ("title", "description")}
+    text = repr(schema)
     return text if len(text) <= 120 else text[:117] + "..."
 
 
@@ -100,10 +131,17 @@ def _array(schema: Schema, path: str, root: Schema) -> Space:
         raise _ambiguous(path, "an array of fixed length ('minItems' equal to 'maxItems')", schema)
     child = from_schema(schema.get("items", {}), f"{path}[*]", root)
     if isinstance(child, gs.Box):
-        low, high = np.stack([child.low] * length), np.stack([child.high] * length)
-        return gs.Box(low, high, (length, *child.shape), child.dtype.type)
+        shape = (length, *child.shape)
+        check_size(shape, child.dtype)
+        low, high = np.broadcast_to(child.low, shape), np.broadcast_to(child.high, shape)
+        return gs.Box(low, high, shape, child.dtype.type)
     if isinstance(child, gs.Discrete):
-        return gs.MultiDiscrete([child.n] * length, start=[child.start] * length)
+        check_size((length,), np.dtype(np.int64))
+        return gs.MultiDiscrete(
+            np.full(length, child.n, np.int64), start=np.full(length, child.start, np.int64)
+        )
+    if length > MAX_ITEMS:
+        raise _ambiguous(path, f"at most {MAX_ITEMS} items that are no numbers", schema)
     return gs.Tuple([child] * length)
 
 

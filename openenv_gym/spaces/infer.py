@@ -76,7 +76,12 @@ def infer(
 def _side(
     side: str, schema: Schema, key: str | None, space: Space | None
 ) -> tuple[str, Space, str]:
-    properties: dict[str, Any] = schema.get("properties", {})
+    properties = schema.get("properties", {}) if isinstance(schema, dict) else None
+    if not isinstance(properties, dict):
+        raise SpaceError(
+            f"$.{side}: expected a JSON schema with 'properties', got {repr(schema)[:80]}; "
+            f"no {side}_space= helps here, the server is broken"
+        )
     key, why = (key, f"{side}_key=") if key is not None else _key(side, schema, properties)
     if key not in properties:
         raise SpaceError(
@@ -86,13 +91,13 @@ def _side(
     path = f"$.{side}.{key}"
     if space is not None:
         return key, space, f"{path}: {why}; the space is the caller's {side}_space="
-    source = "annotation" if ANNOTATION in properties[key] else "schema constraints"
+    source = "annotation" if _is_annotated(properties[key]) else "schema constraints"
     inferred = from_schema(properties[key], path, schema)
     return key, inferred, f"{path}: {why}; {source} give {inferred}"
 
 
 def _key(side: str, schema: Schema, properties: dict[str, Any]) -> tuple[str, str]:
-    annotated = [name for name, child in properties.items() if ANNOTATION in child]
+    annotated = [name for name, child in properties.items() if _is_annotated(child)]
     if len(annotated) == 1:
         return annotated[0], "the only annotated field"
     candidates = [name for name in properties if name not in BASE_FIELDS]
@@ -105,3 +110,7 @@ def _key(side: str, schema: Schema, properties: dict[str, Any]) -> tuple[str, st
         f"expected one field of the {side} that holds it, got {', '.join(candidates) or 'none'}; "
         f"name it with {side}_key="
     )
+
+
+def _is_annotated(child: Any) -> bool:
+    return isinstance(child, dict) and ANNOTATION in child

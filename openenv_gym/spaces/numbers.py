@@ -8,6 +8,8 @@ and exact for every parser.
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 EXACT_INTEGERS = 2**53
+_INTEGER = re.compile(r"-?[1-9][0-9]{15,}")
 _NATURAL_KINDS = {"b": "b", "i": "iu", "u": "iu", "f": "iuf"}
 
 
@@ -46,8 +49,9 @@ def from_json_number(value: object) -> float | int | bool:
     if isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, str):
-        number = _NON_FINITE[value] if value in _NON_FINITE else int(value)
-        if isinstance(number, float) or abs(number) > EXACT_INTEGERS:
+        if value in _NON_FINITE:
+            return _NON_FINITE[value]
+        if _INTEGER.fullmatch(value) and abs(number := int(value)) > EXACT_INTEGERS:
             return number
     raise ValueError(f"expected a number, got {value!r}")
 
@@ -60,25 +64,34 @@ def to_json_numbers(array: NDArray[Any]) -> Any:
     plain = array.tolist()
     if _is_plain(array):
         return plain
-    return _map_nested(to_json_number, plain)
+    return map_nested(to_json_number, plain)
 
 
 def from_json_numbers(value: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return nested lists of JSON numbers as an array of ``dtype``, exactly.
 
-    Nothing is coerced but integers to floats: a fraction, a boolean or a text where an integer
-    belongs is refused.
+    Nothing is coerced but integers to floats, and floats to the nearest of ``dtype``: a
+    fraction, a boolean or a text where an integer belongs is refused.
 
     Raises:
         ValueError: an element is no number or does not fit into ``dtype``, or the nesting is
             ragged.
     """
-    natural = np.array(value if _has_no_strings(value) else _map_nested(from_json_number, value))
+    kinds = _leaf_types(value)
+    if bool in kinds and dtype.kind != "b":
+        raise ValueError(f"expected {dtype} values, got a boolean")
+    plain = map_nested(from_json_number, value) if str in kinds else value
+    natural = _wide_integers(plain) if dtype == np.uint64 else np.array(plain)
     if natural.size and natural.dtype.kind not in _NATURAL_KINDS[dtype.kind]:
         raise ValueError(f"expected {dtype} values, got {natural.dtype}")
-    array = natural.astype(dtype)
-    if dtype.kind in "iu" and not (array == natural).all():
-        raise ValueError(f"expected {dtype} values, got integers that do not fit")
+    with np.errstate(over="ignore"):
+        array = natural.astype(dtype)
+    if dtype.kind in "iu":
+        fits = (array == natural).all()
+    else:
+        fits = dtype.kind == "b" or (np.isfinite(array) == np.isfinite(natural)).all()
+    if not fits:
+        raise ValueError(f"expected {dtype} values, got numbers that do not fit")
     return array
 
 
@@ -90,13 +103,29 @@ def _is_plain(array: NDArray[Any]) -> bool:
     return True
 
 
-def _has_no_strings(value: Any) -> bool:
-    if isinstance(value, list):
-        return all(map(_has_no_strings, value))
-    return not isinstance(value, str)
+def _wide_integers(plain: Any) -> NDArray[Any]:
+    """As ``np.array``, which makes floats of small and of very large integers side by side."""
+    natural = np.array(plain)
+    if natural.dtype.kind == "f" and _leaf_types(plain) == {int}:
+        wide = np.array(plain, dtype=object)
+        if ((wide >= 0) & (wide < 2**64)).all():
+            return wide.astype(np.uint64)
+    return natural
 
 
-def _map_nested(function: Any, value: Any) -> Any:
+def _leaf_types(value: Any) -> set[type[Any]]:
+    """The types of the elements of nested lists."""
+    if not isinstance(value, list):
+        return {type(value)}
+    kinds: set[type[Any]] = set(map(type, value))
+    if list in kinds:
+        kinds.discard(list)
+        kinds.update(*(_leaf_types(item) for item in value if isinstance(item, list)))
+    return kinds
+
+
+def map_nested(function: Callable[[Any], Any], value: Any) -> Any:
+    """Return ``value``, an item or nested lists of items, with ``function`` of each item."""
     if isinstance(value, list):
-        return [_map_nested(function, item) for item in value]
+        return [map_nested(function, item) for item in value]
     return function(value)

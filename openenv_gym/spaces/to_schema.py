@@ -13,11 +13,15 @@ import gymnasium.spaces as gs
 import numpy as np
 
 from openenv_gym.spaces.descriptor import Space, to_descriptor
+from openenv_gym.spaces.numbers import EXACT_INTEGERS
 
 Schema: TypeAlias = dict[str, Any]
 
 ANNOTATION = "x-gymnasium-space"
 """The keyword under which a schema carries the descriptor of a space."""
+
+BIG_INTEGER: Schema = {"type": "string", "pattern": "^-?[1-9][0-9]{15,}$"}
+"""What stands in JSON for the integers beyond 2**53, which many parsers would round."""
 
 NON_FINITE: Schema = {"enum": ["NaN", "Infinity", "-Infinity"]}
 """What stands in JSON for the floats that JSON does not have."""
@@ -44,24 +48,18 @@ def plain_schema(space: Space) -> Schema:
 @plain_schema.register
 def _(space: gs.Discrete) -> Schema:
     low = int(space.start)
-    return {"type": "integer", "minimum": low, "maximum": low + int(space.n) - 1}
+    return _integer(low, low + int(space.n) - 1)
 
 
 @plain_schema.register
 def _(space: gs.Box) -> Schema:
-    low, high = space.low, space.high
-    if space.dtype.kind == "f":
-        item: Schema = {"type": "number"}
-    else:
-        item = {"type": "boolean" if space.dtype.kind == "b" else "integer"}
-    if space.dtype.kind != "b" and low.size:
-        lowest, highest = low.min().item(), high.max().item()
-        if np.isfinite(lowest):
-            item["minimum"] = lowest
-        if np.isfinite(highest):
-            item["maximum"] = highest
-        if not (np.isfinite(lowest) and np.isfinite(highest)):
-            item = {"anyOf": [item, NON_FINITE]}
+    if space.dtype.kind == "b":
+        return _nested({"type": "boolean"}, space.shape)
+    integral = space.dtype.kind in "iu"
+    if not space.low.size:
+        return _nested({"type": "integer" if integral else "number"}, space.shape)
+    lowest, highest = space.low.min().item(), space.high.max().item()
+    item = _integer(lowest, highest) if integral else _float(lowest, highest)
     return _nested(item, space.shape)
 
 
@@ -69,8 +67,7 @@ def _(space: gs.Box) -> Schema:
 def _(space: gs.MultiDiscrete) -> Schema:
     start = np.asarray(space.start)
     highest = int((start + space.nvec - 1).max())
-    item = {"type": "integer", "minimum": int(start.min()), "maximum": highest}
-    return _nested(item, space.shape)
+    return _nested(_integer(int(start.min()), highest), space.shape)
 
 
 @plain_schema.register
@@ -101,12 +98,62 @@ def _(space: gs.Dict) -> Schema:
 def _(space: gs.Tuple[Any]) -> Schema:
     n = len(space.spaces)
     items = [plain_schema(child) for child in space.spaces]
-    return {"type": "array", "prefixItems": items, "minItems": n, "maxItems": n}
+    prefix = {"prefixItems": items} if items else {}  # an empty one is no valid schema
+    return {"type": "array", **prefix, "minItems": n, "maxItems": n}
 
 
 @plain_schema.register
 def _(space: gs.Sequence) -> Schema:
     return {} if space.stack else {"type": "array", "items": plain_schema(space.feature_space)}
+
+
+@plain_schema.register
+def _(space: gs.Graph) -> Schema:
+    edges: Schema = {"type": "null"}
+    links = edges
+    if space.edge_space is not None:
+        edges = {"anyOf": [edges, {"type": "array", "items": plain_schema(space.edge_space)}]}
+        pair = _nested({"type": "integer", "minimum": 0}, (2,))
+        links = {"anyOf": [links, {"type": "array", "items": pair}]}
+    nodes = {"type": "array", "items": plain_schema(space.node_space)}
+    return {
+        "type": "object",
+        "properties": {"nodes": nodes, "edges": edges, "edge_links": links},
+        "required": ["nodes", "edges", "edge_links"],
+        "additionalProperties": False,
+    }
+
+
+if hasattr(gs, "OneOf"):  # since Gymnasium 1.0
+
+    @plain_schema.register(gs.OneOf)
+    def _(space: gs.OneOf[Any]) -> Schema:
+        return {
+            "oneOf": [
+                {
+                    "type": "array",
+                    "prefixItems": [{"const": index}, plain_schema(child)],
+                    "minItems": 2,
+                    "maxItems": 2,
+                }
+                for index, child in enumerate(space.spaces)
+            ]
+        }
+
+
+def _integer(lowest: int, highest: int) -> Schema:
+    item: Schema = {"type": "integer", "minimum": lowest, "maximum": highest}
+    is_exact = max(-lowest, highest) <= EXACT_INTEGERS
+    return item if is_exact else {"anyOf": [item, BIG_INTEGER]}
+
+
+def _float(lowest: float, highest: float) -> Schema:
+    item: Schema = {"type": "number"}
+    if np.isfinite(lowest):
+        item["minimum"] = lowest
+    if np.isfinite(highest):
+        item["maximum"] = highest
+    return item if len(item) == 3 else {"anyOf": [item, NON_FINITE]}
 
 
 def _nested(item: Schema, shape: tuple[int, ...]) -> Schema:

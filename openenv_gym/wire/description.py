@@ -64,7 +64,7 @@ def description_from_json(payload: bytes | memoryview) -> Description:
     """
     try:
         description = msgspec.json.decode(payload, type=Description)
-    except msgspec.DecodeError as exc:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
         raise ProtocolError(f"expected the description of an environment, got: {exc}") from exc
     if description.protocol != PROTOCOL_VERSION:
         raise ProtocolError(

@@ -12,7 +12,7 @@ import msgspec
 
 from openenv_gym.errors import InvalidRequestError, NotOpenEnvError
 from openenv_gym.wire import error_codes
-from openenv_gym.wire.error_codes import brief
+from openenv_gym.wire.error_codes import brief, printable
 
 
 class _Message(msgspec.Struct, tag_field="type", forbid_unknown_fields=True):
@@ -59,6 +59,34 @@ class MalformedMessageError(InvalidRequestError):
         self.code = code
 
 
+MAX_NESTING = 64
+"""How deep arrays and objects of a message may be nested; numpy's arrays have as many axes."""
+
+
+def check_nesting(text: str | bytes, data: Any) -> None:
+    """Pass if ``data``, read from ``text``, is not nested deeper than :data:`MAX_NESTING`.
+
+    Raises:
+        MalformedMessageError: it is.
+    """
+    opening = ("[", "{") if isinstance(text, str) else (b"[", b"{")
+    if sum(map(text.count, opening)) <= MAX_NESTING:  # type: ignore[arg-type]
+        return
+    level = [data]
+    for _ in range(MAX_NESTING):
+        level = [
+            child
+            for item in level
+            if isinstance(item, (dict, list))
+            for child in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not level:
+            return
+    raise MalformedMessageError(
+        f"expected values nested at most {MAX_NESTING} deep, got deeper ones"
+    )
+
+
 def parse_message(text: str | bytes) -> Incoming:
     """Return the request in ``text``.
 
@@ -70,19 +98,25 @@ def parse_message(text: str | bytes) -> Incoming:
     except msgspec.ValidationError as exc:
         raise _explain(text, exc) from exc
     except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
-        raise MalformedMessageError(
-            f"expected a JSON object, got text that is no JSON: {brief(str(exc), 200)}; "
-            f"it begins {text[:40]!r}",
-            error_codes.INVALID_JSON,
-        ) from exc
+        raise _no_json(text, exc) from exc
+    check_nesting(text, message.data)
     return message
 
 
+def _no_json(text: str | bytes, exc: Exception) -> MalformedMessageError:
+    return MalformedMessageError(
+        f"expected a JSON object, got text that is no JSON: {brief(str(exc), 200)}; "
+        f"it begins {text[:40]!r}",
+        error_codes.INVALID_JSON,
+    )
+
+
 def _explain(text: str | bytes, exc: msgspec.ValidationError) -> MalformedMessageError:
+    # The types are looked at before the end of the text is: it may be no JSON after all.
     try:
         data = _decode_any(text)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        data = {}
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as malformed:
+        return _no_json(text, malformed)
     if isinstance(data, dict) and data.get("type") not in _TYPES:
         return MalformedMessageError(
             f"$.type: expected one of {', '.join(_TYPES)}, got {brief(repr(data.get('type')), 80)}",
@@ -110,7 +144,7 @@ def state_message(state: dict[str, Any]) -> bytes:
 
 def error_data(message: str, code: str) -> dict[str, Any]:
     """Return what an error reply says."""
-    return {"message": brief(message), "code": code}
+    return {"message": brief(printable(message)), "code": code}
 
 
 def error_message(message: str, code: str) -> bytes:
@@ -126,7 +160,8 @@ def parse_reply(text: str | bytes) -> tuple[str, dict[str, Any]]:
     """
     try:
         reply = _decode_any(text)
-    except (msgspec.DecodeError, UnicodeError) as exc:
+        check_nesting(text, reply)
+    except (msgspec.DecodeError, UnicodeError, RecursionError, MalformedMessageError) as exc:
         raise NotOpenEnvError(f"expected a JSON reply, got {text[:80]!r}") from exc
     if not isinstance(reply, dict) or not isinstance(reply.get("type"), str):
         raise NotOpenEnvError(f"expected a reply with a 'type', got {brief(repr(reply), 80)}")

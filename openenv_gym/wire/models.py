@@ -6,6 +6,7 @@ fields and their types is looked at on either side of the wire.
 
 from __future__ import annotations
 
+import typing
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -78,3 +79,27 @@ class StepResult(Generic[ObsT]):
     reward: float | None = None
     done: bool = False
     metadata: dict[str, Any] | None = None
+
+
+def type_parameters(kind: type[Any]) -> dict[str, type[BaseModel]]:
+    """Return the models that ``kind`` names as the parameters of a generic base, by variable.
+
+    >>> ActT = TypeVar("ActT")
+    >>> class Room(Generic[ActT]): ...
+    >>> class Door(Action): ...
+    >>> class House(Room[Door]): ...
+    >>> type_parameters(House)["ActT"].__name__
+    'Door'
+    """
+    for ancestor in kind.__mro__:
+        for base in getattr(ancestor, "__orig_bases__", ()):
+            origin = typing.get_origin(base)
+            variables = getattr(origin, "__parameters__", ())
+            found = {
+                variable.__name__: argument
+                for variable, argument in zip(variables, typing.get_args(base), strict=False)
+                if isinstance(argument, type) and issubclass(argument, BaseModel)
+            }
+            if found:
+                return found
+    return {}

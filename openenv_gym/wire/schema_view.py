@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from openenv_gym.codecs import info_from_json, json_codec
-from openenv_gym.errors import NotOpenEnvError
-from openenv_gym.spaces import Inference
+from openenv_gym.errors import InvalidRequestError, NotOpenEnvError
+from openenv_gym.spaces import ANNOTATION, Inference
 from openenv_gym.spaces.infer import BASE_FIELDS
+from openenv_gym.spaces.numbers import from_json_number, map_nested
 from openenv_gym.wire.error_codes import brief
 
 
@@ -37,7 +38,9 @@ class SchemaView:
         self._action = json_codec(inference.action_space)
         self._observation = json_codec(inference.observation_space)
         # Our own servers say with this field that `info` is Gymnasium's, types and all.
-        self._has_info = "info_types" in observation_schema.get("properties", {})
+        properties = observation_schema.get("properties", {})
+        self._has_info = "info_types" in properties
+        self._is_annotated = ANNOTATION in properties.get(inference.observation_key, {})
 
     def dump_action(self, value: Any) -> dict[str, Any]:
         """Return the ``data`` of the step message for the action ``value``."""
@@ -56,26 +59,40 @@ class SchemaView:
                 f"$.data.observation: expected an object with the field {key!r}, "
                 f"got {brief(repr(observation), 80)}"
             )
-        obs = self._observation.from_json(observation[key], f"$.data.observation.{key}")
+        field = observation[key]
+        if not self._is_annotated:  # a boolean was read as Discrete(2)
+            field = _without_booleans(field)
+        obs = self._observation.from_json(field, f"$.data.observation.{key}")
         truncated = bool(observation.get("truncated", False))
         done = bool(data.get("done", False))
         terminated = bool(observation.get("terminated", done and not truncated))
-        reward = data.get("reward")
-        return LoadedResult(
-            obs,
-            None if reward is None else float(reward),
-            terminated,
-            truncated,
-            self._info(observation, data),
-        )
+        info = self._info(observation, data)
+        return LoadedResult(obs, _reward(data.get("reward")), terminated, truncated, info)
 
     def _info(self, observation: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         if self._has_info:
-            info: dict[str, Any] = info_from_json(
-                observation.get("info", {}), observation.get("info_types", {})
-            )
+            info = info_from_json(observation.get("info", {}), observation.get("info_types", {}))
+            if not isinstance(info, dict):
+                raise InvalidRequestError(
+                    f"$.data.observation.info: expected an object, got {brief(repr(info), 80)}"
+                )
             return info
         key = self._inference.observation_key
         rest = {k: v for k, v in observation.items() if k != key and k not in BASE_FIELDS}
         metadata = data.get("metadata") or observation.get("metadata")
         return {**rest, "metadata": metadata} if metadata else rest
+
+
+def _reward(reward: Any) -> float | None:
+    try:
+        return None if reward is None else float(from_json_number(reward))
+    except (ValueError, OverflowError) as exc:
+        raise InvalidRequestError(
+            f"$.data.reward: expected a number or null, got {brief(repr(reward), 80)}"
+        ) from exc
+
+
+def _without_booleans(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _without_booleans(item) for key, item in data.items()}
+    return map_nested(lambda item: int(item) if type(item) is bool else item, data)

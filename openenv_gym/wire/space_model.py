@@ -29,11 +29,11 @@ def space_type(space: Space) -> Any:
         try:
             value = codec.from_json(data, "value")
         except InvalidRequestError as exc:
-            if space.contains(data) and not isinstance(data, (list, str, bool)):
+            if not _is_json(data) and space.contains(data):
                 return data
             raise _refusal(str(exc)) from exc
         if not space.contains(value):
-            raise _refusal(f"expected a value in {space}, got {data!r}")
+            raise _refusal(f"value: expected one in {space}, got {data!r}")
         return value
 
     return Annotated[
@@ -44,6 +44,16 @@ def space_type(space: Space) -> Any:
     ]
 
 
+def _is_json(data: Any) -> bool:
+    """Whether ``data`` can be from JSON, which the codec has read or refused for good."""
+    if isinstance(data, dict):
+        return all(map(_is_json, data.values()))
+    if isinstance(data, list):
+        return all(map(_is_json, data))
+    return data is None or type(data) in (str, bool, int, float)
+
+
 def _refusal(text: str) -> PydanticCustomError:
+    # It begins with "value", for the place of which its reader puts the path of the field.
     # The text goes in as context, because the template treats braces as fields.
     return PydanticCustomError("space", "{text}", {"text": text[:300]})

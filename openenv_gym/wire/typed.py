@@ -87,6 +87,9 @@ def _explain(model: type[BaseModel], exc: ValidationError) -> str:
         place = "".join(
             f".{part}" if isinstance(part, str) else f"[{part}]" for part in error["loc"]
         )
+        if error["type"] == "space":
+            faults.append(f"$.action{place}{error['msg'].removeprefix('value')}")
+            continue
         got = "nothing" if error["type"] == "missing" else brief(repr(error["input"]), 60)
         faults.append(f"$.action{place}: {error['msg']}, got {got}")
     fields = ", ".join(model.model_fields)

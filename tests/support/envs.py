@@ -59,6 +59,8 @@ class Careless(gym.Env[Any, Any]):
         return [0.5, 1.0, 2.0], {"object": object(), "kept": (1, "two")}
 
     def step(self, action: Any):
+        if action[0] == 1.0:
+            return "no array at all", 0.0, False, False, {}
         return np.array([1, 2, 3]), np.float32(0.5), np.bool_(False), False, {"action": action}
 
 
