@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import typing
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +12,7 @@ from openenv_gym.adapters.environment_env import EnvironmentEnv
 from openenv_gym.errors import EnvStartError, UnknownEnvironmentError
 from openenv_gym.protocol.events import Open
 from openenv_gym.wire.description import Description
-from openenv_gym.wire.models import State
+from openenv_gym.wire.models import State, type_parameters
 from openenv_gym.workers.hosted import Hosted
 
 
@@ -69,26 +68,3 @@ def host(
     about = environment.get_metadata().model_dump(mode="json", exclude_none=True)
     description = Description(environment=name, view="model", schemas=schemas, about=about)
     return Hosted(env=env, description=description, state=env.state_fields)
-
-
-def type_parameters(kind: type[Any]) -> dict[str, type[BaseModel]]:
-    """Return the models that ``kind`` names as the parameters of a generic base, by variable.
-
-    >>> class Door(Action): ...
-    >>> from openenv_gym.environment import Environment
-    >>> class House(Environment[Door, Observation, State]): ...
-    >>> type_parameters(House)["ActT"].__name__
-    'Door'
-    """
-    for ancestor in kind.__mro__:
-        for base in getattr(ancestor, "__orig_bases__", ()):
-            origin = typing.get_origin(base)
-            variables = getattr(origin, "__parameters__", ())
-            found = {
-                variable.__name__: argument
-                for variable, argument in zip(variables, typing.get_args(base), strict=False)
-                if isinstance(argument, type) and issubclass(argument, BaseModel)
-            }
-            if found:
-                return found
-    return {}

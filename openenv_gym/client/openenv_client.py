@@ -25,7 +25,7 @@ from openenv_gym.protocol import ClientSession, GetState, Reset, Result, Session
 from openenv_gym.protocol.events import Step
 from openenv_gym.protocol.json_messages import JsonClientMessages
 from openenv_gym.wire.error_codes import brief
-from openenv_gym.wire.models import Action, Observation, State, StepResult
+from openenv_gym.wire.models import Action, Observation, State, StepResult, type_parameters
 from openenv_gym.wire.schema_view import LoadedResult
 
 ActT = TypeVar("ActT", bound=BaseModel)
@@ -33,6 +33,12 @@ ObsT = TypeVar("ObsT", bound=BaseModel)
 StateT = TypeVar("StateT", bound=BaseModel)
 
 DEFAULT_TIMEOUT_S = 60.0
+
+_BASE_MODELS: dict[str, type[BaseModel]] = {
+    "ActT": Action,
+    "ObsT": Observation,
+    "StateT": State,
+}
 
 
 class _Payloads:
@@ -74,7 +80,7 @@ class OpenEnvClient(Generic[ActT, ObsT, StateT]):
         self._timeout_s = timeout_s
         self._options = options or WebSocketOptions()
         self._connection: Connection | None = None
-        self._models = _models(type(self))
+        self._models = {**_BASE_MODELS, **type_parameters(type(self))}
 
     def reset(
         self, seed: int | None = None, episode_id: str | None = None, **kwargs: Any
@@ -187,17 +193,3 @@ def _validate(model: type[BaseModel], data: dict[str, Any]) -> BaseModel:
             f"the server's reply is no {model.__name__}: {brief(str(exc), 300)}; "
             "is this client for the environment that is served there?"
         ) from exc
-
-
-def _models(kind: type[Any]) -> dict[str, type[BaseModel]]:
-    """The models that a subclass named as type parameters."""
-    models: dict[str, type[BaseModel]] = {"ActT": Action, "ObsT": Observation, "StateT": State}
-    for ancestor in kind.__mro__:
-        for base in getattr(ancestor, "__orig_bases__", ()):
-            if typing.get_origin(base) is OpenEnvClient:
-                named = zip(models, typing.get_args(base), strict=True)
-                return {
-                    name: argument if isinstance(argument, type) else models[name]
-                    for name, argument in named
-                }
-    return models

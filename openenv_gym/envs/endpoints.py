@@ -228,7 +228,15 @@ class ServerEndpoint:
 
         schema = get_schema(self.address, self.options or WebSocketOptions())
         ours = schema.get(SCHEMA_KEY)
-        return schema, None if ours is None else msgspec.convert(ours, Description)
+        if ours is None:
+            return schema, None
+        try:
+            return schema, msgspec.convert(ours, Description)
+        except msgspec.ValidationError as exc:
+            raise NotOpenEnvError(
+                f"the description of {self.address} is malformed: {exc}; "
+                "install the same version of openenv-gym on both sides"
+            ) from exc
 
     def _infer(self, schema: dict[str, Any]) -> Any:
         from openenv_gym.spaces import infer

@@ -18,11 +18,21 @@ from openenv_gym.wire.description import Description
 
 
 class Engine:
-    """Runs requests on a backend; the values between are values, not text."""
+    """Runs requests on a backend; the values between are values, not text.
+
+    A backend that failed once, or sent what is no reply, is given up: which request its next
+    reply would answer, nobody knows.
+    """
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._session = ClientSession(BinaryMessages())
+        self._loss: OpenEnvGymError | None = None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the backend was given up."""
+        return self._loss is not None
 
     async def open(self, request: Open) -> Description:
         """Build the environment and return its description.
@@ -38,8 +48,14 @@ class Engine:
 
     async def execute(self, request: Request) -> Reply:
         """Return the reply to ``request``; a refusal is a reply too."""
+        if self._loss is not None:
+            return failure(self._loss)
         try:
-            body = await self._backend.request(self._session.send(request))
-            return self._session.receive(body)
+            body = self._session.send(request)
         except OpenEnvGymError as exc:
+            return failure(exc)
+        try:
+            return self._session.receive(await self._backend.request(body))
+        except OpenEnvGymError as exc:
+            self._loss = exc
             return failure(exc)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from openenv_gym.codecs import info_to_json
 from openenv_gym.errors import InvalidRequestError, ResetNeededError, UnknownEnvironmentError
 from openenv_gym.protocol import Failed, GetState, Open, Reply, Result, StateReply, Step
 from openenv_gym.protocol.json_messages import JsonServerMessages, parse_reset
@@ -74,18 +75,24 @@ class HttpEpisodes:
             return {"episode_id": None, "step_count": 0, **self._service.description.state}
         reply = await self._execute(episode, GetState())
         assert isinstance(reply, StateReply)
-        return reply.state
+        state: dict[str, Any] = info_to_json(reply.state)[0]
+        return state
 
     async def close(self, header: str | None) -> None:
         """End a session."""
         episode = self._find(header)
         if episode is not None:
-            del self._episodes[episode.session.session_id]
-            await self._service.sessions.end(episode.session)
+            await self._end(episode)
+
+    async def _end(self, episode: _Episode) -> None:
+        self._episodes.pop(episode.session.session_id, None)
+        await self._service.sessions.end(episode.session)
 
     async def _execute(self, episode: _Episode, request: Any) -> Reply:
         async with episode.session.lock:
             reply = await episode.engine.execute(request)
+        if episode.engine.is_lost:  # the next reset opens another one
+            await self._end(episode)
         if isinstance(reply, Failed):
             raise reply.to_exception()
         return reply

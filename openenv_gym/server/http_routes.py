@@ -21,7 +21,7 @@ from openenv_gym.server.episodes import SESSION_HEADER, HttpEpisodes
 from openenv_gym.server.openapi import reset_body, session_header, step_body
 from openenv_gym.server.service import Service
 from openenv_gym.wire.error_codes import brief
-from openenv_gym.wire.messages import encode_json, error_data
+from openenv_gym.wire.messages import check_nesting, encode_json, error_data
 
 Route: TypeAlias = Callable[[Request], Awaitable[Response]]
 
@@ -123,4 +123,5 @@ async def _body(request: Request, limit: int) -> dict[str, Any]:
         raise InvalidRequestError(f"expected a JSON object, got no JSON: {exc}") from exc
     if not isinstance(data, dict):
         raise InvalidRequestError(f"expected a JSON object, got {brief(repr(data), 80)}")
+    check_nesting(bytes(raw), data)
     return data

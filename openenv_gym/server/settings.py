@@ -51,6 +51,8 @@ class ServerSettings:
             raise InvalidRequestError(
                 f"isolation: expected one of {', '.join(ISOLATIONS)}, got {self.isolation!r}"
             )
+        if not isinstance(self.kwargs, Mapping):
+            raise InvalidRequestError(f"kwargs: expected a mapping, got {self.kwargs!r:.80}")
         if self.max_sessions < 1 or self.workers < 0:
             raise InvalidRequestError(
                 "expected max_sessions of at least 1 and workers of at least 0, "

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import WebSocket, WebSocketDisconnect
 from fastapi.responses import JSONResponse
 
-from openenv_gym.errors import CapacityError, OpenEnvGymError, ProtocolError
+from openenv_gym.errors import CapacityError, OpenEnvGymError, ProtocolError, RemoteEnvError
 from openenv_gym.protocol import (
     SUBPROTOCOL,
     BinaryMessages,
@@ -118,7 +118,11 @@ async def _serve_json(websocket: WebSocket, service: Service, session: Session) 
         if isinstance(request, Close) or isinstance(reply, Closed):
             await websocket.close()
             return
-        await _send_text(websocket, server.send(reply))
+        try:
+            body = server.send(reply)
+        except RemoteEnvError as exc:  # an observation that its own space does not describe
+            body = server.send(failure(exc))
+        await _send_text(websocket, body)
 
 
 def _receiver(websocket: WebSocket) -> Callable[[], Any]:

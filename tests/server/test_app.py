@@ -167,6 +167,7 @@ def test_a_typed_environment_has_no_binary_spaces():
         ((Counter,), {"isolation": "process"}, InvalidRequestError, "environment:package"),
         ((Counter,), {"kwargs": {"a": 1}}, InvalidRequestError, "takes no kwargs"),
         (("CartPole-v1",), {"isolation": "docker"}, InvalidRequestError, "'docker'"),
+        (("CartPole-v1",), {"kwargs": [["a", 1]]}, InvalidRequestError, "expected a mapping"),
         (("CartPole-v1",), {"max_sessions": 0}, InvalidRequestError, "at least 1"),
         (("Nothing-v0",), {}, UnknownEnvironmentError, "Nothing"),
         ((lambda: 1 / 0,), {}, EnvStartError, "ZeroDivisionError in open"),

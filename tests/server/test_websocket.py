@@ -171,6 +171,29 @@ def test_a_process_that_dies_takes_only_its_session(server, url):
         assert ask(bystander, {"type": "step", "data": {"action": 0}})[0] == "observation"
 
 
+def test_http_opens_another_session_after_a_death(server):
+    if server.isolation != "process":
+        pytest.skip("without a process of its own, a session that exits ends the server")
+    with httpx.Client(base_url=server.base_url) as client:
+        first = client.post("/reset", json={"seed": 1}).json()
+        lost = client.post("/step", json={"action": {"action": Scripted.EXIT}})
+        assert (lost.status_code, lost.json()["detail"]["code"]) == (500, "CONNECTION_LOST")
+        assert client.post("/step", json={"action": {"action": 0}}).status_code == 409
+        assert client.post("/reset", json={"seed": 1}).json() == first
+        assert client.post("/close").status_code == 200
+
+
+def test_an_observation_that_json_cannot_say_is_an_error_and_no_end(serve):
+    url = serve("tests.support.envs:Careless-v0").base_url.replace("http", "ws") + "/ws"
+    with connect(url) as socket:
+        assert ask(socket, {"type": "reset"})[0] == "observation"
+        kind, data = ask(socket, {"type": "step", "data": {"action": [1.0]}})
+        assert (kind, data["code"]) == ("error", "EXECUTION_ERROR")
+        assert "got 'no array at all'" in data["message"]
+        kind, data = ask(socket, {"type": "step", "data": {"action": [0.0]}})
+        assert (kind, data["observation"]["obs"]) == ("observation", [1, 2, 3])
+
+
 class Binary:
     """The binary protocol by hand."""
 
