@@ -22,39 +22,60 @@ T = TypeVar("T")
 RECEIVE_BYTES = 1 << 16
 """At most so much is read at a time; larger buffers are mapped anew by the allocator."""
 
-SPIN_S = 100e-6
-"""How long to look again before going to sleep."""
+SPIN_S = 200e-6
+"""How long to look again before going to sleep: longer than a round trip through a server."""
 
 _MAX_MISSES = 6
 
-_yield_core: Callable[[], None] = getattr(os, "sched_yield", lambda: None)
+offer_core: Callable[[], None] = getattr(os, "sched_yield", lambda: None)
+"""Offers the core to whoever wants it, the peer among them; called between two looks."""
 
 
-class Spin:
-    """Looks again for a moment, as long as that pays.
+class Odds:
+    """Whether looking again pays.
 
     After each miss twice as many of the next waits are slept through from their beginning, up to
-    63 of 64, so that a slow peer costs next to nothing. Between two looks the core is offered
-    to whoever wants it, the peer among them.
+    63 of 64, so that a slow peer costs next to nothing.
     """
 
     def __init__(self) -> None:
         self._misses = 0
         self._skips = 0
 
-    def wait(self, look: Callable[[], T | None]) -> T | None:
-        """Return what ``look`` finds, or None where it is time to sleep."""
+    def are_good(self) -> bool:
+        """Return whether to look again in this wait."""
         if self._skips:
             self._skips -= 1
+            return False
+        return True
+
+    def hit(self) -> None:
+        """Note that something came while we looked."""
+        self._misses = 0
+
+    def miss(self) -> None:
+        """Note that nothing came."""
+        self._misses = min(self._misses + 1, _MAX_MISSES)
+        self._skips = (1 << self._misses) - 1
+
+
+class Spin:
+    """Looks again for a moment, as long as that pays."""
+
+    def __init__(self) -> None:
+        self._odds = Odds()
+
+    def wait(self, look: Callable[[], T | None]) -> T | None:
+        """Return what ``look`` finds, or None where it is time to sleep."""
+        if not self._odds.are_good():
             return None
         end_s = time.perf_counter() + SPIN_S
         while (found := look()) is None:
             if time.perf_counter() > end_s:
-                self._misses = min(self._misses + 1, _MAX_MISSES)
-                self._skips = (1 << self._misses) - 1
+                self._odds.miss()
                 return None
-            _yield_core()
-        self._misses = 0
+            offer_core()
+        self._odds.hit()
         return found
 
 

@@ -12,6 +12,7 @@ from openenv_gym.server.backends import Backends
 from openenv_gym.server.engine import Engine
 from openenv_gym.server.sessions import Sessions
 from openenv_gym.server.settings import ServerSettings
+from openenv_gym.server.wakeful import Wakeful
 from openenv_gym.wire.description import Description
 from openenv_gym.wire.typed import TypedView, view_for
 
@@ -34,6 +35,7 @@ class Service:
         self.settings = settings
         self.backends = Backends(settings)
         self.sessions = Sessions(settings, self.backends)
+        self.wakeful = Wakeful()
         atexit.register(self.backends.close)
         try:
             self.description: Description = _run(self._describe())

@@ -24,6 +24,7 @@ from openenv_gym.protocol.json_messages import JsonServerMessages
 from openenv_gym.server.engine import Engine
 from openenv_gym.server.service import Service
 from openenv_gym.server.sessions import Session
+from openenv_gym.server.wakeful import Wakeful
 from openenv_gym.wire.messages import error_data, error_message
 
 RETRY_AFTER_S = 5
@@ -65,7 +66,7 @@ async def _serve_binary(websocket: WebSocket, service: Service, session: Session
 
     Until then every request is read: what is opened is the server's to say, not the client's.
     """
-    receive = _receiver(websocket)
+    receive = _receiver(websocket, service.wakeful)
     backend = session.backend
     is_open = False
     while (body := await receive()) is not None:
@@ -75,7 +76,9 @@ async def _serve_binary(websocket: WebSocket, service: Service, session: Session
         try:
             if not is_open:
                 body = _admitted(service, body)
+            service.wakeful.expect()
             reply = await backend.request(body)
+            service.wakeful.hear()
         except OpenEnvGymError as exc:
             reply = BinaryMessages().encode_reply(sequence_of(body), failure(exc))
         is_open = is_open or reply[0] == OPENED
@@ -99,7 +102,7 @@ def _admitted(service: Service, body: bytes) -> bytes:
 
 
 async def _serve_json(websocket: WebSocket, service: Service, session: Session) -> None:
-    receive = _receiver(websocket)
+    receive = _receiver(websocket, service.wakeful)
     engine = Engine(session.backend)
     try:
         await engine.open(service.settings.admit(Open()))
@@ -114,7 +117,9 @@ async def _serve_json(websocket: WebSocket, service: Service, session: Session) 
         except OpenEnvGymError as exc:
             await _send_text(websocket, server.refuse(exc))
             continue
+        service.wakeful.expect()
         reply = await engine.execute(request)
+        service.wakeful.hear()
         if isinstance(request, Close) or isinstance(reply, Closed):
             await websocket.close()
             return
@@ -125,10 +130,12 @@ async def _serve_json(websocket: WebSocket, service: Service, session: Session) 
         await _send_text(websocket, body)
 
 
-def _receiver(websocket: WebSocket) -> Callable[[], Any]:
+def _receiver(websocket: WebSocket, wakeful: Wakeful) -> Callable[[], Any]:
     async def receive() -> str | bytes | None:
         """The next message, None where the client has left."""
+        wakeful.expect()
         message = await websocket.receive()
+        wakeful.hear()
         if message["type"] == "websocket.disconnect":
             return None
         text: str | None = message.get("text")
