@@ -68,7 +68,7 @@ def _draw_steps(axes: Any, result: Result) -> None:
     axes.plot([limit, limit], [place - 0.42, place + 0.42], color="black", linewidth=2)
     axes.annotate(
         "  its target: 2 x raw Unix socket + in process",
-        (max(bars[place].values), place),
+        (max(limit, *bars[place].values), place),
         va="center",
         fontsize=8,
     )
