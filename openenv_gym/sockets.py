@@ -8,10 +8,12 @@ nobody has to be woken.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import struct
 import time
+import weakref
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -82,9 +84,9 @@ class Spin:
 class BlockingSocket:
     """A connected socket.
 
-    The deadline is the kernel's (``SO_RCVTIMEO``), set only when it changes: Python's own
-    ``settimeout`` would poll before every read. Sockets that are not the kernel's alone (TLS)
-    use Python's.
+    The deadline is the kernel's (``SO_RCVTIMEO``, ``SO_SNDTIMEO``), set only when it changes:
+    Python's own ``settimeout`` would poll before every read. Sockets that are not the kernel's
+    alone (TLS) use Python's. In a forked child the socket is closed: it is its parent's.
 
     Args:
         sock: The socket; this object owns it.
@@ -94,21 +96,58 @@ class BlockingSocket:
     def __init__(self, sock: socket.socket, peer: str) -> None:
         self.sock = sock
         self.peer = peer
-        self._timeout_s: float | None = None
+        self._timeouts_s: dict[str, float | None] = {"SO_RCVTIMEO": None, "SO_SNDTIMEO": None}
         self._is_plain = type(sock) is socket.socket and hasattr(socket, "SO_RCVTIMEO")
         self._spin = Spin()
         sock.settimeout(None)
+        _open.add(self)
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, timeout_s: float | None = None) -> None:
         """Send all of ``data``.
 
         Raises:
+            RequestTimeoutError: the peer took none of it for ``timeout_s``.
             ConnectionLostError: the peer is gone.
         """
+        if timeout_s != self._timeouts_s["SO_SNDTIMEO"]:
+            self._set_timeout("SO_SNDTIMEO", timeout_s)
         try:
             self.sock.sendall(data)
+        except (BlockingIOError, TimeoutError) as exc:
+            raise RequestTimeoutError(
+                f"{self.peer} took no request within {timeout_s:g} s; the connection was closed, "
+                "because a part of the request may have been sent"
+            ) from exc
         except OSError as exc:
             raise ConnectionLostError(f"the connection to {self.peer} broke: {exc}") from exc
+
+    def receive_until(self, take_in: Callable[[bytes], bool], timeout_s: float | None) -> None:
+        """Hand what comes to ``take_in`` until that returns True.
+
+        Args:
+            take_in: Told what came; returns whether it was enough.
+            timeout_s: For all of it together, in seconds; None for ever.
+
+        Raises:
+            RequestTimeoutError: it was not enough within ``timeout_s``.
+            ConnectionLostError: the peer is gone.
+        """
+        if timeout_s is None:
+            while not take_in(self.receive(None)):
+                pass
+            return
+        end_s = time.monotonic() + timeout_s
+        left_s = timeout_s
+        try:
+            while not take_in(self.receive(left_s)):
+                left_s = end_s - time.monotonic()
+                if left_s <= 0:
+                    raise TimeoutError("pings or parts came, and no whole message")
+        except TimeoutError as exc:
+            raise RequestTimeoutError(
+                f"no answer from {self.peer} within {timeout_s:g} s; the connection was closed, "
+                "because a late answer could be taken for that to another request"
+            ) from exc
 
     def receive(self, timeout_s: float | None) -> bytes:
         """Wait for some bytes.
@@ -117,17 +156,14 @@ class BlockingSocket:
             RequestTimeoutError: none came within ``timeout_s``.
             ConnectionLostError: the peer is gone.
         """
-        if timeout_s != self._timeout_s:
-            self._set_timeout(timeout_s)
+        if timeout_s != self._timeouts_s["SO_RCVTIMEO"]:
+            self._set_timeout("SO_RCVTIMEO", timeout_s)
         try:
             data = self._spin.wait(self._look) if self._is_plain else None
             if data is None:
                 data = self.sock.recv(RECEIVE_BYTES)
         except (BlockingIOError, TimeoutError) as exc:
-            raise RequestTimeoutError(
-                f"no answer from {self.peer} within {timeout_s:g} s; the connection was closed, "
-                "because a late answer could be taken for that to another request"
-            ) from exc
+            raise RequestTimeoutError(f"no answer from {self.peer} within {timeout_s:g} s") from exc
         except OSError as exc:
             raise ConnectionLostError(f"the connection to {self.peer} broke: {exc}") from exc
         if not data:
@@ -153,15 +189,32 @@ class BlockingSocket:
             return None
 
     def close(self) -> None:
-        """Close the socket."""
+        """Close the socket, and wake a thread that waits for the peer."""
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
         self.sock.close()
 
-    def _set_timeout(self, timeout_s: float | None) -> None:
-        self._timeout_s = timeout_s
+    def _set_timeout(self, direction: str, timeout_s: float | None) -> None:
         if not self._is_plain:
+            self._timeouts_s = dict.fromkeys(self._timeouts_s, timeout_s)
             self.sock.settimeout(timeout_s)
             return
-        seconds = timeout_s or 0.0  # zero is the kernel's word for never
-        whole = int(seconds)
-        value = struct.pack("ll", whole, int((seconds - whole) * 1e6))
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
+        self._timeouts_s[direction] = timeout_s
+        # Zero is the kernel's word for never.
+        micros = 0 if timeout_s is None else max(1, int(timeout_s * 1e6))
+        value = struct.pack("ll", *divmod(micros, 1_000_000))
+        with contextlib.suppress(OSError):  # closed: what follows says so
+            self.sock.setsockopt(socket.SOL_SOCKET, getattr(socket, direction), value)
+
+
+_open: weakref.WeakSet[BlockingSocket] = weakref.WeakSet()
+
+
+def _close_all() -> None:
+    """In a forked child: two processes on one socket would read each other's replies."""
+    for blocking in list(_open):
+        blocking.sock.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_all)

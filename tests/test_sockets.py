@@ -109,3 +109,21 @@ def test_looking_without_waiting(pair):
     assert waiting.receive_nowait() == b"x"
     theirs.close()
     assert waiting.receive_nowait() == b""
+
+
+def test_parts_that_trickle_in_do_not_move_the_deadline(pair):
+    here, there = pair
+    there.send(b"x")
+
+    def take_in(data: bytes) -> bool:
+        there.send(data)
+        return False
+
+    with pytest.raises(RequestTimeoutError, match=r"within 0\.05 s"):
+        here.receive_until(take_in, 0.05)
+
+
+def test_a_peer_that_takes_nothing_is_not_waited_for(pair):
+    here, _ = pair
+    with pytest.raises(RequestTimeoutError, match=r"took no request within 0\.05 s"):
+        here.send(bytes(1 << 24), 0.05)

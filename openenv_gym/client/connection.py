@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import threading
 
 from openenv_gym.client.transport import Transport
-from openenv_gym.errors import ConcurrentCallError, ConnectionLostError, OpenEnvGymError
+from openenv_gym.errors import (
+    ConcurrentCallError,
+    ConnectionLostError,
+    InvalidRequestError,
+    OpenEnvGymError,
+    TransportError,
+)
 from openenv_gym.protocol import ClientSession, Close, Failed, Reply, Request
+
+
+def check_timeout(timeout_s: float | None) -> None:
+    """Pass if ``timeout_s`` is a time to wait, in seconds, or None for ever.
+
+    Raises:
+        InvalidRequestError: it is neither.
+    """
+    is_number = isinstance(timeout_s, (int, float)) and not isinstance(timeout_s, bool)
+    if timeout_s is not None and not (is_number and 0 < timeout_s < math.inf):
+        raise InvalidRequestError(
+            f"timeout_s: expected seconds above 0, or None for ever, got {timeout_s!r:.80}"
+        )
 
 
 class Connection:
@@ -19,11 +39,15 @@ class Connection:
         session: The client's end of the session.
         transport: Leads to the server's end.
         timeout_s: How long to wait for a reply, in seconds; None for ever.
+
+    Raises:
+        InvalidRequestError: ``timeout_s`` is no time to wait.
     """
 
     def __init__(
         self, session: ClientSession, transport: Transport, timeout_s: float | None = None
     ) -> None:
+        check_timeout(timeout_s)
         self._session = session
         self._transport = transport
         self._timeout_s = timeout_s
@@ -51,7 +75,10 @@ class Connection:
         finally:
             self._lock.release()
         if type(reply) is Failed:
-            raise reply.to_exception()
+            error = reply.to_exception()
+            if isinstance(error, TransportError):  # the server has lost what is behind it
+                self.abandon()
+            raise error
         return reply
 
     def _exchange(self, request: Request) -> Reply:
@@ -59,7 +86,7 @@ class Connection:
             raise ConnectionLostError("the connection is broken; call reset() to make a new one")
         body = self._session.send(request)
         try:
-            self._transport.send(body)
+            self._transport.send(body, self._timeout_s)
             return self._session.receive(self._transport.receive(self._timeout_s))
         except BaseException:
             self.abandon()

@@ -30,17 +30,19 @@ def get_schema(address: Address, options: WebSocketOptions) -> dict[str, Any]:
     try:
         with httpx.Client(transport=transport, timeout=options.connect_timeout_s) as client:
             response = client.get(url, headers=options.headers, auth=auth)
-    except (httpx.TransportError, OSError) as exc:
+    except (httpx.TransportError, OSError, ValueError) as exc:
         raise UnreachableError(
             f"cannot connect to {address}: {exc or type(exc).__name__}; is the server running, "
             "and is the address right?"
         ) from exc
+    except httpx.DecodingError as exc:
+        raise NotOpenEnvError(f"{address} sent what cannot be read: {exc}") from exc
     expected = f"expected the schema of an OpenEnv server at {url}"
     if response.status_code != httpx.codes.OK:
         raise NotOpenEnvError(f"{expected}, got HTTP {response.status_code}: {response.text[:100]}")
     try:
         body = response.json()
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise NotOpenEnvError(f"{expected}, got no JSON: {response.text[:100]}") from exc
     if not isinstance(body, dict) or not {"action", "observation"} <= body.keys():
         raise NotOpenEnvError(f"{expected}, got JSON without 'action' and 'observation'")

@@ -25,6 +25,9 @@ class Idler(Protocol):
     def look_after(self) -> None:
         """Answer what has come, if nobody else is reading."""
 
+    def forget(self) -> None:
+        """In a forked child: the connection is the parent's."""
+
 
 class Keepalive:
     """Looks after idle transports, once a period; the thread starts with the first of them."""
@@ -64,6 +67,11 @@ class Keepalive:
                     self._look_after(idler)
             del idlers
 
+    def _forked(self) -> None:
+        for idler in list(self._idlers):
+            idler.forget()
+        self._reset()
+
     def _look_after(self, idler: Idler) -> None:
         try:
             idler.look_after()
@@ -76,4 +84,4 @@ KEEPALIVE = Keepalive()
 """The one of this process."""
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=KEEPALIVE._reset)
+    os.register_at_fork(after_in_child=KEEPALIVE._forked)

@@ -20,7 +20,7 @@ class MemoryTransport:
         self._replies: deque[bytes] = deque()
         self._is_closed = False
 
-    def send(self, body: bytes) -> None:
+    def send(self, body: bytes, timeout_s: float | None = None) -> None:
         """Have ``body`` answered."""
         if self._is_closed:
             raise ConnectionLostError("the connection is closed")

@@ -18,7 +18,7 @@ from typing import Any, Generic, Self, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from openenv_gym.address import parse_address
-from openenv_gym.client.connection import Connection
+from openenv_gym.client.connection import Connection, check_timeout
 from openenv_gym.client.websocket import WebSocketOptions, WebSocketTransport
 from openenv_gym.errors import InvalidActionError, NotOpenEnvError, ProtocolError
 from openenv_gym.protocol import ClientSession, GetState, Reset, Result, SessionState, StateReply
@@ -67,6 +67,7 @@ class OpenEnvClient(Generic[ActT, ObsT, StateT]):
 
     Raises:
         AddressError: ``base_url`` has no form of an address.
+        InvalidRequestError: ``timeout_s`` is no time to wait.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class OpenEnvClient(Generic[ActT, ObsT, StateT]):
         options: WebSocketOptions | None = None,
     ) -> None:
         self._address = parse_address(base_url)
+        check_timeout(timeout_s)
         self._timeout_s = timeout_s
         self._options = options or WebSocketOptions()
         self._connection: Connection | None = None

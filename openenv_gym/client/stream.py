@@ -23,18 +23,22 @@ class StreamTransport:
         self._reader = FrameReader()
         self._bodies: deque[bytes] = deque()
 
-    def send(self, body: bytes) -> None:
+    def send(self, body: bytes, timeout_s: float | None = None) -> None:
         """Send one body."""
-        self._socket.send(frame(body))
+        self._socket.send(frame(body), timeout_s)
 
     def receive(self, timeout_s: float | None) -> bytes:
         """Wait for one body."""
-        while not self._bodies:
-            try:
-                self._bodies.extend(self._reader.feed(self._socket.receive(timeout_s)))
-            except ProtocolError as exc:
-                raise ConnectionLostError(f"{self._socket.peer} sent no frame: {exc}") from exc
+        if not self._bodies:
+            self._socket.receive_until(self._take_in, timeout_s)
         return self._bodies.popleft()
+
+    def _take_in(self, data: bytes) -> bool:
+        try:
+            self._bodies.extend(self._reader.feed(data))
+        except ProtocolError as exc:
+            raise ConnectionLostError(f"{self._socket.peer} sent no frame: {exc}") from exc
+        return bool(self._bodies)
 
     def close(self) -> None:
         """Close the socket."""

@@ -8,10 +8,15 @@ from typing import Protocol
 class Transport(Protocol):
     """Carries bodies, in order, to one peer and back."""
 
-    def send(self, body: bytes) -> None:
+    def send(self, body: bytes, timeout_s: float | None = None) -> None:
         """Send one body.
 
+        Args:
+            body: What to send.
+            timeout_s: How long to wait for a peer that takes nothing, in seconds; None for ever.
+
         Raises:
+            RequestTimeoutError: the peer took nothing in time.
             ConnectionLostError: the connection is broken.
         """
 

@@ -36,6 +36,9 @@ from openenv_gym.errors import (
 from openenv_gym.sockets import BlockingSocket
 
 DEFAULT_MAX_MESSAGE_BYTES = 100 * 2**20
+MAX_HANDSHAKE_BYTES = 64 * 2**10
+CONTROL_TIMEOUT_S = 1.0
+"""How long a peer may take nothing while it is sent a pong or a goodbye."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,16 +97,16 @@ class WebSocketTransport:
             raise
         KEEPALIVE.add(self)
 
-    def send(self, body: bytes) -> None:
+    def send(self, body: bytes, timeout_s: float | None = None) -> None:
         """Send one message."""
         with self._lock:  # held by the keepalive thread while it looks after this socket
             self._is_waiting = True
-        self._socket.send(data_frame(self._opcode, body))
+        self._socket.send(data_frame(self._opcode, body), timeout_s)
 
     def receive(self, timeout_s: float | None) -> bytes:
         """Wait for one message."""
-        while not self._messages:
-            self._take_in(self._socket.receive(timeout_s))
+        if not self._messages:
+            self._socket.receive_until(self._take_in, timeout_s)
         self.last_used_s = time.monotonic()
         self._is_waiting = False
         return self._messages.popleft()
@@ -127,7 +130,13 @@ class WebSocketTransport:
             if data:
                 self._take_in(data)
 
-    def _take_in(self, data: bytes) -> None:
+    def forget(self) -> None:
+        """In a forked child: the socket is closed, and who held the lock is not here."""
+        self._lock = threading.Lock()
+        self._is_closed = True
+
+    def _take_in(self, data: bytes) -> bool:
+        """Take in what was read; return whether there is a message."""
         try:
             messages, control = self._splitter.feed(data)
         except ProtocolError as exc:
@@ -141,11 +150,12 @@ class WebSocketTransport:
             raise ConnectionLostError(
                 f"{self._socket.peer} closed the connection: {closed.code} {closed.reason}"
             )
+        return bool(self._messages)
 
     def _flush(self) -> None:
         for data in self._protocol.data_to_send():
             if data:  # the empty one means the end of the stream
-                self._socket.send(data)
+                self._socket.send(data, CONTROL_TIMEOUT_S)
 
     def _shake_hands(self, address: Address, options: WebSocketOptions) -> None:
         request = self._protocol.connect()
@@ -165,27 +175,35 @@ class WebSocketTransport:
 
     def _await_response(self, timeout_s: float) -> bytes:
         """Read the response to the handshake; return what came behind it."""
-        received = b""
-        while b"\r\n\r\n" not in received:
-            received += self._socket.receive(timeout_s)
+        received = bytearray()
+
+        def take_in(data: bytes) -> bool:
+            nonlocal received
+            received += data
+            if len(received) > MAX_HANDSHAKE_BYTES:
+                raise NotOpenEnvError(f"{self._socket.peer} answers the handshake without an end")
+            return b"\r\n\r\n" in received
+
+        self._socket.receive_until(take_in, timeout_s)
         # Frames may follow in the same segment: they are the splitter's, not the protocol's.
-        head, _, rest = received.partition(b"\r\n\r\n")
+        head, _, rest = bytes(received).partition(b"\r\n\r\n")
         self._protocol.receive_data(head + b"\r\n\r\n")
         if any(isinstance(event, Response) for event in self._protocol.events_received()):
             return rest
         self._protocol.receive_data(rest)
-        while self._protocol.handshake_exc is None:
-            self._protocol.receive_data(self._socket.receive(timeout_s))
+        if self._protocol.handshake_exc is None:
+            self._socket.receive_until(self._take_in_refusal, timeout_s)
         return b""
+
+    def _take_in_refusal(self, data: bytes) -> bool:
+        self._protocol.receive_data(data)
+        return self._protocol.handshake_exc is not None
 
 
 def _connect(address: Address, options: WebSocketOptions) -> socket.socket:
     try:
         if address.socket_path is not None:
-            sock = socket.socket(socket.AF_UNIX)
-            sock.settimeout(options.connect_timeout_s)
-            sock.connect(address.socket_path)
-            return sock
+            return _connect_unix(address.socket_path, options.connect_timeout_s)
         endpoint = (address.host, address.port)
         sock = socket.create_connection(endpoint, options.connect_timeout_s)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -193,10 +211,21 @@ def _connect(address: Address, options: WebSocketOptions) -> socket.socket:
             return sock
         context = options.ssl_context or ssl.create_default_context()
         return context.wrap_socket(sock, server_hostname=address.host)
-    except OSError as exc:
+    except (OSError, ValueError) as exc:  # ValueError: a name that cannot be a host's
         raise UnreachableError(
             f"cannot connect to {address}: {exc}; is the server running, and is the address right?"
         ) from exc
+
+
+def _connect_unix(path: str, timeout_s: float) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX)
+    try:
+        sock.settimeout(timeout_s)
+        sock.connect(path)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 def _add_headers(headers: Headers, address: Address, options: WebSocketOptions) -> None:

@@ -44,6 +44,7 @@ class FrameSplitter:
         self._buffer = bytearray()
         self._fragments = bytearray()
         self._max_message_bytes = max_message_bytes
+        self._needed = 0
 
     def feed(self, data: bytes) -> tuple[list[bytes], bytes]:
         """Take in what was read.
@@ -56,11 +57,13 @@ class FrameSplitter:
         """
         if self._buffer:
             self._buffer += data
+            if len(self._buffer) < self._needed:
+                return [], b""
             data = bytes(self._buffer)
             self._buffer.clear()
         messages: list[bytes] = []
         control = b""
-        start = 0
+        start = self._needed = 0
         while (found := self._next(data, start)) is not None:
             first, body, end = found
             opcode = first & 0x0F
@@ -93,7 +96,10 @@ class FrameSplitter:
                 f"expected messages of at most {self._max_message_bytes} bytes "
                 f"(max_message_bytes), got one of {length}"
             )
-        return (data[start], body, body + length) if len(data) >= body + length else None
+        if len(data) < body + length:
+            self._needed = body + length - start
+            return None
+        return data[start], body, body + length
 
     def _collect(self, payload: bytes, is_final: bool, messages: list[bytes]) -> None:
         self._fragments += payload

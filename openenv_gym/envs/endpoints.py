@@ -14,6 +14,7 @@ import msgspec
 from openenv_gym.address import Address
 from openenv_gym.client import Connection, StreamTransport
 from openenv_gym.errors import (
+    InvalidRequestError,
     NotOpenEnvError,
     ProtocolError,
     UnknownEnvironmentError,
@@ -171,6 +172,12 @@ class ServerEndpoint:
     def open(self) -> tuple[Face, Connection | None]:
         """Ask for the schema; no session is opened, because a server may have only one."""
         schema, description = self._schema()
+        if self.request.kwargs and (self.codec == "json" or not self._can_binary(description)):
+            raise InvalidRequestError(
+                f"OpenEnv's JSON protocol cannot say keyword arguments of an environment, got "
+                f"{', '.join(self.request.kwargs)}; leave them out, and start the server at "
+                f"{self.address} with them"
+            )
         if self.codec == "binary" and not self._can_binary(description):
             raise NotOpenEnvError(
                 f"codec='binary' needs one of our servers, its own spaces and no overrides, which "

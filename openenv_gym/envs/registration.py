@@ -14,6 +14,7 @@ from typing import Any
 import gymnasium as gym
 
 from openenv_gym.address import parse_address
+from openenv_gym.client.connection import check_timeout
 from openenv_gym.envs.endpoints import (
     CODECS,
     DEFAULT_TIMEOUT_S,
@@ -115,6 +116,7 @@ def make_remote(
             "openenv/remote-v0 needs the address of a server: pass base_url='http://host:port' "
             f"or set {BASE_URL_VARIABLE}"
         )
+    check_timeout(timeout_s)
     known = SpaceOverrides.__dataclass_fields__
     unknown = [name for name in overrides if name not in known]
     if unknown:
@@ -141,7 +143,13 @@ for _function in (make_gymnasium, make_openspiel, make_remote):
 def _endpoint(request: Open, base_url: str | None, codec: str, timeout_s: float | None) -> Endpoint:
     url = base_url or os.environ.get(BASE_URL_VARIABLE)
     checked = _checked_codec(codec)
+    check_timeout(timeout_s)
     if not url:
+        if checked == "json":
+            raise InvalidRequestError(
+                "codec='json' needs a server: pass base_url='http://host:port' or set "
+                f"{BASE_URL_VARIABLE}; an embedded environment speaks binary"
+            )
         return EmbeddedEndpoint(request=request, timeout_s=timeout_s)
     address = parse_address(url)
     return ServerEndpoint(address=address, request=request, codec=checked, timeout_s=timeout_s)

@@ -140,7 +140,7 @@ class RemoteEnv(gym.Env[Any, Any]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles hold the recipe: the copy opens a session of its own."""
-        return type(self), (self._endpoint,)
+        return type(self), (self._endpoint,), {"spec": self.spec}
 
     def __str__(self) -> str:
         """Like ``<RemoteEnv CartPole-v1>``."""

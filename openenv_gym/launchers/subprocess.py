@@ -45,11 +45,15 @@ class ServerProcess:
     ) -> None:
         self._lifeline = Lifeline()
         command = [python, "-m", "openenv_gym.cli", "serve", environment, "--port=0", *arguments]
-        self._process = subprocess.Popen(
-            [*command, f"--lifeline={self._lifeline.there}"],
-            stdin=subprocess.DEVNULL,
-            pass_fds=(self._lifeline.there,),
-        )
+        try:
+            self._process = subprocess.Popen(
+                [*command, f"--lifeline={self._lifeline.there}"],
+                stdin=subprocess.DEVNULL,
+                pass_fds=(self._lifeline.there,),
+            )
+        except OSError as exc:
+            self._lifeline.close()
+            raise EnvStartError(f"cannot run a server with {python}: {exc}") from exc
         self._lifeline.handed_over()
         try:
             self.base_url = self._await_url(environment, start_timeout_s)

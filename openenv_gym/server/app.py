@@ -33,7 +33,8 @@ def create_app(
     Args:
         environment: A name, such as ``"CartPole-v1"`` or ``"openspiel:catch"``; or a class or
             function that makes a ``gymnasium.Env`` or a typed ``Environment``, once for each
-            session; or one such object, for one session at a time.
+            session; or one such object, for one session at a time, which is its
+            maker's to close.
         action_cls: The action class of a typed environment that does not name its own.
         observation_cls: The observation class, likewise.
         env_name: What clients are told that the environment is called.
@@ -98,11 +99,12 @@ def _settings(
             "an environment given as a class or object lives in this process, and takes no "
             "kwargs; for a process of its own, name it: 'environment:package.module:Class'"
         )
-    factory, limits = environment, options
+    factory, limits, is_shared = environment, options, False
     if isinstance(environment, gym.Env) or not callable(environment):
         # One object is one episode: it cannot be two clients' at once.
         factory, limits = (lambda: environment), {**options, "max_sessions": 1}
+        is_shared = True
     label = str(name or getattr(environment, "__name__", type(environment).__name__))
-    builder = builder_for(factory, label, *models)
+    builder = builder_for(factory, label, *models, is_shared=is_shared)
     home = isolation or "thread"
     return ServerSettings(environment=label, builder=builder, isolation=home, **limits)

@@ -7,15 +7,19 @@ Each takes the body of a request and gives the body of its reply; what is betwee
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, cast
 
-from openenv_gym.errors import ConnectionLostError
+from openenv_gym.errors import ConnectionLostError, ServerError
 from openenv_gym.protocol import FrameReader, frame
 from openenv_gym.server.settings import ServerSettings
 from openenv_gym.workers.process import WorkerProcess
 from openenv_gym.workers.session import WorkerSession
+
+_log = logging.getLogger(__name__)
 
 
 class Backend(Protocol):
@@ -53,17 +57,21 @@ class ThreadBackend:
     def __init__(self, settings: ServerSettings) -> None:
         self._session = WorkerSession(settings.builder)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="openenv-gym session")
+        self._is_closed = False
 
     async def request(self, body: bytes) -> bytes:
         """Step in the session's thread."""
+        if self._is_closed:
+            raise ConnectionLostError("this session was closed; open another one")
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, self._session.handle, body)
 
     async def close(self) -> None:
         """Close the environment in the session's thread, then end the thread."""
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._executor, self._session.close)
+        self._is_closed = True
+        closing = asyncio.get_running_loop().run_in_executor(self._executor, self._session.close)
         self._executor.shutdown(wait=False)
+        await closing
 
 
 class _WorkerProtocol(asyncio.Protocol):
@@ -120,11 +128,19 @@ class ProcessBackend:
 
     @classmethod
     async def start(cls, worker: WorkerProcess) -> ProcessBackend:
-        """Open a session on ``worker``, which is this session's from now on."""
+        """Open a session on ``worker``, which is this session's from now on.
+
+        Raises:
+            ServerError: the worker is gone.
+        """
         loop = asyncio.get_running_loop()
-        sock = worker.connect()
-        sock.setblocking(False)
-        _, protocol = await loop.create_connection(lambda: _WorkerProtocol(worker), sock=sock)
+        try:
+            sock = worker.connect()
+            sock.setblocking(False)
+            _, protocol = await loop.create_connection(lambda: _WorkerProtocol(worker), sock=sock)
+        except BaseException:
+            worker.stop(timeout_s=0)
+            raise
         return cls(worker, protocol)
 
     async def request(self, body: bytes) -> bytes:
@@ -151,15 +167,23 @@ class Backends:
             return InlineBackend(self._settings)
         if self._settings.isolation == "thread":
             return ThreadBackend(self._settings)
-        worker = self._spares.popleft() if self._spares else WorkerProcess()
-        backend = await ProcessBackend.start(worker)
-        self._refill()
+        backend = await self._start()
+        try:
+            self._refill()
+        except (ServerError, OSError) as exc:  # the next session begins more slowly
+            _log.warning("cannot start a worker to wait for the next session: %s", exc)
         return backend
 
     def close(self) -> None:
         """End the workers that wait."""
         while self._spares:
             self._spares.popleft().stop(timeout_s=1.0)
+
+    async def _start(self) -> Backend:
+        while self._spares:
+            with contextlib.suppress(ServerError):  # it died while it waited
+                return await ProcessBackend.start(self._spares.popleft())
+        return await ProcessBackend.start(WorkerProcess())
 
     def _refill(self) -> None:
         wanted = self._settings.workers if self._settings.isolation == "process" else 0

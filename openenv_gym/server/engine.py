@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from openenv_gym.errors import OpenEnvGymError
+from openenv_gym.errors import ConnectionLostError, OpenEnvGymError
 from openenv_gym.protocol import (
     BinaryMessages,
     ClientSession,
@@ -59,3 +59,6 @@ class Engine:
         except OpenEnvGymError as exc:
             self._loss = exc
             return failure(exc)
+        except BaseException:
+            self._loss = ConnectionLostError("a request of this session was broken off")
+            raise

@@ -6,6 +6,7 @@ opens one of one's own, whose id the answer carries in the same header.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +44,7 @@ class HttpEpisodes:
         self._messages = JsonServerMessages(service.view)
         self._episodes: dict[str, _Episode] = {}
         self._default_id: str | None = None
+        self._default_lock = asyncio.Lock()
 
     async def reset(self, data: dict[str, Any], header: str | None) -> tuple[dict[str, Any], str]:
         """Begin an episode; return the answer and the id of its session."""
@@ -90,6 +92,11 @@ class HttpEpisodes:
 
     async def _execute(self, episode: _Episode, request: Any) -> Reply:
         async with episode.session.lock:
+            if episode.session.session_id not in self._episodes:
+                raise ResetNeededError(
+                    "the session was closed before it was this request's turn; "
+                    "send POST /reset to begin another one"
+                )
             reply = await episode.engine.execute(request)
         if episode.engine.is_lost:  # the next reset opens another one
             await self._end(episode)
@@ -107,9 +114,16 @@ class HttpEpisodes:
         }
 
     async def _open(self, header: str | None) -> _Episode:
-        found = None if header == NEW else self._find(header)
-        if found is not None:
+        if header == NEW:
+            return await self._begin()
+        async with self._default_lock:  # two first resets are for one default session
+            found = self._find(header)
+            if found is None:
+                found = await self._begin()
+                self._default_id = found.session.session_id
             return found
+
+    async def _begin(self) -> _Episode:
         session = await self._service.sessions.create(expires=True)
         engine = Engine(session.backend)
         try:
@@ -117,10 +131,14 @@ class HttpEpisodes:
         except BaseException:
             await self._service.sessions.end(session)
             raise
+        self._drop_ended()
         episode = self._episodes[session.session_id] = _Episode(session, engine)
-        if header != NEW:
-            self._default_id = session.session_id
         return episode
+
+    def _drop_ended(self) -> None:
+        """Drop those that gave way to others."""
+        for session_id in [id_ for id_ in self._episodes if id_ not in self._service.sessions]:
+            del self._episodes[session_id]
 
     def _find(self, header: str | None) -> _Episode | None:
         """The session that ``header`` names; None where the default one does not exist yet."""

@@ -56,6 +56,9 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._sessions) + self._opening
 
+    def __contains__(self, session_id: str) -> bool:
+        return session_id in self._sessions
+
     async def create(self, *, expires: bool = False) -> Session:
         """Take a slot.
 
@@ -65,10 +68,11 @@ class Sessions:
         Raises:
             CapacityError: there is none.
         """
-        if len(self) >= self._settings.max_sessions:
-            await self._make_room()
-        self._opening += 1
+        idle = self._idle() if len(self) >= self._settings.max_sessions else None
+        self._opening += 1  # before anything is awaited: another one may come meanwhile
         try:
+            if idle is not None:
+                await self.end(idle)
             backend = await self._backends.make()
         finally:
             self._opening -= 1
@@ -91,14 +95,15 @@ class Sessions:
     async def end(self, session: Session) -> None:
         """Close the environment and free the slot, once."""
         if self._sessions.pop(session.session_id, None) is not None:
-            await session.backend.close()
+            # Who waits may be cancelled; what was begun ends all the same.
+            await asyncio.shield(session.backend.close())
 
     async def close(self) -> None:
-        """End all sessions."""
-        for session in list(self._sessions.values()):
-            await self.end(session)
+        """End all sessions, all at once: one that hangs takes its time."""
+        await asyncio.gather(*map(self.end, list(self._sessions.values())))
 
-    async def _make_room(self) -> None:
+    def _idle(self) -> Session:
+        """The session that gives way to a new one."""
         before = self._clock() - self._settings.http_idle_s
         idle = [
             session
@@ -110,4 +115,4 @@ class Sessions:
                 f"expected a free session, got none: {len(self)} of "
                 f"{self._settings.max_sessions} are in use (--max-sessions); try again later"
             )
-        await self.end(min(idle, key=lambda session: session.last_used_s))
+        return min(idle, key=lambda session: session.last_used_s)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from openenv_gym.codecs import pack_freeform
 from openenv_gym.errors import InvalidRequestError, UnknownEnvironmentError
 from openenv_gym.protocol import Open
 from openenv_gym.workers.hosted import Builder, build
@@ -74,9 +75,16 @@ class ServerSettings:
                 f"expected {served}, which is served here, got {request.environment}; "
                 "start a server for it"
             )
-        if request.kwargs and dict(request.kwargs) != dict(self.kwargs):
+        if request.kwargs and not _are_same(dict(request.kwargs), dict(self.kwargs)):
             raise UnknownEnvironmentError(
                 f"expected the arguments that {served} was started with, {dict(self.kwargs)}, "
                 f"got {request.kwargs}; start a server with these (--kwargs)"
             )
         return Open(served, dict(self.kwargs), request.render_mode, request.max_episode_steps)
+
+
+def _are_same(asked: dict[str, Any], served: dict[str, Any]) -> bool:
+    try:
+        return asked == served
+    except ValueError:  # there are arrays among them, which do not say with one word
+        return pack_freeform(asked) == pack_freeform(served)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import asyncio
+from collections.abc import Awaitable
+from typing import Any, TypeVar
 
 from fastapi import WebSocket, WebSocketDisconnect
 from fastapi.responses import JSONResponse
 
-from openenv_gym.errors import CapacityError, OpenEnvGymError, ProtocolError, RemoteEnvError
+from openenv_gym.errors import (
+    CapacityError,
+    ConnectionLostError,
+    OpenEnvGymError,
+    ProtocolError,
+    RemoteEnvError,
+)
 from openenv_gym.protocol import (
     SUBPROTOCOL,
     BinaryMessages,
@@ -24,10 +31,14 @@ from openenv_gym.protocol.json_messages import JsonServerMessages
 from openenv_gym.server.engine import Engine
 from openenv_gym.server.service import Service
 from openenv_gym.server.sessions import Session
-from openenv_gym.server.wakeful import Wakeful
 from openenv_gym.wire.messages import error_data, error_message
 
+T = TypeVar("T")
+
 RETRY_AFTER_S = 5
+
+PATIENCE_S = 1.0
+"""A request that takes longer is given up where its client has left."""
 
 
 async def websocket_endpoint(websocket: WebSocket, service: Service) -> None:
@@ -39,18 +50,18 @@ async def websocket_endpoint(websocket: WebSocket, service: Service) -> None:
         await _refuse(websocket, exc)
         return
     except OpenEnvGymError as exc:
-        await websocket.accept()
-        await _send_text(websocket, error_message(str(exc), exc.code))
-        await websocket.close(1011)
+        await _apologize(websocket, exc, is_binary)
         return
+    inbox = _Inbox(websocket, service, session)
     try:
         await websocket.accept(SUBPROTOCOL if is_binary else None)
         serve = _serve_binary if is_binary else _serve_json
-        await serve(websocket, service, session)
+        await serve(websocket, service, session, inbox)
     except WebSocketDisconnect:
         # The client left while it was being answered: there is nobody to tell.
         return
     finally:
+        inbox.close()
         await service.sessions.end(session)
 
 
@@ -61,30 +72,43 @@ async def _refuse(websocket: WebSocket, exc: CapacityError) -> None:
     await websocket.send_denial_response(JSONResponse(body, 503, headers))
 
 
-async def _serve_binary(websocket: WebSocket, service: Service, session: Session) -> None:
+async def _apologize(websocket: WebSocket, exc: OpenEnvGymError, is_binary: bool) -> None:
+    """Say why there is no session, and close."""
+    await websocket.accept(SUBPROTOCOL if is_binary else None)
+    if is_binary:  # every failure answers a request
+        body = (await websocket.receive()).get("bytes") or b""
+        await websocket.send_bytes(BinaryMessages().encode_reply(sequence_of(body), failure(exc)))
+    else:
+        await _send_text(websocket, error_message(str(exc), exc.code))
+    await websocket.close(1011)
+
+
+async def _serve_binary(
+    websocket: WebSocket, service: Service, session: Session, inbox: _Inbox
+) -> None:
     """Pass bodies through, once the environment that is served here is open.
 
     Until then every request is read: what is opened is the server's to say, not the client's.
     """
-    receive = _receiver(websocket, service.wakeful)
     backend = session.backend
-    is_open = False
-    while (body := await receive()) is not None:
+    is_open = is_lost = False
+    while (body := await inbox.next()) is not None:
         if isinstance(body, str):
             await websocket.close(1003, f"{SUBPROTOCOL} has binary messages only")
             return
         try:
             if not is_open:
                 body = _admitted(service, body)
-            service.wakeful.expect()
-            reply = await backend.request(body)
-            service.wakeful.hear()
+            reply = await inbox.watch(backend.request(body))
         except OpenEnvGymError as exc:
+            if is_lost := isinstance(exc, ConnectionLostError):
+                # Now, so that who hears of it finds the slot free.
+                await service.sessions.end(session)
             reply = BinaryMessages().encode_reply(sequence_of(body), failure(exc))
         is_open = is_open or reply[0] == OPENED
         await websocket.send_bytes(reply)
-        if reply[0] == CLOSED:
-            await websocket.close()
+        if is_lost or reply[0] == CLOSED:
+            await websocket.close(1011 if is_lost else 1000)
             return
 
 
@@ -96,30 +120,31 @@ def _admitted(service: Service, body: bytes) -> bytes:
     """
     messages = BinaryMessages()
     seq, request = messages.decode_request(body)
+    if isinstance(request, Close):
+        return body
     if not isinstance(request, Open):
         raise ProtocolError(f"expected open as the first request, got {type(request).__name__}")
     return messages.encode_request(seq, service.settings.admit(request))
 
 
-async def _serve_json(websocket: WebSocket, service: Service, session: Session) -> None:
-    receive = _receiver(websocket, service.wakeful)
+async def _serve_json(
+    websocket: WebSocket, service: Service, session: Session, inbox: _Inbox
+) -> None:
     engine = Engine(session.backend)
     try:
-        await engine.open(service.settings.admit(Open()))
+        await inbox.watch(engine.open(service.settings.admit(Open())))
     except OpenEnvGymError as exc:
         await _send_text(websocket, error_message(str(exc), exc.code))
         await websocket.close(1011)
         return
     server = ServerSession(JsonServerMessages(service.view), SessionState.READY)
-    while (text := await receive()) is not None:
+    while (text := await inbox.next()) is not None:
         try:
             request = server.receive(text)
         except OpenEnvGymError as exc:
             await _send_text(websocket, server.refuse(exc))
             continue
-        service.wakeful.expect()
-        reply = await engine.execute(request)
-        service.wakeful.hear()
+        reply = await inbox.watch(engine.execute(request))
         if isinstance(request, Close) or isinstance(reply, Closed):
             await websocket.close()
             return
@@ -127,22 +152,63 @@ async def _serve_json(websocket: WebSocket, service: Service, session: Session) 
             body = server.send(reply)
         except RemoteEnvError as exc:  # an observation that its own space does not describe
             body = server.send(failure(exc))
+        if engine.is_lost:  # before that is said, so that who hears of it finds the slot free
+            await service.sessions.end(session)
         await _send_text(websocket, body)
+        if engine.is_lost:
+            await websocket.close(1011)
+            return
 
 
-def _receiver(websocket: WebSocket, wakeful: Wakeful) -> Callable[[], Any]:
-    async def receive() -> str | bytes | None:
-        """The next message, None where the client has left."""
+class _Inbox:
+    """What the client of a session sends; whether it has left is noticed in a long step, too."""
+
+    def __init__(self, websocket: WebSocket, service: Service, session: Session) -> None:
+        self._websocket = websocket
+        self._service = service
+        self._session = session
+        self._ahead: asyncio.Task[Any] | None = None
+
+    async def next(self) -> Any:
+        """The next message, text or bytes; None where the client has left."""
+        wakeful = self._service.wakeful
         wakeful.expect()
-        message = await websocket.receive()
+        if self._ahead is None:
+            message = await self._websocket.receive()
+        else:
+            message = await self._ahead
+            self._ahead = None
         wakeful.hear()
         if message["type"] == "websocket.disconnect":
             return None
-        text: str | None = message.get("text")
-        data: bytes | None = message.get("bytes")
-        return text if text is not None else data
+        text = message.get("text")
+        return text if text is not None else message.get("bytes")
 
-    return receive
+    async def watch(self, reply: Awaitable[T]) -> T:
+        """Wait for ``reply``; end the session if the client leaves while it takes long."""
+        timer = asyncio.get_running_loop().call_later(PATIENCE_S, self._look_ahead)
+        wakeful = self._service.wakeful
+        wakeful.expect()
+        try:
+            return await reply
+        finally:
+            wakeful.hear()
+            timer.cancel()
+
+    def close(self) -> None:
+        """Look for nothing more."""
+        if self._ahead is not None:
+            self._ahead.cancel()
+
+    def _look_ahead(self) -> None:
+        if self._ahead is None:
+            self._ahead = asyncio.get_running_loop().create_task(self._take_ahead())
+
+    async def _take_ahead(self) -> Any:
+        message = await self._websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            await self._service.sessions.end(self._session)
+        return message
 
 
 async def _send_text(websocket: WebSocket, body: bytes) -> None:

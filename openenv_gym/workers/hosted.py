@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import gymnasium as gym
@@ -65,6 +65,8 @@ def builder_for(
     name: str,
     action_model: type[Any] | None = None,
     observation_model: type[Any] | None = None,
+    *,
+    is_shared: bool = False,
 ) -> Builder:
     """Return a builder of what ``factory`` makes, for an environment that lives in this process.
 
@@ -73,6 +75,7 @@ def builder_for(
         name: What clients are told that it is called.
         action_model: The action class of a typed environment that does not name its own.
         observation_model: The observation class, likewise.
+        is_shared: Whether it is one object for all sessions, which the end of one leaves open.
     """
 
     def make(request: Open) -> Hosted:
@@ -83,9 +86,16 @@ def builder_for(
         else:
             models = (action_model, observation_model)
             hosted = _adapter("environment").host(lambda: made, name, *models)
-        return hosted
+        return replace(hosted, env=_LeftOpen(hosted.env)) if is_shared else hosted
 
     return make
+
+
+class _LeftOpen(gym.Wrapper[Any, Any, Any, Any]):
+    """Survives the end of a session."""
+
+    def close(self) -> None:
+        """Leave it to who made it."""
 
 
 def _adapter(scheme: str) -> Any:

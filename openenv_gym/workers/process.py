@@ -47,7 +47,7 @@ class WorkerProcess:
                 ],
                 pass_fds=(control_there.fileno(), self._lifeline.there),
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                env=_environment(python),
             )
         except OSError as exc:
             control.close()
@@ -105,6 +105,13 @@ class WorkerProcess:
         self._control.close()
         # `Popen` would warn, when collected, of a child that is not this process's to wait for.
         self._process.returncode = 0
+
+
+def _environment(python: str) -> dict[str, str]:
+    """Of a worker: it imports what we do, unless it has an interpreter of its own."""
+    if python != sys.executable:
+        return dict(os.environ)
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 _alive: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()

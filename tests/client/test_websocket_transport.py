@@ -237,3 +237,27 @@ def test_a_server_without_our_subprotocol_is_named():
         pytest.raises(NotOpenEnvError, match=r"does not speak other\.v1; use codec='json'"),
     ):
         WebSocketTransport(address, "other.v1", OPTIONS)
+
+
+def test_pings_do_not_move_the_deadline():
+    end = threading.Event()
+
+    def ping(connection: ServerConnection) -> None:
+        while not end.wait(0.02):
+            connection.ping()
+
+    with peer(ping) as address:
+        transport = WebSocketTransport(address, None, OPTIONS)
+        transport.send(b"{}")
+        try:
+            with pytest.raises(RequestTimeoutError, match=r"within 0\.2 s"):
+                transport.receive(0.2)
+        finally:
+            end.set()
+            transport.close()
+
+
+@pytest.mark.parametrize("url", ["http://" + "a" * 70 + ".com", f"unix://{__file__}"])
+def test_what_cannot_be_connected_to_is_unreachable(url: str):
+    with pytest.raises(UnreachableError):
+        WebSocketTransport(parse_address(url), None, OPTIONS)

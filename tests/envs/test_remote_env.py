@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import pickle
 import socket
+import subprocess
 import sys
+import textwrap
 import threading
 import warnings
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -16,6 +18,7 @@ import psutil
 import pytest
 
 from openenv_gym import RemoteEnv
+from openenv_gym.client import Connection, StreamTransport
 from openenv_gym.errors import (
     AddressError,
     ConcurrentCallError,
@@ -32,6 +35,8 @@ from openenv_gym.errors import (
     UnsupportedRenderModeError,
 )
 from openenv_gym.launchers.embedded import EMBEDDED
+from openenv_gym.protocol import BinaryMessages, ClientSession, Open, Reset, Step
+from openenv_gym.workers.process import WorkerProcess
 from tests.support.envs import Scripted
 from tests.support.rollouts import same
 
@@ -353,3 +358,88 @@ def test_importing_the_package_made_no_thread_and_no_process():
 
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout == "1\n"
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1, float("nan"), float("inf"), "5"])
+def test_a_timeout_is_a_time(timeout_s):
+    with pytest.raises(InvalidRequestError, match="timeout_s: expected seconds above 0"):
+        gym.make("openenv/CartPole-v1", timeout_s=timeout_s)
+
+
+def test_what_json_cannot_ask_for_is_refused(serve):
+    url = serve("CartPole-v1").base_url
+    with pytest.raises(InvalidRequestError, match="got sutton_barto_reward"):
+        gym.make("openenv/CartPole-v1", base_url=url, codec="json", sutton_barto_reward=True)
+    with pytest.raises(InvalidRequestError, match="codec='json' needs a server"):
+        gym.make("openenv/CartPole-v1", codec="json")
+
+
+def test_copies_keep_the_spec():
+    env = gym.make("openenv/CartPole-v1")
+    copied = pickle.loads(pickle.dumps(env))
+    assert copied.spec == env.spec
+    copied.close()
+    env.close()
+
+
+def test_a_forked_child_leaves_the_session_of_its_parent_alone():
+    script = textwrap.dedent(
+        """
+        import os, gymnasium as gym, openenv_gym
+        env = gym.make("openenv/CartPole-v1").unwrapped
+        env.reset(seed=1)
+        pid = os.fork()
+        if pid == 0:
+            env.close()
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        print(env.step(0)[1])
+        """
+    )
+    command = [sys.executable, "-c", script]
+    out = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (out.returncode, out.stdout) == (0, "1.0\n"), out.stderr
+
+
+def test_closing_from_another_thread_wakes_a_step_that_hangs():
+    worker = WorkerProcess()
+    session = ClientSession(BinaryMessages())
+    connection = Connection(session, StreamTransport(worker.connect(), "the worker"))
+    connection.request(Open(SCRIPTED))
+    connection.request(Reset())
+    lost: list[Exception] = []
+
+    def step() -> None:
+        try:
+            connection.request(Step(Scripted.HANG))
+        except ConnectionLostError as exc:
+            lost.append(exc)
+
+    thread = threading.Thread(target=step)
+    thread.start()
+    while not connection._lock.locked():
+        pass
+    connection.close()
+    thread.join(20)
+    worker.stop(timeout_s=0)
+    assert len(lost) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "header"), [(b"no gzip", b"Content-Encoding: gzip\r\n"), (b"[" * 200_000, b"")]
+)
+def test_a_schema_that_cannot_be_read(body: bytes, header: bytes):
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n%s\r\n" % (len(body), header)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(head + body)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(NotOpenEnvError):
+            RemoteEnv(f"http://127.0.0.1:{server.getsockname()[1]}")
+        thread.join()

@@ -49,3 +49,8 @@ def test_workers_end_with_a_killed_server():
     psutil.Process(server.pid).kill()
     assert psutil.wait_procs(workers, timeout=2)[1] == []
     assert server.stop() == -9
+
+
+def test_an_interpreter_that_does_not_exist():
+    with pytest.raises(EnvStartError, match="cannot run a server with /nonexistent"):
+        ServerProcess("CartPole-v1", python="/nonexistent")

@@ -101,3 +101,15 @@ def test_a_session_ends_once(sessions: Sessions):
         assert len(sessions) == 0
 
     asyncio.run(play())
+
+
+def test_the_slot_of_one_that_gives_way_is_not_given_twice(sessions: Sessions, clock: Clock):
+    async def play() -> list[object]:
+        for _ in range(2):
+            await sessions.create(expires=True)
+        clock.now = 12
+        return await asyncio.gather(*(sessions.create() for _ in range(4)), return_exceptions=True)
+
+    outcomes = asyncio.run(play())
+    assert [type(outcome) for outcome in outcomes] == [Session] * 2 + [CapacityError] * 2
+    assert len(sessions) == 2

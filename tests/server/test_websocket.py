@@ -162,7 +162,7 @@ def test_clients_that_leave_without_a_word_free_their_slots(server, url):
 def test_a_process_that_dies_takes_only_its_session(server, url):
     if server.isolation != "process":
         pytest.skip("without a process of its own, a session that exits ends the server")
-    with connect(url) as victim, connect(url) as bystander:
+    with connect_when_free(url) as victim, connect_when_free(url) as bystander:
         ask(bystander, {"type": "reset"})
         ask(victim, {"type": "reset"})
         kind, data = ask(victim, {"type": "step", "data": {"action": Scripted.EXIT}})

@@ -1,0 +1,148 @@
+"""What a session leaves behind when its worker, its client or its request is gone: nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import gymnasium as gym
+import httpx
+import numpy as np
+import psutil
+import pytest
+
+from openenv_gym import create_app
+from openenv_gym.errors import (
+    CapacityError,
+    ConnectionLostError,
+    RequestTimeoutError,
+    UnknownEnvironmentError,
+)
+from openenv_gym.launchers import ServerProcess
+from openenv_gym.protocol import Failed, GetState, Open
+from openenv_gym.server.engine import Engine
+from openenv_gym.server.settings import ServerSettings
+from tests.support.envs import Scripted
+
+SCRIPTED = "tests.support.envs:Scripted-v0"
+
+
+def test_a_spare_that_died_while_it_waited_is_not_given_to_anybody():
+    with ServerProcess(SCRIPTED) as server:
+        for spare in psutil.Process(server.pid).children():
+            spare.kill()
+            while spare.is_running() and spare.status() != psutil.STATUS_ZOMBIE:
+                pass
+        env = gym.make("openenv/remote-v0", base_url=server.base_url)
+        assert env.reset(seed=1)[0][0] == 0.0
+        env.close()
+
+
+@pytest.mark.parametrize("codec", ["binary", "json"])
+def test_the_slot_of_a_lost_worker_is_free_when_its_client_hears_of_it(codec: str):
+    with ServerProcess(SCRIPTED, "--max-sessions=1") as server:
+        env = gym.make("openenv/remote-v0", base_url=server.base_url, codec=codec).unwrapped
+        env.reset()
+        with pytest.raises(ConnectionLostError, match="ended"):
+            env.step(Scripted.EXIT)
+        assert env._connection.is_broken
+        assert env.reset()[0][0] == 0.0
+        env.close()
+
+
+def test_the_slot_of_a_client_that_gave_up_a_hung_step_is_freed():
+    with ServerProcess(SCRIPTED, "--max-sessions=1") as server:
+        env = gym.make("openenv/remote-v0", base_url=server.base_url, timeout_s=4).unwrapped
+        env.reset()
+        with pytest.raises(RequestTimeoutError):
+            env.step(Scripted.HANG)
+        for _ in range(1000):
+            try:
+                env.reset()
+                break
+            except CapacityError:
+                continue
+        assert env.step(0)[0][0] == 1.0
+        env.close()
+
+
+def test_a_request_that_was_broken_off_loses_its_engine():
+    class Silent:
+        async def request(self, body: bytes) -> bytes:
+            return await asyncio.get_running_loop().create_future()
+
+    async def play() -> None:
+        engine = Engine(Silent())
+        task = asyncio.create_task(engine.execute(Open("any")))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert engine.is_lost
+        reply = await engine.execute(GetState())
+        assert isinstance(reply, Failed)
+        assert reply.code == "CONNECTION_LOST"
+
+    asyncio.run(play())
+
+
+def client_of(app) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://any")
+
+
+def test_first_resets_at_the_same_time_share_the_default_session():
+    app = create_app("CartPole-v1", isolation="thread")
+
+    async def play() -> set[str]:
+        async with client_of(app) as client:
+            answers = await asyncio.gather(*(client.post("/reset") for _ in range(5)))
+            await client.post("/close")
+        return {answer.headers["X-OpenEnv-Session"] for answer in answers}
+
+    assert len(asyncio.run(play())) == 1
+
+
+def test_requests_that_wait_while_their_session_is_closed_are_told():
+    began, may_end = threading.Event(), threading.Event()
+
+    class Slow(Scripted):
+        def step(self, action):
+            began.set()
+            assert may_end.wait(10)
+            return super().step(action)
+
+    app = create_app(Slow)
+
+    async def play() -> list[int]:
+        async with client_of(app) as client:
+            await client.post("/reset")
+            body = {"action": {"action": 0}}
+            steps = [asyncio.create_task(client.post("/step", json=body)) for _ in range(2)]
+            await asyncio.to_thread(began.wait)
+            closing = asyncio.create_task(client.post("/close"))
+            await client.get("/health")
+            may_end.set()
+            return [answer.status_code for answer in await asyncio.gather(*steps, closing)]
+
+    assert asyncio.run(play()) == [200, 409, 200]
+
+
+def test_an_object_is_left_open_by_sessions():
+    class Kept(Scripted):
+        closed = 0
+
+        def close(self) -> None:
+            self.closed += 1
+
+    env = Kept()
+    create_app(env)
+    assert env.closed == 0
+
+
+def test_arrays_among_the_arguments_are_compared():
+    served = ServerSettings(environment="any", kwargs={"map": np.arange(2)})
+    assert served.admit(Open("any", {"map": np.arange(2)})).environment == "any"
+    with pytest.raises(UnknownEnvironmentError):
+        served.admit(Open("any", {"map": np.arange(3)}))
+    with pytest.raises(UnknownEnvironmentError):
+        served.admit(Open("any", {"map": [0, 1]}))
