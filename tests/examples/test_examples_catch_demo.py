@@ -160,5 +160,6 @@ def test_the_verdict_names_what_holds_and_what_fails() -> None:
     caught = [Tally([True] * n + [False] * (100 - n), 900, 1.0) for n in (20, 40, 100, 85)]
 
     assert catch_demo.verdict(caught) == (
-        "hold for random, smart, learning and fail for always stay (claimed 20 %, measured 40.0 %)"
+        "all claims lie within their intervals but this: "
+        "always stay catches more (40.0 % against 20 %)."
     )
