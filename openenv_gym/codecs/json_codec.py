@@ -23,6 +23,7 @@ from openenv_gym.spaces.numbers import (
     to_json_number,
     to_json_numbers,
 )
+from openenv_gym.spaces.schema_space import SchemaSpace
 
 
 class JsonCodec(NamedTuple):
@@ -45,13 +46,26 @@ def _wrong(path: str, expected: str, got: object) -> InvalidRequestError:
 
 
 @singledispatch
-def json_codec(space: gs.Space[Any] | None) -> JsonCodec:
+def json_codec(space: gs.Space[Any] | SchemaSpace | None) -> JsonCodec:
     """Return the JSON codec of ``space``; None stands for values that no space describes.
+
+    That of a ``SchemaSpace`` writes and reads what its schema asks for.
 
     >>> json_codec(gs.Box(0, 1, (2,))).to_json(np.array([0.5, np.nan], np.float32))
     [0.5, 'NaN']
     """
     return JsonCodec(lambda value: info_to_json(value)[0], lambda data, path: data)
+
+
+@json_codec.register
+def _(space: SchemaSpace) -> JsonCodec:
+    codec, write, read = json_codec(space.space), space.to_json, space.from_json
+    if space.is_plain:
+        return codec
+    return JsonCodec(
+        lambda value: write(codec.to_json(value)),
+        lambda data, path: codec.from_json(read(data, path), path),
+    )
 
 
 @json_codec.register(gs.Box)

@@ -1,37 +1,48 @@
 """JSON schema → Space: the annotation where there is one, else what plain schema can say.
 
 What stays ambiguous is refused with its path and the keyword argument that settles it. Without
-an annotation, only schemas that fix a space completely are read.
+an annotation, only schemas that fix a space completely are read. Keywords are read as JSON
+Schema 2020-12 defines them; a type of schema is a row of ``_BY_TYPE``.
 """
 
 from __future__ import annotations
 
+import math
+import string
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import gymnasium.spaces as gs
 import numpy as np
 
 from openenv_gym.errors import SpaceError
-from openenv_gym.spaces.descriptor import Space, check_size, from_descriptor
+from openenv_gym.spaces import schema_space
+from openenv_gym.spaces.descriptor import Space, from_descriptor
+from openenv_gym.spaces.numbers import EXACT_INTEGERS, from_json_number
+from openenv_gym.spaces.schema_choice import read_choice
+from openenv_gym.spaces.schema_document import MAX_ITEMS, OVERRIDE, Place, flatten
+from openenv_gym.spaces.schema_space import SchemaSpace
+from openenv_gym.spaces.schema_union import read_union
 from openenv_gym.spaces.to_schema import ANNOTATION, Schema
-
-MAX_ITEMS = 10_000
-MAX_DEPTH = 32
-"""How deep schemas may be nested before they count as recursive."""
 
 # Keywords that narrow a schema and are not read: a space without them would be a guess.
 _UNREAD = frozenset(
     {
-        *("enum", "const", "multipleOf", "exclusiveMinimum", "exclusiveMaximum"),
-        *("allOf", "anyOf", "oneOf", "not", "if"),
+        *("not", "if", "then", "else", "nullable", "$dynamicRef", "$recursiveRef"),
+        *("patternProperties", "propertyNames", "minProperties", "maxProperties"),
+        *("dependentRequired", "dependentSchemas", "dependencies", "unevaluatedProperties"),
+        *("uniqueItems", "contains", "unevaluatedItems"),
     }
 )
-_OVERRIDE = "pass the space yourself with action_space= or observation_space="
+_UNREAD_OF_TEXT = frozenset({"pattern", "format", "contentEncoding", "contentMediaType"})
+_INT64 = np.iinfo(np.int64)
 
 
 def from_schema(schema: Schema, path: str = "$", root: Schema | None = None) -> Space:
     """Return the space of the values that ``schema`` allows.
+
+    The values of some schemas are not those of their spaces, see :func:`read_schema`.
 
     Args:
         schema: A JSON schema.
@@ -44,120 +55,222 @@ def from_schema(schema: Schema, path: str = "$", root: Schema | None = None) -> 
     Raises:
         SpaceError: the schema does not fix a space; the message names the path.
     """
-    if not isinstance(schema, dict):
-        raise _ambiguous(path, "a JSON schema that is an object", schema)
-    if path.count(".") + path.count("[") > MAX_DEPTH:
-        raise SpaceError(f"{path[:80]}: expected no recursive schema, got one; {_OVERRIDE}")
-    root = schema if root is None else root
-    schema = resolve(schema, path, root)
-    try:
-        return _read(schema, path, root)
-    except SpaceError:
-        raise
-    except (TypeError, ValueError, AttributeError, AssertionError, OverflowError) as exc:
-        raise _ambiguous(path, f"a valid JSON schema ({exc})", schema) from exc
+    return read_schema(schema, path, root).space
 
 
-def _read(schema: Schema, path: str, root: Schema) -> Space:
-    if ANNOTATION in schema:
-        try:
-            return from_descriptor(schema[ANNOTATION])
-        except SpaceError as exc:
-            raise SpaceError(f"{path}.{ANNOTATION}: {exc}; {_OVERRIDE}") from exc
-    if unread := _UNREAD & schema.keys():
-        raise _ambiguous(path, f"a schema without {', '.join(sorted(unread))}", schema)
-    kind = schema.get("type")
-    if isinstance(kind, str) and kind in _BY_TYPE:
-        return _BY_TYPE[kind](schema, path, root)
-    raise _ambiguous(path, f"a schema with a 'type' among {', '.join(_BY_TYPE)}", schema)
+def read_schema(schema: Schema, path: str = "$", root: Schema | None = None) -> SchemaSpace:
+    """Return the space of the values that ``schema`` allows, and how the values are written.
 
+    Args:
+        schema: As of :func:`from_schema`.
+        path: As of :func:`from_schema`.
+        root: As of :func:`from_schema`.
 
-def resolve(schema: Schema, path: str, root: Schema) -> Schema:
-    """Follow local ``$ref``s.
+    >>> form = read_schema({"enum": ["left", "right"]})
+    >>> form.space, form.to_json(1), form.from_json("left", "$")
+    (Discrete(2), 'right', 0)
 
     Raises:
-        SpaceError: the reference leads nowhere, or back to itself.
+        SpaceError: the schema does not fix a space; the message names the path.
     """
-    seen: set[str] = set()
-    while "$ref" in schema:
-        reference = str(schema["$ref"])
-        if reference in seen or not reference.startswith("#/"):
-            raise SpaceError(f"{path}: cannot follow the reference {reference!r:.80}; {_OVERRIDE}")
-        seen.add(reference)
-        target: Any = root
-        for part in reference[2:].split("/"):
-            target = target.get(part.replace("~1", "/").replace("~0", "~"))
-            if not isinstance(target, dict):
-                raise SpaceError(
-                    f"{path}: the reference {reference!r:.80} leads nowhere; {_OVERRIDE}"
-                )
-        schema = {**target, **{key: value for key, value in schema.items() if key != "$ref"}}
-    return schema
+    return _read(schema, Place(path=path, root=schema if root is None else root))
 
 
-def _ambiguous(path: str, expected: str, schema: Any) -> SpaceError:
-    return SpaceError(f"{path}: expected {expected}, got {_brief(schema)}; {_OVERRIDE}")
+def _read(schema: Any, place: Place) -> SchemaSpace:
+    try:
+        flat, place = flatten(schema, place)
+        form = _read_flat(flat, place)
+    except SpaceError:
+        raise
+    except (
+        *(TypeError, ValueError, AttributeError, AssertionError),
+        *(OverflowError, ZeroDivisionError, RecursionError),
+    ) as exc:
+        raise place.refusal(f"a valid JSON schema ({str(exc)[:120]})", schema) from exc
+    if form.size > MAX_ITEMS:
+        raise place.refusal(f"a space of at most {MAX_ITEMS} leaves", schema)
+    return form
 
 
-def _brief(schema: Any) -> str:
-    if isinstance(schema, dict):
-        schema = {key: item for key, item in schema.items() if key not in ("title", "description")}
-    text = repr(schema)
-    return text if len(text) <= 120 else text[:117] + "..."
+def _read_flat(schema: Schema, place: Place) -> SchemaSpace:
+    if ANNOTATION in schema:
+        try:
+            return SchemaSpace(space=from_descriptor(schema[ANNOTATION]))
+        except SpaceError as exc:
+            raise SpaceError(f"{place.path}.{ANNOTATION}: {exc}; {OVERRIDE}") from exc
+    unread = [key for key in schema if key in _UNREAD and schema[key] is not False]
+    if unread:
+        raise place.refusal(f"a schema without {', '.join(sorted(unread))}", schema)
+    kind = schema.get("type")
+    if schema.keys() & {"enum", "const"}:
+        return read_choice(schema, place)
+    if isinstance(kind, list) or schema.keys() & {"anyOf", "oneOf"}:
+        return read_union(schema, place, _read)
+    if isinstance(kind, str) and kind in _BY_TYPE:
+        return _BY_TYPE[kind](schema, place)
+    raise place.refusal(f"a schema with a 'type' among {', '.join(_BY_TYPE)}", schema)
 
 
-def _integer(schema: Schema, path: str, root: Schema) -> Space:
-    low, high = schema.get("minimum"), schema.get("maximum")
-    if isinstance(low, int) and isinstance(high, int) and low <= high:
-        return gs.Discrete(high - low + 1, start=low)
-    raise _ambiguous(path, "an integer with 'minimum' and 'maximum'", schema)
+def _number_at(schema: Schema, key: str, place: Place) -> int | float | None:
+    value = schema.get(key)
+    if key in schema and type(value) not in (int, float):
+        raise place.refusal(f"a number under {key!r}", schema)
+    return value
 
 
-def _boolean(schema: Schema, path: str, root: Schema) -> Space:
-    return gs.Discrete(2)
+def _length_at(schema: Schema, key: str, place: Place) -> int | None:
+    value = schema.get(key)
+    if key in schema and (type(value) is not int or value < 0):
+        raise place.refusal(f"a length under {key!r}", schema)
+    return value
 
 
-def _number(schema: Schema, path: str, root: Schema) -> Space:
-    low, high = schema.get("minimum", -np.inf), schema.get("maximum", np.inf)
-    return gs.Box(float(low), float(high), (), np.float64)
-
-
-def _array(schema: Schema, path: str, root: Schema) -> Space:
-    if "prefixItems" in schema:
-        items = enumerate(schema["prefixItems"])
-        return gs.Tuple([from_schema(item, f"{path}[{i}]", root) for i, item in items])
-    length = schema.get("minItems")
-    if length is None or length != schema.get("maxItems"):
-        raise _ambiguous(path, "an array of fixed length ('minItems' equal to 'maxItems')", schema)
-    child = from_schema(schema.get("items", {}), f"{path}[*]", root)
-    if isinstance(child, gs.Box):
-        shape = (length, *child.shape)
-        check_size(shape, child.dtype)
-        low, high = np.broadcast_to(child.low, shape), np.broadcast_to(child.high, shape)
-        return gs.Box(low, high, shape, child.dtype.type)
-    if isinstance(child, gs.Discrete):
-        check_size((length,), np.dtype(np.int64))
-        return gs.MultiDiscrete(
-            np.full(length, child.n, np.int64), start=np.full(length, child.start, np.int64)
-        )
-    if length > MAX_ITEMS:
-        raise _ambiguous(path, f"at most {MAX_ITEMS} items that are no numbers", schema)
-    return gs.Tuple([child] * length)
-
-
-def _object(schema: Schema, path: str, root: Schema) -> Space:
-    properties = schema.get("properties")
-    if not properties:
-        raise _ambiguous(path, "an object with 'properties'", schema)
-    return gs.Dict(
-        [(name, from_schema(child, f"{path}.{name}", root)) for name, child in properties.items()]
+def _integer(schema: Schema, place: Place) -> SchemaSpace:
+    low, high = _integer_bounds(schema, place)
+    multiple = _number_at(schema, "multipleOf", place)
+    step = 1 if multiple is None else Fraction(str(multiple)).numerator
+    if step <= 0:
+        raise place.refusal("a positive 'multipleOf'", schema)
+    low = -(-low // step) * step
+    if not _INT64.min <= low <= high <= _INT64.max or high - low >= _INT64.max:
+        raise place.refusal("at least one integer, and 64-bit bounds", schema)
+    if step > 1:
+        return schema_space.multiples(range(low, high + 1, step))
+    keywords: dict[str, Any] = {}
+    if max(-low, high) > EXACT_INTEGERS:  # our own codec writes such integers as text
+        keywords["to_json"] = from_json_number
+    return SchemaSpace(
+        space=gs.Discrete(high - low + 1, start=low),
+        kinds=frozenset({"number"}),
+        members=range(low, high + 1),
+        **keywords,
     )
 
 
-_BY_TYPE: dict[str, Callable[[Schema, str, Schema], Space]] = {
+def _integer_bounds(schema: Schema, place: Place) -> tuple[int, int]:
+    """The least and the greatest integer between the bounds, both of which there must be."""
+    lows, highs = [], []
+    if (bound := _number_at(schema, "minimum", place)) is not None:
+        lows.append(math.ceil(bound))
+    if (bound := _number_at(schema, "exclusiveMinimum", place)) is not None:
+        lows.append(math.floor(bound) + 1)
+    if (bound := _number_at(schema, "maximum", place)) is not None:
+        highs.append(math.floor(bound))
+    if (bound := _number_at(schema, "exclusiveMaximum", place)) is not None:
+        highs.append(math.ceil(bound) - 1)
+    if not lows or not highs:
+        raise place.refusal("an integer with 'minimum' and 'maximum'", schema)
+    return max(lows), min(highs)
+
+
+def _boolean(schema: Schema, place: Place) -> SchemaSpace:
+    return schema_space.choice([False, True])
+
+
+def _null(schema: Schema, place: Place) -> SchemaSpace:
+    return schema_space.choice([None])
+
+
+def _number(schema: Schema, place: Place) -> SchemaSpace:
+    if "multipleOf" in schema:  # a Box holds what lies between, and rounding would be silent
+        raise place.refusal("a number without 'multipleOf'", schema)
+    low, high = -math.inf, math.inf
+    if (bound := _number_at(schema, "minimum", place)) is not None:
+        low = float(bound)
+    if (bound := _number_at(schema, "maximum", place)) is not None:
+        high = float(bound)
+    if (bound := _number_at(schema, "exclusiveMinimum", place)) is not None:
+        low = max(low, math.nextafter(bound, math.inf))
+    if (bound := _number_at(schema, "exclusiveMaximum", place)) is not None:
+        high = min(high, math.nextafter(bound, -math.inf))
+    if not low <= high:
+        raise place.refusal("a 'minimum' up to the 'maximum'", schema)
+    box = gs.Box(low, high, (), np.float64)
+    return SchemaSpace(space=box, kinds=frozenset({"number"}))
+
+
+def _text(schema: Schema, place: Place) -> SchemaSpace:
+    if unread := _UNREAD_OF_TEXT & schema.keys():
+        raise place.refusal(f"a string without {', '.join(sorted(unread))}", schema)
+    least = _length_at(schema, "minLength", place) or 0
+    most = _length_at(schema, "maxLength", place)
+    if most is None or most < least:
+        raise place.refusal("a string with 'maxLength', at least its 'minLength'", schema)
+    text = gs.Text(most, min_length=least, charset=string.printable)
+    return SchemaSpace(space=text, kinds=frozenset({"string"}))
+
+
+def _array(schema: Schema, place: Place) -> SchemaSpace:
+    least = _length_at(schema, "minItems", place) or 0
+    most = _length_at(schema, "maxItems", place)
+    items = schema.get("items", {})
+    if isinstance(items, list):  # how drafts before 2020-12 write a tuple
+        return _tuple(items, schema.get("additionalItems", True), schema, place)
+    if "prefixItems" in schema:
+        return _tuple(schema["prefixItems"], items, schema, place)
+    if most is not None and least == most:
+        return _repeated(_read(items, place.below("[*]")), most, schema, place)
+    if least or most is not None:
+        expected = "an array of fixed length ('minItems' equal to 'maxItems') or of any length"
+        raise place.refusal(expected, schema)
+    child = _read(items, place.below("[*]"))
+    return schema_space.array(gs.Sequence(child.space), child, child.size)
+
+
+def _tuple(prefix: Any, rest: Any, schema: Schema, place: Place) -> SchemaSpace:
+    length = len(prefix)
+    least, most = schema.get("minItems", length), schema.get("maxItems", length)
+    is_open = "maxItems" not in schema and rest not in (False, True, {})
+    if least > length or most != length or is_open or not isinstance(prefix, list):
+        raise place.refusal(f"an array of just the {length} items that are listed", schema)
+    return schema_space.tuple_of(
+        [_read(item, place.below(f"[{i}]")) for i, item in enumerate(prefix)]
+    )
+
+
+def _repeated(child: SchemaSpace, length: int, schema: Schema, place: Place) -> SchemaSpace:
+    """An array of ``length`` items: one array of numbers if they are numbers, else a Tuple."""
+    space = child.space
+    if isinstance(space, gs.Box):
+        shape = (length, *space.shape)
+        place.allocate(shape, space.dtype)
+        low, high = np.broadcast_to(space.low, shape), np.broadcast_to(space.high, shape)
+        return schema_space.array(gs.Box(low, high, shape, space.dtype.type), child, 1)
+    if isinstance(space, gs.Discrete | gs.MultiDiscrete):
+        counts = space.n if isinstance(space, gs.Discrete) else space.nvec
+        shape = (length, *np.shape(counts))
+        place.allocate(shape, np.dtype(np.int64))
+        nvec = np.broadcast_to(np.asarray(counts, np.int64), shape).copy()
+        start = np.broadcast_to(np.asarray(space.start, np.int64), shape).copy()
+        return schema_space.array(gs.MultiDiscrete(nvec, start=start), child, 1)
+    if length * child.size > MAX_ITEMS or length > MAX_ITEMS:
+        raise place.refusal(f"at most {MAX_ITEMS} items that are no numbers", schema)
+    return schema_space.array(gs.Tuple([space] * length), child, length * child.size)
+
+
+def _object(schema: Schema, place: Place) -> SchemaSpace:
+    properties = schema.get("properties")
+    if not properties:
+        raise place.refusal("an object with 'properties'", schema)
+    if schema.get("additionalProperties", False) is not False:
+        raise place.refusal("an object without further properties", schema)
+    if unknown := [name for name in schema.get("required", ()) if name not in properties]:
+        raise place.refusal(f"'properties' with the required {unknown[0]!r}", schema)
+    fields = {name: _read(child, place.below(f".{name}")) for name, child in properties.items()}
+    defaults = {
+        name: child["default"]
+        for name, child in properties.items()
+        if name not in schema.get("required", ()) and "default" in child
+    }
+    return schema_space.object_of(fields, defaults)
+
+
+_BY_TYPE: dict[str, Callable[[Schema, Place], SchemaSpace]] = {
     "integer": _integer,
     "boolean": _boolean,
+    "null": _null,
     "number": _number,
+    "string": _text,
     "array": _array,
     "object": _object,
 }

@@ -12,7 +12,8 @@ from typing import Any
 
 from openenv_gym.errors import SpaceError
 from openenv_gym.spaces.descriptor import Space
-from openenv_gym.spaces.from_schema import from_schema
+from openenv_gym.spaces.from_schema import read_schema
+from openenv_gym.spaces.schema_space import SchemaSpace, given
 from openenv_gym.spaces.to_schema import ANNOTATION, Schema
 
 BASE_FIELDS = frozenset({"done", "reward", "metadata", "terminated", "truncated", "info"})
@@ -25,17 +26,27 @@ class Inference:
 
     Attributes:
         action_key: The field of the action model that holds the action.
-        action_space: Its space.
+        action_form: Its space, and how its values are written.
         observation_key: The field of the observation model that holds the observation.
-        observation_space: Its space.
+        observation_form: Its space, and how its values are read.
         reasons: Why, one sentence a decision.
     """
 
     action_key: str
-    action_space: Space
+    action_form: SchemaSpace
     observation_key: str
-    observation_space: Space
+    observation_form: SchemaSpace
     reasons: tuple[str, ...] = field(default=())
+
+    @property
+    def action_space(self) -> Space:
+        """The space of the actions."""
+        return self.action_form.space
+
+    @property
+    def observation_space(self) -> Space:
+        """The space of the observations."""
+        return self.observation_form.space
 
 
 def infer(
@@ -60,22 +71,22 @@ def infer(
     Raises:
         SpaceError: a field or a space is ambiguous; the message names the override.
     """
-    act_key, act_space, act_reason = _side("action", action_schema, action_key, action_space)
-    obs_key, obs_space, obs_reason = _side(
+    act_key, act_form, act_reason = _side("action", action_schema, action_key, action_space)
+    obs_key, obs_form, obs_reason = _side(
         "observation", observation_schema, observation_key, observation_space
     )
     return Inference(
         action_key=act_key,
-        action_space=act_space,
+        action_form=act_form,
         observation_key=obs_key,
-        observation_space=obs_space,
+        observation_form=obs_form,
         reasons=(act_reason, obs_reason),
     )
 
 
 def _side(
     side: str, schema: Schema, key: str | None, space: Space | None
-) -> tuple[str, Space, str]:
+) -> tuple[str, SchemaSpace, str]:
     properties = schema.get("properties", {}) if isinstance(schema, dict) else None
     if not isinstance(properties, dict):
         raise SpaceError(
@@ -89,11 +100,13 @@ def _side(
             f"got {key!r}"
         )
     path = f"$.{side}.{key}"
+    is_annotated = _is_annotated(properties[key])
     if space is not None:
-        return key, space, f"{path}: {why}; the space is the caller's {side}_space="
-    source = "annotation" if _is_annotated(properties[key]) else "schema constraints"
-    inferred = from_schema(properties[key], path, schema)
-    return key, inferred, f"{path}: {why}; {source} give {inferred}"
+        form = SchemaSpace(space=space) if is_annotated else given(space)
+        return key, form, f"{path}: {why}; the space is the caller's {side}_space="
+    source = "annotation" if is_annotated else "schema constraints"
+    form = read_schema(properties[key], path, schema)
+    return key, form, f"{path}: {why}; {source} give {form.space}"
 
 
 def _key(side: str, schema: Schema, properties: dict[str, Any]) -> tuple[str, str]:

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from openenv_gym.codecs import info_from_json, json_codec
 from openenv_gym.errors import InvalidRequestError, NotOpenEnvError
-from openenv_gym.spaces import ANNOTATION, Inference
+from openenv_gym.spaces import Inference
 from openenv_gym.spaces.infer import BASE_FIELDS
-from openenv_gym.spaces.numbers import from_json_number, map_nested
+from openenv_gym.spaces.numbers import from_json_number
 from openenv_gym.wire.error_codes import brief
 
 
@@ -35,12 +35,11 @@ class SchemaView:
 
     def __init__(self, inference: Inference, observation_schema: dict[str, Any]) -> None:
         self._inference = inference
-        self._action = json_codec(inference.action_space)
-        self._observation = json_codec(inference.observation_space)
+        self._action = json_codec(inference.action_form)
+        self._observation = json_codec(inference.observation_form)
         # Our own servers say with this field that `info` is Gymnasium's, types and all.
         properties = observation_schema.get("properties", {})
         self._has_info = "info_types" in properties
-        self._is_annotated = ANNOTATION in properties.get(inference.observation_key, {})
 
     def dump_action(self, value: Any) -> dict[str, Any]:
         """Return the ``data`` of the step message for the action ``value``."""
@@ -59,10 +58,7 @@ class SchemaView:
                 f"$.data.observation: expected an object with the field {key!r}, "
                 f"got {brief(repr(observation), 80)}"
             )
-        field = observation[key]
-        if not self._is_annotated:  # a boolean was read as Discrete(2)
-            field = _without_booleans(field)
-        obs = self._observation.from_json(field, f"$.data.observation.{key}")
+        obs = self._observation.from_json(observation[key], f"$.data.observation.{key}")
         truncated = bool(observation.get("truncated", False))
         done = bool(data.get("done", False))
         terminated = bool(observation.get("terminated", done and not truncated))
@@ -90,9 +86,3 @@ def _reward(reward: Any) -> float | None:
         raise InvalidRequestError(
             f"$.data.reward: expected a number or null, got {brief(repr(reward), 80)}"
         ) from exc
-
-
-def _without_booleans(data: Any) -> Any:
-    if isinstance(data, dict):
-        return {key: _without_booleans(item) for key, item in data.items()}
-    return map_nested(lambda item: int(item) if type(item) is bool else item, data)

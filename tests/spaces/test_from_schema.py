@@ -69,11 +69,53 @@ REFUSED: list[tuple[Any, str]] = [
         for more in ({"minimum": "0"}, {"maximum": -1}, {"minimum": None})
     ),
     ({"type": "integer", "minimum": -(2**70), "maximum": 2**70}, "$"),
-    *(({**INTEGER, key: 1}, "$") for key in ("multipleOf", "exclusiveMaximum", "const", "not")),
-    ({**INTEGER, "enum": [1, 3]}, "$"),
-    ({"anyOf": [INTEGER, {"type": "null"}]}, "$"),
+    ({"type": "integer", "minimum": True, "maximum": 2}, "$"),
+    *(({**INTEGER, key: 1}, "$") for key in ("not", "if", "contains")),
+    *(({**INTEGER, "multipleOf": step}, "$") for step in (0, -1, "2", None)),
+    *(({**INTEGER, key: 5}, "$") for key in ("exclusiveMinimum", "enum", "const", "$ref", "allOf")),
+    ({**INTEGER, "exclusiveMaximum": True}, "$"),
+    ({"type": "integer", "minimum": 1, "maximum": 4, "multipleOf": 5}, "$"),
+    *(({"enum": members}, "$") for members in ([], None, "ab", list(range(10_001)))),
+    ({"type": "string", "enum": [1, 2]}, "$"),
+    ({"enum": [1, 2], "anyOf": [INTEGER]}, "$"),
+    ({"type": "number", "multipleOf": 0.5}, "$"),
+    ({"type": "number", "minimum": 1, "maximum": 0}, "$"),
+    ({"type": "number", "exclusiveMinimum": 1, "maximum": 1}, "$"),
+    *(({"type": "string", "maxLength": size}, "$") for size in (-1, "5", None, True)),
+    ({"type": "string", "minLength": 3, "maxLength": 2}, "$"),
+    *(({"type": "string", "maxLength": 9, key: "x"}, "$") for key in ("pattern", "format")),
+    *(({"anyOf": branches}, "$") for branches in ([], None, [INTEGER, {"type": "number"}])),
+    ({"anyOf": [INTEGER], "oneOf": [INTEGER]}, "$"),
+    ({"oneOf": [{"const": 1}, INTEGER]}, "$"),
+    ({"anyOf": [{"type": "string"}, {"type": "null"}]}, "$"),
+    ({"anyOf": [array(INTEGER, 2), array(INTEGER, 3)]}, "$"),
+    ({"anyOf": [{"type": "object", "properties": {"a": INTEGER}}] * 2}, "$"),
+    ({"allOf": [{"type": "string"}, INTEGER]}, "$"),
+    ({"allOf": [{"pattern": "a"}, {"pattern": "b"}, {"type": "string", "maxLength": 2}]}, "$"),
     *(({"type": "number", "minimum": low}, "$") for low in ("a", None, [], {})),
-    *(({"type": "array", "items": INTEGER, **more}, "$") for more in ({}, {"minItems": 2})),
+    *(
+        ({"type": "array", "items": INTEGER, **more}, "$")
+        for more in ({"minItems": 2}, {"maxItems": 2}, {"minItems": 1, "maxItems": 2})
+    ),
+    ({"type": "array", "items": INTEGER, "uniqueItems": True}, "$"),
+    ({"type": "array"}, "$[*]"),
+    ({"type": "array", "prefixItems": [INTEGER], "items": INTEGER}, "$"),
+    *(
+        ({"type": "array", "prefixItems": [INTEGER], key: 2}, "$")
+        for key in ("minItems", "maxItems")
+    ),
+    ({"type": "object", "properties": {"a": INTEGER}, "additionalProperties": True}, "$"),
+    ({"type": "object", "additionalProperties": INTEGER}, "$"),
+    ({"type": "object", "properties": {"a": INTEGER}, "required": ["b"]}, "$"),
+    (
+        {
+            "allOf": [
+                {"type": "object", "properties": {"a": INTEGER}, "additionalProperties": False},
+                {"properties": {"b": INTEGER}},
+            ]
+        },
+        "$",
+    ),
     ({"type": "array", "items": INTEGER, "minItems": "2", "maxItems": "2"}, "$"),
     (array(INTEGER, -1), "$"),
     (array({"type": "string"}, 2), "$[*]"),
@@ -86,7 +128,7 @@ REFUSED: list[tuple[Any, str]] = [
     ({"type": "object", "properties": {"a": True}}, "$.a"),
     *(({"$ref": reference}, "$") for reference in ("#/$defs/x", "other.json#/a", 5, ["a"], "#")),
     ({"$ref": "#/$defs/x", "$defs": {"x": {"$ref": "#/$defs/x"}}}, "$"),
-    ({**NODE, "$defs": {"Node": NODE}}, "$.next.next.next"),
+    ({**NODE, "$defs": {"Node": NODE}}, "$.next.next"),
     ({ANNOTATION: {"type": "Cube"}}, f"$.{ANNOTATION}"),
     ({ANNOTATION: None}, f"$.{ANNOTATION}"),
 ]
@@ -99,6 +141,7 @@ def test_a_schema_that_fixes_none_is_refused_by_path_and_override(schema: Any, p
     text = str(caught.value)
     assert text.startswith(path)
     assert "action_space= or observation_space=" in text
+    assert "action_key= or observation_key=" in text
     assert len(text) < 600
 
 
@@ -113,3 +156,40 @@ def test_a_schema_cannot_fill_the_memory(items: dict[str, Any]):
         assert tracemalloc.get_traced_memory()[1] < 2**20
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("keyword", ["properties", "allOf", "anyOf", "prefixItems"])
+def test_definitions_that_double_are_refused_soon(keyword: str):
+    def twice(name: str) -> dict[str, Any]:
+        both = [{"$ref": f"#/$defs/{name}"}] * 2
+        if keyword == "properties":
+            return {"type": "object", "properties": dict(zip("ab", both, strict=True))}
+        return {"type": "array", keyword: both}
+
+    definitions = {f"n{i}": twice(f"n{i + 1}") for i in range(25)} | {"n25": INTEGER}
+    tracemalloc.start()
+    try:
+        with pytest.raises(SpaceError, match=r"action_space="):
+            from_schema({"$ref": "#/$defs/n0", "$defs": definitions})
+        assert tracemalloc.get_traced_memory()[1] < 2**26
+    finally:
+        tracemalloc.stop()
+
+
+def test_tuples_of_tuples_are_bounded_together():
+    text = {"type": "string", "maxLength": 2}
+    with pytest.raises(SpaceError, match=r"^\$: expected at most 10000 items"):
+        from_schema(array(array(text, 200), 200))
+
+
+def test_arrays_are_bounded_together():
+    schema = {"type": "object", "properties": {}, "$defs": {"a": array({"type": "number"}, 2**24)}}
+    schema["properties"] = {f"p{i}": {"$ref": "#/$defs/a"} for i in range(3)}
+    with pytest.raises(SpaceError, match=r"^\$\.p2: expected arrays of at most"):
+        from_schema(schema)
+
+
+@pytest.mark.skipif(hasattr(gs, "OneOf"), reason="Gymnasium has OneOf since 1.0")
+def test_without_one_of_a_union_is_refused():
+    with pytest.raises(SpaceError, match=r"^\$: expected Gymnasium 1\.0 or newer.*action_space="):
+        from_schema({"type": ["number", "null"]})

@@ -1,0 +1,240 @@
+"""A JSON schema without ``$ref`` and ``allOf``: references followed, parts merged, work bounded.
+
+A few bytes of schema can stand for endless ones (a model that contains itself) or for very many
+(definitions that name each other twice). The first is found by the references that are open
+above a place, the second by counting what is visited.
+"""
+
+from __future__ import annotations
+
+import math
+import reprlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from openenv_gym.errors import SpaceError
+from openenv_gym.spaces.descriptor import MAX_ARRAY_BYTES
+from openenv_gym.spaces.schema_space import json_key
+from openenv_gym.spaces.to_schema import ANNOTATION, Schema
+
+MAX_ITEMS = 10_000
+"""How many nodes of a schema are visited, and how many leaves a space may have."""
+MAX_DEPTH = 64
+"""How deep schemas may be nested, references and branches included."""
+
+OVERRIDE = (
+    "pass the space yourself with action_space= or observation_space=, "
+    "or pick another field with action_key= or observation_key="
+)
+NOTES = frozenset(
+    {
+        *("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"),
+        *("$comment", "$defs", "definitions", "$schema", "$id", "$anchor", "discriminator"),
+    }
+)
+"""Keywords that allow no value more or less."""
+
+
+@dataclass(kw_only=True)
+class Work:
+    """What was done so far for one document."""
+
+    nodes: int = 0
+    nbytes: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a reader stands in a document.
+
+    Attributes:
+        path: The path of the value, for error messages.
+        root: The document that ``$ref`` is resolved in.
+        depth: How many schemas are around it.
+        references: The references that were followed to come here.
+        work: What was done so far for the document, shared by all of its places.
+    """
+
+    path: str
+    root: Schema
+    depth: int = 0
+    references: frozenset[str] = frozenset()
+    work: Work = field(default_factory=Work)
+
+    def below(self, step: str) -> Place:
+        """Return the place of a part."""
+        return replace(self, path=self.path + step, depth=self.depth + 1)
+
+    def refusal(self, expected: str, schema: Any) -> SpaceError:
+        """Return the error of a schema that fixes no space."""
+        return SpaceError(
+            f"{_short(self.path)}: expected {expected}, got {_brief(schema)}; {OVERRIDE}"
+        )
+
+    def visit(self, nodes: int = 1) -> None:
+        """Count ``nodes`` more of the document.
+
+        Raises:
+            SpaceError: these are too many, or nested too deep.
+        """
+        self.work.nodes += nodes
+        if self.depth > MAX_DEPTH or self.work.nodes > MAX_ITEMS:
+            raise SpaceError(
+                f"{_short(self.path)}: expected a schema of at most {MAX_ITEMS} nodes, "
+                f"{MAX_DEPTH} deep, got more; {OVERRIDE}"
+            )
+
+    def allocate(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        """Count an array of ``shape``, before it is built.
+
+        Raises:
+            SpaceError: it and those before are too large together.
+        """
+        self.work.nbytes += math.prod(shape) * dtype.itemsize
+        if self.work.nbytes > MAX_ARRAY_BYTES:
+            raise SpaceError(
+                f"{_short(self.path)}: expected arrays of at most {MAX_ARRAY_BYTES} bytes "
+                f"together, got shape {shape} of {dtype}; {OVERRIDE}"
+            )
+
+    def follow(self, reference: Any, schema: Schema) -> tuple[Any, Place]:
+        """Return what a local ``$ref`` names, and the place with that reference open.
+
+        Raises:
+            SpaceError: the reference leads nowhere, or back to itself.
+        """
+        if not isinstance(reference, str) or not (reference + "/").startswith("#/"):
+            raise self.refusal("a reference into the same document", schema)
+        if reference in self.references:
+            raise self.refusal("no recursive schema", schema)
+        target: Any = self.root
+        for part in reference.split("/")[1:]:
+            name = part.replace("~1", "/").replace("~0", "~")
+            if not isinstance(target, dict) or name not in target:
+                raise self.refusal("a reference that leads somewhere", schema)
+            target = target[name]
+        return target, replace(self, references=self.references | {reference})
+
+
+def flatten(schema: Any, place: Place) -> tuple[Schema, Place]:
+    """Return ``schema`` without ``$ref`` and ``allOf``, and the place to read its parts from.
+
+    Keywords beside a ``$ref`` narrow what it names, as they do in JSON schema since 2019.
+
+    Raises:
+        SpaceError: a reference leads nowhere or back, or the parts contradict each other.
+    """
+    place.visit()
+    if not isinstance(schema, dict):
+        raise place.refusal("a JSON schema that is an object", schema)
+    if ANNOTATION in schema or not schema.keys() & {"$ref", "allOf"}:
+        return schema, place
+    parts, references = [], place.references
+    inner = [(part, place.below("")) for part in schema.get("allOf", ())]
+    if "$ref" in schema:
+        inner.insert(0, place.below("").follow(schema["$ref"], schema))
+    for part, start in inner:
+        flat, end = flatten(part, start)
+        if ANNOTATION in flat:
+            return flat, end
+        parts.append(flat)
+        references |= end.references
+    parts.append({key: item for key, item in schema.items() if key not in ("$ref", "allOf")})
+    merged: Schema = {}
+    for part in parts:
+        merged = _merge(merged, part, place)
+    return merged, replace(place, references=references)
+
+
+def _merge(first: Schema, second: Schema, place: Place) -> Schema:
+    """The schema of the values that both allow."""
+    for one, other in ((first, second), (second, first)):
+        others = other.get("properties", {}).keys()
+        if one.get("additionalProperties") is False and others - one.get("properties", {}).keys():
+            raise place.refusal("'allOf' whose parts allow each other's properties", other)
+    merged = {**first, **second}
+    for key in (first.keys() & second.keys()) - NOTES:
+        one, other = first[key], second[key]
+        if one is other:
+            continue
+        place.visit(count_nodes(one))
+        if key in _MERGERS:
+            merged[key] = _MERGERS[key](one, other)
+        elif json_key(one) != json_key(other):
+            raise place.refusal(f"parts with the same {key!r}, or one of them", [one, other])
+    return merged
+
+
+def count_nodes(data: Any) -> int:
+    """Return how many values JSON ``data`` has, itself included."""
+    parts = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
+    return 1 + sum(map(count_nodes, parts))
+
+
+def types_of(schema: Schema) -> list[Any]:
+    """Return the names under ``type``, none where it is missing."""
+    kind = schema.get("type", [])
+    return kind if isinstance(kind, list) else [kind]
+
+
+def _common_types(first: Any, second: Any) -> list[Any]:
+    names = types_of({"type": first}), types_of({"type": second})
+    common = [name for name in names[0] if name in names[1]]
+    if "integer" in names[0] + names[1] and "integer" not in common:
+        numbers = all({"integer", "number"} & set(kinds) for kinds in names)
+        common += ["integer"] if numbers else []
+    return common
+
+
+def _common_members(first: list[Any], second: list[Any]) -> list[Any]:
+    keys = set(map(json_key, second))
+    return [member for member in first if json_key(member) in keys]
+
+
+def _both_properties(first: Schema, second: Schema) -> Schema:
+    both = {
+        name: {"allOf": [first[name], item]}
+        for name, item in second.items()
+        if name in first and first[name] is not item
+    }
+    return {**first, **second, **both}
+
+
+def _common_multiple(first: float, second: float) -> float:
+    one, other = Fraction(str(first)), Fraction(str(second))
+    multiple = Fraction(
+        math.lcm(one.numerator, other.numerator), math.gcd(one.denominator, other.denominator)
+    )
+    return int(multiple) if multiple.denominator == 1 else float(multiple)
+
+
+_MERGERS: dict[str, Callable[[Any, Any], Any]] = {
+    "type": _common_types,
+    "enum": _common_members,
+    "properties": _both_properties,
+    "required": lambda first, second: [*first, *second],
+    "items": lambda first, second: {"allOf": [first, second]},
+    "multipleOf": _common_multiple,
+    **dict.fromkeys(("minimum", "exclusiveMinimum", "minLength", "minItems"), max),
+    **dict.fromkeys(("maximum", "exclusiveMaximum", "maxLength", "maxItems"), min),
+}
+"""How two values of one keyword become the one that allows what both allow."""
+
+
+def _short(path: str) -> str:
+    return path if len(path) <= 200 else path[:197] + "..."
+
+
+def _brief(schema: Any) -> str:
+    if isinstance(schema, dict):
+        schema = {key: item for key, item in schema.items() if key not in NOTES}
+    text = _SHORT_REPR.repr(schema)
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+_SHORT_REPR = reprlib.Repr()  # stays short and shallow, however large the schema is
+_SHORT_REPR.maxdict, _SHORT_REPR.maxlevel, _SHORT_REPR.maxstring = 8, 4, 60
