@@ -58,7 +58,10 @@ def make(name: str, request: Open) -> gym.Env[Any, Any]:
     except error.DependencyNotInstalled as exc:
         raise EnvStartError(f"{name}: {exc}") from exc
     except error.UnregisteredEnv as exc:
-        raise UnknownEnvironmentError(f"{exc} Is the package that registers it installed?") from exc
+        raise UnknownEnvironmentError(
+            f"{exc} An id that a module registers is named with it, as module:id; what your own "
+            "script registers is not known where the environment runs, so put it into a module"
+        ) from exc
     return env
 
 

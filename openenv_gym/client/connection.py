@@ -54,6 +54,7 @@ class Connection:
         self._lock = threading.Lock()
         self._user = ""
         self.is_broken = False
+        self._why = "it was closed"
 
     def request(self, request: Request) -> Reply:
         """Send ``request`` and return its reply, which is never a ``Failed``.
@@ -83,12 +84,15 @@ class Connection:
 
     def _exchange(self, request: Request) -> Reply:
         if self.is_broken:
-            raise ConnectionLostError("the connection is broken; call reset() to make a new one")
+            raise ConnectionLostError(
+                f"the connection is broken, because {self._why}; call reset() to make a new one"
+            )
         body = self._session.send(request)
         try:
             self._transport.send(body, self._timeout_s)
             return self._session.receive(self._transport.receive(self._timeout_s))
-        except BaseException:
+        except BaseException as exc:
+            self._why = f"the last request ended in {type(exc).__name__}"
             self.abandon()
             raise
 

@@ -30,6 +30,7 @@ from openenv_gym.protocol import (
 )
 from openenv_gym.spaces.descriptor import Space
 from openenv_gym.wire.description import Description
+from openenv_gym.workers.hosted import plain_metadata
 
 Codec = Literal["auto", "binary", "json"]
 CODECS: tuple[Codec, ...] = ("auto", "binary", "json")
@@ -259,6 +260,14 @@ class ServerEndpoint:
             raise UnknownEnvironmentError(
                 f"expected {wanted} at {self.address}, which serves {description.environment}; "
                 "start a server for it, or use openenv/remote-v0 to take what is served"
+            )
+        kwargs = self.request.kwargs
+        # What JSON cannot say is compared by the server, when the session begins.
+        if kwargs and plain_metadata(kwargs) != description.kwargs:
+            raise UnknownEnvironmentError(
+                f"expected the arguments that {description.environment} at {self.address} was "
+                f"started with, {description.kwargs}, got {kwargs}; start a server with these "
+                "(--kwargs)"
             )
         if mode is not None and mode not in description.render_modes:
             raise UnsupportedRenderModeError(

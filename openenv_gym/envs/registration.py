@@ -38,7 +38,7 @@ _NO_TIME_LIMIT = -1
 
 
 def make_gymnasium(
-    env_id: str,
+    env_id: str | None = None,
     *,
     base_url: str | None = None,
     codec: str = "auto",
@@ -58,14 +58,22 @@ def make_gymnasium(
         render_mode: Gymnasium's.
         server_time_limit: Whether the environment's own time limit acts where it runs.
         **kwargs: Keyword arguments of the environment.
+
+    Raises:
+        InvalidRequestError: an argument is missing, or makes no sense.
     """
+    if not env_id:
+        raise InvalidRequestError(
+            "openenv/gymnasium-v0 needs the id of an environment: pass env_id='CartPole-v1', or "
+            "env_id='module:id' for one that a module registers"
+        )
     limit = None if server_time_limit else _NO_TIME_LIMIT
     request = Open(env_id, kwargs, render_mode, limit)
     return RemoteEnv(_endpoint(request, base_url, codec, timeout_s))
 
 
 def make_openspiel(
-    game: str,
+    game: str | None = None,
     *,
     base_url: str | None = None,
     codec: str = "auto",
@@ -82,7 +90,12 @@ def make_openspiel(
         timeout_s: How long to wait for a reply, in seconds; None for ever.
         render_mode: Gymnasium's.
         **kwargs: Keyword arguments of ``OpenSpielEnv``, such as ``opponent_policy``.
+
+    Raises:
+        InvalidRequestError: an argument is missing, or makes no sense.
     """
+    if not game:
+        raise InvalidRequestError("openenv/openspiel-v0 needs a game: pass game='catch'")
     request = Open(f"openspiel:{game}", kwargs, render_mode)
     return RemoteEnv(_endpoint(request, base_url, codec, timeout_s))
 
@@ -136,7 +149,9 @@ def make_remote(
 
 
 # `gymnasium.make` looks here before it decides how to make `human` and lists out of other modes.
-for _function in (make_gymnasium, make_openspiel, make_remote):
+# Games have no picture to make it of; without a list here they refuse by themselves, where
+# Gymnasium would warn each user of Stable-Baselines3, which always asks for `rgb_array` first.
+for _function in (make_gymnasium, make_remote):
     _function.metadata = {"render_modes": ["rgb_array", "ansi"]}  # type: ignore[union-attr]
 
 

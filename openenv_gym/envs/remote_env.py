@@ -16,6 +16,17 @@ from openenv_gym.errors import ConnectionLostError, ProtocolError, ResetNeededEr
 from openenv_gym.protocol import Render, Rendered, Reset, Result, Step
 from openenv_gym.spaces.check import action_check
 
+_OWN_ATTRIBUTES = frozenset(
+    {
+        *("name", "spec", "metadata", "render_mode", "action_space", "observation_space"),
+        *("action_masks", "np_random", "np_random_seed", "reward_range"),
+    }
+)
+_ELSEWHERE = (
+    ": the environment lives in another process, and its own attributes can neither be read nor "
+    "set from here; pass arguments when it is made, or options to reset()"
+)
+
 
 class RemoteEnv(gym.Env[Any, Any]):
     """An environment that runs in another process or on another machine.
@@ -137,6 +148,23 @@ class RemoteEnv(gym.Env[Any, Any]):
         mask = np.zeros(int(self.action_space.n), dtype=np.bool_)  # type: ignore[attr-defined]
         mask[self._legal_actions] = True
         return mask
+
+    def __getattr__(self, name: str) -> Any:
+        """Say of what is not here that it may be there."""
+        where = "" if name.startswith("_") else _ELSEWHERE
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{where}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute that this class has; others would change nothing, in silence."""
+        if name not in _OWN_ATTRIBUTES and not name.startswith("_"):
+            raise AttributeError(f"cannot set {name!r} of {self}{_ELSEWHERE}")
+        super().__setattr__(name, value)
+
+    def __del__(self) -> None:
+        """Close the socket of an environment that nobody closed; its session ends with it."""
+        connection: Connection | None = self.__dict__.get("_connection")
+        if connection is not None:
+            connection.abandon()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles hold the recipe: the copy opens a session of its own."""

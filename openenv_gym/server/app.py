@@ -105,6 +105,7 @@ def _settings(
         factory, limits = (lambda: environment), {**options, "max_sessions": 1}
         is_shared = True
     label = str(name or getattr(environment, "__name__", type(environment).__name__))
+    label = "environment" if label == "<lambda>" else label
     builder = builder_for(factory, label, *models, is_shared=is_shared)
     home = isolation or "thread"
     return ServerSettings(environment=label, builder=builder, isolation=home, **limits)

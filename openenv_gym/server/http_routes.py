@@ -40,6 +40,11 @@ def routes(service: Service) -> APIRouter:
     episodes = HttpEpisodes(service)
     limit = service.settings.max_body_bytes
 
+    @router.get("/", tags=["server"])
+    async def root() -> dict[str, str]:
+        """Where to go from here."""
+        return {"environment": service.settings.environment, "schema": "/schema", "docs": "/docs"}
+
     @router.get("/health", tags=["server"])
     async def health() -> dict[str, str]:
         """Whether the server answers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 
 import uvicorn
 
+from openenv_gym.errors import UnreachableError
 from openenv_gym.workers.lifeline import watch_lifeline
 
 PING_INTERVAL_S = 20.0
@@ -34,6 +36,13 @@ class Listener:
     uds: str | None = None
     log_level: str = "warning"
     lifeline: int | None = None
+
+
+class _RefusalIsNoFault(logging.Filter):
+    """Drops what uvicorn logs as an error when a handshake is answered with a status."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "without completing handshake" not in record.getMessage()
 
 
 class _Server(uvicorn.Server):
@@ -67,6 +76,9 @@ def run(app: Any, listener: Listener, title: str) -> None:
         app: The ASGI application.
         listener: Where to listen.
         title: Printed before the address when the server is ready.
+
+    Raises:
+        UnreachableError: the address cannot be had.
     """
     if listener.lifeline is not None:
         watch_lifeline(listener.lifeline)
@@ -82,4 +94,23 @@ def run(app: Any, listener: Listener, title: str) -> None:
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=DRAIN_TIMEOUT_S,
     )
-    _Server(config, title, listener.lifeline).run()
+    logging.getLogger("uvicorn.error").addFilter(_RefusalIsNoFault())
+    _Server(config, title, listener.lifeline).run(_bound(listener))
+
+
+def _bound(listener: Listener) -> list[socket.socket] | None:
+    """The socket to listen on; uvicorn itself makes Unix sockets.
+
+    Raises:
+        UnreachableError: the address cannot be had.
+    """
+    if listener.uds is not None:
+        return None
+    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
+    try:
+        return [socket.create_server((listener.host, listener.port), family=family)]
+    except OSError as exc:
+        raise UnreachableError(
+            f"cannot listen on {listener.host}, port {listener.port}: {exc}; "
+            "choose another --port, or 0 for a free one"
+        ) from exc

@@ -7,6 +7,8 @@ import atexit
 import threading
 from typing import Any
 
+import msgspec
+
 from openenv_gym.protocol import Close, Open
 from openenv_gym.server.backends import Backends
 from openenv_gym.server.engine import Engine
@@ -15,6 +17,7 @@ from openenv_gym.server.settings import ServerSettings
 from openenv_gym.server.wakeful import Wakeful
 from openenv_gym.wire.description import Description
 from openenv_gym.wire.typed import TypedView, view_for
+from openenv_gym.workers.hosted import plain_metadata
 
 
 class Service:
@@ -38,7 +41,9 @@ class Service:
         self.wakeful = Wakeful()
         atexit.register(self.backends.close)
         try:
-            self.description: Description = _run(self._describe())
+            described: Description = _run(self._describe())
+            kwargs = plain_metadata(settings.kwargs)
+            self.description = msgspec.structs.replace(described, kwargs=kwargs)
             self.view: TypedView = view_for(self.description)
         except BaseException:
             self.backends.close()

@@ -26,6 +26,7 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
         state: Fields of the typed state that never change, such as ``game_name``.
         has_action_masks: Whether infos carry ``legal_actions``.
         schemas: For the ``model`` view, the JSON schemas ``action``, ``observation``, ``state``.
+        kwargs: The arguments that a server was started with, as far as JSON can say them.
         about: What the environment says about itself to people.
         protocol: Version of the binary protocol.
     """
@@ -40,6 +41,7 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
     state: dict[str, Any] = {}
     has_action_masks: bool = False
     schemas: dict[str, Any] = {}
+    kwargs: dict[str, Any] = {}
     about: dict[str, Any] = {}
     protocol: int = PROTOCOL_VERSION
 

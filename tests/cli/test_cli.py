@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 
@@ -55,3 +56,13 @@ def test_what_cannot_be_served_is_one_error_and_no_traceback(arguments, says):
     assert (out.returncode, out.stdout) == (1, "")
     assert out.stderr.startswith("openenv-gym: ")
     assert says in out.stderr
+
+
+def test_a_port_that_is_taken_is_one_error():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "openenv_gym", "serve", "CartPole-v1", f"--port={port}"]
+        out = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (out.returncode, out.stdout) == (1, "")
+    assert out.stderr.startswith(f"openenv-gym: cannot listen on 127.0.0.1, port {port}: ")
+    assert "choose another --port" in out.stderr

@@ -156,9 +156,6 @@ def test_a_server_serves_what_it_was_started_for(serve):
     url = serve("CartPole-v1").base_url
     with pytest.raises(UnknownEnvironmentError, match=r"expected openspiel:catch at .*CartPole-v1"):
         gym.make("openenv/catch-v0", base_url=url)
-    env = gym.make("openenv/gymnasium-v0", env_id="CartPole-v1", base_url=url, gravity=1.0)
-    with pytest.raises(UnknownEnvironmentError, match="arguments that CartPole-v1 was started"):
-        env.reset()
     assert gym.make("openenv/remote-v0", base_url=url).unwrapped.name == "CartPole-v1"
 
 
@@ -443,3 +440,55 @@ def test_a_schema_that_cannot_be_read(body: bytes, header: bytes):
         with pytest.raises(NotOpenEnvError):
             RemoteEnv(f"http://127.0.0.1:{server.getsockname()[1]}")
         thread.join()
+
+
+def test_attributes_of_the_environment_are_elsewhere():
+    env = embedded("CartPole-v1")
+    with pytest.raises(AttributeError, match="the environment lives in another process"):
+        env.gravity = 50.0
+    with pytest.raises(AttributeError, match=r"no attribute 'state': the environment lives in"):
+        print(env.state)
+    assert not hasattr(env, "gravity")
+    env.metadata = {**env.metadata, "mine": 1}
+    env.close()
+
+
+def test_an_environment_that_nobody_closed_is_closed_with_its_object():
+    env = embedded(SCRIPTED)
+    env.reset(seed=0)
+    connection = env._connection
+    del env
+    assert connection.is_broken
+
+
+def test_what_broke_a_connection_is_said():
+    env = embedded(SCRIPTED, timeout_s=0.2)
+    env.reset(seed=0)
+    with pytest.raises(RequestTimeoutError):
+        env.step(Scripted.HANG)
+    with pytest.raises(ConnectionLostError, match="because the last request ended in RequestTime"):
+        env.step(0)
+    env.close()
+    EMBEDDED.stop()  # the worker still hangs: it is killed
+
+
+def test_wrong_arguments_are_told_when_the_environment_is_made(serve):
+    url = serve("CartPole-v1").base_url
+    with pytest.raises(UnknownEnvironmentError, match=r"was started with, \{\}, got \{'gravity'"):
+        gym.make("openenv/CartPole-v1", base_url=url, gravity=1.0)
+    started = serve("CartPole-v1", "--kwargs", '{"sutton_barto_reward": true}').base_url
+    env = gym.make("openenv/CartPole-v1", base_url=started, sutton_barto_reward=True)
+    env.reset(seed=0)
+    assert env.step(0)[1] == 0.0
+    env.close()
+
+
+@pytest.mark.parametrize(("kind", "needs"), [("gymnasium", "env_id="), ("openspiel", "game=")])
+def test_a_generic_id_says_what_it_needs(kind, needs):
+    with pytest.raises(InvalidRequestError, match=needs):
+        gym.make(f"openenv/{kind}-v0")
+
+
+def test_games_cannot_be_drawn_for_people():
+    with pytest.raises(UnsupportedRenderModeError, match="'human' does not exist; there are: ansi"):
+        gym.make("openenv/catch-v0", render_mode="human")
