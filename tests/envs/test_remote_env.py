@@ -476,10 +476,10 @@ def test_wrong_arguments_are_told_when_the_environment_is_made(serve):
     url = serve("CartPole-v1").base_url
     with pytest.raises(UnknownEnvironmentError, match=r"was started with, \{\}, got \{'gravity'"):
         gym.make("openenv/CartPole-v1", base_url=url, gravity=1.0)
-    started = serve("CartPole-v1", "--kwargs", '{"sutton_barto_reward": true}').base_url
-    env = gym.make("openenv/CartPole-v1", base_url=started, sutton_barto_reward=True)
+    started = serve("FrozenLake-v1", "--kwargs", '{"is_slippery": false}').base_url
+    env = gym.make("openenv/FrozenLake-v1", base_url=started, is_slippery=False)
     env.reset(seed=0)
-    assert env.step(0)[1] == 0.0
+    assert [env.step(2)[0] for _ in range(3)] == [1, 2, 3]
     env.close()
 
 
