@@ -25,7 +25,7 @@ def build(name: str, request: Open) -> Hosted:
         UnknownEnvironmentError: no such id is registered.
         EnvStartError: it needs a package that is not installed.
     """
-    return host(make(name, request), f"{name}")
+    return host(make(name, request), name)
 
 
 def make(name: str, request: Open) -> gym.Env[Any, Any]:

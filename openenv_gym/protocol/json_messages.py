@@ -102,18 +102,27 @@ class JsonServerMessages:
         """
         match reply:
             case Result():
-                observation = self.dump_result(reply)
+                data = self.result_data(reply)
                 return observation_message(
-                    observation,
-                    None if reply.reward is None else to_json_number(reply.reward),
-                    reply.terminated or reply.truncated,
-                    observation.get("metadata") or {},
+                    **data, metadata=data["observation"].get("metadata") or {}
                 )
             case StateReply(state=state):
                 return state_message(info_to_json(state)[0])
             case Failed(code=code, message=message):
                 return error_message(message, code)
         raise ProtocolError(f"no JSON message stands for {type(reply).__name__}")
+
+    def result_data(self, result: Result) -> dict[str, Any]:
+        """Return ``observation``, ``reward`` and ``done`` of ``result``, as JSON says them.
+
+        Raises:
+            RemoteEnvError: the environment returned what is not of its observation space.
+        """
+        return {
+            "observation": self.dump_result(result),
+            "reward": None if result.reward is None else to_json_number(result.reward),
+            "done": result.terminated or result.truncated,
+        }
 
     def dump_result(self, result: Result) -> dict[str, Any]:
         """Return the typed observation of ``result`` as a JSON-able object.

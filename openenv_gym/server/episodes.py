@@ -17,7 +17,6 @@ from openenv_gym.protocol.json_messages import JsonServerMessages, parse_reset
 from openenv_gym.server.engine import Engine
 from openenv_gym.server.service import Service
 from openenv_gym.server.sessions import Session
-from openenv_gym.spaces.numbers import to_json_number
 from openenv_gym.wire.error_codes import brief
 
 SESSION_HEADER = "X-OpenEnv-Session"
@@ -106,12 +105,7 @@ class HttpEpisodes:
 
     def _answer(self, reply: Reply) -> dict[str, Any]:
         assert isinstance(reply, Result)
-        reward = reply.reward
-        return {
-            "observation": self._messages.dump_result(reply),
-            "reward": None if reward is None else to_json_number(reward),
-            "done": reply.terminated or reply.truncated,
-        }
+        return self._messages.result_data(reply)
 
     async def _open(self, header: str | None) -> _Episode:
         if header == NEW:

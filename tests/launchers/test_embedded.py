@@ -46,7 +46,7 @@ def test_async_vector_env_over_remote_environments(context: str):
 
 
 def _make_cartpole() -> gym.Env:
-    import openenv_gym  # noqa: F401
+    import openenv_gym  # noqa: F401  # registers the ids, in the child too
 
     return gym.make("openenv/CartPole-v1")
 
