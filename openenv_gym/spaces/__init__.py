@@ -6,6 +6,7 @@ Importing the package registers the table rows for every Gymnasium space.
 from openenv_gym.spaces.descriptor import from_descriptor, to_descriptor
 from openenv_gym.spaces.from_schema import from_schema, read_schema
 from openenv_gym.spaces.infer import Inference, infer
+from openenv_gym.spaces.labels import label, labels_of
 from openenv_gym.spaces.schema_space import SchemaSpace
 from openenv_gym.spaces.to_schema import ANNOTATION, to_schema
 
@@ -16,6 +17,8 @@ __all__ = [
     "from_descriptor",
     "from_schema",
     "infer",
+    "label",
+    "labels_of",
     "read_schema",
     "to_descriptor",
     "to_schema",

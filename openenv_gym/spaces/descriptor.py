@@ -5,7 +5,7 @@ depth. The descriptor is what stands under ``x-gymnasium-space`` in a JSON schem
 worker tells of its spaces. A further kind of space is a further pair of registered functions.
 
 The ``type`` of a descriptor is the name of the Gymnasium class; the other keys are the
-arguments of its constructor.
+arguments of its constructor, and ``labels`` where its components have names.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openenv_gym.errors import SpaceError
+from openenv_gym.spaces.labels import label, labels_of
 from openenv_gym.spaces.numbers import from_json_number, to_json_number
 
 Space: TypeAlias = gs.Space[Any]
@@ -32,7 +33,6 @@ _DTYPES = {dtype.name: dtype for dtype in map(np.dtype, "?bhiqBHIQefd")}
 _READERS: dict[str, Callable[[Descriptor], Space]] = {}
 
 
-@singledispatch
 def to_descriptor(space: Space) -> Descriptor:
     """Return the descriptor of ``space``, a JSON-able dict.
 
@@ -42,9 +42,15 @@ def to_descriptor(space: Space) -> Descriptor:
     Raises:
         SpaceError: the space is of a kind that Gymnasium does not define.
     """
+    names = labels_of(space)
+    return {**_describe(space), "labels": list(names)} if names else _describe(space)
+
+
+@singledispatch
+def _describe(space: Space) -> Descriptor:
     raise SpaceError(
         f"expected a space of Gymnasium, got {type(space).__module__}.{type(space).__qualname__}; "
-        "flatten it with a gymnasium wrapper, or register a descriptor for it"
+        "convert it with one of Gymnasium's wrappers, as TransformObservation"
     )
 
 
@@ -64,7 +70,8 @@ def from_descriptor(descriptor: Descriptor) -> Space:
             f"got {str(descriptor)[:80]}"
         )
     try:
-        return _READERS[kind](descriptor)
+        space = _READERS[kind](descriptor)
+        return label(space, descriptor["labels"]) if "labels" in descriptor else space
     except SpaceError:
         raise
     except (
@@ -122,7 +129,7 @@ def _bound_in(value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArr
     return np.full(shape, from_json_number(value), dtype=dtype)
 
 
-@to_descriptor.register
+@_describe.register
 def _(space: gs.Box) -> Descriptor:
     return {
         "type": "Box",
@@ -142,7 +149,7 @@ def _read_box(descriptor: Descriptor) -> Space:
     return gs.Box(low, high, shape, dtype.type)
 
 
-@to_descriptor.register
+@_describe.register
 def _(space: gs.Discrete) -> Descriptor:
     return {
         "type": "Discrete",
@@ -160,7 +167,7 @@ def _read_discrete(descriptor: Descriptor) -> Space:
     return gs.Discrete(descriptor["n"], **keywords)
 
 
-@to_descriptor.register
+@_describe.register
 def _(space: gs.MultiDiscrete) -> Descriptor:
     return {
         "type": "MultiDiscrete",
@@ -178,7 +185,7 @@ def _read_multi_discrete(descriptor: Descriptor) -> Space:
     return gs.MultiDiscrete(nvec, dtype=dtype.type, start=start)
 
 
-@to_descriptor.register
+@_describe.register
 def _(space: gs.MultiBinary) -> Descriptor:
     n = space.n
     return {"type": "MultiBinary", "n": int(n) if isinstance(n, (int, np.integer)) else list(n)}
@@ -189,7 +196,7 @@ def _read_multi_binary(descriptor: Descriptor) -> Space:
     return gs.MultiBinary(descriptor["n"])
 
 
-@to_descriptor.register
+@_describe.register
 def _(space: gs.Text) -> Descriptor:
     return {
         "type": "Text",
@@ -208,7 +215,7 @@ def _read_text(descriptor: Descriptor) -> Space:
     )
 
 
-@to_descriptor.register
+@_describe.register
 def _(space: gs.Dict) -> Descriptor:
     # A list of pairs, not an object: JSON objects promise no order of their keys.
     items = [[key, to_descriptor(child)] for key, child in space.spaces.items()]
@@ -221,7 +228,7 @@ def _read_dict(descriptor: Descriptor) -> Space:
     return gs.Dict([(key, from_descriptor(child)) for key, child in descriptor["spaces"]])
 
 
-@to_descriptor.register(gs.Tuple)
+@_describe.register(gs.Tuple)
 def _(space: gs.Tuple[Any]) -> Descriptor:
     return {"type": "Tuple", "spaces": [to_descriptor(child) for child in space.spaces]}
 
@@ -231,7 +238,7 @@ def _read_tuple(descriptor: Descriptor) -> Space:
     return gs.Tuple([from_descriptor(child) for child in descriptor["spaces"]])
 
 
-@to_descriptor.register
+@_describe.register
 def _(space: gs.Sequence) -> Descriptor:
     return {
         "type": "Sequence",
@@ -245,7 +252,7 @@ def _read_sequence(descriptor: Descriptor) -> Space:
     return gs.Sequence(from_descriptor(descriptor["space"]), stack=descriptor["stack"])
 
 
-@to_descriptor.register
+@_describe.register
 def _(space: gs.Graph) -> Descriptor:
     edge = space.edge_space
     return {
@@ -265,7 +272,7 @@ def _read_graph(descriptor: Descriptor) -> Space:
 
 if hasattr(gs, "OneOf"):  # since Gymnasium 1.0
 
-    @to_descriptor.register(gs.OneOf)
+    @_describe.register(gs.OneOf)
     def _(space: gs.OneOf[Any]) -> Descriptor:
         return {"type": "OneOf", "spaces": [to_descriptor(child) for child in space.spaces]}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -22,6 +22,7 @@ from openenv_gym.spaces.descriptor import Space, from_descriptor
 from openenv_gym.spaces.numbers import EXACT_INTEGERS, from_json_number
 from openenv_gym.spaces.schema_choice import read_choice
 from openenv_gym.spaces.schema_document import MAX_ITEMS, OVERRIDE, Place, flatten
+from openenv_gym.spaces.schema_pattern import read_pattern
 from openenv_gym.spaces.schema_space import SchemaSpace
 from openenv_gym.spaces.schema_union import read_union
 from openenv_gym.spaces.to_schema import ANNOTATION, Schema
@@ -35,7 +36,7 @@ _UNREAD = frozenset(
         *("uniqueItems", "contains", "unevaluatedItems"),
     }
 )
-_UNREAD_OF_TEXT = frozenset({"pattern", "format", "contentEncoding", "contentMediaType"})
+_UNREAD_OF_TEXT = frozenset({"format", "contentEncoding", "contentMediaType"})
 _INT64 = np.iinfo(np.int64)
 
 
@@ -194,9 +195,16 @@ def _text(schema: Schema, place: Place) -> SchemaSpace:
         raise place.refusal(f"a string without {', '.join(sorted(unread))}", schema)
     least = _length_at(schema, "minLength", place) or 0
     most = _length_at(schema, "maxLength", place)
+    charset = string.printable
+    if "pattern" in schema:
+        pattern = read_pattern(schema["pattern"])
+        if pattern is None:
+            raise place.refusal("a 'pattern' of one character class, as '^[a-z ]*$'", schema)
+        charset, least = pattern.charset, max(least, pattern.least)
+        most = min((n for n in (most, pattern.most) if n is not None), default=None)
     if most is None or most < least:
         raise place.refusal("a string with 'maxLength', at least its 'minLength'", schema)
-    text = gs.Text(most, min_length=least, charset=string.printable)
+    text = gs.Text(most, min_length=least, charset=charset)
     return SchemaSpace(space=text, kinds=frozenset({"string"}))
 
 
@@ -223,29 +231,48 @@ def _tuple(prefix: Any, rest: Any, schema: Schema, place: Place) -> SchemaSpace:
     is_open = "maxItems" not in schema and rest not in (False, True, {})
     if least > length or most != length or is_open or not isinstance(prefix, list):
         raise place.refusal(f"an array of just the {length} items that are listed", schema)
-    return schema_space.tuple_of(
-        [_read(item, place.below(f"[{i}]")) for i, item in enumerate(prefix)]
-    )
+    forms = [_read(item, place.below(f"[{i}]")) for i, item in enumerate(prefix)]
+    if forms and all(form.is_plain for form in forms):
+        numbers = _numbers([form.space for form in forms], length, place)
+        if numbers is not None:
+            return schema_space.array(numbers, forms[0], 1)
+    return schema_space.tuple_of(forms)
 
 
 def _repeated(child: SchemaSpace, length: int, schema: Schema, place: Place) -> SchemaSpace:
     """An array of ``length`` items: one array of numbers if they are numbers, else a Tuple."""
-    space = child.space
-    if isinstance(space, gs.Box):
-        shape = (length, *space.shape)
-        place.allocate(shape, space.dtype)
-        low, high = np.broadcast_to(space.low, shape), np.broadcast_to(space.high, shape)
-        return schema_space.array(gs.Box(low, high, shape, space.dtype.type), child, 1)
-    if isinstance(space, gs.Discrete | gs.MultiDiscrete):
-        counts = space.n if isinstance(space, gs.Discrete) else space.nvec
-        shape = (length, *np.shape(counts))
-        place.allocate(shape, np.dtype(np.int64))
-        nvec = np.broadcast_to(np.asarray(counts, np.int64), shape).copy()
-        start = np.broadcast_to(np.asarray(space.start, np.int64), shape).copy()
-        return schema_space.array(gs.MultiDiscrete(nvec, start=start), child, 1)
+    numbers = _numbers([child.space], length, place)
+    if numbers is not None:
+        return schema_space.array(numbers, child, 1)
     if length * child.size > MAX_ITEMS or length > MAX_ITEMS:
         raise place.refusal(f"at most {MAX_ITEMS} items that are no numbers", schema)
-    return schema_space.array(gs.Tuple([space] * length), child, length * child.size)
+    return schema_space.array(gs.Tuple([child.space] * length), child, length * child.size)
+
+
+def _numbers(spaces: Sequence[Any], length: int, place: Place) -> Space | None:
+    """One space for ``length`` numbers or arrays of numbers, where they are of one kind.
+
+    Args:
+        spaces: Of each, or of all of them.
+        length: How many there are.
+        place: Where they stand.
+    """
+    shape = (length, *(spaces[0].shape or ()))
+    if any(space.shape != shape[1:] for space in spaces):
+        return None
+    dtype = spaces[0].dtype
+    if all(isinstance(space, gs.Box) and space.dtype == dtype for space in spaces):
+        place.allocate(shape, dtype)
+        low = np.broadcast_to(np.stack([space.low for space in spaces]), shape)
+        high = np.broadcast_to(np.stack([space.high for space in spaces]), shape)
+        return gs.Box(low, high, shape, dtype.type)
+    if all(isinstance(space, gs.Discrete | gs.MultiDiscrete) for space in spaces):
+        place.allocate(shape, np.dtype(np.int64))
+        counts = [space.n if isinstance(space, gs.Discrete) else space.nvec for space in spaces]
+        nvec = np.broadcast_to(np.stack(counts), shape).astype(np.int64)
+        start = np.broadcast_to(np.stack([space.start for space in spaces]), shape).astype(np.int64)
+        return gs.MultiDiscrete(nvec, start=start)
+    return None
 
 
 def _object(schema: Schema, place: Place) -> SchemaSpace:

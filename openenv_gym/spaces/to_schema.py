@@ -6,19 +6,26 @@ The plain keywords say what JSON schema can say (types, lengths, bounds, enums);
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import singledispatch
 from typing import Any, TypeAlias
 
 import gymnasium.spaces as gs
 import numpy as np
+from numpy.typing import NDArray
 
 from openenv_gym.spaces.descriptor import Space, to_descriptor
+from openenv_gym.spaces.labels import labels_of
 from openenv_gym.spaces.numbers import EXACT_INTEGERS
+from openenv_gym.spaces.schema_pattern import charset_pattern
 
 Schema: TypeAlias = dict[str, Any]
 
 ANNOTATION = "x-gymnasium-space"
 """The keyword under which a schema carries the descriptor of a space."""
+
+MAX_LISTED = 1024
+"""Up to so many elements, an array with other bounds for each is written element by element."""
 
 BIG_INTEGER: Schema = {"type": "string", "pattern": "^-?[1-9][0-9]{15,}$"}
 """What stands in JSON for the integers beyond 2**53, which many parsers would round."""
@@ -48,31 +55,30 @@ def plain_schema(space: Space) -> Schema:
 @plain_schema.register
 def _(space: gs.Discrete) -> Schema:
     low = int(space.start)
-    return _integer(low, low + int(space.n) - 1)
+    item = _integer(low, low + int(space.n) - 1)
+    if names := labels_of(space):
+        item["oneOf"] = [{"const": low + i, "title": name} for i, name in enumerate(names)]
+    return item
 
 
 @plain_schema.register
 def _(space: gs.Box) -> Schema:
     if space.dtype.kind == "b":
-        return _nested({"type": "boolean"}, space.shape)
-    integral = space.dtype.kind in "iu"
-    if not space.low.size:
-        return _nested({"type": "integer" if integral else "number"}, space.shape)
-    lowest, highest = space.low.min().item(), space.high.max().item()
-    item = _integer(lowest, highest) if integral else _float(lowest, highest)
-    return _nested(item, space.shape)
+        return _array(lambda low, high: {"type": "boolean"}, space, space.low, space.high)
+    item = _integer if space.dtype.kind in "iu" else _float
+    return _array(item, space, space.low, space.high)
 
 
 @plain_schema.register
 def _(space: gs.MultiDiscrete) -> Schema:
-    start = np.asarray(space.start)
-    highest = int((start + space.nvec - 1).max())
-    return _nested(_integer(int(start.min()), highest), space.shape)
+    low = np.asarray(space.start).astype(object)  # the highest may not fit the dtype
+    return _array(_integer, space, low, low + space.nvec.astype(object) - 1)
 
 
 @plain_schema.register
 def _(space: gs.MultiBinary) -> Schema:
-    return _nested({"type": "integer", "minimum": 0, "maximum": 1}, space.shape)
+    low = np.zeros(space.shape, np.int8)
+    return _array(_integer, space, low, low + 1)
 
 
 @plain_schema.register
@@ -81,6 +87,7 @@ def _(space: gs.Text) -> Schema:
         "type": "string",
         "minLength": int(space.min_length),
         "maxLength": int(space.max_length),
+        "pattern": charset_pattern(space.character_list),
     }
 
 
@@ -96,10 +103,7 @@ def _(space: gs.Dict) -> Schema:
 
 @plain_schema.register(gs.Tuple)
 def _(space: gs.Tuple[Any]) -> Schema:
-    n = len(space.spaces)
-    items = [plain_schema(child) for child in space.spaces]
-    prefix = {"prefixItems": items} if items else {}  # an empty one is no valid schema
-    return {"type": "array", **prefix, "minItems": n, "maxItems": n}
+    return _items([plain_schema(child) for child in space.spaces], labels_of(space))
 
 
 @plain_schema.register
@@ -154,6 +158,45 @@ def _float(lowest: float, highest: float) -> Schema:
     if np.isfinite(highest):
         item["maximum"] = highest
     return item if len(item) == 3 else {"anyOf": [item, NON_FINITE]}
+
+
+def _array(
+    item: Callable[[Any, Any], Schema], space: Space, low: NDArray[Any], high: NDArray[Any]
+) -> Schema:
+    """The schema of an array whose elements have the bounds ``low`` and ``high``."""
+    names = labels_of(space)
+    is_uniform = not low.size or bool((low == low.flat[0]).all() and (high == high.flat[0]).all())
+    if names or (low.size <= MAX_LISTED and not is_uniform):
+        return _listed(item, low, high, names)
+    if not low.size:
+        return _nested(item(0, 0), low.shape)
+    return _nested(item(_plain(low.min()), _plain(high.max())), low.shape)
+
+
+def _listed(
+    item: Callable[[Any, Any], Schema],
+    low: NDArray[Any],
+    high: NDArray[Any],
+    names: tuple[str, ...] = (),
+) -> Schema:
+    if not np.ndim(low):
+        return item(_plain(low), _plain(high))
+    return _items([_listed(item, *bounds) for bounds in zip(low, high, strict=True)], names)
+
+
+def _items(items: list[Schema], names: tuple[str, ...] = ()) -> Schema:
+    """An array of these items, each with its name; once, where all are the same."""
+    length = len(items)
+    if names:
+        items = [{"title": name, **item} for name, item in zip(names, items, strict=True)]
+    if all(item == items[0] for item in items):
+        return _nested(items[0] if items else {}, (length,))
+    return {"type": "array", "prefixItems": items, "minItems": length, "maxItems": length}
+
+
+def _plain(bound: Any) -> Any:
+    """A bound as a number of Python."""
+    return bound.item() if isinstance(bound, np.generic | np.ndarray) else bound
 
 
 def _nested(item: Schema, shape: tuple[int, ...]) -> Schema:

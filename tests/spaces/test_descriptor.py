@@ -56,7 +56,7 @@ def test_a_space_that_gymnasium_does_not_define_is_refused_with_its_name():
     class Odd(gs.Space[int]):
         pass
 
-    with pytest.raises(SpaceError, match="Odd; flatten it"):
+    with pytest.raises(SpaceError, match="Odd; convert it"):
         to_descriptor(Odd())
     with pytest.raises(SpaceError, match="Odd"):
         to_descriptor(gs.Dict({"a": Odd()}))
