@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -50,7 +51,7 @@ class Machine:
         return asdict(self)
 
 
-def this_machine() -> Machine:
+def this_machine(packages: Sequence[str] = PACKAGES) -> Machine:
     import openenv_gym
 
     return Machine(
@@ -58,7 +59,7 @@ def this_machine() -> Machine:
         cores=_cores(),
         kernel=f"{platform.system()} {_release()} {platform.machine()}",
         python=f"{platform.python_implementation()} {platform.python_version()}",
-        versions={"openenv-gym": openenv_gym.__version__, **_versions()},
+        versions={"openenv-gym": openenv_gym.__version__, **_versions(packages)},
     )
 
 
@@ -92,9 +93,9 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _versions() -> dict[str, str]:
+def _versions(packages: Sequence[str]) -> dict[str, str]:
     found = {}
-    for name in PACKAGES:
+    for name in packages:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import cold_start
+from benchmarks.figures import (
+    json_text,
+    listed,
+    ratio_json,
+    ratio_table,
+    summary,
+    verdict,
+)
 from benchmarks.machine import Machine
 from benchmarks.plot import draw
 from benchmarks.raw_sockets import MessageSizes
@@ -57,7 +63,8 @@ def write(report: Report, folder: Path) -> None:
     results = folder / "results"
     results.mkdir(parents=True, exist_ok=True)
     (results / "step.json").write_text(json_text(as_json(report)), encoding="utf-8")
-    tables = [step_table(report), ratio_table(report), cold_table(report)]
+    ratios = ratio_table(report.ratios, report.result.times_us)
+    tables = [step_table(report), ratios, cold_table(report)]
     for table in tables:
         show(table)
     print("\n".join(notes(report)))
@@ -82,45 +89,17 @@ def as_json(report: Report) -> dict[str, Any]:
                 "name": case.name,
                 "label": case.label,
                 "kind": case.kind,
-                **_summary("us_per_step", result.times_us[case.name], digits=3),
+                **summary("us_per_step", result.times_us[case.name], digits=3),
             }
             for case in result.cases
         ],
-        "ratios": [_ratio_json(ratio, result) for ratio in report.ratios],
+        "ratios": [ratio_json(ratio, result.times_us) for ratio in report.ratios],
         "cold_start": {
             "target_s": cold_start.TARGET_S,
             "hit": cold_hit(report),
-            **{name: _summary("seconds", runs, digits=4) for name, runs in report.cold_s.items()},
+            **{name: summary("seconds", runs, digits=4) for name, runs in report.cold_s.items()},
         },
     }
-
-
-def _summary(unit: str, values: list[float], digits: int) -> dict[str, Any]:
-    return {
-        "median": round(statistics.median(values), digits),
-        "min": round(min(values), digits),
-        "max": round(max(values), digits),
-        unit: [round(value, digits) for value in values],
-    }
-
-
-def _ratio_json(ratio: Ratio, result: Result) -> dict[str, Any]:
-    return {
-        "name": ratio.name,
-        "formula": ratio.formula,
-        "over": dict(ratio.over),
-        "under": dict(ratio.under),
-        "at_most": ratio.at_most,
-        "at_least": ratio.at_least,
-        "hit": ratio.hit(result.times_us),
-        **_summary("per_round", ratio.per_round(result.times_us), digits=4),
-    }
-
-
-def json_text(value: dict[str, Any]) -> str:
-    """Return JSON whose lists of numbers are on one line each."""
-    text = json.dumps(value, indent=1) + "\n"
-    return re.sub(r"\[[\s\d.,]+\]", lambda match: " ".join(match[0].split()), text)
 
 
 def step_table(report: Report) -> Table:
@@ -131,18 +110,6 @@ def step_table(report: Report) -> Table:
         rows.append([case.label, case.name, *(f"{figure:.1f}" for figure in figures)])
     heads = ["one CartPole step", "name", "median µs", "min µs", "max µs"]
     return Table(heads=heads, rows=rows, texts=2)
-
-
-def ratio_table(report: Report) -> Table:
-    rows = []
-    for ratio in report.ratios:
-        values = ratio.per_round(report.result.times_us)
-        span = f"{min(values):.2f} to {max(values):.2f}"
-        hit = ratio.hit(report.result.times_us)
-        median = f"{statistics.median(values):.2f}"
-        rows.append([ratio.formula, median, span, ratio.target, verdict(hit)])
-    heads = ["ratio of each round", "median", "min to max", "target", ""]
-    return Table(heads=heads, rows=rows, texts=1)
 
 
 def cold_table(report: Report) -> Table:
@@ -161,10 +128,6 @@ def cold_hit(report: Report) -> bool:
     return statistics.median(report.cold_s["embedded"]) < cold_start.TARGET_S
 
 
-def verdict(hit: bool | None) -> str:
-    return "" if hit is None else "hit" if hit else "missed"
-
-
 def notes(report: Report) -> list[str]:
     sizes, machine = report.message_bytes, report.machine
     lines = [
@@ -173,11 +136,11 @@ def notes(report: Report) -> list[str]:
         f"{machine.summary}; load average "
         f"{report.load_average_start[0]:.2f} at the start, {report.load_average_end[0]:.2f} "
         "at the end.",
-        f"Ours: {_list(machine.versions)}; event loop of the server: {_loop(machine.versions)}.",
+        f"Ours: {listed(machine.versions)}; event loop of the server: {_loop(machine.versions)}.",
     ]
     if report.stock_versions is not None:
         versions = report.stock_versions
-        lines.append(f"Stock: {_list(versions)}; event loop of the server: {_loop(versions)}.")
+        lines.append(f"Stock: {listed(versions)}; event loop of the server: {_loop(versions)}.")
     lines.append(
         f"A request of the raw sockets has {sizes.request} bytes and a reply {sizes.reply}, as "
         "ours have."
@@ -187,10 +150,6 @@ def notes(report: Report) -> list[str]:
 
 def footer(report: Report) -> str:
     return f"{report.machine.summary}, {report.date}"
-
-
-def _list(versions: dict[str, str]) -> str:
-    return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def _loop(versions: dict[str, str]) -> str:

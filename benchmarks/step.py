@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import cold_start
 from benchmarks.cases import all_cases
 from benchmarks.machine import load_average, now, this_machine
+from benchmarks.options import add_output, add_rounds, count, say
 from benchmarks.raw_sockets import message_sizes
 from benchmarks.report import Report, write
 from benchmarks.rounds import Ratio, measure
 from benchmarks.stock_python import stock_python, stock_versions
 
-HERE = Path(__file__).parent
 ENVIRONMENT_VARIABLE = "OPENENV_BASE_URL"  # would make the embedded env a remote one
 
 RATIOS = (
@@ -64,12 +63,12 @@ RATIOS = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--rounds", type=_count(1000), default=21, help="default: %(default)s")
+    add_rounds(parser, default=21)
     parser.add_argument(
-        "--steps", type=_count(100_000), default=2000, help="a round (default: %(default)s)"
+        "--steps", type=count(100_000), default=2000, help="a round (default: %(default)s)"
     )
     parser.add_argument(
-        "--cold-runs", type=_count(100), default=9, help="cold starts (default: %(default)s)"
+        "--cold-runs", type=count(100), default=9, help="cold starts (default: %(default)s)"
     )
     parser.add_argument(
         "--without-stock", action="store_true", help="leave the stock OpenEnv peer out"
@@ -80,14 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="a Python with openenv and gymnasium; unless given, .venv-stock is made",
     )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=HERE,
-        metavar="FOLDER",
-        help="gets results/step.json, results/step.png, and the tables into its README.md "
-        "(default: the benchmarks' own)",
-    )
+    add_output(parser, "results/step.json, results/step.png")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -95,8 +87,8 @@ def run(options: argparse.Namespace) -> None:
     python = None if options.without_stock else stock_python(options.stock_python)
     stock = None if python is None else stock_versions(python)
     started, load = now(), load_average()
-    result = measure(all_cases(python), options.rounds, options.steps, _say)
-    cold = cold_start.measure(options.cold_runs, _say)
+    result = measure(all_cases(python), options.rounds, options.steps, say)
+    cold = cold_start.measure(options.cold_runs, say)
     report = Report(
         result=result,
         ratios=[ratio for ratio in RATIOS if ratio.cases <= result.times_us.keys()],
@@ -109,17 +101,3 @@ def run(options: argparse.Namespace) -> None:
         load_average_end=load_average(),
     )
     write(report, options.output)
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)
-
-
-def _count(most: int) -> Callable[[str], int]:
-    def count(text: str) -> int:
-        value = int(text)
-        if not 1 <= value <= most:
-            raise argparse.ArgumentTypeError(f"expected 1 to {most}, got {value}")
-        return value
-
-    return count

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +34,8 @@ def show(table: Table) -> None:
         return
     view = RichTable()
     for i, head in enumerate(table.heads):
-        view.add_column(head, justify="left" if i < table.texts else "right")
+        side: Literal["left", "right"] = "left" if i < table.texts else "right"
+        view.add_column(head, justify=side, overflow="fold")
     for row in table.rows:
         style = {"hit": "green", "missed": "red"}.get(row[-1])
         view.add_row(*row, style=style)
