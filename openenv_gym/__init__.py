@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from openenv_gym.client.openenv_client import OpenEnvClient
     from openenv_gym.client.websocket import WebSocketOptions
     from openenv_gym.environment import Environment
+    from openenv_gym.envs.inspection import inspect, typed_models
     from openenv_gym.envs.remote_env import RemoteEnv
     from openenv_gym.server.app import create_app
     from openenv_gym.wire.models import (
@@ -47,6 +48,8 @@ _PLACES = {
     "StepResult": "wire.models",
     "WebSocketOptions": "client.websocket",
     "create_app": "server.app",
+    "inspect": "envs.inspection",
+    "typed_models": "envs.inspection",
 }
 
 __all__ = [
@@ -62,6 +65,8 @@ __all__ = [
     "StepResult",
     "WebSocketOptions",
     "create_app",
+    "inspect",
+    "typed_models",
 ]
 
 

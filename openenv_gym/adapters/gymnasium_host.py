@@ -12,6 +12,7 @@ from gymnasium import error
 from openenv_gym.errors import EnvStartError, UnknownEnvironmentError, UnsupportedRenderModeError
 from openenv_gym.protocol.events import Open
 from openenv_gym.spaces import to_descriptor
+from openenv_gym.spaces.labels import label_known
 from openenv_gym.wire.description import Description
 from openenv_gym.workers.hosted import Hosted, plain_metadata
 
@@ -69,11 +70,12 @@ def host(env: gym.Env[Any, Any], name: str) -> Hosted:
     """Host an environment that exists already."""
     modes = [mode for mode in env.metadata.get("render_modes", []) if mode not in (None, "human")]
     spec = env.spec
+    action_space, observation_space = _labelled_spaces(env)
     description = Description(
         environment=name,
         view="gymnasium",
-        action=to_descriptor(env.action_space),
-        observation=to_descriptor(env.observation_space),
+        action=to_descriptor(action_space),
+        observation=to_descriptor(observation_space),
         render_modes=modes,
         render_mode=env.render_mode,
         metadata=plain_metadata(env.metadata),
@@ -81,6 +83,18 @@ def host(env: gym.Env[Any, Any], name: str) -> Hosted:
         about={"name": name, "description": _summary(env)},
     )
     return Hosted(env=env, description=description, state=lambda: description.state)
+
+
+def _labelled_spaces(env: gym.Env[Any, Any]) -> tuple[gym.Space[Any], gym.Space[Any]]:
+    """The spaces, with the labels that we ship for Gymnasium's own environments."""
+    spaces, inner, spec = (env.action_space, env.observation_space), env.unwrapped, env.spec
+    # A wrapper that makes other spaces of them may also change what their components mean, and
+    # another model of MuJoCo may have its joints in another order.
+    is_wrapped = spaces != (inner.action_space, inner.observation_space)
+    is_builtin = type(inner).__module__.startswith("gymnasium.envs.")
+    if spec is None or not is_builtin or is_wrapped or "xml_file" in spec.kwargs:
+        return spaces
+    return label_known(spec.id, *spaces)
 
 
 def _summary(env: gym.Env[Any, Any]) -> str:

@@ -64,6 +64,8 @@ class OpenEnvClient(Generic[ActT, ObsT, StateT]):
             ``unix:///path``.
         timeout_s: How long to wait for a reply, in seconds; None for ever.
         options: How the WebSocket is opened.
+        models: The action, observation and state class, as :func:`openenv_gym.typed_models`
+            makes them, for a client without type parameters.
 
     Raises:
         AddressError: ``base_url`` has no form of an address.
@@ -76,6 +78,7 @@ class OpenEnvClient(Generic[ActT, ObsT, StateT]):
         *,
         timeout_s: float | None = DEFAULT_TIMEOUT_S,
         options: WebSocketOptions | None = None,
+        models: tuple[type[ActT], type[ObsT], type[StateT]] | None = None,
     ) -> None:
         self._address = parse_address(base_url)
         check_timeout(timeout_s)
@@ -83,6 +86,8 @@ class OpenEnvClient(Generic[ActT, ObsT, StateT]):
         self._options = options or WebSocketOptions()
         self._connection: Connection | None = None
         self._models = {**_BASE_MODELS, **type_parameters(type(self))}
+        if models is not None:
+            self._models.update(zip(_BASE_MODELS, models, strict=True))
 
     def reset(
         self, seed: int | None = None, episode_id: str | None = None, **kwargs: Any

@@ -28,6 +28,7 @@ from openenv_gym.protocol import (
     Opened,
     SessionState,
 )
+from openenv_gym.spaces import Inference, infer
 from openenv_gym.spaces.descriptor import Space
 from openenv_gym.wire.description import Description
 from openenv_gym.workers.hosted import plain_metadata
@@ -112,14 +113,15 @@ class EmbeddedEndpoint:
 
     def open(self) -> tuple[Face, Connection | None]:
         """Build the environment, and keep the session: nothing is gained by building it twice."""
-        connection, description = self._connect()
+        connection, description = self.start()
         return _face(description, self.request.render_mode), connection
 
     def connect(self) -> Connection:
         """Return a new session."""
-        return self._connect()[0]
+        return self.start()[0]
 
-    def _connect(self) -> tuple[Connection, Description]:
+    def start(self) -> tuple[Connection, Description]:
+        """Return a new session and what its environment says of itself."""
         from openenv_gym.launchers.embedded import EMBEDDED
 
         sock, peer = EMBEDDED.connect()
@@ -172,7 +174,7 @@ class ServerEndpoint:
 
     def open(self) -> tuple[Face, Connection | None]:
         """Ask for the schema; no session is opened, because a server may have only one."""
-        schema, description = self._schema()
+        schema, description = self.read_schema()
         if self.request.kwargs and (self.codec == "json" or not self._can_binary(description)):
             raise InvalidRequestError(
                 f"OpenEnv's JSON protocol cannot say keyword arguments of an environment, got "
@@ -189,7 +191,7 @@ class ServerEndpoint:
                 description = msgspec.structs.replace(description, render_modes=[])
             self._check(description)
             return _face(description, self.request.render_mode), None
-        inference = self._infer(schema)
+        inference = self.infer(schema)
         name = self.request.environment or str(self.address)
         if self.request.render_mode is not None:
             raise UnsupportedRenderModeError(
@@ -202,7 +204,7 @@ class ServerEndpoint:
 
     def connect(self) -> Connection:
         """Return a new session."""
-        schema, description = self._schema()
+        schema, description = self.read_schema()
         if self.codec == "json" or not self._can_binary(description):
             return self._connect_json(schema)
         return self._connect_binary()
@@ -221,7 +223,7 @@ class ServerEndpoint:
         from openenv_gym.protocol.json_messages import JsonClientMessages
         from openenv_gym.wire.schema_view import SchemaView
 
-        view = SchemaView(self._infer(schema), schema["observation"])
+        view = SchemaView(self.infer(schema), schema["observation"])
         session = ClientSession(JsonClientMessages(view), SessionState.READY)
         return Connection(session, self._transport(None), self.timeout_s)
 
@@ -230,7 +232,8 @@ class ServerEndpoint:
 
         return WebSocketTransport(self.address, subprotocol, self.options or WebSocketOptions())
 
-    def _schema(self) -> tuple[dict[str, Any], Description | None]:
+    def read_schema(self) -> tuple[dict[str, Any], Description | None]:
+        """Return the schemas that the server publishes, and what ours says beside them."""
         from openenv_gym.client.http import get_schema
         from openenv_gym.client.websocket import WebSocketOptions
 
@@ -246,9 +249,12 @@ class ServerEndpoint:
                 "install the same version of openenv-gym on both sides"
             ) from exc
 
-    def _infer(self, schema: dict[str, Any]) -> Any:
-        from openenv_gym.spaces import infer
+    def infer(self, schema: dict[str, Any]) -> Inference:
+        """Return the spaces that the schemas and the caller's overrides give.
 
+        Raises:
+            SpaceError: a field or a space is ambiguous; the message names the override.
+        """
         overrides = {
             name: getattr(self.overrides, name) for name in SpaceOverrides.__dataclass_fields__
         }

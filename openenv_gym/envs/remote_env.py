@@ -69,6 +69,11 @@ class RemoteEnv(gym.Env[Any, Any]):
         if face.has_action_masks:
             self.action_masks = self._masks
 
+    @property
+    def endpoint(self) -> Endpoint:
+        """The recipe: where the environment is, and how a session is made."""
+        return self._endpoint
+
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:

@@ -104,9 +104,9 @@ def _side(
     if space is not None:
         form = SchemaSpace(space=space) if is_annotated else given(space)
         return key, form, f"{path}: {why}; the space is the caller's {side}_space="
-    source = "annotation" if is_annotated else "schema constraints"
+    source = "its annotation gives" if is_annotated else "its constraints give"
     form = read_schema(properties[key], path, schema)
-    return key, form, f"{path}: {why}; {source} give {form.space}"
+    return key, form, f"{path}: {why}; {source} {form.space}"
 
 
 def _key(side: str, schema: Schema, properties: dict[str, Any]) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import gymnasium.spaces as gs
 
 from openenv_gym.errors import SpaceError
+from openenv_gym.spaces.known_labels import known_labels
 
 SpaceT = TypeVar("SpaceT", bound=gs.Space[Any])
 
@@ -81,8 +82,6 @@ def label_known(
         action_space: Of the environment.
         observation_space: Of the environment.
     """
-    from openenv_gym.spaces.known_labels import known_labels
-
     known = known_labels(env_id)
     return (
         _first_fit(action_space, known.action),

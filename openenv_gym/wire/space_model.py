@@ -1,7 +1,7 @@
 """Space → pydantic: a field type that accepts exactly what the space contains.
 
-A field of this type holds the value itself (an array, a tuple, an integer); it is read from and
-written as the JSON of the space's schema.
+A field of this type holds the value itself (an array, a tuple, an integer), or where it is asked
+for, one that names its components; it is read from and written as the JSON of the space's schema.
 """
 
 from __future__ import annotations
@@ -15,15 +15,22 @@ from openenv_gym.codecs import json_codec
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.spaces import to_schema
 from openenv_gym.spaces.descriptor import Space
+from openenv_gym.wire.named import Named, named
 
 
-def space_type(space: Space) -> Any:
+def space_type(space: Space, name: str | None = None) -> Any:
     """Return the annotated type of a pydantic field that holds values of ``space``.
+
+    Args:
+        space: Any space.
+        name: Of the classes in which labelled parts of the value are shown, named tuples and
+            ``IntEnum``; unless given, the field holds values of the space as they are.
 
     Validation raises pydantic's own custom error, whose context is JSON-able: OpenEnv's server
     ends a session over an error that it cannot serialise, and a ``ValueError`` is one.
     """
     codec = json_codec(space)
+    names = named(space, name) if name is not None else Named()
 
     def validate(data: Any) -> Any:
         try:
@@ -36,9 +43,13 @@ def space_type(space: Space) -> Any:
             raise _refusal(f"value: expected one in {space}, got {data!r}")
         return value
 
+    def show(data: Any) -> Any:
+        value = validate(names.value(data))
+        return value if names.show is None else names.show(value)
+
     return Annotated[
-        Any,
-        PlainValidator(validate),
+        names.kind,
+        PlainValidator(show),
         PlainSerializer(codec.to_json),
         WithJsonSchema(to_schema(space)),
     ]

@@ -11,17 +11,31 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, Field, ValidationError, create_model
 
 from openenv_gym.codecs import info_to_json, json_codec
-from openenv_gym.errors import InvalidActionError, ProtocolError
-from openenv_gym.spaces.descriptor import Space
+from openenv_gym.errors import InvalidActionError, ProtocolError, SpaceError
 from openenv_gym.wire.description import Description
 from openenv_gym.wire.error_codes import brief
+from openenv_gym.wire.model_source import value_class
 from openenv_gym.wire.models import Action, Observation, State
 from openenv_gym.wire.space_model import space_type
+
+
+class TypedModels(NamedTuple):
+    """The pydantic models of one environment.
+
+    Attributes:
+        action: Has the field ``action``, or ``action_id`` for an OpenSpiel game.
+        observation: Has ``obs``, or ``info_state``, beside the flags and ``info``.
+        state: What ``state()`` answers.
+    """
+
+    action: type[Action]
+    observation: type[Observation]
+    state: type[State]
 
 
 class TypedView(ABC):
@@ -51,6 +65,14 @@ class TypedView(ABC):
         self, obs: Any, terminated: bool, truncated: bool, info: dict[str, Any]
     ) -> dict[str, Any]:
         """Return the JSON object that stands under ``observation``."""
+
+    @abstractmethod
+    def models(self) -> TypedModels:
+        """Return the pydantic models, in which labelled components are fields with names.
+
+        Raises:
+            SpaceError: the environment has models of its own, of which only schemas are known.
+        """
 
     def schemas(self) -> dict[str, Any]:
         """The body of ``GET /schema``."""
@@ -132,31 +154,44 @@ class _SpaceView(TypedView):
         )
         if action_space is None or observation_space is None:
             raise ProtocolError(f"the {description.view} view needs both spaces")
+        self._action_space, self._observation_space = action_space, observation_space
         self._observation_to_json = json_codec(observation_space).to_json
-        name = _class_name(description.environment)
-        self.action_model = create_model(
-            f"{name}Action", __base__=Action, **self.action_fields(action_space, description)
+        self._name = _class_name(description.environment)
+        values = self._models(space_type(action_space), space_type(observation_space))
+        self._action_model = values.action
+        self.action_schema, self.observation_schema, self.state_schema = (
+            model.model_json_schema() for model in values
         )
-        self.observation_model = create_model(
-            f"{name}Observation",
+
+    def models(self) -> TypedModels:
+        action = space_type(self._action_space, value_class(self._name, self.action_key))
+        observation = space_type(
+            self._observation_space, value_class(self._name, self.observation_key)
+        )
+        return self._models(action, observation)
+
+    def _models(self, action_type: Any, observation_type: Any) -> TypedModels:
+        action = create_model(
+            f"{self._name}Action", __base__=Action, **self.action_fields(action_type)
+        )
+        observation = create_model(
+            f"{self._name}Observation",
             __base__=Observation,
-            **self.observation_fields(observation_space),
+            **self.observation_fields(observation_type),
             **_EPISODE_FIELDS,
         )
-        self.action_schema = self.action_model.model_json_schema()
-        self.observation_schema = self.observation_model.model_json_schema()
-        self.state_schema = self.state_model.model_json_schema()
+        return TypedModels(action, observation, self.state_model)
 
-    def action_fields(self, space: Space, description: Description) -> dict[str, Any]:
+    def action_fields(self, value_type: Any) -> dict[str, Any]:
         """The fields of the action model, as ``create_model`` takes them."""
-        return {self.action_key: (space_type(space), ...)}
+        return {self.action_key: (value_type, ...)}
 
-    def observation_fields(self, space: Space) -> dict[str, Any]:
+    def observation_fields(self, value_type: Any) -> dict[str, Any]:
         """The fields of the observation model, as ``create_model`` takes them."""
-        return {self.observation_key: (space_type(space), ...)}
+        return {self.observation_key: (value_type, ...)}
 
     def parse_action(self, data: dict[str, Any]) -> Any:
-        return getattr(validate_action(self.action_model, data, strict=True), self.action_key)
+        return getattr(validate_action(self._action_model, data, strict=True), self.action_key)
 
     def dump_observation(
         self, obs: Any, terminated: bool, truncated: bool, info: dict[str, Any]
@@ -200,20 +235,20 @@ class OpenSpielView(_SpaceView):
         self._game_params = description.state.get("game_params", {})
         super().__init__(description)
 
-    def action_fields(self, space: Space, description: Description) -> dict[str, Any]:
+    def action_fields(self, value_type: Any) -> dict[str, Any]:
         """The action and the game, which OpenEnv's action repeats."""
         # Its default in OpenEnv is "catch" whatever is served, so that
         # this one value cannot be told from none at all and is accepted for every game.
         return {
-            **super().action_fields(space, description),
+            **super().action_fields(value_type),
             "game_name": (str, Field(default=self._game_name)),
             "game_params": (dict[str, Any], Field(default_factory=dict)),
         }
 
-    def observation_fields(self, space: Space) -> dict[str, Any]:
+    def observation_fields(self, value_type: Any) -> dict[str, Any]:
         """The observation, and what OpenEnv's has beside it."""
         return {
-            **super().observation_fields(space),
+            **super().observation_fields(value_type),
             "legal_actions": (list[int], Field(default_factory=list)),
             "game_phase": (str, Field(default="playing")),
             "current_player_id": (int, Field(default=0)),
@@ -262,6 +297,13 @@ class ModelView(TypedView):
         self.observation_schema = schemas["observation"]
         self.state_schema = schemas["state"]
         self._action_model = action_model
+
+    def models(self) -> TypedModels:
+        """Refuse: the models are where the environment is."""
+        raise SpaceError(
+            "expected an environment whose models are made from its spaces, got one with models "
+            "of its own; import these from where the environment is"
+        )
 
     def parse_action(self, data: dict[str, Any]) -> Any:
         """Return the fields of the action, validated where its class is known."""

@@ -1,0 +1,227 @@
+"""What an environment looks like from outside: spaces, models, schemas, messages, and why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+
+from openenv_gym.address import parse_address
+from openenv_gym.client import Connection
+from openenv_gym.codecs import json_codec
+from openenv_gym.envs.endpoints import EmbeddedEndpoint, ServerEndpoint, SpaceOverrides
+from openenv_gym.envs.remote_env import RemoteEnv
+from openenv_gym.errors import InvalidRequestError, SpaceError
+from openenv_gym.protocol import Open, Reset, Result, Step
+from openenv_gym.protocol.json_messages import JsonServerMessages
+from openenv_gym.spaces import Inference, infer
+from openenv_gym.spaces.schema_space import SchemaSpace
+from openenv_gym.wire.model_source import model_source
+from openenv_gym.wire.schema_view import SchemaView
+from openenv_gym.wire.typed import TypedModels, view_for
+
+_SEED = 0
+
+
+class Example(NamedTuple):
+    """One message of OpenEnv's JSON protocol.
+
+    Attributes:
+        title: Who says what.
+        message: The message itself.
+    """
+
+    title: str
+    message: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspection:
+    """An environment as its clients see it.
+
+    Attributes:
+        target: What was inspected.
+        name: Of the environment.
+        schemas: JSON schemas of ``action``, ``observation`` and ``state``.
+        models: The pydantic classes as Python source.
+        inference: Fields and spaces, and why; None where the schemas leave them open.
+        problem: What is open and how to settle it, where ``inference`` is None.
+        examples: One message each way.
+        are_played: Whether the examples were played; else they were made from the spaces.
+    """
+
+    target: str
+    name: str
+    schemas: dict[str, Any]
+    models: str
+    inference: Inference | None
+    problem: str = ""
+    examples: tuple[Example, ...] = field(default=())
+    are_played: bool = False
+
+
+def inspect(
+    target: str, *, kwargs: dict[str, Any] | None = None, overrides: SpaceOverrides | None = None
+) -> Inspection:
+    """Return how the environment ``target`` looks from outside.
+
+    An environment that is named is built in the embedded worker and plays one step. Of a server
+    only the schemas are read: no session is opened, because it may have but one.
+
+    Args:
+        target: A Gymnasium id, ``openspiel:GAME``, ``environment:package.module:Class``, an id
+            of the ``openenv/`` namespace, or the URL of a server.
+        kwargs: Keyword arguments of an environment that is named.
+        overrides: Spaces and keys that the caller knows better than the schemas.
+
+    Raises:
+        UnknownEnvironmentError: there is no such environment.
+        EnvStartError: it cannot be built.
+        UnreachableError: nobody answers at the URL.
+        NotOpenEnvError: who answers is no OpenEnv server.
+    """
+    endpoint, overrides = _endpoint(target, kwargs or {}), overrides or SpaceOverrides()
+    if isinstance(endpoint, ServerEndpoint):
+        schema, description = endpoint.read_schema()
+        sides: tuple[str, ...] = ("action", "observation", "state")
+        schemas = {side: schema[side] for side in sides if side in schema}
+        name = description.environment if description is not None else target
+        return _inspection(target, name, schemas, overrides, _made_examples)
+    connection, description = endpoint.start()
+    with closing(connection):
+        view = view_for(description)
+
+        def play(inference: Inference, schemas: dict[str, Any]) -> tuple[Example, ...]:
+            return _played_examples(connection, JsonServerMessages(view), view, inference, schemas)
+
+        name = description.environment
+        return _inspection(target, name, view.schemas(), overrides, play, are_played=True)
+
+
+def typed_models(target: str | gym.Env[Any, Any], **kwargs: Any) -> TypedModels:
+    """Return the pydantic models of an environment, in which components have names.
+
+    Args:
+        target: As of :func:`inspect`; or a ``RemoteEnv``.
+        **kwargs: Keyword arguments of an environment that is named.
+
+    >>> models = typed_models("CartPole-v1")
+    >>> models.action(action=1).action.name
+    'push_right'
+
+    Raises:
+        SpaceError: the environment has models of its own, of which only schemas are known.
+        UnknownEnvironmentError: there is no such environment.
+        EnvStartError: it cannot be built.
+    """
+    endpoint = _endpoint(target, kwargs)
+    if isinstance(endpoint, ServerEndpoint):
+        description = endpoint.read_schema()[1]
+    else:
+        connection, description = endpoint.start()
+        connection.close()
+    if description is None:
+        raise SpaceError(
+            "expected a server of openenv-gym, which tells its spaces, got another one at "
+            f"{target}; `openenv-gym inspect URL` prints classes for its schemas"
+        )
+    return view_for(description).models()
+
+
+def _endpoint(
+    target: str | gym.Env[Any, Any], kwargs: dict[str, Any]
+) -> EmbeddedEndpoint | ServerEndpoint:
+    if isinstance(target, gym.Env):
+        env = target.unwrapped
+    elif "://" in target:
+        if kwargs:
+            raise InvalidRequestError(
+                f"expected no keyword arguments for {target}, which has been started with its own, "
+                f"got {', '.join(kwargs)}"
+            )
+        return ServerEndpoint(address=parse_address(target))
+    elif not target.removeprefix("openenv_gym:").startswith("openenv/"):
+        return EmbeddedEndpoint(request=Open(target, kwargs))
+    else:
+        env = gym.make(target, disable_env_checker=True, **kwargs).unwrapped
+        env.close()
+    if not isinstance(env, RemoteEnv) or not isinstance(
+        env.endpoint, EmbeddedEndpoint | ServerEndpoint
+    ):
+        raise InvalidRequestError(f"expected a remote environment, got {env}; name its id instead")
+    return env.endpoint
+
+
+def _inspection(
+    target: str,
+    name: str,
+    schemas: dict[str, Any],
+    overrides: SpaceOverrides,
+    examples: Callable[[Inference, dict[str, Any]], tuple[Example, ...]],
+    *,
+    are_played: bool = False,
+) -> Inspection:
+    keywords = {key: getattr(overrides, key) for key in SpaceOverrides.__dataclass_fields__}
+    inference, problem = None, ""
+    try:
+        inference = infer(schemas["action"], schemas["observation"], **keywords)
+    except SpaceError as exc:
+        problem = str(exc)
+    return Inspection(
+        target=target,
+        name=name,
+        schemas=schemas,
+        models=model_source(schemas),
+        inference=inference,
+        problem=problem,
+        examples=() if inference is None else examples(inference, schemas),
+        are_played=are_played,
+    )
+
+
+def _made_examples(inference: Inference, schemas: dict[str, Any]) -> tuple[Example, ...]:
+    """Messages with sampled values, which no environment has said."""
+    view = SchemaView(inference, schemas["observation"])
+    observation = {inference.observation_key: _sampled(inference.observation_form)}
+    data = {"observation": observation, "reward": None, "done": False}
+    return (
+        Example("client: reset", {"type": "reset", "data": {"seed": _SEED}}),
+        Example(
+            "client: step",
+            {"type": "step", "data": view.dump_action(_sample(inference.action_form))},
+        ),
+        Example("server: observation", {"type": "observation", "data": data}),
+    )
+
+
+def _played_examples(
+    connection: Connection,
+    messages: JsonServerMessages,
+    view: Any,
+    inference: Inference,
+    schemas: dict[str, Any],
+) -> tuple[Example, ...]:
+    first = connection.request(Reset(_SEED))
+    legal = first.info.get("legal_actions") if isinstance(first, Result) else None
+    action = legal[0] if legal else _sample(inference.action_form)
+    data = SchemaView(inference, schemas["observation"]).dump_action(action)
+    answer = connection.request(Step(view.parse_action(data)))
+    return (
+        Example("client: reset", {"type": "reset", "data": {"seed": _SEED}}),
+        Example("server: observation", json.loads(messages.encode_reply(None, first))),
+        Example("client: step", {"type": "step", "data": data}),
+        Example("server: observation", json.loads(messages.encode_reply(None, answer))),
+    )
+
+
+def _sample(form: SchemaSpace) -> Any:
+    form.space.seed(_SEED)
+    return form.space.sample()
+
+
+def _sampled(form: SchemaSpace) -> Any:
+    return json_codec(form).to_json(_sample(form))
