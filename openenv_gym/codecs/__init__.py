@@ -1,12 +1,13 @@
 """Values ↔ payloads: binary per space, JSON per space, and both for free-form values."""
 
-from openenv_gym.codecs.binary_codec import BinaryCodec, Misfit, binary_codec
+from openenv_gym.codecs.binary_codec import BinaryCodec, Buffer, Misfit, binary_codec
 from openenv_gym.codecs.freeform import pack_freeform, unpack_freeform
 from openenv_gym.codecs.json_codec import JsonCodec, json_codec
 from openenv_gym.codecs.json_info import info_from_json, info_to_json
 
 __all__ = [
     "BinaryCodec",
+    "Buffer",
     "JsonCodec",
     "Misfit",
     "binary_codec",

@@ -185,12 +185,19 @@ def _scalar(value: np.generic, path: str, lose: Lose) -> Any:
 
 def _numpy(code: int, value: Any, path: str, lose: Lose) -> Any:
     array = np.asarray(value)
-    dtype = wire_dtype(array.dtype)
+    dtype, head = _array_head(array.dtype, array.shape)
     if dtype is None or not _is_unicode(array):
         return _lost(value, path, lose)
-    shape = array.shape
-    head = dtype.str.encode() + b"\0" + struct.pack(f"<B{len(shape)}I", len(shape), *shape)
     return msgspec.msgpack.Ext(code, head + array.astype(dtype, copy=False).tobytes())
+
+
+@lru_cache(maxsize=1024)
+def _array_head(dtype: np.dtype[Any], shape: tuple[int, ...]) -> tuple[np.dtype[Any] | None, bytes]:
+    """The dtype on the wire, None where arrays of it cannot travel, and what precedes the data."""
+    wire = wire_dtype(dtype)
+    if wire is None:
+        return None, b""
+    return wire, wire.str.encode() + b"\0" + struct.pack(f"<B{len(shape)}I", len(shape), *shape)
 
 
 @lru_cache(maxsize=256)
@@ -214,20 +221,26 @@ def _is_unicode(array: np.ndarray[Any, Any]) -> bool:
 def _array_from(payload: memoryview) -> np.ndarray[Any, Any]:
     # At most this many bytes hold the dtype: the search does not run through the data.
     name = bytes(payload[:32]).partition(b"\0")[0]
-    text = name.decode()
-    if not _DTYPES.fullmatch(text):
-        raise ValueError(f"the dtype {text!r} is not allowed")
-    dtype, start = np.dtype(text), len(name) + 1
+    dtype, start = _dtype_from(name), len(name) + 1
     ndim = payload[start]
     if ndim > _MAX_DIMENSIONS:
         raise ValueError(f"expected at most {_MAX_DIMENSIONS} dimensions, got {ndim}")
     shape = struct.unpack_from(f"<{ndim}I", payload, start + 1)
-    data = payload[start + 1 + 4 * ndim :]
+    start += 1 + 4 * ndim
     # `frombuffer` and `reshape` allocate nothing, so a false length costs nothing.
-    array = np.frombuffer(data, np.uint8 if dtype.kind == "b" else dtype).reshape(shape)
+    array = np.frombuffer(payload, np.uint8 if dtype.kind == "b" else dtype, -1, start)
+    array = array.reshape(shape)
     if not _is_unicode(array):
         raise ValueError("expected text of valid Unicode")
     return array.astype(dtype)
+
+
+@lru_cache(maxsize=256)
+def _dtype_from(name: bytes) -> np.dtype[Any]:
+    text = name.decode()
+    if not _DTYPES.fullmatch(text):
+        raise ValueError(f"the dtype {text!r} is not allowed")
+    return np.dtype(text)
 
 
 def _from_ext(code: int, payload: memoryview) -> Any:

@@ -18,7 +18,14 @@ from typing import Any
 
 import msgspec
 
-from openenv_gym.codecs import BinaryCodec, Misfit, binary_codec, pack_freeform, unpack_freeform
+from openenv_gym.codecs import (
+    BinaryCodec,
+    Buffer,
+    Misfit,
+    binary_codec,
+    pack_freeform,
+    unpack_freeform,
+)
 from openenv_gym.errors import InvalidRequestError, ProtocolError
 from openenv_gym.protocol.events import (
     Close,
@@ -80,7 +87,7 @@ class BinaryMessages:
         """
         if type(request) is Step:  # first, because nearly all are
             flags, payload = _pack_value(self._action, request.action)
-            return _HEADER.pack(STEP, flags, 0, seq) + payload
+            return b"".join((_HEADER.pack(STEP, flags, 0, seq), payload))
         kind, payload = _PACK_REQUEST[type(request)](request)
         return _HEADER.pack(kind, 0, 0, seq) + payload
 
@@ -139,11 +146,12 @@ class BinaryMessages:
             flags |= TRUNCATED
         if reward is not None:
             flags |= HAS_REWARD
+        info = b""
+        if result.info:
+            flags |= HAS_INFO
+            info = pack_freeform(result.info)
         head = _RESULT.pack(RESULT, flags, 0, seq, 0.0 if reward is None else reward)
-        if not result.info:
-            return head + payload
-        head = _RESULT.pack(RESULT, flags | HAS_INFO, 0, seq, 0.0 if reward is None else reward)
-        return head + payload + pack_freeform(result.info)
+        return b"".join((head, payload, info))
 
     def _unpack_result(self, flags: int, body: bytes) -> Result:
         if len(body) < _RESULT_BYTES:
@@ -165,7 +173,7 @@ def _header(body: bytes) -> tuple[int, int, int]:
     return kind, flags, seq
 
 
-def _pack_value(codec: BinaryCodec, value: Any) -> tuple[int, bytes]:
+def _pack_value(codec: BinaryCodec, value: Any) -> tuple[int, Buffer]:
     try:
         return COMPACT, codec.pack(value)
     except Misfit:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -117,11 +118,13 @@ def _leaf_types(value: Any) -> set[type[Any]]:
     """The types of the elements of nested lists."""
     if not isinstance(value, list):
         return {type(value)}
-    kinds: set[type[Any]] = set(map(type, value))
-    if list in kinds:
-        kinds.discard(list)
-        kinds.update(*(_leaf_types(item) for item in value if isinstance(item, list)))
-    return kinds
+    kinds: set[type[Any]] = set()
+    level = value
+    while list in (found := set(map(type, level))):  # level by level, where the loops are in C
+        kinds |= found - {list}
+        lists = level if len(found) == 1 else [item for item in level if isinstance(item, list)]
+        level = list(chain.from_iterable(lists))
+    return kinds | found
 
 
 def map_nested(function: Callable[[Any], Any], value: Any) -> Any:
