@@ -72,12 +72,25 @@ def _(space: SchemaSpace) -> JsonCodec:
 @json_codec.register(gs.MultiDiscrete)
 @json_codec.register(gs.MultiBinary)
 def _(space: gs.Box | gs.MultiDiscrete | gs.MultiBinary) -> JsonCodec:
-    dtype, shape = np.dtype(space.dtype), tuple(space.shape)
+    return _array_codec(np.dtype(space.dtype), tuple(space.shape))
 
+
+def _is_nested(data: Any, shape: tuple[int, ...]) -> bool:
+    """Whether nested lists have the lengths of ``shape``, as far as they are nested."""
+    if not shape or not isinstance(data, list):
+        return not shape and not isinstance(data, list)
+    return len(data) == shape[0] and all(_is_nested(item, shape[1:]) for item in data)
+
+
+def _array_codec(dtype: np.dtype[Any], shape: tuple[int, ...]) -> JsonCodec:
     def to_json(value: Any) -> Any:
         array = np.asarray(value)
         if array.dtype.kind not in "biuf":
             raise ValueError(f"expected {dtype} values of shape {shape}")
+        if dtype.kind in "iu" and array.dtype.kind in "bf":  # of which a MultiBinary contains some
+            with np.errstate(invalid="ignore", over="ignore"):
+                cast = array.astype(dtype)
+            array = cast if (cast == array).all() else array
         return to_json_numbers(array)
 
     def from_json(data: Any, path: str) -> Any:
@@ -85,7 +98,7 @@ def _(space: gs.Box | gs.MultiDiscrete | gs.MultiBinary) -> JsonCodec:
             array = from_json_numbers(data, dtype)
         except ValueError as exc:
             raise _wrong(path, f"{dtype} values of shape {shape}", data) from exc
-        if array.size == 0 and math.prod(shape) == 0:
+        if array.size == 0 and math.prod(shape) == 0 and _is_nested(data, shape):
             return array.reshape(shape)  # nested lists of nothing do not say all of its lengths
         if array.shape != shape:
             raise _wrong(path, f"shape {shape}", array.shape)
@@ -126,8 +139,10 @@ def _(space: gs.Text) -> JsonCodec:
 
 @json_codec.register
 def _(space: gs.Dict) -> JsonCodec:
-    codecs = {key: json_codec(child) for key, child in space.spaces.items()}
+    return _dict_codec({key: json_codec(child) for key, child in space.spaces.items()})
 
+
+def _dict_codec(codecs: dict[str, JsonCodec]) -> JsonCodec:
     def to_json(value: Any) -> Any:
         return {key: codec.to_json(value[key]) for key, codec in codecs.items()}
 
@@ -141,8 +156,10 @@ def _(space: gs.Dict) -> JsonCodec:
 
 @json_codec.register(gs.Tuple)
 def _(space: gs.Tuple[Any]) -> JsonCodec:
-    codecs = [json_codec(child) for child in space.spaces]
+    return _tuple_codec([json_codec(child) for child in space.spaces])
 
+
+def _tuple_codec(codecs: list[JsonCodec]) -> JsonCodec:
     def to_json(value: Any) -> Any:
         return [codec.to_json(item) for codec, item in zip(codecs, value, strict=True)]
 
@@ -173,34 +190,39 @@ def _stacked(feature: gs.Space[Any]) -> JsonCodec:
     """The codec of any number of values of ``feature``, stacked as a vector environment does."""
 
     def to_json(value: Any) -> Any:
-        return json_codec(_batch(feature, _length(feature, value))).to_json(value)
+        return _batch(feature, _length(feature, value)).to_json(value)
 
     def from_json(data: Any, path: str) -> Any:
         try:
             length = _length(feature, data)
         except (LookupError, TypeError) as exc:
             raise _wrong(path, f"stacked values of {feature}", data) from exc
-        return json_codec(_batch(feature, length)).from_json(data, path)
+        return _batch(feature, length).from_json(data, path)
 
     return JsonCodec(to_json, from_json)
 
 
-def _batch(feature: gs.Space[Any], length: int) -> gs.Space[Any]:
-    from gymnasium.vector.utils import batch_space
+def _batch(feature: gs.Space[Any], length: int) -> JsonCodec:
+    """The codec of ``length`` stacked values, parts by parts, without a space of that size.
 
-    if isinstance(feature, gs.Discrete):  # has no batch of none
-        low, high = int(feature.start), int(feature.start) + int(feature.n) - 1
-        return gs.Box(low, high, (length,), np.dtype(feature.dtype).type)
-    return batch_space(feature, length)
+    The bounds of a batch would be as large as a peer likes, and its keys sorted.
+    """
+    if isinstance(feature, gs.Dict):
+        items = {key: _batch(child, length) for key, child in feature.spaces.items()}
+        return _dict_codec(items)
+    if isinstance(feature, gs.Tuple):
+        return _tuple_codec([_batch(child, length) for child in feature.spaces])
+    if isinstance(feature, (gs.Box, gs.Discrete, gs.MultiDiscrete, gs.MultiBinary)):
+        return _array_codec(np.dtype(feature.dtype), (length, *(feature.shape or ())))
+    return _tuple_codec([json_codec(feature)] * length)
 
 
 def _length(feature: gs.Space[Any], stacked: Any) -> int:
-    """How many values of ``feature`` are stacked in an array, or in the first of several."""
+    """How many values of ``feature`` are stacked: the length of all arrays, if there are any."""
     if isinstance(feature, gs.Dict):
-        key, child = next(iter(feature.spaces.items()))
-        return _length(child, stacked[key])
+        return max((_length(s, stacked[key]) for key, s in feature.spaces.items()), default=0)
     if isinstance(feature, gs.Tuple):
-        return _length(feature.spaces[0], stacked[0])
+        return max((_length(s, stacked[i]) for i, s in enumerate(feature.spaces)), default=0)
     if isinstance(stacked, (dict, str)):
         raise TypeError("not stacked")
     return len(stacked)

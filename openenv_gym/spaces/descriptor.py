@@ -29,7 +29,10 @@ Descriptor: TypeAlias = dict[str, Any]
 MAX_ARRAY_BYTES = 1 << 28
 """The largest array of a space that is read: a few bytes of a peer must not fill the memory."""
 
-_DTYPES = {dtype.name: dtype for dtype in map(np.dtype, "?bhiqBHIQefd")}
+# By name: of the codes, which one is int64 is another on each system, and its scalars are of
+# another class.
+_INTEGERS = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
+_DTYPES = {name: np.dtype(name) for name in ("bool", *_INTEGERS, "float16", "float32", "float64")}
 _READERS: dict[str, Callable[[Descriptor], Space]] = {}
 
 
@@ -116,17 +119,37 @@ def check_size(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         )
 
 
-def _bound_out(bound: NDArray[Any]) -> Any:
-    """A bound as one number where all elements are equal, else as a flat list."""
-    if bound.size and (bound == bound.flat[0]).all():
-        return to_json_number(bound.flat[0].item())
-    return [to_json_number(item) for item in bound.ravel().tolist()]
+def _bound_out(bound: NDArray[Any], is_bounded: NDArray[Any], infinite: float) -> Any:
+    """A bound as one number where all elements are the same, else as a flat list.
+
+    Integers without a bound are as infinite as floats: Gymnasium samples them in another way.
+    """
+    bounded = np.broadcast_to(is_bounded, bound.shape).ravel()
+    flat = bound.ravel()
+    is_same = flat.size and (flat == flat[0]).all() and (bounded == bounded[0]).all()
+    if is_same and bound.dtype.kind == "f":
+        is_same = (np.signbit(flat) == np.signbit(flat[0])).all()  # 0.0 == -0.0
+    if is_same:
+        flat, bounded = flat[:1], bounded[:1]
+    pairs = zip(flat.tolist(), bounded.tolist(), strict=True)
+    numbers = [to_json_number(item if limited else infinite) for item, limited in pairs]
+    return numbers[0] if is_same else numbers
 
 
-def _bound_in(value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+def _bound_in(
+    value: Any, dtype: np.dtype[Any], shape: tuple[int, ...], infinite: float
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The bounds, the end of the dtype where an integer has none, and where there are some."""
+    items = [from_json_number(item) for item in (value if isinstance(value, list) else [value])]
+    bounded = np.array([item != infinite for item in items], dtype=bool)
+    if dtype.kind == "i":
+        limits = np.iinfo(dtype)
+        end = int(limits.max if infinite > 0 else limits.min)
+        items = [end if item == infinite else item for item in items]
+    bound = np.array(items, dtype=dtype)
     if isinstance(value, list):
-        return np.array([from_json_number(item) for item in value], dtype=dtype).reshape(shape)
-    return np.full(shape, from_json_number(value), dtype=dtype)
+        return bound.reshape(shape), bounded.reshape(shape)
+    return np.full(shape, bound[0]), np.full(shape, bounded[0])
 
 
 @_describe.register
@@ -135,8 +158,8 @@ def _(space: gs.Box) -> Descriptor:
         "type": "Box",
         "dtype": dtype_of(space.dtype.name).name,
         "shape": list(space.shape),
-        "low": _bound_out(space.low),
-        "high": _bound_out(space.high),
+        "low": _bound_out(space.low, space.bounded_below, -math.inf),
+        "high": _bound_out(space.high, space.bounded_above, math.inf),
     }
 
 
@@ -144,9 +167,11 @@ def _(space: gs.Box) -> Descriptor:
 def _read_box(descriptor: Descriptor) -> Space:
     dtype, shape = dtype_of(descriptor["dtype"]), tuple(descriptor["shape"])
     check_size(shape, dtype)
-    low = _bound_in(descriptor["low"], dtype, shape)
-    high = _bound_in(descriptor["high"], dtype, shape)
-    return gs.Box(low, high, shape, dtype.type)
+    low, bounded_below = _bound_in(descriptor["low"], dtype, shape, -math.inf)
+    high, bounded_above = _bound_in(descriptor["high"], dtype, shape, math.inf)
+    box = gs.Box(low, high, shape, dtype.type)
+    box.bounded_below, box.bounded_above = bounded_below, bounded_above
+    return box
 
 
 @_describe.register
@@ -174,6 +199,8 @@ def _(space: gs.MultiDiscrete) -> Descriptor:
         "dtype": np.dtype(space.dtype).name,
         "nvec": space.nvec.tolist(),
         "start": np.asarray(space.start).tolist(),
+        # Nested lists of nothing do not say all lengths.
+        **({} if space.nvec.size else {"shape": list(space.nvec.shape)}),
     }
 
 
@@ -181,7 +208,8 @@ def _(space: gs.MultiDiscrete) -> Descriptor:
 def _read_multi_discrete(descriptor: Descriptor) -> Space:
     dtype = dtype_of(descriptor["dtype"])
     nvec = np.array(descriptor["nvec"], dtype=dtype)
-    start = np.array(descriptor["start"], dtype=dtype)
+    nvec = nvec.reshape(tuple(descriptor.get("shape", nvec.shape)))
+    start = np.array(descriptor["start"], dtype=dtype).reshape(nvec.shape)
     return gs.MultiDiscrete(nvec, dtype=dtype.type, start=start)
 
 

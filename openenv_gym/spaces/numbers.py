@@ -81,8 +81,12 @@ def from_json_numbers(value: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
     kinds = _leaf_types(value)
     if bool in kinds and dtype.kind != "b":
         raise ValueError(f"expected {dtype} values, got a boolean")
-    plain = map_nested(from_json_number, value) if str in kinds else value
+    read = _from_json_float if dtype.kind == "f" else from_json_number
+    plain = map_nested(read, value) if str in kinds else value
     natural = _wide_integers(plain) if dtype == np.uint64 else np.array(plain)
+    if natural.dtype.kind == "O" and dtype.kind == "f" and kinds <= {int, float}:
+        # JavaScript writes 1e20 with all its digits, of which numpy makes an object.
+        natural = np.array(map_nested(_from_json_float, value))
     if natural.size and natural.dtype.kind not in _NATURAL_KINDS[dtype.kind]:
         raise ValueError(f"expected {dtype} values, got {natural.dtype}")
     with np.errstate(over="ignore"):
@@ -94,6 +98,17 @@ def from_json_numbers(value: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
     if not fits:
         raise ValueError(f"expected {dtype} values, got numbers that do not fit")
     return array
+
+
+def _from_json_float(value: Any) -> float:
+    if isinstance(value, str):
+        if value not in _NON_FINITE:
+            raise ValueError(f"expected a number, got {value!r}")
+        return _NON_FINITE[value]
+    try:
+        return float(value)
+    except (TypeError, OverflowError) as exc:  # null and objects; more than 308 digits
+        raise ValueError("expected a number that fits") from exc
 
 
 def _is_plain(array: NDArray[Any]) -> bool:

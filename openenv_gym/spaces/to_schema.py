@@ -72,7 +72,8 @@ def _(space: gs.Box) -> Schema:
 @plain_schema.register
 def _(space: gs.MultiDiscrete) -> Schema:
     low = np.asarray(space.start).astype(object)  # the highest may not fit the dtype
-    return _array(_integer, space, low, low + space.nvec.astype(object) - 1)
+    high = np.asarray(low + space.nvec.astype(object) - 1, object)  # a number without axes
+    return _array(_integer, space, low, high)
 
 
 @plain_schema.register
@@ -108,7 +109,9 @@ def _(space: gs.Tuple[Any]) -> Schema:
 
 @plain_schema.register
 def _(space: gs.Sequence) -> Schema:
-    return {} if space.stack else {"type": "array", "items": plain_schema(space.feature_space)}
+    if space.stack:
+        return _stacked(space.feature_space)
+    return {"type": "array", "items": plain_schema(space.feature_space)}
 
 
 @plain_schema.register
@@ -116,10 +119,10 @@ def _(space: gs.Graph) -> Schema:
     edges: Schema = {"type": "null"}
     links = edges
     if space.edge_space is not None:
-        edges = {"anyOf": [edges, {"type": "array", "items": plain_schema(space.edge_space)}]}
+        edges = {"anyOf": [edges, _stacked(space.edge_space)]}
         pair = _nested({"type": "integer", "minimum": 0}, (2,))
         links = {"anyOf": [links, {"type": "array", "items": pair}]}
-    nodes = {"type": "array", "items": plain_schema(space.node_space)}
+    nodes = _stacked(space.node_space)
     return {
         "type": "object",
         "properties": {"nodes": nodes, "edges": edges, "edge_links": links},
@@ -143,6 +146,20 @@ if hasattr(gs, "OneOf"):  # since Gymnasium 1.0
                 for index, child in enumerate(space.spaces)
             ]
         }
+
+
+def _stacked(feature: Space) -> Schema:
+    """The schema of any number of values as a vector environment has them, parts by parts."""
+    if isinstance(feature, gs.Dict):
+        return {
+            "type": "object",
+            "properties": {key: _stacked(child) for key, child in feature.spaces.items()},
+            "required": list(feature.spaces),
+            "additionalProperties": False,
+        }
+    if isinstance(feature, gs.Tuple):
+        return _items([_stacked(child) for child in feature.spaces])
+    return {"type": "array", "items": plain_schema(feature)}
 
 
 def _integer(lowest: int, highest: int) -> Schema:

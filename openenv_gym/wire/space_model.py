@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from gymnasium.error import CustomSpaceError
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
@@ -36,10 +37,10 @@ def space_type(space: Space, name: str | None = None) -> Any:
         try:
             value = codec.from_json(data, "value")
         except InvalidRequestError as exc:
-            if not _is_json(data) and space.contains(data):
+            if not _is_json(data) and _contains(space, data):
                 return data
             raise _refusal(str(exc)) from exc
-        if not space.contains(value):
+        if not _contains(space, value):
             raise _refusal(f"value: expected one in {space}, got {data!r}")
         return value
 
@@ -55,11 +56,18 @@ def space_type(space: Space, name: str | None = None) -> Any:
     ]
 
 
+def _contains(space: Space, value: Any) -> bool:
+    try:
+        return bool(space.contains(value))
+    except (TypeError, ValueError, LookupError, CustomSpaceError):
+        return False  # Gymnasium cannot look into it, and raises instead
+
+
 def _is_json(data: Any) -> bool:
     """Whether ``data`` can be from JSON, which the codec has read or refused for good."""
-    if isinstance(data, dict):
+    if type(data) is dict:
         return all(map(_is_json, data.values()))
-    if isinstance(data, list):
+    if type(data) is list:
         return all(map(_is_json, data))
     return data is None or type(data) in (str, bool, int, float)
 

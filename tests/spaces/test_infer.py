@@ -28,8 +28,8 @@ def test_the_only_fields_are_the_action_and_the_observation():
 
 def test_every_decision_has_a_reason():
     assert infer(ACTION, OBSERVATION).reasons == (
-        "$.action.move: the only required field; schema constraints give Discrete(3)",
-        "$.observation.pos: the only field; schema constraints give Box(-inf, inf, (), float64)",
+        "$.action.move: the only required field; its constraints give Discrete(3)",
+        "$.observation.pos: the only field; its constraints give Box(-inf, inf, (), float64)",
     )
 
 
@@ -37,7 +37,8 @@ def test_the_annotated_field_wins_over_other_fields():
     annotated = {"properties": {"a": CHOICE, "b": to_schema(gs.Discrete(7))}, "required": ["a"]}
     found = infer(annotated, OBSERVATION)
     assert (found.action_key, found.action_space) == ("b", gs.Discrete(7))
-    assert found.reasons[0] == "$.action.b: the only annotated field; annotation give Discrete(7)"
+    reason = "$.action.b: the only annotated field; its annotation gives Discrete(7)"
+    assert found.reasons[0] == reason
 
 
 def test_the_callers_keys_and_spaces_win_over_all():
