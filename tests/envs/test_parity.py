@@ -6,7 +6,7 @@ import gymnasium as gym
 import pytest
 
 from openenv_gym import OpenSpielEnv
-from tests.support.rollouts import assert_same_episodes
+from openenv_gym.conformance import play_parity
 
 pytestmark = pytest.mark.single_env
 
@@ -16,7 +16,7 @@ TAXI = next(env_id for env_id in gym.registry if env_id.startswith("Taxi-"))
 
 def test_cartpole_for_20_seeds(reach):
     local, remote = gym.make("CartPole-v1"), gym.make("openenv/CartPole-v1", **reach("CartPole-v1"))
-    assert assert_same_episodes(local, remote, range(20)) == 20 * 200
+    assert play_parity(local, remote, range(20), 200) == 20 * 200
     remote.close()
 
 
@@ -24,7 +24,7 @@ def test_cartpole_for_20_seeds(reach):
 def test_other_spaces(env_id: str, reach):
     local = gym.make(env_id)
     remote = gym.make(f"openenv/{env_id}", **reach(env_id))
-    assert assert_same_episodes(local, remote, range(3)) == 600
+    assert play_parity(local, remote, range(3), 200) == 600
     remote.close()
 
 
@@ -33,7 +33,7 @@ def test_other_spaces(env_id: str, reach):
 def test_isolations(isolation: str, codec: str, serve):
     url = serve("CartPole-v1", "--isolation", isolation).base_url
     remote = gym.make("openenv/CartPole-v1", base_url=url, codec=codec)
-    assert assert_same_episodes(gym.make("CartPole-v1"), remote, range(3)) == 600
+    assert play_parity(gym.make("CartPole-v1"), remote, range(3), 200) == 600
     remote.close()
 
 
@@ -43,7 +43,7 @@ def test_unix_socket(serve, tmp_path_factory: pytest.TempPathFactory):
     assert url == f"unix://{path}"
     for codec in ("binary", "json"):
         remote = gym.make("openenv/CartPole-v1", base_url=url, codec=codec)
-        assert assert_same_episodes(gym.make("CartPole-v1"), remote, range(2)) == 400
+        assert play_parity(gym.make("CartPole-v1"), remote, range(2), 200) == 400
         remote.close()
 
 
@@ -51,7 +51,7 @@ def test_unix_socket(serve, tmp_path_factory: pytest.TempPathFactory):
 def test_openspiel(game: str, reach):
     local = OpenSpielEnv(game)
     remote = gym.make(f"openenv/{game}-v0", **reach(f"openspiel:{game}"))
-    assert assert_same_episodes(local, remote.unwrapped, range(3), steps=60) == 180
+    assert play_parity(local, remote.unwrapped, range(3), steps=60) == 180
     remote.close()
 
 

@@ -1,0 +1,177 @@
+"""The verdict on one environment, over every transport."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import gymnasium as gym
+from gymnasium.spaces.utils import flatdim
+
+from openenv_gym.conformance.parity import (
+    NotDeterministicError,
+    ParityError,
+    check_deterministic,
+    play_parity,
+)
+from openenv_gym.launchers import ServerProcess
+
+TRANSPORTS = ("embedded", "binary", "json")
+PICTURE_NUMBERS = 10_000
+"""An observation of more numbers than this counts as a picture."""
+
+_MAX_REASON = 300
+
+Verdict = Literal["identical", "differs", "nondeterministic", "raises", "stopped", "not built"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Play:
+    """What is played.
+
+    Attributes:
+        seeds: How many seeds, from 0 on.
+        steps: For each seed.
+        picture_steps: For each seed, of pictures over JSON, where a step takes 80 ms.
+        transports: Some of ``TRANSPORTS``.
+    """
+
+    seeds: int = 3
+    steps: int = 200
+    picture_steps: int = 20
+    transports: Sequence[str] = TRANSPORTS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of one environment over one transport.
+
+    Attributes:
+        env_id: As it was asked for.
+        transport: One of ``TRANSPORTS``; "in process" where it did not come so far.
+        verdict: In a word.
+        family: The group of environments that it belongs to.
+        steps: How many were compared.
+        detail: What differs, or why it could not be judged, in one line.
+        left_out: The places of infos that cannot travel.
+    """
+
+    env_id: str
+    transport: str = "in process"
+    verdict: Verdict
+    family: str = ""
+    steps: int = 0
+    detail: str = ""
+    left_out: Sequence[str] = ()
+
+    def __str__(self) -> str:
+        """The line that a user reads."""
+        start = f"{self.env_id}  {self.transport}: {self.verdict.replace('not', 'could not be')}"
+        if self.verdict != "identical":
+            return f"{start}: {self.detail}"
+        lost = f"; left out: {', '.join(self.left_out)}" if self.left_out else ""
+        return f"{start}: {self.steps} steps compared{lost}"
+
+
+def judge(env_id: str, play: Play) -> Iterator[Outcome]:
+    """Compare the Gymnasium environment ``env_id`` in process with each transport.
+
+    Nothing is raised: what an environment does wrong is its outcome.
+    """
+
+    def make() -> gym.Env[Any, Any]:
+        return gym.make(env_id, disable_env_checker=True)
+
+    try:
+        with contextlib.closing(make()) as env:
+            family, is_picture = family_of(env.spec), _numbers(env) > PICTURE_NUMBERS
+    except Exception as exc:
+        yield Outcome(env_id=env_id, verdict="not built", detail=one_line(exc))
+        return
+    try:
+        check_deterministic(make, range(play.seeds), play.steps)
+    except NotDeterministicError as exc:
+        yield Outcome(
+            env_id=env_id, verdict="nondeterministic", family=family, detail=one_line(exc)
+        )
+        return
+    except Exception as exc:
+        yield Outcome(env_id=env_id, verdict="raises", family=family, detail=one_line(exc))
+        return
+    with contextlib.ExitStack() as stack:
+        reach = _Reach(env_id, stack)
+        for transport in play.transports:
+            short = is_picture and transport == "json"
+            steps = min(play.steps, play.picture_steps) if short else play.steps
+            yield _compare(env_id, family, make, reach, transport, range(play.seeds), steps)
+
+
+class _Reach:
+    """Makes remote environments, over one server that starts when it is needed."""
+
+    def __init__(self, env_id: str, stack: contextlib.ExitStack) -> None:
+        self._env_id = env_id
+        self._stack = stack
+        self._server: ServerProcess | None = None
+
+    def make(self, transport: str) -> gym.Env[Any, Any]:
+        arguments: dict[str, Any] = {}
+        if transport != "embedded":
+            if self._server is None:
+                self._server = self._stack.enter_context(ServerProcess(self._env_id))
+            arguments = {"base_url": self._server.base_url, "codec": transport}
+        return gym.make(
+            "openenv/gymnasium-v0", env_id=self._env_id, disable_env_checker=True, **arguments
+        )
+
+
+def _compare(
+    env_id: str,
+    family: str,
+    make: Callable[[], gym.Env[Any, Any]],
+    reach: _Reach,
+    transport: str,
+    seeds: range,
+    steps: int,
+) -> Outcome:
+    lost: set[str] = set()
+    about: dict[str, Any] = {"env_id": env_id, "family": family, "transport": transport}
+    try:
+        with contextlib.closing(make()) as local, contextlib.closing(reach.make(transport)) as env:
+            compared = play_parity(local, env, seeds, steps, lost)
+    except ParityError as exc:
+        return Outcome(verdict="differs", detail=one_line(exc), **about)
+    except Exception as exc:  # in process it went well
+        return Outcome(verdict="differs", detail=f"raises {one_line(exc)}", **about)
+    return Outcome(verdict="identical", steps=compared, left_out=sorted(lost), **about)
+
+
+def _numbers(env: gym.Env[Any, Any]) -> int:
+    try:
+        return flatdim(env.observation_space)
+    except (NotImplementedError, ValueError):  # a space without a fixed size
+        return 0
+
+
+def family_of(spec: Any) -> str:
+    """Return the group that an environment belongs to: ``classic_control``, ``ALE``.
+
+    It is the namespace of its id, the folder of one of Gymnasium's own, or the package.
+    """
+    if spec is None:
+        return "other"
+    if spec.namespace is not None:
+        return str(spec.namespace)
+    entry = spec.entry_point if isinstance(spec.entry_point, str) else spec.entry_point.__module__
+    parts = entry.partition(":")[0].split(".")
+    return parts[2] if parts[:2] == ["gymnasium", "envs"] and len(parts) > 3 else parts[0]
+
+
+def one_line(exc: BaseException) -> str:
+    """Return an exception as one line of bearable length."""
+    text = " ".join(str(exc).split())
+    if not isinstance(exc, (ParityError, NotDeterministicError)):
+        text = f"{type(exc).__name__}: {text}"
+    return text if len(text) <= _MAX_REASON else text[: _MAX_REASON - 3] + "..."
