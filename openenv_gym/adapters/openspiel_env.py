@@ -1,54 +1,83 @@
-"""An OpenSpiel game as a :class:`gymnasium.Env`: one seat for the agent, the rest is answered."""
+"""An OpenSpiel game as a :class:`gymnasium.Env`: a seat for the agent, the rest is answered."""
 
 from __future__ import annotations
 
 import reprlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import gymnasium
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from openenv_gym.adapters.openspiel_episode import TERMINAL, Episode, TensorReader, shorten
-from openenv_gym.adapters.openspiel_games import call_text, load_game, plain_params
-from openenv_gym.adapters.opponents import seat_opponents
+from openenv_gym.adapters.openspiel_episode import (
+    ALL,
+    TERMINAL,
+    Episode,
+    replay,
+    shorten,
+)
+from openenv_gym.adapters.openspiel_games import load_game, plain_params
+from openenv_gym.adapters.openspiel_observations import Observe, make_reader
+from openenv_gym.adapters.openspiel_population import Population
+from openenv_gym.adapters.openspiel_snapshot import Snapshot, read_snapshot, serialized
+from openenv_gym.adapters.opponents import OpponentPolicy, opponent_names, seat_opponents
 from openenv_gym.errors import (
     InvalidActionError,
     InvalidRequestError,
     ResetNeededError,
-    UnknownEnvironmentError,
     UnsupportedRenderModeError,
 )
 
 IllegalAction = Literal["terminate", "raise", "random"]
 """What to do with an action of the action space that is not legal now."""
 
+Seat = int | Literal["random", "all"]
+"""A seat of the game; a seat that each episode draws; or every seat."""
+
 _FEW_ACTIONS = 40  # up to here a loop beats NumPy's indexing with a list, by three times for 9
 
 
-class OpenSpielEnv(gymnasium.Env[npt.NDArray[np.float32], int]):
+class _Start(NamedTuple):
+    """Where an episode begins: who plays, from where, and what has been chosen there."""
+
+    seat: int
+    state: Any
+    seed: int | None
+    chosen: dict[int, int]
+
+
+class OpenSpielEnv(gymnasium.Env[Any, int]):
     """An OpenSpiel game, played from one seat; chance and the other seats are played for it.
 
-    An observation is what the agent's seat sees, as the game's own tensor: ``float32`` of shape
-    ``(n,)``, the information state where the game has one and the observation tensor where not.
-    An action is the number of a move, an integer below ``game.num_distinct_actions()``. A reward
-    is what the agent's return grew by up to its next turn, so that the opponents' last move is
-    in it; ``terminated`` is the end of the game, ``truncated`` is never true.
+    Sequential, simultaneous and mean-field games are played alike: a step is a move of the agent
+    and everything up to its next choice. Where several players choose at once, the opponents
+    choose from the state that the agent saw. In a mean-field game the agent's seat is its
+    population, and the others are the distribution of a population that plays
+    ``opponent_policy``.
 
-    The seed and the actions decide the whole episode, since chance and the opponents draw from
-    :attr:`np_random` alone; a reset without a seed goes on with the same generator.
+    An observation is what the agent's seat sees. An action is the number of a move, an integer
+    below ``game.num_distinct_actions()``. A reward is what the agent's return grew by up to its
+    next turn, so that the opponents' last move is in it; ``terminated`` is the end of the game,
+    ``truncated`` is ``max_steps``.
+
+    The seed and the actions decide the whole episode, since chance, the opponents and the seat
+    are drawn from :attr:`np_random` alone; a reset without a seed goes on with the same generator.
 
     **The info** of reset and step, new objects each time:
 
     - ``legal_actions``: list of int, ascending, empty at the end;
     - ``action_mask``: ``int8`` of shape ``(actions,)``, 1 where legal, for ``Discrete.sample``;
-    - ``current_player``: the agent's seat, or -4 at the end;
+    - ``current_player``: the seat to move, or -4 at the end;
     - ``game_phase``: ``"initial"`` before anybody moved, ``"playing"``, or ``"terminal"``;
+    - ``opponent_actions``: list of ``(player, action)``, the moves of opponents since the agent's
+      own last one;
     - ``opponent_last_action``: the last move of any opponent in this episode, or None;
     - ``returns``: list of float, one per player, at the end only;
-    - ``illegal_action``: the action, where it was not legal (see ``illegal_action`` below).
+    - ``illegal_action``: the action, where it was not legal (see ``illegal_action`` below);
+    - ``rewards`` (of a step) and ``observations``: lists with an entry per player, where the
+      agent plays every seat (see ``agent_player`` and ``all_observations``).
 
     **A game that ends before the agent's first turn** (an opponent who opens by folding): reset
     cannot say so in Gymnasium, and dealing again would change the game. So reset returns that
@@ -59,14 +88,27 @@ class OpenSpielEnv(gymnasium.Env[npt.NDArray[np.float32], int]):
     Args:
         game: A game of OpenSpiel, with parameters or without: ``"catch(rows=5,columns=4)"``.
         game_params: The parameters, where ``game`` is a bare name.
-        agent_player: The seat of the agent, from 0.
-        opponent_policy: A name of :data:`~openenv_gym.adapters.opponents.OPPONENTS` for all
-            other seats, or a sequence of one name per seat, in which the agent's own is unused.
+        agent_player: The seat of the agent, from 0; ``"random"`` draws one for each episode.
+            ``"all"`` lets the agent play every seat: an observation is then a dict of
+            ``current_player`` and ``observation``, which is what that player sees, and the reward
+            is that of the seat that moved, on its own move (``rewards`` in the info has all);
+            players who choose at once are asked one after the other.
+        opponent_policy: A policy for all other seats, or a sequence of one per seat, in which the
+            agent's own is unused: a name of :data:`~openenv_gym.adapters.opponents.OPPONENTS`, or
+            what else :mod:`openenv_gym.adapters.opponents` describes.
+        observation: ``"info_state"`` or ``"observation"``, the game's two tensors, ``float32``;
+            ``"string"``; or ``"dict"`` of all that the game has. Unless given, the information
+            state tensor where the game has one, the observation tensor where not, and text
+            where it has neither.
+        shaped: Whether tensors keep the game's own shape; else they have one axis.
         illegal_action: What an action of the space that is not legal now does. ``"terminate"``
             ends the episode with the game's minimum utility as reward, which also is the agent's
             entry in ``returns`` then, next to what the others have got so far; ``"raise"``
             raises and leaves the game as it was; ``"random"`` plays a random legal action.
-        render_mode: ``"ansi"``, or None.
+        max_steps: The episode is truncated after so many steps of the agent; None for no limit.
+        all_observations: Whether the info has what every player sees, for an agent that plays
+            every seat.
+        render_mode: ``"ansi"``, ``"rgb_array"``, or None.
 
     Raises:
         UnknownEnvironmentError: No game has this name, or it is not supported.
@@ -82,92 +124,100 @@ class OpenSpielEnv(gymnasium.Env[npt.NDArray[np.float32], int]):
         (0.0, False, 0, [1, 2, 3, 5, 6, 7, 8])
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 4}
+    metadata: dict[str, Any] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 4}
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - Gymnasium passes arguments one by one
         self,
         game: str = "catch",
         *,
         game_params: Mapping[str, Any] | None = None,
-        agent_player: int = 0,
-        opponent_policy: str | Sequence[str] = "random",
+        agent_player: Seat = 0,
+        opponent_policy: OpponentPolicy | Sequence[OpponentPolicy] = "random",
+        observation: Observe | None = None,
+        shaped: bool = False,
         illegal_action: IllegalAction = "terminate",
+        max_steps: int | None = None,
+        all_observations: bool = False,
         render_mode: str | None = None,
     ) -> None:
-        if illegal_action not in get_args(IllegalAction):
+        _check_arguments(illegal_action, max_steps, render_mode)
+        self._loaded = load_game(game, game_params)
+        kind = self._loaded.game.get_type()
+        self._num_players: int = self._loaded.game.num_players()
+        self._agent_player = _check_seat(agent_player, self._num_players)
+        self._population: Population | None = None
+        if kind.dynamics.name == "MEAN_FIELD":
+            if agent_player == "all" and self._num_players > 1:
+                raise InvalidRequestError(
+                    "agent_player='all' cannot play several populations of a mean-field game at "
+                    f"once; take one of the {self._num_players}, from 0, or 'random'."
+                )
+            self._population = Population(self._loaded.game, opponent_policy)
+            self._opponents = seat_opponents("random", self._loaded.game)  # who never move
+        else:
+            self._opponents = seat_opponents(opponent_policy, self._loaded.game)
+        if all_observations and agent_player != "all":
             raise InvalidRequestError(
-                f"illegal_action is one of {', '.join(get_args(IllegalAction))}; "
-                f"got {illegal_action!r}."
+                "all_observations shows what other players see: it is for agent_player='all', "
+                f"got agent_player={agent_player!r}."
             )
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise UnsupportedRenderModeError(
-                f"The render mode {render_mode!r} does not exist; "
-                f"there are: {', '.join(self.metadata['render_modes'])}."
-            )
-        self._game, self._game_name, self._game_params = load_game(game, game_params)
-        self._num_players: int = self._game.num_players()
-        self._agent = _check_seat(agent_player, self._num_players)
-        self._opponents = seat_opponents(opponent_policy, self._num_players)
-        self._opponent_policy = (
-            opponent_policy if isinstance(opponent_policy, str) else list(opponent_policy)
-        )
-        self._reader = TensorReader(self._game)
-        if not self._reader.size:
-            raise UnknownEnvironmentError(
-                f"{call_text(self._game_name, self._game_params)} is not supported: "
-                "its observation tensor is empty. Check the sizes among its parameters."
-            )
+        self._opponent_policy = opponent_names(opponent_policy)
+        self._reader = make_reader(self._loaded.game, observation, shaped)
         self._illegal_action = illegal_action
-        self._min_utility = float(self._game.min_utility())
-        self._num_actions: int = self._game.num_distinct_actions()
+        self._max_steps = max_steps
+        self._all_observations = all_observations
+        self._num_actions: int = self._loaded.game.num_distinct_actions()
+        self._min_utility = float(self._loaded.game.min_utility())
         self._episode: Episode | None = None
+        self._seed: int | None = None  # of the game's own generator, in this episode
+        self._steps = 0
         self._is_over = True  # no step can be taken
         self.render_mode = render_mode
-        self.observation_space = spaces.Box(0.0, np.inf, (self._reader.size,), np.float32)
+        self.observation_space = self._reader.space
+        if self._plays_all:
+            seats = spaces.Discrete(self._num_players)
+            parts = [("current_player", seats), ("observation", self._reader.space)]
+            self.observation_space = spaces.Dict(parts)
         self.action_space = spaces.Discrete(self._num_actions)  # type: ignore[assignment]
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
+    ) -> tuple[Any, dict[str, Any]]:
         """Deal a new game and play it up to the agent's first turn.
 
         Args:
             seed: Starts the generator anew; None goes on with it.
-            options: There are none: None or an empty dict.
+            options: ``{"state": snapshot}`` restores an episode, see :attr:`snapshot`, or plays
+                on from the text of ``pyspiel.serialize_game_and_state``.
 
         Returns:
             The observation, and the info that the class describes.
 
         Raises:
-            InvalidRequestError: There was an option.
+            InvalidRequestError: There is another option, or the snapshot is none of this game.
         """
-        if options:
-            raise InvalidRequestError(
-                f"reset of {type(self).__name__} has no option {next(iter(options))!r}, nor any "
-                "other: parameters of the game are given when the environment is made."
-            )
+        restored = self._restored(options) if options else None
         super().reset(seed=seed)
         self._is_over = True  # and stays so if a policy raises
-        episode = Episode(
-            self._game.new_initial_state(), self._agent, self._opponents, self.np_random
-        )
-        self._episode = episode
+        start = restored or self._dealt()
+        rng = self.np_random
+        episode = Episode(start.state, start.seat, self._opponents, self._population, rng)
+        _choose_again(episode, start.chosen, rng)
+        self._episode, self._seed, self._steps = episode, start.seed, 0
         self._is_over = False
-        is_untouched = episode.opponent_last_action is None
+        is_untouched = episode.opponent_last_action is None and restored is None
         info = self._info(episode, "initial" if is_untouched else "playing")
-        return self._reader.read(episode.state, self._agent), info
+        return self._observe(episode), info
 
-    def step(
-        self, action: int
-    ) -> tuple[npt.NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Play a move of the agent, and everything up to its next turn or the end.
 
         Args:
             action: An integer of the action space, a Python int or a NumPy one.
 
         Returns:
-            The observation, the reward as a float, whether the game is over, False, and the
-            info that the class describes.
+            The observation, the reward as a float, whether the game is over, whether
+            ``max_steps`` are, and the info that the class describes.
 
         Raises:
             InvalidActionError: It is no integer or outside the action space, or with
@@ -181,19 +231,17 @@ class OpenSpielEnv(gymnasium.Env[npt.NDArray[np.float32], int]):
         if type(action) is not int or action not in episode.legal:
             action, illegal = self._legal_or_not(action, episode)
         self._is_over = True  # and stays so if a policy raises
-        if illegal is not None and self._illegal_action == "terminate":
-            reward = self._min_utility
-            episode.forfeit(reward)
-        else:
-            if episode.legal:
-                episode.play(action, self.np_random)
-            reward = episode.take_reward()
-        self._is_over = episode.player == TERMINAL
+        reward, rewards = self._play(action, illegal, episode)
+        self._steps += 1
+        terminated = episode.player == TERMINAL
+        truncated = not terminated and self._steps == self._max_steps
+        self._is_over = terminated or truncated
         info = self._info(episode, "playing")
+        if rewards is not None:
+            info["rewards"] = rewards
         if illegal is not None:
             info["illegal_action"] = illegal
-        observation = self._reader.read(episode.state, self._agent)
-        return observation, reward, self._is_over, False, info
+        return self._observe(episode), reward, terminated, truncated, info
 
     def action_masks(self) -> npt.NDArray[np.bool_]:
         """Return which actions are legal now, in the form that MaskablePPO asks for.
@@ -206,14 +254,17 @@ class OpenSpielEnv(gymnasium.Env[npt.NDArray[np.float32], int]):
         """
         return self._mask(self._begun("action_masks").legal).view(np.bool_)
 
-    def render(self) -> str | None:
-        """Return the state as OpenSpiel prints it, hidden cards of other players included.
+    def render(self) -> Any:
+        """Show the state as OpenSpiel prints it, hidden cards of other players included.
 
         Returns:
-            The text in the render mode ``"ansi"``; None, with a warning, where there is no mode.
+            The text in the render mode ``"ansi"``; a picture of it, ``uint8`` of shape
+            ``(height, width, 3)``, in ``"rgb_array"``; None, with a warning, where there is no
+            mode.
 
         Raises:
             ResetNeededError: Before the first reset.
+            UnsupportedRenderModeError: Pillow, which draws, is not installed.
         """
         episode = self._begun("render")
         if self.render_mode is None:
@@ -221,13 +272,18 @@ class OpenSpielEnv(gymnasium.Env[npt.NDArray[np.float32], int]):
                 'render() draws nothing without a render mode: make it with render_mode="ansi".'
             )
             return None
-        return str(episode.state)
+        if self.render_mode == "ansi":
+            return str(episode.state)
+        from openenv_gym.adapters.openspiel_picture import draw
+
+        return draw(str(episode.state), self._loaded.name)
 
     @property
     def history(self) -> list[int]:
         """All actions of the episode so far, those of chance and the opponents included.
 
-        Applied one after the other to ``game.new_initial_state()`` they give the same state.
+        Applied one after the other to ``game.new_initial_state()`` they give the same state; where
+        several players choose at once, their actions stand in the order of the players.
 
         Raises:
             ResetNeededError: Before the first reset.
@@ -235,16 +291,118 @@ class OpenSpielEnv(gymnasium.Env[npt.NDArray[np.float32], int]):
         return list(self._begun("history").state.history())
 
     @property
+    def snapshot(self) -> dict[str, Any]:
+        """The episode as plain data: ``reset(options={"state": snapshot})`` goes on from it.
+
+        Restored are the state, the seat and the seed of the game's own generator, but not the
+        generator of the environment, which the ``seed`` of that reset may set.
+
+        Raises:
+            ResetNeededError: Before the first reset.
+        """
+        episode = self._begun("snapshot")
+        seat: int | str = "all" if self._plays_all else episode.mover
+        return Snapshot(
+            game=str(self._loaded.game),
+            actions=self.history,
+            seat=seat,
+            seed=self._seed,
+            chosen=dict(episode.chosen or {}) if self._plays_all else {},
+        ).to_plain()
+
+    @property
     def openenv_state(self) -> dict[str, Any]:
         """What OpenEnv's ``OpenSpielState`` holds about the game, by its field names."""
-        policy = self._opponent_policy
         return {
-            "game_name": self._game_name,
-            "game_params": plain_params(self._game_params),
-            "agent_player": self._agent,
-            "opponent_policy": policy if isinstance(policy, str) else list(policy),
+            "game_name": self._loaded.name,
+            "game_params": plain_params(self._loaded.params),
+            "agent_player": self._agent_player,
+            "opponent_policy": self._opponent_policy,
             "num_players": self._num_players,
         }
+
+    def session_state(self) -> dict[str, Any]:
+        """Return the fields of OpenEnv's state, and the episode so that it can be restored.
+
+        ``snapshot`` is for ``reset(options={"state": ...})``, ``serialized_state`` the text of
+        ``pyspiel.serialize_game_and_state``; both are None before the first reset.
+        """
+        begun = self._episode is not None
+        return {
+            **self.openenv_state,
+            "snapshot": self.snapshot if begun else None,
+            "serialized_state": serialized(self._begun("state").state) if begun else None,
+        }
+
+    @property
+    def _plays_all(self) -> bool:
+        return self._agent_player == "all"
+
+    def _dealt(self) -> _Start:
+        seat = self._agent_player
+        if seat == "random":
+            seat = int(self.np_random.random() * self._num_players)
+        number = ALL if seat == "all" else int(seat)
+        game, seed = self._loaded.for_episode(self.np_random)
+        return _Start(number, self._new_state(game, number), seed, {})
+
+    def _new_state(self, game: Any, seat: int) -> Any:
+        if self._population is not None and self._num_players > 1:
+            return game.new_initial_state_for_population(seat)
+        return game.new_initial_state()
+
+    def _play(
+        self, action: int, illegal: int | None, episode: Episode
+    ) -> tuple[float, list[float] | None]:
+        """Play, and return the reward of the mover and, where it plays all, of every seat."""
+        if illegal is not None and self._illegal_action == "terminate":
+            episode.forfeit(self._min_utility)
+            rewards = [0.0] * self._num_players
+            rewards[episode.mover] = self._min_utility
+            return self._min_utility, rewards if self._plays_all else None
+        if episode.legal:
+            episode.play(action, self.np_random)
+        if not self._plays_all:
+            return episode.take_reward(), None
+        rewards = episode.take_rewards()
+        return rewards[episode.mover], rewards
+
+    def _observe(self, episode: Episode) -> Any:
+        player = episode.player if episode.player >= 0 else episode.mover
+        observation = self._reader.read(episode.state, player)
+        if self._plays_all:
+            return {"current_player": player, "observation": observation}
+        return observation
+
+    def _restored(self, options: dict[str, Any]) -> _Start:
+        """What ``options`` ask for; nothing of the episode that is going on is touched."""
+        if unknown := [key for key in options if key != "state"]:
+            raise InvalidRequestError(
+                f"reset of {type(self).__name__} has the option 'state' only, got {unknown[0]!r}: "
+                "parameters of the game are given when the environment is made."
+            )
+        snapshot = read_snapshot(options["state"])
+        if snapshot.game != str(self._loaded.game):
+            raise InvalidRequestError(
+                f"options['state'] is of the game {snapshot.game[:80]}, and this is "
+                f"{str(self._loaded.game)[:80]}: make the environment with that game."
+            )
+        seat = self._agent_player if snapshot.seat is None else snapshot.seat
+        if self._agent_player not in ("random", seat):
+            raise InvalidRequestError(
+                f"options['state'] is of the seat {seat!r}, and the agent plays "
+                f"{self._agent_player!r}: make the environment with agent_player={seat!r}."
+            )
+        number = ALL if seat == "all" else int(_check_seat(seat, self._num_players, ()))
+        if snapshot.seed is None and self._loaded.samples_inside:
+            raise InvalidRequestError(
+                "options['state'] lacks the seed of the game's own generator: pass the snapshot "
+                "that the state of the session carries."
+            )
+        game, seed = self._loaded.for_episode(self.np_random, snapshot.seed)
+        state = self._new_state(game, number)
+        replay(state, snapshot.actions, self._population)
+        return _Start(number, state, seed, snapshot.chosen)
 
     def _begun(self, call: str) -> Episode:
         if self._episode is None:
@@ -285,11 +443,15 @@ class OpenSpielEnv(gymnasium.Env[npt.NDArray[np.float32], int]):
             "action_mask": self._mask(legal),
             "current_player": episode.player,
             "game_phase": phase,
+            "opponent_actions": episode.opponent_actions,
             "opponent_last_action": episode.opponent_last_action,
         }
         if episode.player == TERMINAL:
             info["game_phase"] = "terminal"
             info["returns"] = episode.returns()
+        if self._all_observations:
+            read, state = self._reader.read, episode.state
+            info["observations"] = [read(state, player) for player in range(self._num_players)]
         return info
 
     def _mask(self, legal: list[int]) -> npt.NDArray[np.int8]:
@@ -302,11 +464,44 @@ class OpenSpielEnv(gymnasium.Env[npt.NDArray[np.float32], int]):
         return mask
 
 
-def _check_seat(agent_player: int, num_players: int) -> int:
+def _check_arguments(illegal_action: Any, max_steps: Any, render_mode: Any) -> None:
+    if illegal_action not in get_args(IllegalAction):
+        raise InvalidRequestError(
+            f"illegal_action is one of {', '.join(get_args(IllegalAction))}; "
+            f"got {illegal_action!r}."
+        )
+    if max_steps is not None and (type(max_steps) is not int or max_steps < 1):
+        raise InvalidRequestError(
+            f"max_steps is a number of steps from 1, or None for no limit; got {max_steps!r}."
+        )
+    modes = OpenSpielEnv.metadata["render_modes"]
+    if render_mode is not None and render_mode not in modes:
+        raise UnsupportedRenderModeError(
+            f"The render mode {render_mode!r} does not exist; there are: {', '.join(modes)}."
+        )
+
+
+def _check_seat(
+    agent_player: Any, num_players: int, words: Sequence[str] = ("random", "all")
+) -> Seat:
+    if isinstance(agent_player, str) and agent_player in words:
+        return agent_player  # type: ignore[return-value]
     is_int = isinstance(agent_player, (int, np.integer)) and not isinstance(agent_player, bool)
     if not is_int or not 0 <= agent_player < num_players:
+        others = "".join(f", or {word!r}" for word in words)
         raise InvalidRequestError(
-            f"agent_player is a seat of the game, an integer from 0 to {num_players - 1}; "
+            f"agent_player is a seat of the game, an integer from 0 to {num_players - 1}{others}; "
             f"got {agent_player!r}."
         )
     return int(agent_player)
+
+
+def _choose_again(episode: Episode, chosen: dict[int, int], rng: np.random.Generator) -> None:
+    """Repeat what some players had chosen where several choose at once."""
+    for player, action in chosen.items():
+        if episode.player != player or action not in episode.legal:
+            raise InvalidRequestError(
+                f"options['state'] cannot be restored: player {player} cannot choose {action} "
+                "now. Call reset to begin another episode."
+            )
+        episode.play(action, rng)

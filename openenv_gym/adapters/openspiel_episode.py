@@ -1,4 +1,4 @@
-"""One play of an OpenSpiel game, and what a player sees of it.
+"""One play of an OpenSpiel game: who is to move, what is answered, and what it paid.
 
 ``pyspiel`` ends the process on some wrong moves and accepts others in silence, so nothing reaches
 ``apply_action`` that is not in ``legal_actions()`` of that moment.
@@ -6,140 +6,212 @@
 
 from __future__ import annotations
 
-import math
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from openenv_gym.adapters.openspiel_population import Population
 from openenv_gym.adapters.opponents import Opponent
-from openenv_gym.errors import InvalidActionError
+from openenv_gym.errors import InvalidActionError, InvalidRequestError
 
 CHANCE = -1  # pyspiel.PlayerId, as State.current_player() gives them
+SIMULTANEOUS = -2
 TERMINAL = -4
+MEAN_FIELD = -5
 
+ALL = -100
+"""The seat of an agent that plays every seat; no player has this number."""
+
+_NO_ACTION = 0  # what a player says who has no choice where others choose at once
 _SHOWN_ACTIONS = 20
 
-
-class TensorReader:
-    """Reads what a player sees: the information state tensor where there is one.
-
-    Games written in C++ write their tensor into a buffer of ours, which spares a Python float
-    per entry (40 microseconds of 41 in chess) and gives the same numbers; games written in
-    Python have observers that do not always agree with their tensor, so theirs is read as it is.
-    """
-
-    def __init__(self, game: Any) -> None:
-        from open_spiel.python.observation import INFO_STATE_OBS_TYPE, make_observation
-
-        self._game = game
-        self._is_info_state = bool(game.get_type().provides_information_state_tensor)
-        shape = (
-            game.information_state_tensor_shape()
-            if self._is_info_state
-            else game.observation_tensor_shape()
-        )
-        self.size = math.prod(shape) if min(shape, default=0) > 0 else 0
-        self._observer: Any = None
-        if self.size and not hasattr(game, "make_py_observer"):
-            kind = INFO_STATE_OBS_TYPE if self._is_info_state else None
-            self._observer = make_observation(game, kind)
-
-    def read(self, state: Any, player: int) -> npt.NDArray[np.float32]:
-        """Return a new array of shape ``(size,)``."""
-        if self._observer is not None:
-            self._observer.set_from(state, player)
-            tensor: npt.NDArray[np.float32] = self._observer.tensor.copy()
-            return tensor
-        if self._is_info_state:
-            return np.array(state.information_state_tensor(player), np.float32)
-        return np.array(state.observation_tensor(player), np.float32)
-
-    def __reduce__(self) -> tuple[type[TensorReader], tuple[Any]]:
-        return TensorReader, (self._game,)  # the buffer itself cannot be copied or pickled
+Move = tuple[int, int]
+"""A player, or ``CHANCE``, and its action."""
 
 
 class Episode:
     """One play of the game: the agent's moves come in, chance and the opponents answer.
 
-    It always stands where the agent is to move, or at the end.
+    It always stands where the agent is to move, or at the end. Where several players choose at
+    once, the opponents choose when the agent has, from the same state; an agent that plays every
+    seat is asked for one player after the other, and the choices act together.
 
     Attributes:
         state: The ``pyspiel.State``.
-        player: Whose turn it is: the agent's, or ``TERMINAL``.
+        player: Whose turn it is: a seat of the agent, or ``TERMINAL``.
+        mover: The seat of the agent that moved last; its next one before it did.
         legal: What the agent may play now, in ascending order; empty at the end.
+        opponent_actions: The moves of opponents since the agent's own last one.
         opponent_last_action: The last move of any opponent so far.
-        paid: What the agent was given in rewards so far.
+        paid: What each player was given in rewards so far.
+        chosen: What has been chosen at a node where several choose at once, None at others.
     """
 
     __slots__ = (
-        *("state", "player", "legal", "opponent_last_action", "paid"),
-        *("_agent", "_is_forfeited", "_opponents"),
+        *("state", "player", "mover", "legal", "opponent_actions", "opponent_last_action", "paid"),
+        *("chosen", "_forfeit", "_opponents", "_population", "_seat", "_stops"),
     )
 
     def __init__(
-        self, state: Any, agent: int, opponents: Sequence[Opponent], rng: np.random.Generator
+        self,
+        state: Any,
+        seat: int,
+        opponents: Sequence[Opponent],
+        population: Population | None,
+        rng: np.random.Generator,
     ) -> None:
         self.state = state
         self.legal: list[int] = []
-        self.player = agent
+        self.player = TERMINAL
+        self.mover = seat
+        self.opponent_actions: list[Move] = []
         self.opponent_last_action: int | None = None
-        self.paid = 0.0
-        self._agent = agent
+        self.paid = [0.0] * len(opponents)
+        self.chosen: dict[int, int] | None = None
+        self._forfeit: int | None = None
         self._opponents = opponents
-        self._is_forfeited = False
+        self._population = population
+        self._seat = seat
+        seats = range(len(opponents)) if seat == ALL else (seat,)
+        self._stops = frozenset({*seats, TERMINAL})
         self._answer(rng)
+        if seat == ALL:
+            self.mover = max(self.player, 0)
 
     def play(self, action: int, rng: np.random.Generator) -> None:
         """Play a legal move of the agent and everything up to its next turn."""
-        self.state.apply_action(action)
+        self.mover = self.player
+        self.opponent_actions = []
+        if self.chosen is None:
+            self.state.apply_action(action)
+        else:
+            self.chosen[self.player] = action
+            if self._asks_next(self.player + 1):
+                return
+            self._apply_joint(rng)
         self._answer(rng)
 
     def take_reward(self) -> float:
-        """Return what the agent's return grew by since this was last asked."""
-        total = float(self.state.returns()[self._agent])
-        reward = total - self.paid
-        self.paid = total
+        """Return what the return of the seat that moved grew by since this was last asked."""
+        seat = self.mover
+        total = float(self.state.returns()[seat])
+        reward = total - self.paid[seat]
+        self.paid[seat] = total
         return reward
 
+    def take_rewards(self) -> list[float]:
+        """Return what the return of every player grew by since this was last asked."""
+        totals = [float(value) for value in self.state.returns()]
+        rewards = [total - paid for total, paid in zip(totals, self.paid, strict=True)]
+        self.paid = totals
+        return rewards
+
     def forfeit(self, reward: float) -> None:
-        """End the episode here, though the game goes on."""
+        """End the episode here, though the game goes on, and give the mover this reward."""
+        self._forfeit = self.mover = self.player
         self.player = TERMINAL
         self.legal = []
-        self.paid += reward
-        self._is_forfeited = True
+        self.opponent_actions = []
+        self.paid[self.mover] += reward
 
     def returns(self) -> list[float]:
-        """Return what every player has got; the agent's is the sum of its rewards."""
+        """Return what every player has got; that of one who forfeited is the sum of its rewards."""
         returns = [float(value) for value in self.state.returns()]
-        if self._is_forfeited:
-            returns[self._agent] = self.paid
+        if self._forfeit is not None:
+            returns[self._forfeit] = self.paid[self._forfeit]
         return returns
 
     def _answer(self, rng: np.random.Generator) -> None:
         state = self.state
-        while (player := state.current_player()) != self._agent:
+        while (player := int(state.current_player())) not in self._stops:
             if player == CHANCE:
                 state.apply_action(_draw(state.chance_outcomes(), rng))
-            elif player == TERMINAL:
-                break
+            elif player == SIMULTANEOUS:
+                self.chosen = {}
+                if self._asks_next(0):
+                    return
+                self._apply_joint(rng)
+            elif player == MEAN_FIELD:
+                assert self._population is not None
+                self._population.update(state)
             else:
-                state.apply_action(self._opponent_action(player, rng))
+                state.apply_action(self._opponent_action(player, state.legal_actions(), rng))
         self.player = player
-        self.legal = state.legal_actions() if player == self._agent else []
+        self.legal = state.legal_actions() if player != TERMINAL else []
 
-    def _opponent_action(self, player: int, rng: np.random.Generator) -> int:
-        legal = self.state.legal_actions()
-        action = self._opponents[player](self.state, legal, rng)
+    def _asks_next(self, first: int) -> bool:
+        """Turn to the agent's next seat, from ``first`` on, that has a choice at this node."""
+        seats = range(first, len(self.paid)) if self._seat == ALL else (self._seat,)
+        for seat in seats:
+            if seat >= first and (legal := self.state.legal_actions(seat)):
+                self.player, self.legal = seat, legal
+                return True
+        return False
+
+    def _apply_joint(self, rng: np.random.Generator) -> None:
+        state, chosen = self.state, self.chosen or {}
+        for player in range(len(self.paid)):
+            if player in chosen or player in self._stops:
+                continue
+            if legal := state.legal_actions(player):
+                chosen[player] = self._opponent_action(player, legal, rng)
+        self.chosen = None
+        state.apply_actions([chosen.get(player, _NO_ACTION) for player in range(len(self.paid))])
+
+    def _opponent_action(self, player: int, legal: list[int], rng: np.random.Generator) -> int:
+        action = self._opponents[player](self.state, player, legal, rng)
         if action not in legal:
             raise InvalidActionError(
                 f"The opponent policy of player {player} played {reprlib.repr(action)}; legal "
                 f"were {shorten(legal)}. The episode is lost: correct the policy and reset."
             )
         self.opponent_last_action = action
+        self.opponent_actions.append((player, action))
         return action
+
+
+def replay(state: Any, actions: Iterable[int], population: Population | None) -> None:
+    """Apply the actions of ``state.history()`` to a fresh state, each only if it is legal there.
+
+    Raises:
+        InvalidRequestError: One is not.
+    """
+    waiting = list(actions)
+    waiting.reverse()
+    while waiting:
+        player = int(state.current_player())
+        if player == MEAN_FIELD and population is not None:
+            population.update(state)
+        elif player == SIMULTANEOUS:
+            legal = [state.legal_actions(i) or [_NO_ACTION] for i in range(state.num_players())]
+            joint = [waiting.pop() for _ in range(min(len(legal), len(waiting)))]
+            _check_replay(joint, legal, state)
+            state.apply_actions(joint)
+        else:
+            action = waiting.pop()
+            _check_replay([action], [_legal(state, player)], state)
+            state.apply_action(action)
+
+
+def _legal(state: Any, player: int) -> list[int]:
+    if player == CHANCE:
+        return [action for action, probability in state.chance_outcomes() if probability > 0]
+    legal: list[int] = [] if player == TERMINAL else state.legal_actions()
+    return legal
+
+
+def _check_replay(joint: list[int], legal: list[list[int]], state: Any) -> None:
+    is_legal = len(joint) == len(legal) and all(
+        type(action) is int and action in choices
+        for action, choices in zip(joint, legal, strict=True)
+    )
+    if not is_legal:
+        raise InvalidRequestError(
+            f"options['state'] cannot be restored: {joint} after {len(state.history())} actions "
+            "is not legal in this game. The episode is as it was."
+        )
 
 
 def _draw(outcomes: Sequence[tuple[int, float]], rng: np.random.Generator) -> int:

@@ -6,17 +6,19 @@ before every name in its parameters was looked at.
 
 from __future__ import annotations
 
+import copy
 import difflib
+import importlib
 import reprlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from openenv_gym.adapters.openspiel_observations import forms_of, has_empty_tensor
 from openenv_gym.errors import EnvStartError, InvalidRequestError, UnknownEnvironmentError
 
 REFUSED_GAMES: Mapping[str, str] = {
-    "add_noise": "it draws its noise inside, where the seed does not reach",
     "chat_game": "it corrupts the memory of its process",
     "crossword": "its actions are structs, not integers, and it reads a file",
     "efg_game": "it reads a file",
@@ -24,19 +26,77 @@ REFUSED_GAMES: Mapping[str, str] = {
 }
 """Games that are never loaded, not inside another game either, and why."""
 
+_SEED_PARAMETERS = ("rng_seed", "seed")
+_MOST_SEEDS = 2**31 - 1  # a C int
 
-def load_game(
-    game: str, game_params: Mapping[str, Any] | None = None
-) -> tuple[Any, str, dict[str, Any]]:
+
+class LoadedGame:
+    """A game of OpenSpiel that can be played here.
+
+    Games that draw their chance inside (``SAMPLED_STOCHASTIC``) draw it from a generator of
+    their own, which a parameter seeds: each episode is of a game loaded anew, with a seed from
+    the environment's generator, so that seed and actions decide these games too.
+
+    Attributes:
+        game: The ``pyspiel.Game``.
+        name: Its name.
+        params: Its parameters, as they were given.
+    """
+
+    def __init__(self, game: Any, name: str, params: dict[str, Any]) -> None:
+        self.game = game
+        self.name = name
+        self.params = params
+        self._seed_path = _seed_path(name, params)
+
+    @property
+    def samples_inside(self) -> bool:
+        """Whether the game has a generator of its own."""
+        return self._seed_path is not None
+
+    @property
+    def text(self) -> str:
+        """The game as OpenSpiel writes it, for messages."""
+        return f"{self.name}({', '.join(f'{key}={value!r}' for key, value in self.params.items())})"
+
+    def for_episode(self, rng: np.random.Generator, seed: int | None = None) -> Episodic:
+        """Return the game of one episode, and the seed of its own generator.
+
+        Args:
+            rng: Gives the seed, where the game has a generator and its parameters no seed.
+            seed: The seed, where it is known already.
+        """
+        if self._seed_path is None:
+            return Episodic(self.game, None)
+        *above, key = self._seed_path
+        params = inner = copy.deepcopy(self.params)
+        for name in above:
+            inner = inner[name]
+        if seed is None:
+            seed = int(inner[key]) if key in inner else int(rng.integers(_MOST_SEEDS))
+        inner[key] = seed
+        return Episodic(_load(self.name, params), seed)
+
+
+class Episodic(NamedTuple):
+    """The game of one episode.
+
+    Attributes:
+        game: The ``pyspiel.Game``.
+        seed: Of its own generator, None where it has none.
+    """
+
+    game: Any
+    seed: int | None
+
+
+def load_game(game: str, game_params: Mapping[str, Any] | None = None) -> LoadedGame:
     """Load a game of OpenSpiel that this module can play.
 
     Args:
         game: A name, or a name with parameters as in ``"catch(rows=5,columns=4)"``.
         game_params: The parameters, where ``game`` is a bare name. A game within the game is a
             mapping with its ``"name"`` and its parameters.
-
-    Returns:
-        The ``pyspiel.Game``, its name, and its parameters as they were given.
 
     Raises:
         UnknownEnvironmentError: No game has this name, or it is not supported.
@@ -50,18 +110,49 @@ def load_game(
             f"OpenSpiel could not be imported ({exc}). Install it: pip install open_spiel"
         ) from exc
     name, params = _name_and_params(pyspiel, game, game_params)
+    games = [(name, params)]
+    games += [(str(nested.get("name", "")), nested) for nested in _nested_games(params)]
+    if any(inner not in pyspiel.registered_names() for inner, _ in games):
+        # Those written in Python are there once they are imported, which takes its time.
+        importlib.import_module("open_spiel.python.games")
+        importlib.import_module("open_spiel.python.mfg.games")
     known = pyspiel.registered_names()
-    _check_game(name, params, known)
-    for nested in _nested_games(params):
-        _check_game(str(nested.get("name", "")), nested, known)
-    try:
-        loaded = pyspiel.load_game(name, params)
-    except (pyspiel.SpielError, TypeError) as exc:
-        raise EnvStartError(f"OpenSpiel does not load {call_text(name, params)}: {exc}") from exc
-    reason = _why_not(pyspiel.GameType, loaded.get_type())
+    for inner, inner_params in games:
+        _check_game(inner, inner_params, known)
+    loaded = LoadedGame(_load(name, params), name, params)
+    reason = _why_not(loaded)
     if reason is not None:
         raise UnknownEnvironmentError(f"The OpenSpiel game {name!r} is not supported: {reason}.")
-    return loaded, name, params
+    return loaded
+
+
+def _load(name: str, params: dict[str, Any]) -> Any:
+    import pyspiel
+
+    try:
+        return pyspiel.load_game(name, params)
+    except (pyspiel.SpielError, TypeError) as exc:
+        shown = f"{name}({', '.join(f'{key}={value!r}' for key, value in params.items())})"
+        raise EnvStartError(f"OpenSpiel does not load {shown}: {exc}") from exc
+
+
+def _seed_path(name: str, params: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Where among the parameters the seed of a game's own generator stands, None without one."""
+    import pyspiel
+
+    kinds = {kind.short_name: kind for kind in pyspiel.registered_games()}
+    waiting: list[tuple[tuple[str, ...], str, Mapping[str, Any]]] = [((), name, params)]
+    while waiting:
+        path, name, params = waiting.pop()
+        kind = kinds[name]
+        if kind.chance_mode.name == "SAMPLED_STOCHASTIC":
+            for key in _SEED_PARAMETERS:
+                if key in kind.parameter_specification:
+                    return *path, key
+        for key, value in params.items():
+            if isinstance(value, Mapping):
+                waiting.append(((*path, key), str(value["name"]), value))
+    return None
 
 
 def _name_and_params(
@@ -129,8 +220,7 @@ def _check_game(name: str, params: Mapping[str, Any], known: Sequence[str]) -> N
         hint = (
             f"Did you mean {' or '.join(map(repr, close))}?"
             if close
-            else "pyspiel.registered_names() lists them; games written in Python are there "
-            "after `import open_spiel.python.games`."
+            else "`openenv-gym list --openspiel` lists them."
         )
         raise UnknownEnvironmentError(f"OpenSpiel has no game {reprlib.repr(name)}. {hint}")
     for key, value in params.items():
@@ -141,19 +231,15 @@ def _check_game(name: str, params: Mapping[str, Any], known: Sequence[str]) -> N
             )
 
 
-def _why_not(game_type: Any, this: Any) -> str | None:
+def _why_not(loaded: LoadedGame) -> str | None:
     """Tell why a loaded game cannot be played here, or None."""
-    if this.dynamics != game_type.Dynamics.SEQUENTIAL:
-        return f"its dynamics are {this.dynamics.name}, and only turn-based games are played so far"
-    if this.chance_mode == game_type.ChanceMode.SAMPLED_STOCHASTIC:
-        return "it samples its chance inside, where the seed does not reach"
-    if getattr(this, "action_structs_only", False):
+    kind = loaded.game.get_type()
+    if getattr(kind, "action_structs_only", False):
         return "its actions are structs, not integers"
-    if not (this.provides_information_state_tensor or this.provides_observation_tensor):
-        return "it has no observation tensor"
+    if kind.chance_mode.name == "SAMPLED_STOCHASTIC" and not loaded.samples_inside:
+        return "it samples its chance inside, and no parameter seeds it"
+    if has_empty_tensor(loaded.game):
+        return "its observation tensor is empty: check the sizes among its parameters"
+    if not forms_of(loaded.game):
+        return "it has neither a tensor nor a text that hides what a player does not see"
     return None
-
-
-def call_text(name: str, params: Mapping[str, Any]) -> str:
-    """Return the game as OpenSpiel writes it, for messages."""
-    return f"{name}({', '.join(f'{key}={value!r}' for key, value in params.items())})"

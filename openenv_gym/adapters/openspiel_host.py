@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from openenv_gym.adapters.openspiel_env import OpenSpielEnv
 from openenv_gym.protocol.events import Open
 from openenv_gym.spaces import to_descriptor
@@ -15,7 +17,11 @@ def build(name: str, request: Open) -> Hosted:
     Raises:
         UnknownEnvironmentError: OpenSpiel has no such game, or it is not supported.
     """
-    env = OpenSpielEnv(name, render_mode=request.render_mode, **request.kwargs)
+    # A client of typed models, which may be a person or a language model, is told what was wrong;
+    # an algorithm that has not learnt the rules yet is to learn them.
+    defaults: dict[str, Any] = {"illegal_action": "raise"} if request.is_typed else {}
+    arguments = {**defaults, **request.kwargs}
+    env = OpenSpielEnv(name, render_mode=request.render_mode, **arguments)
     description = Description(
         environment=f"openspiel:{name}",
         view="openspiel",
@@ -28,4 +34,4 @@ def build(name: str, request: Open) -> Hosted:
         has_action_masks=True,
         about={"name": name, "description": f"OpenSpiel game {name}"},
     )
-    return Hosted(env=env, description=description, state=lambda: description.state)
+    return Hosted(env=env, description=description, state=env.session_state)

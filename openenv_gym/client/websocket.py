@@ -65,6 +65,7 @@ class WebSocketTransport:
         address: Of the server.
         subprotocol: What to ask for; None speaks OpenEnv's JSON.
         options: How it is opened.
+        query: What follows the URL, such as ``?view=gymnasium``.
 
     Raises:
         UnreachableError: nobody answers there.
@@ -73,7 +74,11 @@ class WebSocketTransport:
     """
 
     def __init__(
-        self, address: Address, subprotocol: str | None, options: WebSocketOptions
+        self,
+        address: Address,
+        subprotocol: str | None,
+        options: WebSocketOptions,
+        query: str = "",
     ) -> None:
         self._opcode = TEXT if subprotocol is None else BINARY
         self._splitter = FrameSplitter(options.max_message_bytes)
@@ -84,7 +89,7 @@ class WebSocketTransport:
         self.last_used_s = time.monotonic()
         self._socket = BlockingSocket(_connect(address, options), str(address))
         self._protocol = ClientProtocol(
-            parse_uri(address.ws_url),
+            parse_uri(address.ws_url + query),
             subprotocols=None if subprotocol is None else [subprotocol],  # type: ignore[list-item]
             max_size=None,  # the splitter has the limit
         )

@@ -21,7 +21,9 @@ from openenv_gym.errors import (
     UnsupportedRenderModeError,
 )
 from openenv_gym.protocol import (
+    GYMNASIUM_VIEW,
     SUBPROTOCOL,
+    VIEW_PARAMETER,
     BinaryMessages,
     ClientSession,
     Open,
@@ -225,12 +227,14 @@ class ServerEndpoint:
 
         view = SchemaView(self.infer(schema), schema["observation"])
         session = ClientSession(JsonClientMessages(view), SessionState.READY)
-        return Connection(session, self._transport(None), self.timeout_s)
+        query = f"?{VIEW_PARAMETER}={GYMNASIUM_VIEW}"
+        return Connection(session, self._transport(None, query), self.timeout_s)
 
-    def _transport(self, subprotocol: str | None) -> Any:
+    def _transport(self, subprotocol: str | None, query: str = "") -> Any:
         from openenv_gym.client.websocket import WebSocketOptions, WebSocketTransport
 
-        return WebSocketTransport(self.address, subprotocol, self.options or WebSocketOptions())
+        options = self.options or WebSocketOptions()
+        return WebSocketTransport(self.address, subprotocol, options, query)
 
     def read_schema(self) -> tuple[dict[str, Any], Description | None]:
         """Return the schemas that the server publishes, and what ours says beside them."""

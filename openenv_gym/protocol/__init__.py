@@ -6,6 +6,8 @@ because a worker, which speaks binary only, does without pydantic.
 
 from openenv_gym.protocol.binary_messages import SUBPROTOCOL, BinaryMessages
 from openenv_gym.protocol.events import (
+    GYMNASIUM_VIEW,
+    VIEW_PARAMETER,
     Close,
     Closed,
     Failed,
@@ -27,7 +29,9 @@ from openenv_gym.protocol.session import ClientSession, ServerSession
 from openenv_gym.protocol.states import SessionState
 
 __all__ = [
+    "GYMNASIUM_VIEW",
     "SUBPROTOCOL",
+    "VIEW_PARAMETER",
     "BinaryMessages",
     "ClientSession",
     "Close",

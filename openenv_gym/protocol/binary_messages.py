@@ -197,7 +197,7 @@ def _mapping(payload: memoryview) -> dict[str, Any]:
 
 
 _FIELDS: dict[type[Any], tuple[str, ...]] = {
-    Open: ("environment", "kwargs", "render_mode", "max_episode_steps"),
+    Open: ("environment", "kwargs", "render_mode", "max_episode_steps", "is_typed"),
     Reset: ("seed", "options", "episode_id", "extra"),
     Failed: ("code", "message", "traceback"),
 }

@@ -10,6 +10,9 @@ from openenv_gym.errors import OpenEnvGymError
 from openenv_gym.wire.description import Description
 from openenv_gym.wire.error_codes import brief, error_for, printable
 
+VIEW_PARAMETER, GYMNASIUM_VIEW = "view", "gymnasium"
+"""What a client of Gymnasium says in the query of the WebSocket's URL; stock servers ignore it."""
+
 
 class Open(msgspec.Struct, frozen=True):
     """Open an environment; None asks for the only one there is.
@@ -19,12 +22,15 @@ class Open(msgspec.Struct, frozen=True):
         kwargs: Keyword arguments of its constructor.
         render_mode: Gymnasium's.
         max_episode_steps: Gymnasium's: None keeps the environment's own limit, -1 lifts it.
+        is_typed: Whether a client of typed models asks, and not one of Gymnasium; defaults of the
+            environment may depend on it.
     """
 
     environment: str | None = None
     kwargs: dict[str, Any] = {}
     render_mode: str | None = None
     max_episode_steps: int | None = None
+    is_typed: bool = False
 
 
 class Reset(msgspec.Struct, frozen=True):

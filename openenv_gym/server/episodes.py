@@ -121,7 +121,7 @@ class HttpEpisodes:
         session = await self._service.sessions.create(expires=True)
         engine = Engine(session.backend)
         try:
-            await engine.open(self._service.settings.admit(Open()))
+            await engine.open(self._service.settings.admit(Open(is_typed=True)))
         except BaseException:
             await self._service.sessions.end(session)
             raise

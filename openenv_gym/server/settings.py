@@ -80,7 +80,13 @@ class ServerSettings:
                 f"expected the arguments that {served} was started with, {dict(self.kwargs)}, "
                 f"got {request.kwargs}; start a server with these (--kwargs)"
             )
-        return Open(served, dict(self.kwargs), request.render_mode, request.max_episode_steps)
+        return Open(
+            environment=served,
+            kwargs=dict(self.kwargs),
+            render_mode=request.render_mode,
+            max_episode_steps=request.max_episode_steps,
+            is_typed=request.is_typed,
+        )
 
 
 def _are_same(asked: dict[str, Any], served: dict[str, Any]) -> bool:

@@ -17,7 +17,9 @@ from openenv_gym.errors import (
     RemoteEnvError,
 )
 from openenv_gym.protocol import (
+    GYMNASIUM_VIEW,
     SUBPROTOCOL,
+    VIEW_PARAMETER,
     BinaryMessages,
     Close,
     Closed,
@@ -132,7 +134,8 @@ async def _serve_json(
 ) -> None:
     engine = Engine(session.backend)
     try:
-        await inbox.watch(engine.open(service.settings.admit(Open())))
+        is_typed = websocket.query_params.get(VIEW_PARAMETER) != GYMNASIUM_VIEW
+        await inbox.watch(engine.open(service.settings.admit(Open(is_typed=is_typed))))
     except OpenEnvGymError as exc:
         await _send_text(websocket, error_message(str(exc), exc.code))
         await websocket.close(1011)

@@ -217,10 +217,16 @@ class OpenSpielState(State):
     """The state of an OpenSpiel game, with OpenEnv's field names."""
 
     game_name: str = "catch"
-    agent_player: int = 0
-    opponent_policy: str = "random"
+    agent_player: int | str = 0
+    opponent_policy: str | list[str] = "random"
     game_params: dict[str, Any] = Field(default_factory=dict)
     num_players: int = 1
+    snapshot: dict[str, Any] | None = Field(
+        default=None, description="The episode; reset takes it as options.state"
+    )
+    serialized_state: str | None = Field(
+        default=None, description="The text of pyspiel.serialize_game_and_state"
+    )
 
 
 class OpenSpielView(_SpaceView):
