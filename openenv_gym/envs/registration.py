@@ -149,9 +149,7 @@ def make_remote(
 
 
 # `gymnasium.make` looks here before it decides how to make `human` and lists out of other modes.
-# Games have no picture to make it of; without a list here they refuse by themselves, where
-# Gymnasium would warn each user of Stable-Baselines3, which always asks for `rgb_array` first.
-for _function in (make_gymnasium, make_remote):
+for _function in (make_gymnasium, make_openspiel, make_remote):
     _function.metadata = {"render_modes": ["rgb_array", "ansi"]}  # type: ignore[union-attr]
 
 

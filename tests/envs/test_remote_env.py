@@ -16,6 +16,7 @@ import gymnasium as gym
 import numpy as np
 import psutil
 import pytest
+from gymnasium.wrappers import HumanRendering
 
 from openenv_gym import RemoteEnv
 from openenv_gym.client import Connection, StreamTransport
@@ -275,11 +276,21 @@ def test_rendered_frames_equal_local_ones(serve):
     text.reset(seed=0)
     assert text.render() == "...\n...\n..."
     text.close()
+    picture = gym.make("openenv/tic_tac_toe-v0", render_mode="rgb_array")
+    picture.reset(seed=0)
+    before = picture.render()
+    picture.step(4)
+    assert before.shape == (512, 512, 3) and before.dtype == np.uint8
+    assert (before != picture.render()).any()
+    picture.close()
 
 
 def test_a_render_mode_that_does_not_exist(serve):
-    with pytest.raises(UnsupportedRenderModeError, match="rgb_array"):
-        gym.make("openenv/catch-v0", render_mode="rgb_array")
+    with (
+        pytest.warns(UserWarning, match="not in the possible render_modes"),
+        pytest.raises(UnsupportedRenderModeError, match="'rgb' does not exist; there are: ansi"),
+    ):
+        gym.make("openenv/catch-v0", render_mode="rgb")
     url = serve("CartPole-v1").base_url
     with pytest.raises(UnsupportedRenderModeError, match="codec='json'"):
         gym.make("openenv/CartPole-v1", base_url=url, codec="json", render_mode="rgb_array")
@@ -489,6 +500,9 @@ def test_a_generic_id_says_what_it_needs(kind, needs):
         gym.make(f"openenv/{kind}-v0")
 
 
-def test_games_cannot_be_drawn_for_people():
-    with pytest.raises(UnsupportedRenderModeError, match="'human' does not exist; there are: ansi"):
-        gym.make("openenv/catch-v0", render_mode="human")
+@pytest.mark.filterwarnings("ignore:.*HumanRendering wrapper is being applied")
+def test_games_are_drawn_for_people():
+    env = gym.make("openenv/catch-v0", render_mode="human")
+    assert isinstance(env, HumanRendering)
+    assert env.env.render_mode == "rgb_array"
+    env.env.close()  # no window is opened here

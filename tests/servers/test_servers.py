@@ -114,11 +114,40 @@ def test_gymnasium_takes_its_id_and_arguments_from_variables() -> None:
     assert (observation, total, ended) == (15, 1.0, True)
 
 
+def test_openspiel_has_companions_for_the_rest() -> None:
+    variables = {
+        "OPENSPIEL_GAME": "kuhn_poker",
+        "OPENSPIEL_GAME_PARAMS": '{"players": 3}',
+        "OPENSPIEL_AGENT_PLAYER": "random",
+        "OPENSPIEL_OPPONENT_POLICY": "first,last,middle",
+        "OPENSPIEL_OBSERVATION": "string",
+        "OPENSPIEL_ILLEGAL_ACTION": "random",
+        "OPENSPIEL_MAX_STEPS": "1",
+    }
+    with served("openspiel", **variables) as base_url:
+        env = gym.make("openenv/remote-v0", base_url=base_url)
+        observation, info = env.reset(seed=0)
+        *_, terminated, truncated, _ = env.step(0)
+        state = httpx.get(f"{base_url}/state", timeout=30.0).json()
+        env.close()
+
+    assert isinstance(observation, str) and info["current_player"] in (0, 1, 2)
+    assert terminated or truncated
+    assert state["game_params"] == {"players": 3}
+    assert (state["agent_player"], state["opponent_policy"]) == (
+        "random",
+        ["first", "last", "middle"],
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "variable", "value", "complaint"),
     [
         ("openspiel", "OPENSPIEL_GAME", "catsh", "Did you mean 'catch'?"),
         ("openspiel", "OPENSPIEL_AGENT_PLAYER", "first", "OPENSPIEL_AGENT_PLAYER: expected"),
+        ("openspiel", "OPENSPIEL_GAME_PARAMS", "[1]", "OPENSPIEL_GAME_PARAMS: expected"),
+        ("openspiel", "OPENSPIEL_OPPONENT_POLICY", "mtcs", "Did you mean 'mcts'?"),
+        ("openspiel", "MAX_CONCURRENT_ENVS", "all", "MAX_CONCURRENT_ENVS: expected"),
         ("gymnasium", "GYMNASIUM_ENV_ID", "CartPol-v1", "Did you mean: `CartPole`?"),
         ("gymnasium", "GYMNASIUM_ENV_KWARGS", '["fast"]', "GYMNASIUM_ENV_KWARGS: expected"),
     ],
