@@ -19,7 +19,9 @@ MAX_SIMULATIONS_IN_PYTHON = 10_000
 """For games written in Python: some 200 microseconds each, and the tree's memory has no bound."""
 
 MAX_VISITS = 200_000
-"""Up to so many states to visit from its start on, a game is small enough for exact play."""
+MAX_VISITS_IN_PYTHON = 20_000
+"""Up to so many states to visit from its start on, a game is small enough for exact play: one
+second in C++, where a state takes 5 microseconds, and in Python, where it takes 60."""
 
 _MAX_DEPTH = 200  # every move is a Python frame
 _SLACK = 10  # a later position may take this many times more than the start of the game did
@@ -130,6 +132,8 @@ class MinimaxOpponent:
     def __init__(self, game: Any) -> None:
         self._game = game
         self._is_text_enough = game.get_type().short_name in TEXT_IS_THE_POSITION
+        is_python = _is_written_in_python(game)
+        self._max_visits = MAX_VISITS_IN_PYTHON if is_python else MAX_VISITS
         self._forget()
         if game.num_players() == 1:
             return  # nobody to play for
@@ -142,12 +146,12 @@ class MinimaxOpponent:
         try:
             if _is_hopeless(game):
                 raise _TooLargeError
-            self._best_actions(game.new_initial_state(), MAX_VISITS)
+            self._best_actions(game.new_initial_state(), self._max_visits)
         except _TooLargeError:
             raise InvalidRequestError(
                 f"The opponent policy 'minimax' cannot play {game.get_type().short_name!r}: with "
-                f"these parameters it has more than the {MAX_VISITS:,} states that are searched, "
-                f"or more than {_MAX_DEPTH} moves. Take 'mcts', or make the game smaller."
+                f"these parameters it has more than the {self._max_visits:,} states that are "
+                f"searched, or more than {_MAX_DEPTH} moves. Take 'mcts', or make the game smaller."
             ) from None
 
     def __call__(
@@ -157,21 +161,17 @@ class MinimaxOpponent:
         if len(self._bounds) + len(self._best) > _MAX_KEPT:
             self._forget()
         try:
-            best = self._best_actions(state, _SLACK * MAX_VISITS)
+            best = self._best_actions(state, _SLACK * self._max_visits)
         except _TooLargeError:
             raise InvalidRequestError(
                 "The opponent policy 'minimax' came to a position that takes more than "
-                f"{_SLACK * MAX_VISITS:,} states to search, though the start of the game did "
+                f"{_SLACK * self._max_visits:,} states to search, though the start of the game did "
                 f"not. Take 'mcts'. The moves so far: {state.history()}."
             ) from None
         return best[int(rng.random() * len(best))]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_game": self._game, "_is_text_enough": self._is_text_enough}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._forget()
+        return self.__dict__ | {"_best": {}, "_bounds": {}}  # searches can be done again
 
     def _forget(self) -> None:
         self._best: dict[tuple[int, ...], list[int]] = {}

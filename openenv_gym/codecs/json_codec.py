@@ -143,13 +143,16 @@ def _(space: gs.Dict) -> JsonCodec:
 
 
 def _dict_codec(codecs: dict[str, JsonCodec]) -> JsonCodec:
+    # The order is that of the value: `gs.Dict` sorts its keys, and environments often do not.
     def to_json(value: Any) -> Any:
-        return {key: codec.to_json(value[key]) for key, codec in codecs.items()}
+        if value.keys() != codecs.keys():
+            raise KeyError(f"expected the keys {', '.join(codecs)}, got {', '.join(value)}")
+        return {key: codecs[key].to_json(item) for key, item in value.items()}
 
     def from_json(data: Any, path: str) -> Any:
         if type(data) is not dict or set(data) != set(codecs):
             raise _wrong(path, f"an object with the keys {', '.join(codecs)}", data)
-        return {key: codec.from_json(data[key], f"{path}.{key}") for key, codec in codecs.items()}
+        return {key: codecs[key].from_json(item, f"{path}.{key}") for key, item in data.items()}
 
     return JsonCodec(to_json, from_json)
 

@@ -11,6 +11,7 @@ arguments of its constructor, and ``labels`` where its components have names.
 from __future__ import annotations
 
 import math
+import string
 from collections.abc import Callable
 from functools import singledispatch
 from typing import Any, TypeAlias
@@ -33,6 +34,8 @@ MAX_ARRAY_BYTES = 1 << 28
 # another class.
 _INTEGERS = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
 _DTYPES = {name: np.dtype(name) for name in ("bool", *_INTEGERS, "float16", "float32", "float64")}
+_TEXT_DTYPE = np.dtype(str)
+_MOST_TEXT = 1 << 16
 _READERS: dict[str, Callable[[Descriptor], Space]] = {}
 
 
@@ -43,7 +46,8 @@ def to_descriptor(space: Space) -> Descriptor:
     {'type': 'Discrete', 'n': 3, 'start': -1, 'dtype': 'int64'}
 
     Raises:
-        SpaceError: the space is of a kind that Gymnasium does not define.
+        SpaceError: the space is of a kind that Gymnasium does not define. One whose values are
+            strings is described as the ``Text`` of any printable ASCII.
     """
     names = labels_of(space)
     return {**_describe(space), "labels": list(names)} if names else _describe(space)
@@ -51,6 +55,8 @@ def to_descriptor(space: Space) -> Descriptor:
 
 @singledispatch
 def _describe(space: Space) -> Descriptor:
+    if space.dtype == _TEXT_DTYPE:  # another package's own kind of text, as MiniGrid's missions
+        return _describe(gs.Text(_MOST_TEXT, min_length=0, charset=string.printable))
     raise SpaceError(
         f"expected a space of Gymnasium, got {type(space).__module__}.{type(space).__qualname__}; "
         "convert it with one of Gymnasium's wrappers, as TransformObservation"

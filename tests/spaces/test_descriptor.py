@@ -52,6 +52,18 @@ def test_a_discrete_space_keeps_its_start(start: int):
     assert (again.n, again.start, again.dtype) == (4, start, np.int64)
 
 
+def test_another_packages_own_kind_of_text_is_text():
+    class Mission(gs.Space[str]):
+        """As MiniGrid has it."""
+
+        def __init__(self) -> None:
+            super().__init__(dtype=str)
+
+    again = from_descriptor(to_descriptor(gs.Dict({"mission": Mission()})))
+    assert again["mission"].contains("put the red ball next to the green box, or go")
+    assert again["mission"].contains("")
+
+
 def test_a_space_that_gymnasium_does_not_define_is_refused_with_its_name():
     class Odd(gs.Space[int]):
         pass
