@@ -6,6 +6,7 @@ Requests are ``{"type": "reset"|"step"|"state"|"close", "data": {...}}``; replie
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any, TypeAlias
 
 import msgspec
@@ -74,17 +75,22 @@ def check_nesting(text: str | bytes, data: Any) -> None:
         return
     level = [data]
     for _ in range(MAX_NESTING):
-        level = [
-            child
-            for item in level
-            if isinstance(item, (dict, list))
-            for child in (item.values() if isinstance(item, dict) else item)
-        ]
+        level = _inside(level)
         if not level:
             return
     raise MalformedMessageError(
         f"expected values nested at most {MAX_NESTING} deep, got deeper ones"
     )
+
+
+def _inside(level: list[Any]) -> list[Any]:
+    """What the arrays and objects among ``level`` hold; numbers are looked at in C only."""
+    kinds = set(map(type, level))
+    if kinds.isdisjoint((list, dict)):
+        return []
+    lists = level if kinds == {list} else [item for item in level if type(item) is list]
+    dicts = [item.values() for item in level if type(item) is dict] if dict in kinds else []
+    return [*chain.from_iterable(lists), *chain.from_iterable(dicts)]
 
 
 def parse_message(text: str | bytes) -> Incoming:
