@@ -1,7 +1,7 @@
 """Binary form of values that no space describes: infos, options, typed messages.
 
-MessagePack with five extension types for what MessagePack does not have: tuples, numpy arrays,
-numpy scalars, integers of more than 64 bits, and Gymnasium's graphs. Decoding gives back equal
+MessagePack with six extension types for what MessagePack does not have: tuples, numpy arrays,
+numpy scalars, integers of more than 64 bits, Gymnasium's graphs, and numpy arrays of objects. Decoding gives back equal
 values of the same types. Nothing is pickled: a value of any other type is left out, and named
 once in a warning, or refused where nothing may be left out.
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import struct
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -23,7 +23,7 @@ import numpy as np
 
 from openenv_gym.errors import InvalidRequestError
 
-_TUPLE, _ARRAY, _SCALAR, _BIG_INT, _GRAPH = 1, 2, 3, 4, 5
+_TUPLE, _ARRAY, _SCALAR, _BIG_INT, _GRAPH, _OBJECTS = 1, 2, 3, 4, 5, 6
 _MAX_DIMENSIONS = 64
 _UNIT = r"(\[\d{0,9}[a-zA-Zμ]{1,2}\])?"
 _DTYPES = re.compile(rf"[|<](b1|[iu][1248]|f[248]|c8|c16|[SU][1-9]\d{{0,8}}|[mM]8{_UNIT})")
@@ -173,10 +173,18 @@ def _int(value: int, path: str, lose: Lose) -> Any:
 
 
 def _array(value: np.ndarray[Any, Any], path: str, lose: Lose) -> Any:
-    if value.dtype.kind == "O":
-        # Arrays of objects have no bytes of their own: their elements travel one by one.
-        return _plain(value.tolist(), path, lose)
-    return _numpy(_ARRAY, value, path, lose)
+    return (
+        _objects(value, path, lose)
+        if value.dtype.kind == "O"
+        else _numpy(_ARRAY, value, path, lose)
+    )
+
+
+def _objects(value: np.ndarray[Any, Any], path: str, lose: Lose) -> msgspec.msgpack.Ext:
+    """An array of objects, which travel one by one; None stands for one that cannot."""
+    items = [_plain(item, f"{path}[{i}]", lose) for i, item in enumerate(value.ravel())]
+    kept = [None if item is _Unsupported else item for item in items]
+    return msgspec.msgpack.Ext(_OBJECTS, _pack([list(value.shape), kept]))
 
 
 def _scalar(value: np.generic, path: str, lose: Lose) -> Any:
@@ -243,6 +251,15 @@ def _dtype_from(name: bytes) -> np.dtype[Any]:
     return np.dtype(text)
 
 
+def object_array(items: list[Any], shape: Sequence[int]) -> np.ndarray[Any, Any]:
+    """Return an array of objects, of as many as there are items.
+
+    Raises:
+        ValueError: the shape has another size.
+    """
+    return np.fromiter(items, dtype=object, count=len(items)).reshape(tuple(shape))
+
+
 def _from_ext(code: int, payload: memoryview) -> Any:
     if code == _ARRAY:
         return _array_from(payload)
@@ -253,6 +270,9 @@ def _from_ext(code: int, payload: memoryview) -> Any:
         return tuple(items) if code == _TUPLE else gs.GraphInstance(*items)
     if code == _BIG_INT:
         return int(bytes(payload))
+    if code == _OBJECTS:
+        shape, items = msgspec.convert(_unpack(payload), tuple[list[int], list[Any]])
+        return object_array(items, shape)
     raise ValueError(f"unknown extension type {code}")
 
 

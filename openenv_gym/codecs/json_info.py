@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import gymnasium.spaces as gs
 import numpy as np
 
-from openenv_gym.codecs.freeform import pack_freeform, unpack_freeform, wire_dtype
+from openenv_gym.codecs.freeform import object_array, pack_freeform, unpack_freeform, wire_dtype
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.spaces.descriptor import check_size
 from openenv_gym.spaces.numbers import (
@@ -85,6 +85,9 @@ def _graph_out(value: gs.GraphInstance, path: str, types: Types) -> Any:
 
 def _array_out(array: np.ndarray[Any, Any], path: str, types: Types) -> Any:
     kind = array.dtype.kind
+    if kind == "O":
+        types[path] = f"objects:{','.join(map(str, array.shape))}"
+        return _list_out(array.ravel().tolist(), path, types)
     name = array.dtype.str[1:] if kind in "SU" else array.dtype.name
     types[path] = f"ndarray:{name}:{','.join(map(str, array.shape))}"
     if kind == "U":
@@ -135,7 +138,7 @@ def _in(data: Any, path: str, types: Mapping[str, str]) -> Any:
         return {key: _in(item, _pointer(path, key), types) for key, item in data.items()}
     if isinstance(data, list):
         items = [_in(item, _pointer(path, i), types) for i, item in enumerate(data)]
-        return _LISTS[kind](items) if kind in _LISTS else items
+        return _LISTS[kind](items, rest) if kind in _LISTS else items
     return data
 
 
@@ -163,10 +166,15 @@ def _elements_in(data: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
     return from_json_numbers(data, dtype)
 
 
-_LISTS: dict[str, Callable[[list[Any]], Any]] = {
-    "tuple": tuple,
-    "graph": lambda items: gs.GraphInstance(*items),
-    "dict": dict,
+def _objects_in(items: list[Any], rest: str) -> np.ndarray[Any, Any]:
+    return object_array(items, [int(length) for length in rest.split(",") if length])
+
+
+_LISTS: dict[str, Callable[[list[Any], str], Any]] = {
+    "tuple": lambda items, rest: tuple(items),
+    "graph": lambda items, rest: gs.GraphInstance(*items),
+    "dict": lambda items, rest: dict(items),
+    "objects": _objects_in,
 }
 _READERS: dict[str, Callable[[Any, str], Any]] = {
     "ndarray": _array_in,

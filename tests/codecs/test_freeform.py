@@ -84,8 +84,6 @@ SUBCLASSES = [
     (Color.RED, "red"),
     (bytearray(b"ab"), b"ab"),
     ({np.int8(3): 1, np.str_("a"): 2}, {3: 1, "a": 2}),
-    (np.array([{"a": 1}, None, (1, 2)], dtype=object), [{"a": 1}, None, (1, 2)]),
-    (np.array({"a": 1}, dtype=object), {"a": 1}),
     (np.array([1, 2], ">i4"), np.array([1, 2], "<i4")),
 ]
 
@@ -94,6 +92,35 @@ SUBCLASSES = [
 def test_subclasses_travel_as_what_they_are_made_of(value: Any, expected: Any):
     assert same(unpack_freeform(pack_freeform(value)), expected)
     assert same(info_from_json(*info_to_json(value)), expected)
+
+
+def objects(*items: Any, shape: tuple[int, ...]) -> np.ndarray:
+    array = np.empty(len(items), dtype=object)
+    for i, item in enumerate(items):
+        array[i] = item
+    return array.reshape(shape)
+
+
+OBJECTS = [
+    objects({"a": 1}, None, (1, 2), shape=(3,)),
+    objects([1], [2, 3], np.zeros(2), np.int8(1), shape=(2, 2)),
+    objects({"a": 1}, shape=()),
+    objects(shape=(0, 3)),
+    objects(objects("x", None, shape=(2,)), float("nan"), shape=(2,)),
+]
+
+
+@pytest.mark.parametrize("value", OBJECTS, ids=repr)
+def test_arrays_of_objects_come_back(value: Any):
+    assert same(unpack_freeform(pack_freeform([value])), [value])
+    data, types = info_to_json({"final_obs": value})
+    assert same(info_from_json(*json.loads(json.dumps([data, types]))), {"final_obs": value})
+
+
+def test_what_cannot_travel_is_none_in_an_array_of_objects():
+    array = objects(1, Odd(), shape=(2,))
+    with pytest.warns(UserWarning, match=r"Odd at \$\[1\] cannot travel"):
+        assert same(unpack_freeform(pack_freeform(array)), objects(1, None, shape=(2,)))
 
 
 def test_arrays_are_writable_and_owned():
@@ -169,6 +196,7 @@ def test_places_are_json_pointers():
 
 
 FALSE_TYPES: list[tuple[Any, Any]] = [
+    *(([1], {"": kind}) for kind in ("objects:2", "objects:x", "objects:0")),
     *(([1], {"": kind}) for kind in ("ndarray:object:1", "ndarray:int8:5", "ndarray:f4,f4:1")),
     *(([1], {"": kind}) for kind in ("ndarray:int8:x", "ndarray", "scalar:O:", "bytes", "number")),
     *(([300], {"": kind}) for kind in ("ndarray:int8:1", "ndarray:bool:1", "ndarray:M8[x]:1")),
@@ -207,6 +235,8 @@ MALFORMED = {
     "an array of long doubles": ext(2, b"<f16\0\0" + b"\0" * 16),
     "an array with too many axes": ext(2, b"<f4\0\xff"),
     "an array with false lengths": ext(2, b"<f4\0\1\xff\xff\xff\xff" + b"\0" * 8),
+    "objects with false lengths": ext(6, b"\x92\x91\x02\x91\x01"),
+    "objects without lengths": ext(6, b"\x91\x01"),
     "an array with a rest": ext(2, b"<f4\0\1\1\0\0\0" + b"\0" * 7),
     "a text beyond unicode": ext(2, b"<U1\0\0\xff\xff\xff\xff"),
     "a tuple of a number": ext(1, b"\x01"),

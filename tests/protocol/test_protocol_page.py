@@ -150,6 +150,7 @@ EXTENSIONS = {
     "scalar": np.float32(1),
     "integer": 2**70,
     "graph": gs.GraphInstance(np.zeros(1), None, None),
+    "array of objects": np.array([None, 1], dtype=object),
 }
 
 
