@@ -1,9 +1,9 @@
 """Binary form of values that no space describes: infos, options, typed messages.
 
 MessagePack with six extension types for what MessagePack does not have: tuples, numpy arrays,
-numpy scalars, integers of more than 64 bits, Gymnasium's graphs, and numpy arrays of objects. Decoding gives back equal
-values of the same types. Nothing is pickled: a value of any other type is left out, and named
-once in a warning, or refused where nothing may be left out.
+numpy scalars, integers of more than 64 bits, Gymnasium's graphs, and arrays of objects. Decoding
+gives back equal values of the same types. Nothing is pickled: a value of any other type is left
+out, and named once in a warning, or refused where nothing may be left out.
 
 An array or scalar is ``dtype name, 0x00, ndim, ndim x uint32 lengths, raw data``, little endian.
 """
