@@ -25,8 +25,8 @@ info was compared to the bit, with dtypes, shapes, signed zeros and the bits of 
 | date | {date} |
 | versions | {versions} |
 | played | {seeds} seeds of {steps} steps; {picture_steps} steps a seed of pictures (over \
-{picture_numbers:,} numbers) over JSON, where one takes tens of milliseconds; resets in between without a \
-seed |
+{picture_numbers:,} numbers) over JSON, where one takes tens of milliseconds; resets in between \
+without a seed |
 | transports | embedded: the worker process that `gymnasium.make` starts; binary and JSON: a \
 WebSocket of `openenv-gym serve`, with the default isolation |
 | judged | {judged} environments: {identical} identical over every transport, {different} not |
