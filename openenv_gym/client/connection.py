@@ -75,6 +75,42 @@ class Connection:
             reply = self._exchange(request)
         finally:
             self._lock.release()
+        return self._checked(reply)
+
+    def begin(self, request: Request) -> None:
+        """Send ``request``, whose reply :meth:`finish` returns; nothing else may come between.
+
+        Raises:
+            ConcurrentCallError: a reply is being waited for; nothing was sent.
+            TransportError: the connection broke; it is of no use any more.
+            OpenEnvGymError: the request is not legal now; nothing was sent.
+        """
+        if not self._lock.acquire(blocking=False):
+            raise ConcurrentCallError(
+                f"thread {threading.current_thread().name!r} called while {self._user!r} waits for "
+                "a reply; wait for the reply to what was begun first"
+            )
+        self._user = threading.current_thread().name
+        try:
+            self._send(request)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def finish(self) -> Reply:
+        """Return the reply to what was begun, which is never a ``Failed``.
+
+        Raises:
+            TransportError: the connection broke; it is of no use any more.
+            OpenEnvGymError: the server refused the request, or failed.
+        """
+        try:
+            reply = self._receive()
+        finally:
+            self._lock.release()
+        return self._checked(reply)
+
+    def _checked(self, reply: Reply) -> Reply:
         if type(reply) is Failed:
             error = reply.to_exception()
             if isinstance(error, TransportError):  # the server has lost what is behind it
@@ -83,6 +119,10 @@ class Connection:
         return reply
 
     def _exchange(self, request: Request) -> Reply:
+        self._send(request)
+        return self._receive()
+
+    def _send(self, request: Request) -> None:
         if self.is_broken:
             raise ConnectionLostError(
                 f"the connection is broken, because {self._why}; call reset() to make a new one"
@@ -90,11 +130,20 @@ class Connection:
         body = self._session.send(request)
         try:
             self._transport.send(body, self._timeout_s)
+        except BaseException as exc:
+            self._break(exc)
+            raise
+
+    def _receive(self) -> Reply:
+        try:
             return self._session.receive(self._transport.receive(self._timeout_s))
         except BaseException as exc:
-            self._why = f"the last request ended in {type(exc).__name__}"
-            self.abandon()
+            self._break(exc)
             raise
+
+    def _break(self, exc: BaseException) -> None:
+        self._why = f"the last request ended in {type(exc).__name__}"
+        self.abandon()
 
     def abandon(self) -> None:
         """Close the transport without a word to the server."""

@@ -103,15 +103,17 @@ def _open(connection: Connection, request: Open) -> Description:
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddedEndpoint:
-    """An environment in the embedded worker.
+    """An environment in an embedded worker.
 
     Attributes:
         request: What to open.
+        worker: Which of them.
         timeout_s: How long to wait for a reply, in seconds; None for ever.
     """
 
     request: Open
     timeout_s: float | None = DEFAULT_TIMEOUT_S
+    worker: int = 0
 
     def open(self) -> tuple[Face, Connection | None]:
         """Build the environment, and keep the session: nothing is gained by building it twice."""
@@ -126,7 +128,7 @@ class EmbeddedEndpoint:
         """Return a new session and what its environment says of itself."""
         from openenv_gym.launchers.embedded import EMBEDDED
 
-        sock, peer = EMBEDDED.connect()
+        sock, peer = EMBEDDED.connect(self.worker)
         session = ClientSession(BinaryMessages())
         connection = Connection(session, StreamTransport(sock, peer), self.timeout_s)
         return connection, _open(connection, self.request)
@@ -211,15 +213,22 @@ class ServerEndpoint:
             return self._connect_json(schema)
         return self._connect_binary()
 
+    def start(self) -> tuple[Connection, Description]:
+        """Return a new binary session and what its environment says of itself.
+
+        Raises:
+            NotOpenEnvError: the server is none of ours.
+        """
+        session = ClientSession(BinaryMessages())
+        connection = Connection(session, self._transport(SUBPROTOCOL), self.timeout_s)
+        return connection, _open(connection, self.request)
+
     def _can_binary(self, description: Description | None) -> bool:
         has_spaces = description is not None and description.action is not None
         return has_spaces and self.overrides.is_empty
 
     def _connect_binary(self) -> Connection:
-        session = ClientSession(BinaryMessages())
-        connection = Connection(session, self._transport(SUBPROTOCOL), self.timeout_s)
-        _open(connection, self.request)
-        return connection
+        return self.start()[0]
 
     def _connect_json(self, schema: dict[str, Any]) -> Connection:
         from openenv_gym.protocol.json_messages import JsonClientMessages

@@ -1,7 +1,8 @@
-"""The embedded worker: one process that the environments of this process share.
+"""The embedded workers: processes that the environments of this process share.
 
-It starts with the first of them and ends with this process, however that ends. A forked child
-starts its own.
+Single environments share the first worker; the shards of a vector environment are spread over
+several. A worker starts with the first environment that needs it and ends with this process,
+however that ends. A forked child starts its own.
 """
 
 from __future__ import annotations
@@ -17,51 +18,57 @@ from openenv_gym.workers.process import WorkerProcess
 _EXIT_TIMEOUT_S = 2.0
 
 
-class EmbeddedWorker:
-    """The shared worker of one process."""
+class EmbeddedWorkers:
+    """The shared workers of one process, by number."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._worker: WorkerProcess | None = None
+        self._workers: dict[int, WorkerProcess] = {}
 
-    def connect(self) -> tuple[socket.socket, str]:
+    def connect(self, number: int = 0) -> tuple[socket.socket, str]:
         """Open a session, starting the worker if there is none; return its socket and name.
+
+        Args:
+            number: Which worker.
 
         Raises:
             ServerError: no worker can be started.
         """
         with self._lock:
-            if self._worker is None:
-                self._worker = WorkerProcess()
+            worker = self._workers.get(number) or self._start(number)
             try:
-                sock = self._worker.connect()
+                sock = worker.connect()
             except ServerError:
                 # It died since the last session; those that it had have been told.
-                self._worker.stop(timeout_s=0)
-                self._worker = WorkerProcess()
-                sock = self._worker.connect()
-            return sock, f"the embedded worker (process {self._worker.pid})"
+                worker.stop(timeout_s=0)
+                worker = self._start(number)
+                sock = worker.connect()
+            return sock, f"the embedded worker (process {worker.pid})"
+
+    def _start(self, number: int) -> WorkerProcess:
+        worker = self._workers[number] = WorkerProcess()
+        return worker
 
     @property
     def pid(self) -> int | None:
-        """The process id of the worker, None where there is none."""
-        return None if self._worker is None else self._worker.pid
+        """The process id of the first worker, None where there is none."""
+        return self._workers[0].pid if 0 in self._workers else None
 
     def stop(self) -> None:
-        """End the worker; the next session starts another one."""
+        """End the workers; the next session starts another one."""
         with self._lock:
-            worker, self._worker = self._worker, None
-        if worker is not None:
+            workers, self._workers = self._workers, {}
+        for worker in workers.values():
             worker.stop(_EXIT_TIMEOUT_S)
 
     def _reset(self) -> None:
-        """In a forked child: the parent's worker is not ours."""
+        """In a forked child: the parent's workers are not ours."""
         self._lock = threading.Lock()
-        self._worker = None
+        self._workers = {}
 
 
-EMBEDDED = EmbeddedWorker()
-"""The one of this process."""
+EMBEDDED = EmbeddedWorkers()
+"""Those of this process."""
 
 atexit.register(EMBEDDED.stop)
 if hasattr(os, "register_at_fork"):

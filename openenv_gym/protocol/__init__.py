@@ -8,6 +8,7 @@ from openenv_gym.protocol.binary_messages import SUBPROTOCOL, BinaryMessages
 from openenv_gym.protocol.events import (
     GYMNASIUM_VIEW,
     VIEW_PARAMETER,
+    BatchResult,
     Close,
     Closed,
     Failed,
@@ -32,6 +33,7 @@ __all__ = [
     "GYMNASIUM_VIEW",
     "SUBPROTOCOL",
     "VIEW_PARAMETER",
+    "BatchResult",
     "BinaryMessages",
     "ClientSession",
     "Close",

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from openenv_gym.codecs import (
     BinaryCodec,
@@ -28,6 +29,7 @@ from openenv_gym.codecs import (
 )
 from openenv_gym.errors import InvalidRequestError, ProtocolError
 from openenv_gym.protocol.events import (
+    BatchResult,
     Close,
     Closed,
     Failed,
@@ -49,9 +51,12 @@ SUBPROTOCOL = "openenv-gym.v1"
 """The name under which a WebSocket negotiates this protocol."""
 
 OPEN, RESET, STEP, STATE, RENDER, CLOSE = 1, 2, 3, 4, 5, 6
-OPENED, RESULT, STATE_REPLY, RENDERED, CLOSED, FAILED = 129, 130, 131, 132, 133, 255
+OPENED, RESULT, STATE_REPLY, RENDERED, CLOSED, BATCH_RESULT, FAILED = (
+    *range(129, 135),
+    255,
+)
 
-COMPACT, TERMINATED, TRUNCATED, HAS_REWARD, HAS_INFO = 1, 2, 4, 8, 16
+COMPACT, TERMINATED, TRUNCATED, HAS_REWARD, HAS_INFO, SINGLE = 1, 2, 4, 8, 16, 32
 
 _HEADER = struct.Struct("<BBHI")
 _RESULT = struct.Struct("<BBHId")
@@ -72,10 +77,12 @@ class BinaryMessages:
     def __init__(self) -> None:
         self._action: BinaryCodec = _anything
         self._observation: BinaryCodec = _anything
+        self._num_envs = 0
 
     def _learn(self, description: Description) -> None:
-        self._action = binary_codec(description.action_space())
-        self._observation = binary_codec(description.observation_space())
+        self._action = binary_codec(description.batched_action_space())
+        self._observation = binary_codec(description.batched_observation_space())
+        self._num_envs = description.num_envs or 0
 
     # Requests
 
@@ -114,6 +121,8 @@ class BinaryMessages:
         """Return the body of ``reply``."""
         if type(reply) is Result:
             return self._pack_result(seq, reply)
+        if type(reply) is BatchResult:
+            return self._pack_batch(seq, reply)
         if type(reply) is Opened:
             self._learn(reply.description)
         kind, payload = _PACK_REPLY[type(reply)](reply)
@@ -129,6 +138,8 @@ class BinaryMessages:
         kind, flags, seq = _header(body)
         if kind == RESULT:
             return seq, self._unpack_result(flags, body)
+        if kind == BATCH_RESULT:
+            return seq, self._unpack_batch(flags, body)
         unpack = _UNPACK_REPLY.get(kind)
         if unpack is None:
             raise ProtocolError(f"expected a reply kind of openenv-gym.v1, got {kind}")
@@ -165,6 +176,57 @@ class BinaryMessages:
             _check_end(body, end)
         return Result(obs, reward, flags & TERMINATED != 0, flags & TRUNCATED != 0, info)
 
+    def _pack_batch(self, seq: int, result: BatchResult) -> bytes:
+        flags, payload = _pack_value(self._observation, result.obs)
+        parts = [payload]
+        if result.rewards is not None:
+            rewards = np.asarray(result.rewards)
+            is_single = rewards.dtype == np.float32
+            flags |= HAS_REWARD | (SINGLE if is_single else 0)
+            parts += [
+                _column(rewards, self._num_envs, "<f4" if is_single else "<f8"),
+                _column(result.terminations, self._num_envs, "u1"),
+                _column(result.truncations, self._num_envs, "u1"),
+            ]
+        if result.info:
+            flags |= HAS_INFO
+            parts.append(pack_freeform(result.info))
+        return b"".join((_HEADER.pack(BATCH_RESULT, flags, 0, seq), *parts))
+
+    def _unpack_batch(self, flags: int, body: bytes) -> BatchResult:
+        obs, end = _unpack_value(self._observation, flags, body, HEADER_BYTES)
+        rewards = terminations = truncations = None
+        if flags & HAS_REWARD:
+            kind = np.float32 if flags & SINGLE else np.float64
+            rewards, end = self._read_column(body, end, kind)
+            terminations, end = self._read_column(body, end, np.bool_)
+            truncations, end = self._read_column(body, end, np.bool_)
+        info: Any = {}
+        if flags & HAS_INFO:
+            info = unpack_freeform(memoryview(body)[end:])
+            if not isinstance(info, (dict, list)):
+                raise InvalidRequestError(f"expected infos, got {type(info).__name__}")
+        else:
+            _check_end(body, end)
+        return BatchResult(obs, rewards, terminations, truncations, info)
+
+    def _read_column(self, body: bytes, start: int, kind: Any) -> tuple[Any, int]:
+        dtype = np.dtype(kind)
+        end = start + self._num_envs * dtype.itemsize
+        if end > len(body):
+            raise InvalidRequestError(f"expected a body of {end} bytes, got {len(body)}")
+        # A byte of a boolean array that is neither 0 nor 1 would be none of numpy's booleans.
+        wire = np.dtype(np.uint8) if dtype.kind == "b" else dtype.newbyteorder("<")
+        return np.frombuffer(body, wire, self._num_envs, start).astype(dtype), end
+
+
+def _column(values: Any, count: int, wire: str) -> bytes:
+    """The rewards or flags of all sub-environments."""
+    array = np.asarray(values)
+    if array.shape != (count,):
+        raise InvalidRequestError(f"expected {count} rewards and flags, got shape {array.shape}")
+    return array.astype(wire, copy=False).tobytes()
+
 
 def _header(body: bytes) -> tuple[int, int, int]:
     if len(body) < HEADER_BYTES:
@@ -197,7 +259,10 @@ def _mapping(payload: memoryview) -> dict[str, Any]:
 
 
 _FIELDS: dict[type[Any], tuple[str, ...]] = {
-    Open: ("environment", "kwargs", "render_mode", "max_episode_steps", "is_typed"),
+    Open: (
+        *("environment", "kwargs", "render_mode", "max_episode_steps", "is_typed"),
+        *("num_envs", "vectorization", "autoreset_mode"),
+    ),
     Reset: ("seed", "options", "episode_id", "extra"),
     Failed: ("code", "message", "traceback"),
 }

@@ -24,6 +24,11 @@ class Open(msgspec.Struct, frozen=True):
         max_episode_steps: Gymnasium's: None keeps the environment's own limit, -1 lifts it.
         is_typed: Whether a client of typed models asks, and not one of Gymnasium; defaults of the
             environment may depend on it.
+        num_envs: None opens one environment; a number opens as many sub-environments, which
+            are stepped in one message and answer with a :class:`BatchResult`.
+        vectorization: ``sync`` steps them one after the other; ``native`` takes the
+            environment's own vector entry point; ``auto`` takes that where there is one.
+        autoreset_mode: Gymnasium's, by the value of its ``AutoresetMode``.
     """
 
     environment: str | None = None
@@ -31,19 +36,23 @@ class Open(msgspec.Struct, frozen=True):
     render_mode: str | None = None
     max_episode_steps: int | None = None
     is_typed: bool = False
+    num_envs: int | None = None
+    vectorization: str = "auto"
+    autoreset_mode: str = "NextStep"
 
 
 class Reset(msgspec.Struct, frozen=True):
     """Begin an episode.
 
     Attributes:
-        seed: Seeds the environment's generator; None continues it.
+        seed: Seeds the environment's generator; None continues it. Of a batched session a
+            number for the first sub-environment, which counts up, or a list with one for each.
         options: Gymnasium's.
         episode_id: Name of the episode, None for a random one.
         extra: Further arguments of a typed environment's own ``reset``.
     """
 
-    seed: int | None = None
+    seed: int | list[int | None] | None = None
     options: dict[str, Any] | None = None
     episode_id: str | None = None
     extra: dict[str, Any] = {}
@@ -83,6 +92,26 @@ class Result(msgspec.Struct, frozen=True):
     info: dict[str, Any]
 
 
+class BatchResult(msgspec.Struct, frozen=True):
+    """What a reset or a step of a batched session returned, as a ``VectorEnv`` returns it.
+
+    Attributes:
+        obs: The batched observation.
+        rewards: ``float64`` of shape ``(num_envs,)``; None after a reset, as the flags are.
+        terminations: ``bool`` of the same shape.
+        truncations: ``bool`` of the same shape.
+        info: Batched, with an array for each key and a mask under the key with an underscore
+            before it; or not batched yet, a list of pairs of a sub-environment's number and its
+            info, in the order in which Gymnasium batches them.
+    """
+
+    obs: Any
+    rewards: Any
+    terminations: Any
+    truncations: Any
+    info: dict[str, Any] | list[tuple[int, dict[str, Any]]]
+
+
 class StateReply(msgspec.Struct, frozen=True):
     """The state of the episode."""
 
@@ -119,7 +148,7 @@ class Failed(msgspec.Struct, frozen=True):
 
 
 Request: TypeAlias = Open | Reset | Step | GetState | Render | Close
-Reply: TypeAlias = Opened | Result | StateReply | Rendered | Closed | Failed
+Reply: TypeAlias = Opened | Result | BatchResult | StateReply | Rendered | Closed | Failed
 
 
 def failure(exc: OpenEnvGymError, traceback: str = "") -> Failed:

@@ -31,6 +31,7 @@ class ServerSettings:
         http_idle_s: A session over plain HTTP that was not used for so long gives way when
             there is no free one, because HTTP has no way to notice that its client has left.
         max_body_bytes: Of an HTTP request.
+        max_num_envs: How many sub-environments a session may have.
     """
 
     environment: str
@@ -41,6 +42,7 @@ class ServerSettings:
     max_sessions: int = 64
     http_idle_s: float = 600.0
     max_body_bytes: int = 16 * 2**20
+    max_num_envs: int = 1024
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense.
@@ -80,12 +82,20 @@ class ServerSettings:
                 f"expected the arguments that {served} was started with, {dict(self.kwargs)}, "
                 f"got {request.kwargs}; start a server with these (--kwargs)"
             )
+        if request.num_envs is not None and not 1 <= request.num_envs <= self.max_num_envs:
+            raise InvalidRequestError(
+                f"num_envs: expected 1 to {self.max_num_envs}, the most that this server allows, "
+                f"got {request.num_envs}; spread them over more sessions or servers"
+            )
         return Open(
             environment=served,
             kwargs=dict(self.kwargs),
             render_mode=request.render_mode,
             max_episode_steps=request.max_episode_steps,
             is_typed=request.is_typed,
+            num_envs=request.num_envs,
+            vectorization=request.vectorization,
+            autoreset_mode=request.autoreset_mode,
         )
 
 

@@ -28,6 +28,12 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
         schemas: For the ``model`` view, the JSON schemas ``action``, ``observation``, ``state``.
         kwargs: The arguments that a server was started with, as far as JSON can say them.
         about: What the environment says about itself to people.
+        num_envs: How many sub-environments a batched session has; None where it has no batch.
+            The spaces are those of one of them.
+        batched_action: Descriptor of the batched action space, where it is another than what
+            ``gymnasium.vector.utils.batch_space`` makes of the single one.
+        batched_observation: Likewise of the observation space.
+        autoreset_mode: Of a batched session, by the value of Gymnasium's ``AutoresetMode``.
         protocol: Version of the binary protocol.
     """
 
@@ -43,6 +49,10 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
     schemas: dict[str, Any] = {}
     kwargs: dict[str, Any] = {}
     about: dict[str, Any] = {}
+    num_envs: int | None = None
+    batched_action: Descriptor | None = None
+    batched_observation: Descriptor | None = None
+    autoreset_mode: str | None = None
     protocol: int = PROTOCOL_VERSION
 
     def action_space(self) -> Space | None:
@@ -53,9 +63,28 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
         """The observation space, None where only a schema is known."""
         return None if self.observation is None else from_descriptor(self.observation)
 
+    def batched_action_space(self) -> Space | None:
+        """The space of what a step of a batched session takes."""
+        return _batched(self.batched_action, self.action_space(), self.num_envs)
+
+    def batched_observation_space(self) -> Space | None:
+        """The space of what a batched session observes."""
+        return _batched(self.batched_observation, self.observation_space(), self.num_envs)
+
     def to_json(self) -> bytes:
         """This description as JSON."""
         return msgspec.json.encode(self)
+
+
+def _batched(own: Descriptor | None, single: Space | None, num_envs: int | None) -> Space | None:
+    if num_envs is None or single is None:
+        return single
+    if own is not None:
+        return from_descriptor(own)
+    from gymnasium.vector.utils import batch_space
+
+    space: Space = batch_space(single, num_envs)
+    return space
 
 
 def description_from_json(payload: bytes | memoryview) -> Description:

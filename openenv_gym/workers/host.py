@@ -16,6 +16,7 @@ from openenv_gym.errors import (
     UnsupportedRenderModeError,
 )
 from openenv_gym.protocol.events import (
+    BatchResult,
     Close,
     Closed,
     Failed,
@@ -88,8 +89,9 @@ class EnvHost:
                 f"for {hosted.description.environment}, got {request.render_mode!r}"
             )
         self._hosted = hosted
-        if hosted.description.action is not None:
-            self._check_action = action_check(hosted.env.action_space)
+        space = hosted.description.batched_action_space()
+        if space is not None:
+            self._check_action = action_check(space)
         return Opened(hosted.description)
 
     def _reset(self, request: Reset) -> Reply:
@@ -107,6 +109,8 @@ class EnvHost:
         obs, info = hosted.env.reset(seed=request.seed, options=options)
         self._episode_id = request.episode_id or uuid.uuid4().hex
         self._step_count = 0
+        if hosted.description.num_envs is not None:
+            return BatchResult(obs, None, None, None, info)
         return Result(obs, None, False, False, info)
 
     def _step(self, request: Step) -> Reply:
@@ -115,6 +119,8 @@ class EnvHost:
         self._check_action(action)
         obs, reward, terminated, truncated, info = hosted.env.step(action)
         self._step_count += 1
+        if hosted.description.num_envs is not None:
+            return BatchResult(obs, reward, terminated, truncated, info)
         number = None if reward is None else float(reward)
         return Result(obs, number, bool(terminated), bool(truncated), info)
 

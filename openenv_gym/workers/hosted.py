@@ -20,12 +20,13 @@ class Hosted:
     """One environment.
 
     Attributes:
-        env: Everything inside is a ``gymnasium.Env``.
+        env: Everything inside is a ``gymnasium.Env``; a batched session has a ``VectorEnv`` of
+            such.
         description: What clients are told of it.
         state: Gives the fields of the typed state beside ``episode_id`` and ``step_count``.
     """
 
-    env: gym.Env[Any, Any]
+    env: Any
     description: Description
     state: Callable[[], dict[str, Any]]
 
@@ -37,7 +38,9 @@ _ADAPTERS = {
     "gymnasium": "openenv_gym.adapters.gymnasium_host",
     "openspiel": "openenv_gym.adapters.openspiel_host",
     "environment": "openenv_gym.adapters.environment_host",
+    "vector": "openenv_gym.adapters.vector_host",
 }
+_SCHEMES = ("gymnasium", "openspiel", "environment")
 
 
 def build(request: Open) -> Hosted:
@@ -53,8 +56,11 @@ def build(request: Open) -> Hosted:
     """
     if not request.environment:
         raise UnknownEnvironmentError("expected the name of an environment, got none")
+    if request.num_envs is not None:
+        vector: Hosted = _adapter("vector").host(request, build)
+        return vector
     scheme, _, name = request.environment.partition(":")
-    if scheme not in _ADAPTERS:
+    if scheme not in _SCHEMES:
         scheme, name = "gymnasium", request.environment
     hosted: Hosted = _adapter(scheme).build(name, request)
     return hosted
@@ -79,6 +85,9 @@ def builder_for(
     """
 
     def make(request: Open) -> Hosted:
+        if request.num_envs is not None:
+            vector: Hosted = _adapter("vector").host(request, make)
+            return vector
         made = factory()
         hosted: Hosted
         if isinstance(made, gym.Env):

@@ -15,6 +15,7 @@ import pytest
 from openenv_gym.codecs import freeform
 from openenv_gym.errors import OpenEnvGymError
 from openenv_gym.protocol import (
+    BatchResult,
     BinaryMessages,
     ClientSession,
     Close,
@@ -48,6 +49,7 @@ REQUESTS = {
 REPLIES = {
     "opened": Opened,
     "result": Result,
+    "batch_result": BatchResult,
     "state": StateReply,
     "rendered": Rendered,
     "closed": Closed,
@@ -115,6 +117,7 @@ EXAMPLES: dict[type[Any], Any] = {
     Step: Step(1),
     Opened: Opened(Description(environment="E", view="model")),
     Result: Result(1, None, False, False, {}),
+    BatchResult: BatchResult(1, None, None, None, {}),
     StateReply: StateReply({}),
     Rendered: Rendered(None),
     Failed: Failed("CODE", "text"),

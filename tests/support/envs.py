@@ -64,5 +64,38 @@ class Careless(gym.Env[Any, Any]):
         return np.array([1, 2, 3]), np.float32(0.5), np.bool_(False), False, {"action": action}
 
 
+class Batched(gym.Env[Any, Any]):
+    """Has what a batch has to put together: a Dict, a Tuple, texts, and infos of every kind."""
+
+    def __init__(self) -> None:
+        self.action_space = spaces.Tuple((spaces.Discrete(3), spaces.Box(-1, 1, (2,), np.float32)))
+        parts = {
+            "place": spaces.Box(-9, 9, (2,), np.float32),
+            "said": spaces.Text(8, charset="abc"),
+            "pair": spaces.Tuple((spaces.Discrete(40), spaces.MultiBinary(2))),
+        }
+        self.observation_space = spaces.Dict(parts)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        super().reset(seed=seed)
+        self.steps = 0
+        return self._observe(np.zeros(2, np.float32)), {"first": 1}
+
+    def step(self, action: Any):
+        self.steps += 1
+        number, place = action
+        ends = self.np_random.random() < 0.1
+        info: dict[str, Any] = {"first": 0.5, "nested": {"number": int(number)}}
+        if number == 1:
+            info |= {"text": "b" * self.steps, "array": np.arange(3), "list": [1, "two"]}
+        return self._observe(place), float(number), ends, self.steps == 30, info
+
+    def _observe(self, place: Any) -> dict[str, Any]:
+        said = "abc"[: 1 + self.steps % 3]
+        pair = (np.int64(self.steps), np.array([self.steps % 2, 1], np.int8))
+        return {"pair": pair, "place": np.array(place, np.float32), "said": said}
+
+
 gym.register("Scripted-v0", Scripted)
+gym.register("Batched-v0", Batched)
 gym.register("Careless-v0", Careless)

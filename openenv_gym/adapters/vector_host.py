@@ -1,0 +1,164 @@
+"""Sub-environments that are stepped in one message, hosted as one ``VectorEnv``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+import msgspec
+
+from openenv_gym.errors import EnvStartError, InvalidRequestError
+from openenv_gym.protocol.events import Open
+from openenv_gym.spaces import to_descriptor
+from openenv_gym.workers.hosted import Hosted
+
+VECTORIZATIONS = ("auto", "sync", "native")
+_NO_LIMIT = -1
+
+
+def host(request: Open, build_one: Callable[[Open], Hosted]) -> Hosted:
+    """Host as many sub-environments as ``request`` asks for.
+
+    Args:
+        request: With ``num_envs``.
+        build_one: Builds one sub-environment.
+
+    Raises:
+        InvalidRequestError: a number or a name makes no sense.
+        EnvStartError: Gymnasium is too old, or the environment has no native form.
+    """
+    mode, count = _autoreset_mode(request.autoreset_mode), request.num_envs or 0
+    if count < 1:
+        raise InvalidRequestError(f"num_envs: expected a number from 1, got {count}")
+    if request.vectorization not in VECTORIZATIONS:
+        raise InvalidRequestError(
+            f"vectorization: expected one of {', '.join(VECTORIZATIONS)}, "
+            f"got {request.vectorization!r}"
+        )
+    single = msgspec.structs.replace(request, num_envs=None)
+    first = build_one(single)
+    if first.description.action is None:
+        first.env.close()
+        raise EnvStartError(
+            f"{first.description.environment} has models of its own and no spaces to batch"
+        )
+    envs = _native(request, first, mode)
+    if envs is None:
+        envs = _sync(first, [lambda: build_one(single)] * (count - 1), mode)
+    return Hosted(env=envs, description=_describe(first, envs), state=first.state)
+
+
+def _autoreset_mode(value: str) -> Any:
+    try:
+        from gymnasium.vector import AutoresetMode
+    except ImportError as exc:
+        raise EnvStartError(
+            f"batched sessions need Gymnasium 1.1 or newer, this is {gym.__version__}"
+        ) from exc
+    try:
+        return AutoresetMode(value)
+    except ValueError as exc:
+        known = ", ".join(mode.value for mode in AutoresetMode)
+        raise InvalidRequestError(
+            f"autoreset_mode: expected one of {known}, got {value!r}"
+        ) from exc
+
+
+def _native(request: Open, first: Hosted, mode: Any) -> Any:
+    """The environment's own vector form, None where it has none or another is asked for."""
+    spec = first.env.spec
+    has_one = spec is not None and spec.vector_entry_point is not None
+    if request.vectorization == "native" and not has_one:
+        first.env.close()
+        raise EnvStartError(
+            f"{first.description.environment} has no vector entry point; use vectorization='sync'"
+        )
+    if request.vectorization == "sync" or not has_one:
+        return None
+    assert spec is not None
+    limit: dict[str, Any] = {}
+    if request.max_episode_steps is not None:
+        limit["max_episode_steps"] = (
+            None if request.max_episode_steps == _NO_LIMIT else request.max_episode_steps
+        )
+    envs = gym.make_vec(
+        spec.id,
+        num_envs=request.num_envs or 1,
+        vectorization_mode="vector_entry_point",
+        **limit,
+        **request.kwargs,
+    )
+    if envs.metadata.get("autoreset_mode") is not mode:
+        envs.close()
+        if request.vectorization == "native":
+            first.env.close()
+            raise EnvStartError(
+                f"the vector form of {first.description.environment} resets in the mode "
+                f"{envs.metadata.get('autoreset_mode')} only; use vectorization='sync'"
+            )
+        return None
+    first.env.close()
+    return envs
+
+
+def _sync(first: Hosted, others: list[Callable[[], Hosted]], mode: Any) -> Any:
+    makers = [lambda: first.env, *[lambda make=make: make().env for make in others]]
+    # What it returns is written into a message before it steps again, so nothing is copied.
+    return _recording(gym.vector.SyncVectorEnv)(makers, copy=False, autoreset_mode=mode)
+
+
+def _recording(base: Any) -> Any:
+    """A ``SyncVectorEnv`` whose infos are what each sub-environment said, not yet batched.
+
+    Which dtype the array of a key gets depends on who says it first, among all shards of a
+    vector environment. So whoever has all of them batches them.
+    """
+
+    class Recording(base):  # type: ignore[misc]
+        """Returns a list of pairs, a sub-environment and its info, in the order of batching."""
+
+        records: list[tuple[int, dict[str, Any]]]
+
+        def reset(self, **keywords: Any) -> Any:
+            self.records = []
+            return super().reset(**keywords)[0], self.records
+
+        def step(self, actions: Any) -> Any:
+            self.records = []
+            return *super().step(actions)[:4], self.records
+
+        def _add_info(self, infos: Any, info: dict[str, Any], number: int) -> Any:
+            if info:
+                self.records.append((number, info))
+            return infos
+
+    return Recording
+
+
+def _describe(first: Hosted, envs: Any) -> Any:
+    from gymnasium.vector.utils import batch_space
+
+    single = msgspec.structs.replace(
+        first.description,
+        num_envs=envs.num_envs,
+        autoreset_mode=envs.metadata["autoreset_mode"].value,
+        action=_labelled(first.description.action, envs.single_action_space),
+        observation=_labelled(first.description.observation, envs.single_observation_space),
+    )
+    own: dict[str, Any] = {}
+    for side, batched, space in (
+        ("batched_action", envs.action_space, envs.single_action_space),
+        ("batched_observation", envs.observation_space, envs.single_observation_space),
+    ):
+        if batched != batch_space(space, envs.num_envs):
+            own[side] = to_descriptor(batched)
+    return msgspec.structs.replace(single, **own)
+
+
+def _labelled(known: Any, space: gym.Space[Any]) -> Any:
+    """The descriptor of ``space``, with the labels that are known of it."""
+    descriptor = to_descriptor(space)
+    labels = (known or {}).get("labels")
+    same = labels and {**descriptor, "labels": labels} == known
+    return known if same else descriptor

@@ -1,0 +1,96 @@
+"""One batch over several shards: actions are cut, observations and infos put together.
+
+The shards of a vector environment are vector environments themselves, so that each answers as
+``SyncVectorEnv`` does; put together they must be what one ``SyncVectorEnv`` of all of them gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import singledispatch
+from typing import Any
+
+import gymnasium.spaces as gs
+import numpy as np
+
+
+@singledispatch
+def concatenate(single: gs.Space[Any], parts: Sequence[Any]) -> Any:
+    """Return batched values of ``single`` after each other, as one batched value.
+
+    A batch of what is no array is a tuple of values.
+    """
+    return tuple(item for part in parts for item in part)
+
+
+@concatenate.register(gs.Box)
+@concatenate.register(gs.Discrete)
+@concatenate.register(gs.MultiDiscrete)
+@concatenate.register(gs.MultiBinary)
+def _(single: gs.Space[Any], parts: Sequence[Any]) -> Any:
+    return np.concatenate(parts)
+
+
+@concatenate.register
+def _(single: gs.Dict, parts: Sequence[Any]) -> Any:
+    return {
+        key: concatenate(child, [part[key] for part in parts])
+        for key, child in single.spaces.items()
+    }
+
+
+@concatenate.register(gs.Tuple)
+def _(single: gs.Tuple[Any], parts: Sequence[Any]) -> Any:
+    return tuple(
+        concatenate(child, [part[i] for part in parts]) for i, child in enumerate(single.spaces)
+    )
+
+
+@singledispatch
+def cut(single: gs.Space[Any], batched: Any, start: int, stop: int) -> Any:
+    """Return the batched value of ``single`` for the sub-environments ``start`` to ``stop``."""
+    return batched[start:stop]
+
+
+@cut.register
+def _(single: gs.Dict, batched: Any, start: int, stop: int) -> Any:
+    return {key: cut(child, batched[key], start, stop) for key, child in single.spaces.items()}
+
+
+@cut.register(gs.Tuple)
+def _(single: gs.Tuple[Any], batched: Any, start: int, stop: int) -> Any:
+    children = enumerate(single.spaces)
+    return tuple(cut(child, batched[i], start, stop) for i, child in children)
+
+
+def merge_infos(infos: Sequence[dict[str, Any]], counts: Sequence[int]) -> dict[str, Any]:
+    """Return the infos of all shards as one, as ``VectorEnv._add_info`` would have made it.
+
+    Args:
+        infos: Of each shard: arrays by key, each with a mask under ``_key``; an info within an
+            info is the same again.
+        counts: How many sub-environments each shard has.
+    """
+    if len(infos) == 1:
+        return infos[0]
+    total, merged = sum(counts), {}
+    keys = dict.fromkeys(key for info in infos for key in info)
+    for key in keys:
+        parts = [info.get(key) for info in infos]
+        if any(isinstance(part, dict) for part in parts):
+            merged[key] = merge_infos([part or {} for part in parts], counts)
+        else:
+            merged[key] = _merge_arrays(parts, counts, total)
+    return merged
+
+
+def _merge_arrays(parts: Sequence[Any], counts: Sequence[int], total: int) -> Any:
+    first = next(part for part in parts if part is not None)
+    empty = None if first.dtype.kind == "O" else 0
+    whole = np.full((total, *first.shape[1:]), empty, dtype=first.dtype)
+    start = 0
+    for part, count in zip(parts, counts, strict=True):
+        if part is not None:
+            whole[start : start + count] = part
+        start += count
+    return whole

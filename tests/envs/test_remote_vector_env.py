@@ -1,0 +1,237 @@
+"""Batched remote environments are what ``SyncVectorEnv`` is, element by element."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.wrappers.vector import NormalizeObservation, RecordEpisodeStatistics
+
+from openenv_gym.address import parse_address
+from openenv_gym.conformance import first_difference
+from openenv_gym.envs.endpoints import EmbeddedEndpoint, ServerEndpoint
+from openenv_gym.envs.remote_vector_env import RemoteVectorEnv, shard_sizes
+from openenv_gym.envs.shards import merge_infos
+from openenv_gym.errors import (
+    InvalidActionError,
+    InvalidRequestError,
+    ProtocolError,
+    RemoteEnvError,
+    ResetNeededError,
+)
+from openenv_gym.protocol import Open
+from tests.support.envs import Scripted
+
+ODD = "tests.support.envs:Batched-v0"
+ENVS = ["CartPole-v1", "FrozenLake-v1", "Blackjack-v1", "Pendulum-v1", ODD]
+
+
+def embedded(env_id: str, num_envs: int, shards: int = 1, **options: Any) -> RemoteVectorEnv:
+    options = {"vectorization": "sync", **options}
+    sizes = shard_sizes(num_envs, shards)
+    return RemoteVectorEnv(
+        [
+            EmbeddedEndpoint(request=Open(env_id, num_envs=size, **options), worker=i)
+            for i, size in enumerate(sizes)
+        ]
+    )
+
+
+def assert_same(expected: Any, actual: Any) -> None:
+    assert first_difference(expected, actual) is None
+
+
+def play(local: SyncVectorEnv, remote: RemoteVectorEnv, steps: int) -> None:
+    """Play both with the same seeds and actions; where resets are ours, with masks."""
+    assert local.observation_space == remote.observation_space
+    assert local.action_space == remote.action_space
+    assert local.single_observation_space == remote.single_observation_space
+    assert_same(local.reset(seed=3), remote.reset(seed=3))
+    local.action_space.seed(0)
+    for _ in range(steps):
+        actions = local.action_space.sample()
+        expected, actual = local.step(copy.deepcopy(actions)), remote.step(actions)
+        assert_same(expected, actual)
+        done = expected[2] | expected[3]
+        if local.metadata["autoreset_mode"] is AutoresetMode.DISABLED and done.any():
+            masks = [{"reset_mask": done.copy()} for _ in range(2)]
+            assert_same(local.reset(options=masks[0]), remote.reset(options=masks[1]))
+    local.close()
+    remote.close()
+
+
+@pytest.mark.parametrize("mode", AutoresetMode)
+@pytest.mark.parametrize("env_id", ENVS)
+@pytest.mark.parametrize(("num_envs", "shards"), [(1, 1), (4, 1), (5, 2), (7, 4)])
+def test_every_mode_and_shard_is_as_in_process(
+    env_id: str, mode: AutoresetMode, num_envs: int, shards: int
+):
+    local = SyncVectorEnv([lambda: gym.make(env_id)] * num_envs, autoreset_mode=mode)
+    play(local, embedded(env_id, num_envs, shards, autoreset_mode=mode.value), 120)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "FrozenLake-v1"])
+def test_many_over_many_steps(env_id: str):
+    local = SyncVectorEnv([lambda: gym.make(env_id)] * 64, autoreset_mode="SameStep")
+    play(local, embedded(env_id, 64, 4, autoreset_mode="SameStep"), 600)
+
+
+def test_over_servers(serve):
+    address = parse_address(serve("FrozenLake-v1").base_url)
+    endpoints = [
+        ServerEndpoint(address=address, request=Open("FrozenLake-v1", num_envs=size))
+        for size in shard_sizes(5, 2)
+    ]
+    play(SyncVectorEnv([lambda: gym.make("FrozenLake-v1")] * 5), RemoteVectorEnv(endpoints), 100)
+
+
+def test_the_native_form_is_that_of_gymnasium():
+    local = gym.make_vec("CartPole-v1", num_envs=8, vectorization_mode="vector_entry_point")
+    remote = embedded("CartPole-v1", 8, vectorization="native")
+    assert remote.metadata["autoreset_mode"] is local.metadata["autoreset_mode"]
+    assert_same(local.reset(seed=3), remote.reset(seed=3))
+    for _ in range(100):
+        actions = local.action_space.sample()
+        assert_same(local.step(actions), remote.step(actions))
+    remote.close()
+
+
+def test_seeds_may_be_a_list():
+    seeds = [5, None, 7]
+    local, remote = (
+        SyncVectorEnv([lambda: gym.make("CartPole-v1")] * 3),
+        embedded("CartPole-v1", 3, 2),
+    )
+    expected, actual = local.reset(seed=seeds)[0], remote.reset(seed=seeds)[0]
+    assert_same(expected[[0, 2]], actual[[0, 2]])
+    with pytest.raises(InvalidRequestError, match="one for each of 3"):
+        remote.reset(seed=[1, 2])
+    remote.close()
+
+
+@pytest.mark.parametrize(
+    "mask", [[True, False], np.array([1, 0]), np.array([True]), np.zeros(2, bool)]
+)
+def test_wrong_masks_are_refused(mask: Any):
+    remote = embedded("CartPole-v1", 2)
+    remote.reset(seed=0)
+    with pytest.raises(InvalidRequestError, match="reset_mask"):
+        remote.reset(options={"reset_mask": mask})
+    remote.step(np.zeros(2, np.int64))
+    remote.close()
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_wrong_actions_are_refused_before_anything_is_sent(shards: int):
+    remote = embedded("CartPole-v1", 2, shards)
+    with pytest.raises(ResetNeededError):
+        remote.step(np.zeros(2, np.int64))
+    remote.reset(seed=0)
+    for actions in (np.zeros(3, np.int64), np.array([0, 2]), np.zeros(2, np.float32), "ab", None):
+        with pytest.raises(InvalidActionError, match="expected an action in MultiDiscrete"):
+            remote.step(actions)
+    assert_same(remote.step(np.ones(2, np.int64))[1], np.ones(2))
+    remote.close()
+
+
+def test_step_async_and_step_wait():
+    remote = embedded("CartPole-v1", 4, 2)
+    twin = embedded("CartPole-v1", 4, 1)
+    assert_same(remote.reset(seed=1), twin.reset(seed=1))
+    actions = np.array([0, 1, 0, 1])
+    with pytest.raises(ProtocolError, match="without step_async"):
+        remote.step_wait()
+    remote.step_async(actions)
+    for call in (remote.reset, lambda: remote.step(actions), lambda: remote.step_async(actions)):
+        with pytest.raises(ProtocolError, match="under way"):
+            call()
+    assert_same(twin.step(actions), remote.step_wait())
+    remote.step_async(actions)
+    remote.close()
+    twin.close()
+
+
+def test_an_error_in_one_shard_leaves_the_others_in_step():
+    remote = embedded("tests.support.envs:Scripted-v0", 4, 2)
+    remote.reset(seed=0)
+    with pytest.raises(RemoteEnvError, match="told to raise"):
+        remote.step(np.array([0, 0, Scripted.RAISE, 0]))
+    observations, *_ = remote.step(np.zeros(4, np.int64))
+    assert observations[:, 0].tolist() == [2.0, 2.0, 2.0, 1.0]
+    remote.close()
+
+
+def test_wrappers_of_gymnasium_run_over_it():
+    made = [SyncVectorEnv([lambda: gym.make("CartPole-v1")] * 4), embedded("CartPole-v1", 4, 2)]
+    wrapped = [NormalizeObservation(RecordEpisodeStatistics(env)) for env in made]
+    for env in wrapped:
+        env.reset(seed=0)
+    for _ in range(60):
+        actions = wrapped[0].action_space.sample()
+        left, right = (env.step(actions) for env in wrapped)
+        for infos in (left[4], right[4]):
+            infos.get("episode", {}).pop("t", None)  # seconds
+        assert_same(left, right)
+    for env in wrapped:
+        env.close()
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
+def test_a_copy_opens_sessions_of_its_own(duplicate: Any):
+    remote = embedded("CartPole-v1", 3, 2)
+    remote.reset(seed=0)
+    twin = duplicate(remote)
+    assert_same(twin.reset(seed=1), remote.reset(seed=1))
+    twin.close()
+    assert str(remote) == "<RemoteVectorEnv CartPole-v1 x3>"
+    remote.close()
+    remote.close()
+
+
+def test_what_makes_no_sense_is_refused(serve):
+    with pytest.raises(InvalidRequestError, match="at least one shard"):
+        RemoteVectorEnv([])
+    with pytest.raises(InvalidRequestError, match="num_envs: expected a number from 1"):
+        embedded_request(Open("CartPole-v1", num_envs=0))
+    with pytest.raises(InvalidRequestError, match="vectorization: expected one of"):
+        embedded_request(Open("CartPole-v1", num_envs=2, vectorization="fast"))
+    with pytest.raises(InvalidRequestError, match="autoreset_mode: expected one of NextStep"):
+        embedded_request(Open("CartPole-v1", num_envs=2, autoreset_mode="Never"))
+    with pytest.raises(InvalidRequestError, match="of one environment"):
+        RemoteVectorEnv(
+            [
+                EmbeddedEndpoint(request=Open("CartPole-v1", num_envs=1)),
+                EmbeddedEndpoint(request=Open("Pendulum-v1", num_envs=1)),
+            ]
+        )
+    address = parse_address(serve("CartPole-v1").base_url)
+    with pytest.raises(InvalidRequestError, match="expected 1 to 1024"):
+        RemoteVectorEnv([ServerEndpoint(address=address, request=Open(None, num_envs=2000))])
+
+
+def embedded_request(request: Open) -> RemoteVectorEnv:
+    return RemoteVectorEnv([EmbeddedEndpoint(request=request)])
+
+
+def test_infos_that_are_batched_already_are_put_together():
+    infos = [
+        {"a": np.array([1.0, 0.0]), "_a": np.array([True, False])},
+        {"b": np.array(["x"], dtype=object), "_b": np.array([True])},
+        {"a": np.array([2.0]), "_a": np.array([True]), "c": {"d": np.array([3])}},
+    ]
+    assert_same(
+        merge_infos(infos, [2, 1, 1]),
+        {
+            "a": np.array([1.0, 0.0, 0.0, 2.0]),
+            "_a": np.array([True, False, False, True]),
+            "b": np.array([None, None, "x", None], dtype=object),
+            "_b": np.array([False, False, True, False]),
+            "c": {"d": np.array([0, 0, 0, 3])},
+        },
+    )
