@@ -77,7 +77,9 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
     - ``returns``: list of float, one per player, at the end only;
     - ``illegal_action``: the action, where it was not legal (see ``illegal_action`` below);
     - ``rewards`` (of a step) and ``observations``: lists with an entry per player, where the
-      agent plays every seat (see ``agent_player`` and ``all_observations``).
+      agent plays every seat (see ``agent_player`` and ``all_observations``);
+    - ``legal_actions_by_player``: beside ``observations``, what each player may choose now: the
+      one to move and, where several choose at once, those who are asked after it.
 
     **A game that ends before the agent's first turn** (an opponent who opens by folding): reset
     cannot say so in Gymnasium, and dealing again would change the game. So reset returns that
@@ -173,6 +175,7 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
         self._steps = 0
         self._is_over = True  # no step can be taken
         self.render_mode = render_mode
+        self.metadata = {**self.metadata, "dynamics": kind.dynamics.name.lower()}
         self.observation_space = self._reader.space
         if self._plays_all:
             seats = spaces.Discrete(self._num_players)
@@ -452,6 +455,7 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
         if self._all_observations:
             read, state = self._reader.read, episode.state
             info["observations"] = [read(state, player) for player in range(self._num_players)]
+            info["legal_actions_by_player"] = episode.legal_by_player()
         return info
 
     def _mask(self, legal: list[int]) -> npt.NDArray[np.int8]:

@@ -123,6 +123,17 @@ class Episode:
             returns[self._forfeit] = self.paid[self._forfeit]
         return returns
 
+    def legal_by_player(self) -> list[list[int]]:
+        """Return what each player may choose now: the one to move, and those asked after it."""
+        choices: list[list[int]] = [[] for _ in self.paid]
+        if self.player == TERMINAL:
+            return choices
+        choices[self.player] = self.legal.copy()
+        if self.chosen is not None:
+            for player in range(self.player + 1, len(self.paid)):
+                choices[player] = self.state.legal_actions(player)
+        return choices
+
     def _answer(self, rng: np.random.Generator) -> None:
         state = self.state
         while (player := int(state.current_player())) not in self._stops:

@@ -26,6 +26,21 @@ REFUSED_GAMES: Mapping[str, str] = {
 }
 """Games that are never loaded, not inside another game either, and why."""
 
+EXAMPLES: Mapping[str, str] = {
+    "add_noise": "add_noise(game=kuhn_poker(),epsilon=0.5,seed=1)",
+    "cached_tree": "cached_tree(game=tic_tac_toe())",
+    "misere": "misere(game=tic_tac_toe())",
+    "normal_form_extensive_game": "normal_form_extensive_game(game=kuhn_poker())",
+    "repeated_game": "repeated_game(stage_game=matrix_pd(),num_repetitions=10)",
+    "repeated_poker": "repeated_poker(max_num_hands=3,reset_stacks=true,rotate_dealer=true,"
+    "universal_poker_game_string=universal_poker())",
+    "restricted_nash_response": "restricted_nash_response(game=kuhn_poker())",
+    "start_at": "start_at(game=tic_tac_toe(),history=0;1)",
+    "turn_based_simultaneous_game": "turn_based_simultaneous_game(game=goofspiel())",
+    "zerosum": "zerosum(game=matrix_pd())",
+}
+"""The games that do not load without parameters, each with some with which it does."""
+
 _SEED_PARAMETERS = ("rng_seed", "seed")
 _MOST_SEEDS = 2**31 - 1  # a C int
 
@@ -90,6 +105,27 @@ class Episodic(NamedTuple):
     seed: int | None
 
 
+def import_pyspiel() -> Any:
+    """Import OpenSpiel.
+
+    Raises:
+        EnvStartError: It is not installed.
+    """
+    try:
+        import pyspiel
+    except ImportError as exc:
+        raise EnvStartError(
+            f"OpenSpiel could not be imported ({exc}). Install it: pip install open_spiel"
+        ) from exc
+    return pyspiel
+
+
+def import_python_games() -> None:
+    """Register the games that are written in Python, which takes about a second."""
+    importlib.import_module("open_spiel.python.games")
+    importlib.import_module("open_spiel.python.mfg.games")
+
+
 def load_game(game: str, game_params: Mapping[str, Any] | None = None) -> LoadedGame:
     """Load a game of OpenSpiel that this module can play.
 
@@ -103,19 +139,12 @@ def load_game(game: str, game_params: Mapping[str, Any] | None = None) -> Loaded
         InvalidRequestError: The arguments do not have the form above.
         EnvStartError: OpenSpiel is not installed, or it refused the parameters.
     """
-    try:
-        import pyspiel
-    except ImportError as exc:
-        raise EnvStartError(
-            f"OpenSpiel could not be imported ({exc}). Install it: pip install open_spiel"
-        ) from exc
+    pyspiel = import_pyspiel()
     name, params = _name_and_params(pyspiel, game, game_params)
     games = [(name, params)]
     games += [(str(nested.get("name", "")), nested) for nested in _nested_games(params)]
     if any(inner not in pyspiel.registered_names() for inner, _ in games):
-        # Those written in Python are there once they are imported, which takes its time.
-        importlib.import_module("open_spiel.python.games")
-        importlib.import_module("open_spiel.python.mfg.games")
+        import_python_games()
     known = pyspiel.registered_names()
     for inner, inner_params in games:
         _check_game(inner, inner_params, known)
@@ -133,7 +162,8 @@ def _load(name: str, params: dict[str, Any]) -> Any:
         return pyspiel.load_game(name, params)
     except (pyspiel.SpielError, TypeError) as exc:
         shown = f"{name}({', '.join(f'{key}={value!r}' for key, value in params.items())})"
-        raise EnvStartError(f"OpenSpiel does not load {shown}: {exc}") from exc
+        hint = f". It needs parameters, such as {EXAMPLES[name]}" if name in EXAMPLES else ""
+        raise EnvStartError(f"OpenSpiel does not load {shown}: {exc}{hint}") from exc
 
 
 def _seed_path(name: str, params: Mapping[str, Any]) -> tuple[str, ...] | None:

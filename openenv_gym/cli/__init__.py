@@ -6,7 +6,7 @@ import argparse
 import sys
 
 import openenv_gym
-from openenv_gym.cli import inspect, parity, serve
+from openenv_gym.cli import inspect, listing, parity, serve
 from openenv_gym.errors import OpenEnvGymError
 
 
@@ -18,6 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=openenv_gym.__version__)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     serve.add_to(commands)
+    listing.add_to(commands)
     inspect.add_to(commands)
     parity.add_to(commands)
     options = parser.parse_args(arguments)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
+import msgspec
 
 from openenv_gym.address import parse_address
 from openenv_gym.client.connection import check_timeout
@@ -30,8 +31,9 @@ from openenv_gym.protocol import Open
 NAMESPACE = "openenv"
 BASE_URL_VARIABLE = "OPENENV_BASE_URL"
 
-OPENSPIEL_GAMES = ("catch", "tic_tac_toe", "kuhn_poker", "cliff_walking", "2048", "blackjack")
-"""The games that have an id of their own; ``openenv/openspiel-v0`` takes any."""
+GAMES_FILE = os.path.join(os.path.dirname(__file__), "openspiel_games.json")
+"""What every game of OpenSpiel is like, so that registering them needs no OpenSpiel. Written by
+``openenv-gym list --openspiel --json --write``."""
 
 _HERE = "openenv_gym.envs.registration"
 _NO_TIME_LIMIT = -1
@@ -187,6 +189,20 @@ def is_builtin(spec: Any) -> bool:
     )
 
 
+class _Game(msgspec.Struct):
+    """What registering needs of a row of :data:`GAMES_FILE`; the rest is not even decoded."""
+
+    name: str
+    why_not: str
+
+
+def supported_games() -> list[str]:
+    """Return the games of OpenSpiel that have an id; ``openenv/openspiel-v0`` takes them too."""
+    with open(GAMES_FILE, "rb") as file:
+        games = msgspec.json.decode(file.read(), type=list[_Game])
+    return [game.name for game in games if not game.why_not]
+
+
 def register_all(registry: Mapping[str, Any] | None = None) -> None:
     """Register every id of the namespace; ids that are there already stay.
 
@@ -194,7 +210,7 @@ def register_all(registry: Mapping[str, Any] | None = None) -> None:
         registry: Gymnasium's, for its own ids.
     """
     specs = list((registry or gym.registry).values())
-    for game in OPENSPIEL_GAMES:
+    for game in supported_games():
         _register(f"{NAMESPACE}/{game}-v0", "make_openspiel", {"game": game})
     for spec in filter(is_builtin, specs):
         _register(
