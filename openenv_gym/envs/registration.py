@@ -36,6 +36,7 @@ GAMES_FILE = os.path.join(os.path.dirname(__file__), "openspiel_games.json")
 ``openenv-gym list --openspiel --json --write``."""
 
 _HERE = "openenv_gym.envs.registration"
+_VECTOR = "openenv_gym.envs.vector_registration"
 _NO_TIME_LIMIT = -1
 
 
@@ -125,7 +126,7 @@ def make_remote(
     Raises:
         InvalidRequestError: no address is given, or an override is unknown.
     """
-    url = base_url or os.environ.get(BASE_URL_VARIABLE)
+    url = given_url(base_url)
     if not url:
         raise InvalidRequestError(
             "openenv/remote-v0 needs the address of a server: pass base_url='http://host:port' "
@@ -155,8 +156,13 @@ for _function in (make_gymnasium, make_openspiel, make_remote):
     _function.metadata = {"render_modes": ["rgb_array", "ansi"]}  # type: ignore[union-attr]
 
 
+def given_url(base_url: Any) -> Any:
+    """Return the address that is given, or that of the variable ``OPENENV_BASE_URL``."""
+    return base_url or os.environ.get(BASE_URL_VARIABLE)
+
+
 def _endpoint(request: Open, base_url: str | None, codec: str, timeout_s: float | None) -> Endpoint:
-    url = base_url or os.environ.get(BASE_URL_VARIABLE)
+    url = given_url(base_url)
     checked = _checked_codec(codec)
     check_timeout(timeout_s)
     if not url:
@@ -228,4 +234,6 @@ def register_all(registry: Mapping[str, Any] | None = None) -> None:
 
 def _register(env_id: str, function: str, kwargs: dict[str, Any], **keywords: Any) -> None:
     if env_id not in gym.registry:
-        gym.register(env_id, f"{_HERE}:{function}", kwargs=kwargs, **keywords)
+        vector = f"{_VECTOR}:{function}_vec"
+        entry_point = f"{_HERE}:{function}"
+        gym.register(env_id, entry_point, vector_entry_point=vector, kwargs=kwargs, **keywords)

@@ -219,6 +219,65 @@ def embedded_request(request: Open) -> RemoteVectorEnv:
     return RemoteVectorEnv([EmbeddedEndpoint(request=request)])
 
 
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "FrozenLake-v1", "Pendulum-v1"])
+def test_make_vec_gives_what_gymnasium_gives(env_id: str):
+    local = gym.make_vec(env_id, num_envs=5)
+    remote = gym.make_vec(f"openenv/{env_id}", num_envs=5)
+    assert isinstance(remote, RemoteVectorEnv)
+    assert remote.spec is not None and remote.spec.id == f"openenv/{env_id}"
+    assert_same(local.reset(seed=1), remote.reset(seed=1))
+    for _ in range(220):  # beyond the time limit
+        actions = local.action_space.sample()
+        assert_same(local.step(actions), remote.step(actions))
+    local.close()
+    remote.close()
+
+
+def test_make_vec_takes_gymnasiums_arguments(serve):
+    urls = [serve("CartPole-v1").base_url, serve("CartPole-v1", "--workers", "2").base_url]
+    short = gym.make_vec(
+        "openenv/CartPole-v1",
+        num_envs=3,
+        base_url=urls,
+        vectorization="sync",
+        max_episode_steps=3,
+        autoreset_mode="SameStep",
+    )
+    assert short.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
+    short.reset(seed=0)
+    for expected in ([False] * 3, [False] * 3, [True] * 3):
+        *_, truncated, info = short.step(np.array([0, 1, 0]))
+        assert truncated.tolist() == expected
+    assert info["_final_obs"].all()
+    short.close()
+    whatever = gym.make_vec("openenv/remote-v0", num_envs=2, base_url=urls[0])
+    assert whatever.reset(seed=0)[0].shape == (2, 4)
+    whatever.close()
+
+
+def test_games_are_batched_too():
+    envs = gym.make_vec("openenv/kuhn_poker-v0", num_envs=3, max_episode_steps=1, shards=2)
+    observations, infos = envs.reset(seed=0)
+    assert observations.shape == (3, 11) and infos["action_mask"].tolist() == [[1, 1]] * 3
+    *_, terminated, truncated, _ = envs.step(np.zeros(3, np.int64))
+    assert (terminated | truncated).all()
+    envs.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"num_envs": 0}, "num_envs: expected a number from 1"),
+        ({"shards": 0}, "shards: expected a number from 1"),
+        ({"vectorization": "fast"}, "vectorization: expected one of"),
+        ({"timeout_s": -1}, "timeout_s"),
+    ],
+)
+def test_make_vec_refuses_what_makes_no_sense(arguments: dict[str, Any], says: str):
+    with pytest.raises(InvalidRequestError, match=says):
+        gym.make_vec("openenv/CartPole-v1", **{"num_envs": 2, **arguments})
+
+
 def test_infos_that_are_batched_already_are_put_together():
     infos = [
         {"a": np.array([1.0, 0.0]), "_a": np.array([True, False])},

@@ -1,0 +1,146 @@
+"""What ``gymnasium.make_vec`` makes of the ids of the ``openenv/`` namespace."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+from gymnasium.vector import AutoresetMode
+
+from openenv_gym.address import parse_address
+from openenv_gym.client.connection import check_timeout
+from openenv_gym.envs.endpoints import DEFAULT_TIMEOUT_S, EmbeddedEndpoint, ServerEndpoint
+from openenv_gym.envs.registration import given_url
+from openenv_gym.envs.remote_vector_env import RemoteVectorEnv, default_shards, shard_sizes
+from openenv_gym.errors import InvalidRequestError
+from openenv_gym.protocol import Open
+
+_NO_TIME_LIMIT = -1
+
+
+def make_gymnasium_vec(
+    env_id: str | None = None,
+    *,
+    server_time_limit: bool = True,
+    max_episode_steps: int | None = None,
+    **options: Any,
+) -> RemoteVectorEnv:
+    """Make many of the Gymnasium environment ``env_id``, embedded or on servers.
+
+    Args:
+        env_id: Gymnasium's id, with the module that registers it before a colon where needed.
+        server_time_limit: Whether the environment's own time limit acts, where
+            ``max_episode_steps`` says nothing.
+        max_episode_steps: The time limit of each sub-environment.
+        **options: As of :func:`make_vec`.
+
+    Raises:
+        InvalidRequestError: an argument is missing, or makes no sense.
+    """
+    if not env_id:
+        raise InvalidRequestError(
+            "openenv/gymnasium-v0 needs the id of an environment: pass env_id='CartPole-v1'"
+        )
+    limit = max_episode_steps
+    if limit is None and not server_time_limit:
+        limit = _NO_TIME_LIMIT
+    return make_vec(env_id, max_episode_steps=limit, is_native=_is_native(env_id), **options)
+
+
+def make_openspiel_vec(game: str | None = None, **options: Any) -> RemoteVectorEnv:
+    """Make many of the OpenSpiel game ``game``, embedded or on servers.
+
+    Args:
+        game: Its name, with parameters where wanted.
+        **options: As of :func:`make_vec`.
+
+    Raises:
+        InvalidRequestError: an argument is missing, or makes no sense.
+    """
+    if not game:
+        raise InvalidRequestError("openenv/openspiel-v0 needs a game: pass game='catch'")
+    return make_vec(f"openspiel:{game}", **options)
+
+
+def make_remote_vec(**options: Any) -> RemoteVectorEnv:
+    """Make many of whatever our servers at ``base_url`` serve.
+
+    Args:
+        **options: As of :func:`make_vec`.
+
+    Raises:
+        InvalidRequestError: no address is given, or an argument makes no sense.
+    """
+    if not given_url(options.get("base_url")):
+        raise InvalidRequestError(
+            "openenv/remote-v0 needs the address of a server: pass base_url='http://host:port'"
+        )
+    return make_vec(None, **options)
+
+
+def make_vec(  # noqa: PLR0913 - Gymnasium passes arguments one by one
+    environment: str | None,
+    *,
+    num_envs: int = 1,
+    base_url: str | Sequence[str] | None = None,
+    shards: int | None = None,
+    vectorization: str = "auto",
+    autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+    max_episode_steps: int | None = None,
+    timeout_s: float | None = DEFAULT_TIMEOUT_S,
+    render_mode: str | None = None,
+    is_native: bool = False,
+    **kwargs: Any,
+) -> RemoteVectorEnv:
+    """Make ``num_envs`` sub-environments of one environment.
+
+    Args:
+        environment: What to open; None for whatever a server serves.
+        num_envs: How many.
+        base_url: Of a server, or of several that share them; unless given, the variable
+            ``OPENENV_BASE_URL``, and where that is not set either, they are embedded.
+        shards: Over how many sessions they are spread. Unless given, one for each server, or
+            embedded one for each core; a vector form of the environment's own is not split.
+        vectorization: ``sync``, ``native`` for the environment's own vector form, or ``auto``.
+        autoreset_mode: Gymnasium's.
+        max_episode_steps: Gymnasium's; -1 lifts the environment's own limit.
+        timeout_s: How long to wait for a reply, in seconds; None for ever.
+        render_mode: Gymnasium's.
+        is_native: Whether ``auto`` will find a vector form of the environment's own.
+        **kwargs: Keyword arguments of each sub-environment.
+
+    Raises:
+        InvalidRequestError: an argument makes no sense.
+    """
+    if type(num_envs) is not int or num_envs < 1:
+        raise InvalidRequestError(f"num_envs: expected a number from 1, got {num_envs!r}")
+    if shards is not None and (type(shards) is not int or shards < 1):
+        raise InvalidRequestError(f"shards: expected a number from 1, got {shards!r}")
+    check_timeout(timeout_s)
+    urls = given_url(base_url)
+    addresses = [parse_address(url) for url in ([urls] if isinstance(urls, str) else urls or ())]
+    whole = vectorization == "native" or (vectorization == "auto" and is_native)
+    default = len(addresses) or (1 if whole else default_shards(num_envs))
+    endpoints: list[EmbeddedEndpoint | ServerEndpoint] = []
+    for i, size in enumerate(shard_sizes(num_envs, shards or default)):
+        request = Open(
+            environment=environment,
+            kwargs=kwargs,
+            render_mode=render_mode,
+            max_episode_steps=max_episode_steps,
+            num_envs=size,
+            vectorization=vectorization,
+            autoreset_mode=AutoresetMode(autoreset_mode).value,
+        )
+        if addresses:
+            address = addresses[i % len(addresses)]
+            endpoints.append(ServerEndpoint(address=address, request=request, timeout_s=timeout_s))
+        else:
+            endpoints.append(EmbeddedEndpoint(request=request, timeout_s=timeout_s, worker=i))
+    return RemoteVectorEnv(endpoints)
+
+
+def _is_native(env_id: str) -> bool:
+    spec = gym.registry.get(env_id.rpartition(":")[2])
+    return spec is not None and spec.vector_entry_point is not None
