@@ -9,7 +9,11 @@ A part of the benchmarks is a module that has a row in :data:`BENCHMARKS`, and g
 
 from __future__ import annotations
 
-BENCHMARKS = {"step": "benchmarks.step", "codecs": "benchmarks.codecs"}
+BENCHMARKS = {
+    "step": "benchmarks.step",
+    "codecs": "benchmarks.codecs",
+    "openspiel": "benchmarks.openspiel",
+}
 """The parts by name, and the modules that are imported when they are asked for."""
 
 DEFAULT = "step"

@@ -8,7 +8,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.rounds import Ratio
+from benchmarks.machine import Machine
+from benchmarks.rounds import Ratio, Result
 from benchmarks.tables import Table
 
 
@@ -25,6 +26,28 @@ def summary(unit: str, values: Sequence[float], digits: int) -> dict[str, Any]:
         "max": round(max(values), digits),
         unit: [round(value, digits) for value in values],
     }
+
+
+def cases_json(result: Result) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": case.name,
+            "label": case.label,
+            "kind": case.kind,
+            **summary("us_per_step", result.times_us[case.name], digits=3),
+        }
+        for case in result.cases
+    ]
+
+
+def times_table(head: str, result: Result) -> Table:
+    rows = []
+    for case in result.cases:
+        times = result.times_us[case.name]
+        figures = (statistics.median(times), min(times), max(times))
+        rows.append([case.label, case.name, *(f"{figure:.1f}" for figure in figures)])
+    heads = [head, "name", "median µs", "min µs", "max µs"]
+    return Table(heads=heads, rows=rows, texts=2)
 
 
 def ratio_json(ratio: Ratio, times: Mapping[str, Sequence[float]]) -> dict[str, Any]:
@@ -57,3 +80,25 @@ def verdict(hit: bool | None) -> str:
 
 def listed(versions: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+def places(
+    machine: Machine,
+    stock_versions: dict[str, str] | None,
+    load_start: Sequence[float],
+    load_end: Sequence[float],
+) -> list[str]:
+    """Return notes of where both servers ran."""
+    lines = [
+        f"{machine.summary}; load average {load_start[0]:.2f} at the start, {load_end[0]:.2f} "
+        "at the end.",
+        f"Ours: {listed(machine.versions)}; event loop of the server: {_loop(machine.versions)}.",
+    ]
+    if stock_versions is not None:
+        loop = _loop(stock_versions)
+        lines.append(f"Stock: {listed(stock_versions)}; event loop of the server: {loop}.")
+    return lines
+
+
+def _loop(versions: Mapping[str, str]) -> str:
+    return "uvloop" if "uvloop" in versions else "asyncio's"  # uvicorn takes uvloop if it is there

@@ -13,6 +13,24 @@ def add_rounds(parser: argparse.ArgumentParser, default: int) -> None:
     parser.add_argument("--rounds", type=count(1000), default=default, help="default: %(default)s")
 
 
+def add_steps(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--steps", type=count(100_000), default=2000, help="a round (default: %(default)s)"
+    )
+
+
+def add_stock(parser: argparse.ArgumentParser, packages: str) -> None:
+    parser.add_argument(
+        "--without-stock", action="store_true", help="leave the stock OpenEnv peer out"
+    )
+    parser.add_argument(
+        "--stock-python",
+        type=Path,
+        metavar="PATH",
+        help=f"a Python with {packages}; unless given, .venv-stock is made",
+    )
+
+
 def add_output(parser: argparse.ArgumentParser, files: str) -> None:
     parser.add_argument(
         "--output",

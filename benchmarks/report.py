@@ -10,11 +10,13 @@ from typing import Any
 
 from benchmarks import cold_start
 from benchmarks.figures import (
+    cases_json,
     json_text,
-    listed,
+    places,
     ratio_json,
     ratio_table,
     summary,
+    times_table,
     verdict,
 )
 from benchmarks.machine import Machine
@@ -53,10 +55,6 @@ class Report:
     load_average_start: list[float]
     load_average_end: list[float]
 
-    @property
-    def rounds(self) -> int:
-        return min(len(times) for times in self.result.times_us.values())
-
 
 def write(report: Report, folder: Path) -> None:
     """Show the tables, and write the three files in ``folder``."""
@@ -64,7 +62,7 @@ def write(report: Report, folder: Path) -> None:
     results.mkdir(parents=True, exist_ok=True)
     (results / "step.json").write_text(json_text(as_json(report)), encoding="utf-8")
     ratios = ratio_table(report.ratios, report.result.times_us)
-    tables = [step_table(report), ratios, cold_table(report)]
+    tables = [times_table("one CartPole step", report.result), ratios, cold_table(report)]
     for table in tables:
         show(table)
     print("\n".join(notes(report)))
@@ -81,18 +79,10 @@ def as_json(report: Report) -> dict[str, Any]:
         "machine": report.machine.as_json(),
         "stock_versions": report.stock_versions,
         "load_average": {"start": report.load_average_start, "end": report.load_average_end},
-        "rounds": report.rounds,
+        "rounds": report.result.rounds,
         "steps_per_round": result.steps,
         "message_bytes": report.message_bytes._asdict(),
-        "cases": [
-            {
-                "name": case.name,
-                "label": case.label,
-                "kind": case.kind,
-                **summary("us_per_step", result.times_us[case.name], digits=3),
-            }
-            for case in result.cases
-        ],
+        "cases": cases_json(report.result),
         "ratios": [ratio_json(ratio, result.times_us) for ratio in report.ratios],
         "cold_start": {
             "target_s": cold_start.TARGET_S,
@@ -100,16 +90,6 @@ def as_json(report: Report) -> dict[str, Any]:
             **{name: summary("seconds", runs, digits=4) for name, runs in report.cold_s.items()},
         },
     }
-
-
-def step_table(report: Report) -> Table:
-    rows = []
-    for case in report.result.cases:
-        times = report.result.times_us[case.name]
-        figures = (statistics.median(times), min(times), max(times))
-        rows.append([case.label, case.name, *(f"{figure:.1f}" for figure in figures)])
-    heads = ["one CartPole step", "name", "median µs", "min µs", "max µs"]
-    return Table(heads=heads, rows=rows, texts=2)
 
 
 def cold_table(report: Report) -> Table:
@@ -129,28 +109,16 @@ def cold_hit(report: Report) -> bool:
 
 
 def notes(report: Report) -> list[str]:
-    sizes, machine = report.message_bytes, report.machine
-    lines = [
-        f"`{COMMAND}`, {report.date}: {report.rounds} rounds of {report.result.steps} steps; "
+    result, sizes = report.result, report.message_bytes
+    loads = report.load_average_start, report.load_average_end
+    return [
+        f"`{COMMAND}`, {report.date}: {result.rounds} rounds of {result.steps} steps; "
         f"cold starts: {len(report.cold_s['embedded'])}.",
-        f"{machine.summary}; load average "
-        f"{report.load_average_start[0]:.2f} at the start, {report.load_average_end[0]:.2f} "
-        "at the end.",
-        f"Ours: {listed(machine.versions)}; event loop of the server: {_loop(machine.versions)}.",
-    ]
-    if report.stock_versions is not None:
-        versions = report.stock_versions
-        lines.append(f"Stock: {listed(versions)}; event loop of the server: {_loop(versions)}.")
-    lines.append(
+        *places(report.machine, report.stock_versions, *loads),
         f"A request of the raw sockets has {sizes.request} bytes and a reply {sizes.reply}, as "
-        "ours have."
-    )
-    return lines
+        "ours have.",
+    ]
 
 
 def footer(report: Report) -> str:
     return f"{report.machine.summary}, {report.date}"
-
-
-def _loop(versions: dict[str, str]) -> str:
-    return "uvloop" if "uvloop" in versions else "asyncio's"  # uvicorn takes uvloop if it is there

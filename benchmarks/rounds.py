@@ -97,6 +97,10 @@ class Result:
     cases: Sequence[Case]
     times_us: Mapping[str, list[float]] = field(default_factory=dict)
 
+    @property
+    def rounds(self) -> int:
+        return min(len(times) for times in self.times_us.values())
+
     def median_us(self, name: str) -> float:
         return statistics.median(self.times_us[name])
 
@@ -134,7 +138,8 @@ def _round(players: Mapping[str, Player], workload: Workload) -> Iterator[tuple[
         if played[1:] != expected[1][1:]:
             raise BenchmarkError(
                 f"{name} did not play the episodes that {expected[0]} played: expected "
-                f"{expected[1].episodes} ends and {expected[1].last} at last, "
-                f"got {played.episodes} and {played.last}"
+                f"{expected[1].episodes} ends, {expected[1].score:g} in rewards and "
+                f"{expected[1].last} at last, got {played.episodes}, {played.score:g} and "
+                f"{played.last}"
             )
         yield name, played.seconds

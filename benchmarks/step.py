@@ -6,19 +6,16 @@ All cases play the same seeded episodes in turns. The targets are those of the p
 from __future__ import annotations
 
 import argparse
-import os
-from pathlib import Path
 
 from benchmarks import cold_start
 from benchmarks.cases import all_cases
 from benchmarks.machine import load_average, now, this_machine
-from benchmarks.options import add_output, add_rounds, count, say
+from benchmarks.options import add_output, add_rounds, add_steps, add_stock, count, say
 from benchmarks.raw_sockets import message_sizes
 from benchmarks.report import Report, write
 from benchmarks.rounds import Ratio, measure
 from benchmarks.stock_python import stock_python, stock_versions
-
-ENVIRONMENT_VARIABLE = "OPENENV_BASE_URL"  # would make the embedded env a remote one
+from benchmarks.ways import stay_here
 
 RATIOS = (
     Ratio(
@@ -64,26 +61,16 @@ RATIOS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_rounds(parser, default=21)
-    parser.add_argument(
-        "--steps", type=count(100_000), default=2000, help="a round (default: %(default)s)"
-    )
+    add_steps(parser)
     parser.add_argument(
         "--cold-runs", type=count(100), default=9, help="cold starts (default: %(default)s)"
     )
-    parser.add_argument(
-        "--without-stock", action="store_true", help="leave the stock OpenEnv peer out"
-    )
-    parser.add_argument(
-        "--stock-python",
-        type=Path,
-        metavar="PATH",
-        help="a Python with openenv and gymnasium; unless given, .venv-stock is made",
-    )
+    add_stock(parser, "openenv and gymnasium")
     add_output(parser, "results/step.json, results/step.png")
 
 
 def run(options: argparse.Namespace) -> None:
-    os.environ.pop(ENVIRONMENT_VARIABLE, None)
+    stay_here()
     python = None if options.without_stock else stock_python(options.stock_python)
     stock = None if python is None else stock_versions(python)
     started, load = now(), load_average()

@@ -17,6 +17,7 @@ INSTALL_TIMEOUT_S = 900.0
 PACKAGES = (
     "openenv",
     "gymnasium",
+    "open-spiel",
     "numpy",
     "pydantic",
     "fastapi",
@@ -26,9 +27,11 @@ PACKAGES = (
 )
 
 _ASK = f"""
-import json, openenv.core, gymnasium, uvicorn
+import importlib, json, sys, openenv.core, gymnasium, uvicorn
 from importlib import metadata
-names = {{d.metadata["Name"].lower() for d in metadata.distributions()}}
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+names = {{d.metadata["Name"].lower().replace("_", "-") for d in metadata.distributions()}}
 print(json.dumps({{n: metadata.version(n) for n in {PACKAGES!r} if n in names}}))
 """
 
@@ -42,21 +45,30 @@ def stock_python(named: Path | None) -> Path:
     return named if named is not None else _own_venv()
 
 
-def stock_versions(python: Path) -> dict[str, str]:
+def stock_versions(python: Path, *modules: str) -> dict[str, str]:
     """Return the versions of the packages that ``python`` has.
 
+    Args:
+        python: It has OpenEnv.
+        *modules: What it must have besides OpenEnv and Gymnasium.
+
     Raises:
-        BenchmarkError: it cannot be run, or has no OpenEnv.
+        BenchmarkError: it cannot be run, or lacks one of these.
     """
     try:
         done = subprocess.run(
-            [python, "-I", "-c", _ASK], capture_output=True, text=True, timeout=120, check=False
+            [python, "-I", "-c", _ASK, *modules],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
     except OSError as exc:
         raise BenchmarkError(f"--stock-python: cannot run {python}: {exc.strerror}") from exc
     if done.returncode:
+        expected = ", ".join([STOCK, "gymnasium", *modules])
         raise BenchmarkError(
-            f"{python} cannot be the stock peer: expected {STOCK} and gymnasium in it, got "
+            f"{python} cannot be the stock peer: expected {expected} in it, got "
             f"{_last_line(done.stderr)!r}"
         )
     versions: dict[str, str] = json.loads(done.stdout)
@@ -66,8 +78,9 @@ def stock_versions(python: Path) -> dict[str, str]:
 def _own_venv() -> Path:
     """Make the venv; a stamp that is written last says what is in it."""
     python, stamp = VENV / "bin" / "python", VENV / ".installed"
-    # The same CartPole at both ends: only the way to it differs.
-    requirements = [STOCK, f"gymnasium=={metadata.version('gymnasium')}"]
+    # The same environments at both ends: only the way to them differs.
+    same = [f"{name}=={metadata.version(name)}" for name in ("gymnasium", "open_spiel")]
+    requirements = [STOCK, *same]
     if stamp.is_file() and stamp.read_text() == "\n".join(requirements):
         return python
     print(f"Installing {' and '.join(requirements)} into {VENV.name}, once.", flush=True)

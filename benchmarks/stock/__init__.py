@@ -1,5 +1,6 @@
-"""CartPole over stock OpenEnv, in the pattern that OpenEnv's documentation teaches.
+"""Environments over stock OpenEnv, in the pattern that OpenEnv's documentation teaches.
 
-Models, environment, server, client: nothing here imports ``openenv_gym``. Both ends run under a
-Python of their own that has ``openenv`` installed; :mod:`benchmarks.stock_python` finds it.
+Models, environment, client of each are in a package of its own; server and player are for all.
+Nothing here imports ``openenv_gym``. Both ends run under a Python of their own that has
+``openenv`` installed; :mod:`benchmarks.stock_python` finds it.
 """

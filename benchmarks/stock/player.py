@@ -1,4 +1,4 @@
-"""The stock client's loop: ``python -m benchmarks.stock.player sync|async URL``.
+"""The stock client's loop: ``python -m benchmarks.stock.player NAME sync|async URL``.
 
 For each line of its stdin, ``SEED STEPS``, it plays one round and prints what came of it as
 JSON. ``sync`` is the client that a synchronous training loop uses, ``EnvClient.sync()``; ``async``
@@ -9,9 +9,9 @@ import asyncio
 import json
 import sys
 import time
+from typing import Any
 
-from benchmarks.stock.client import CartPoleClient
-from benchmarks.stock.models import CartPoleAction
+from benchmarks.stock.peer import Peer, load
 from benchmarks.workload import Played, Workload
 
 
@@ -24,48 +24,50 @@ def tell(played: Played) -> None:
     print(json.dumps(played), flush=True)
 
 
-def play(client: CartPoleClient, workload: Workload) -> Played:
-    actions, episodes = workload.actions(), 0
+def play(peer: Peer, client: Any, workload: Workload) -> Played:
+    inputs, act, episodes, score = peer.inputs(workload), peer.act, 0, 0.0
     result = client.reset(seed=workload.seed)
     started = time.perf_counter()
-    for action in actions:
-        result = client.step(CartPoleAction(action=action))
+    for given in inputs:
+        result = client.step(act(result, given))
+        score += result.reward
         if result.done:
             episodes += 1
             result = client.reset()
     seconds = time.perf_counter() - started
-    return Played(seconds, episodes, tuple(result.observation.obs))
+    return Played(seconds, episodes, tuple(peer.values(result.observation)), score)
 
 
-async def play_async(client: CartPoleClient, workload: Workload) -> Played:
-    actions, episodes = workload.actions(), 0
+async def play_async(peer: Peer, client: Any, workload: Workload) -> Played:
+    inputs, act, episodes, score = peer.inputs(workload), peer.act, 0, 0.0
     result = await client.reset(seed=workload.seed)
     started = time.perf_counter()
-    for action in actions:
-        result = await client.step(CartPoleAction(action=action))
+    for given in inputs:
+        result = await client.step(act(result, given))
+        score += result.reward
         if result.done:
             episodes += 1
             result = await client.reset()
     seconds = time.perf_counter() - started
-    return Played(seconds, episodes, tuple(result.observation.obs))
+    return Played(seconds, episodes, tuple(peer.values(result.observation)), score)
 
 
-def serve_sync(url: str) -> None:
-    with CartPoleClient(base_url=url).sync() as client:
+def serve_sync(peer: Peer, url: str) -> None:
+    with peer.client(base_url=url).sync() as client:
         for line in sys.stdin:
-            tell(play(client, workload_of(line)))
+            tell(play(peer, client, workload_of(line)))
 
 
-async def serve_async(url: str) -> None:
-    async with CartPoleClient(base_url=url) as client:
+async def serve_async(peer: Peer, url: str) -> None:
+    async with peer.client(base_url=url) as client:
         # Read in a thread: between the rounds the loop answers the server's pings.
         while line := await asyncio.to_thread(sys.stdin.readline):
-            tell(await play_async(client, workload_of(line)))
+            tell(await play_async(peer, client, workload_of(line)))
 
 
 if __name__ == "__main__":
-    mode, base_url = sys.argv[1:]
+    name, mode, base_url = sys.argv[1:]
     if mode == "sync":
-        serve_sync(base_url)
+        serve_sync(load(name), base_url)
     else:
-        asyncio.run(serve_async(base_url))
+        asyncio.run(serve_async(load(name), base_url))

@@ -1,22 +1,19 @@
-"""The server: ``python -m benchmarks.stock.server`` prints its URL and ends with its stdin."""
+"""The server: ``python -m benchmarks.stock.server NAME`` prints its URL and ends with its stdin."""
+
+import sys
 
 import uvicorn
 from openenv.core.env_server.http_server import create_app
 
 from benchmarks.lifeline import end_with_stdin
-from benchmarks.stock.environment import CartPoleEnvironment
-from benchmarks.stock.models import CartPoleAction, CartPoleObservation
-
-app = create_app(
-    CartPoleEnvironment,
-    CartPoleAction,
-    CartPoleObservation,
-    env_name="cartpole",
-    max_concurrent_envs=4,
-)
+from benchmarks.stock.peer import load
 
 
-def main() -> None:
+def main(name: str) -> None:
+    peer = load(name)
+    app = create_app(
+        peer.environment, peer.action, peer.observation, env_name=name, max_concurrent_envs=4
+    )
     config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning")
     sock = config.bind_socket()
     sock.listen()  # who connects from now on is served as soon as the server runs
@@ -26,4 +23,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1])

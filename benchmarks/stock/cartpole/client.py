@@ -6,7 +6,7 @@ from openenv.core import EnvClient
 from openenv.core.client_types import StepResult
 from openenv.core.env_server.types import State
 
-from benchmarks.stock.models import CartPoleAction, CartPoleObservation
+from benchmarks.stock.cartpole.models import CartPoleAction, CartPoleObservation
 
 
 class CartPoleClient(EnvClient[CartPoleAction, CartPoleObservation, State]):

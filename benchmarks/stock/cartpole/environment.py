@@ -7,7 +7,7 @@ import gymnasium as gym
 from openenv.core.env_server.interfaces import Environment
 from openenv.core.env_server.types import State
 
-from benchmarks.stock.models import CartPoleAction, CartPoleObservation
+from benchmarks.stock.cartpole.models import CartPoleAction, CartPoleObservation
 from benchmarks.workload import ENV_ID
 
 
