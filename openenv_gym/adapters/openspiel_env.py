@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple, get_args
+from functools import lru_cache
+from typing import Any, Literal, get_args
 
 import gymnasium
 import numpy as np
@@ -37,15 +38,12 @@ Seat = int | Literal["random", "all"]
 """A seat of the game; a seat that each episode draws; or every seat."""
 
 _FEW_ACTIONS = 40  # up to here a loop beats NumPy's indexing with a list, by three times for 9
+_MOST_KEPT = 512  # bytes of a mask that is kept, so that all of them take half a megabyte
 
 
-class _Start(NamedTuple):
-    """Where an episode begins: who plays, from where, and what has been chosen there."""
-
-    seat: int
-    state: Any
-    seed: int | None
-    chosen: dict[int, int]
+_Start = tuple[int, Any, int | None, dict[int, int]]
+"""Where an episode begins: the seat, the state, the seed of its own generator, and what has been
+chosen there."""
 
 
 class OpenSpielEnv(gymnasium.Env[Any, int]):
@@ -147,6 +145,7 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
         kind = self._loaded.game.get_type()
         self._num_players: int = self._loaded.game.num_players()
         self._agent_player = _check_seat(agent_player, self._num_players)
+        self._plays_all = self._agent_player == "all"
         self._population: Population | None = None
         if kind.dynamics.name == "MEAN_FIELD":
             if agent_player == "all" and self._num_players > 1:
@@ -202,11 +201,12 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
         restored = self._restored(options) if options else None
         super().reset(seed=seed)
         self._is_over = True  # and stays so if a policy raises
-        start = restored or self._dealt()
         rng = self.np_random
-        episode = Episode(start.state, start.seat, self._opponents, self._population, rng)
-        _choose_again(episode, start.chosen, rng)
-        self._episode, self._seed, self._steps = episode, start.seed, 0
+        seat, state, start_seed, chosen = restored or self._dealt()
+        episode = Episode(state, seat, self._opponents, self._population, rng)
+        if chosen:
+            _choose_again(episode, chosen, rng)
+        self._episode, self._seed, self._steps = episode, start_seed, 0
         self._is_over = False
         is_untouched = episode.opponent_last_action is None and restored is None
         info = self._info(episode, "initial" if is_untouched else "playing")
@@ -234,7 +234,12 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
         if type(action) is not int or action not in episode.legal:
             action, illegal = self._legal_or_not(action, episode)
         self._is_over = True  # and stays so if a policy raises
-        reward, rewards = self._play(action, illegal, episode)
+        rewards: list[float] | None = None
+        if illegal is None and episode.legal and not self._plays_all:  # what most steps are
+            episode.play(action, self.np_random)
+            reward = episode.take_reward()
+        else:
+            reward, rewards = self._play(action, illegal, episode)
         self._steps += 1
         terminated = episode.player == TERMINAL
         truncated = not terminated and self._steps == self._max_steps
@@ -244,7 +249,9 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
             info["rewards"] = rewards
         if illegal is not None:
             info["illegal_action"] = illegal
-        return self._observe(episode), reward, terminated, truncated, info
+        if self._plays_all:
+            return self._observe(episode), reward, terminated, truncated, info
+        return self._reader.read(episode.state, episode.mover), reward, terminated, truncated, info
 
     def action_masks(self) -> npt.NDArray[np.bool_]:
         """Return which actions are legal now, in the form that MaskablePPO asks for.
@@ -337,17 +344,13 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
             "serialized_state": serialized(self._begun("state").state) if begun else None,
         }
 
-    @property
-    def _plays_all(self) -> bool:
-        return self._agent_player == "all"
-
     def _dealt(self) -> _Start:
         seat = self._agent_player
         if seat == "random":
             seat = int(self.np_random.random() * self._num_players)
         number = ALL if seat == "all" else int(seat)
         game, seed = self._loaded.for_episode(self.np_random)
-        return _Start(number, self._new_state(game, number), seed, {})
+        return number, self._new_state(game, number), seed, {}
 
     def _new_state(self, game: Any, seat: int) -> Any:
         if self._population is not None and self._num_players > 1:
@@ -405,7 +408,7 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
         game, seed = self._loaded.for_episode(self.np_random, snapshot.seed)
         state = self._new_state(game, number)
         replay(state, snapshot.actions, self._population)
-        return _Start(number, state, seed, snapshot.chosen)
+        return number, state, seed, snapshot.chosen
 
     def _begun(self, call: str) -> Episode:
         if self._episode is None:
@@ -459,13 +462,23 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
         return info
 
     def _mask(self, legal: list[int]) -> npt.NDArray[np.int8]:
-        mask = np.zeros(self._num_actions, np.int8)
-        if len(legal) > _FEW_ACTIONS:
-            mask[legal] = 1
-            return mask
-        for action in legal:
-            mask[action] = 1
+        if len(legal) <= _FEW_ACTIONS and self._num_actions <= _MOST_KEPT:
+            return _kept_mask(tuple(legal), self._num_actions).copy()
+        return _new_mask(legal, self._num_actions)
+
+
+def _new_mask(legal: Sequence[int], num_actions: int) -> npt.NDArray[np.int8]:
+    mask = np.zeros(num_actions, np.int8)
+    if len(legal) > _FEW_ACTIONS:
+        mask[legal] = 1
         return mask
+    for action in legal:
+        mask[action] = 1
+    return mask
+
+
+# One to copy takes half the time of a new one.
+_kept_mask = lru_cache(maxsize=1024)(_new_mask)
 
 
 def _check_arguments(illegal_action: Any, max_steps: Any, render_mode: Any) -> None:

@@ -51,7 +51,7 @@ class Episode:
 
     __slots__ = (
         *("state", "player", "mover", "legal", "opponent_actions", "opponent_last_action", "paid"),
-        *("chosen", "_forfeit", "_opponents", "_population", "_seat", "_stops"),
+        *("chosen", "_forfeit", "_opponents", "_population", "_seat"),
     )
 
     def __init__(
@@ -74,8 +74,6 @@ class Episode:
         self._opponents = opponents
         self._population = population
         self._seat = seat
-        seats = range(len(opponents)) if seat == ALL else (seat,)
-        self._stops = frozenset({*seats, TERMINAL})
         self._answer(rng)
         if seat == ALL:
             self.mover = max(self.player, 0)
@@ -135,22 +133,28 @@ class Episode:
         return choices
 
     def _answer(self, rng: np.random.Generator) -> None:
-        state = self.state
-        while (player := int(state.current_player())) not in self._stops:
-            if player == CHANCE:
+        state, seat = self.state, self._seat
+        while (player := state.current_player()) != seat:
+            player = int(player)  # games written in Python give a PlayerId where nobody is to move
+            if player >= 0:
+                if seat == ALL:
+                    break
+                state.apply_action(self._opponent_action(player, state.legal_actions(), rng))
+            elif player == TERMINAL:
+                self.player, self.legal = TERMINAL, []
+                return
+            elif player == CHANCE:
                 state.apply_action(_draw(state.chance_outcomes(), rng))
             elif player == SIMULTANEOUS:
                 self.chosen = {}
                 if self._asks_next(0):
                     return
                 self._apply_joint(rng)
-            elif player == MEAN_FIELD:
-                assert self._population is not None
-                self._population.update(state)
             else:
-                state.apply_action(self._opponent_action(player, state.legal_actions(), rng))
-        self.player = player
-        self.legal = state.legal_actions() if player != TERMINAL else []
+                assert player == MEAN_FIELD and self._population is not None
+                self._population.update(state)
+        self.player = player if seat == ALL else seat
+        self.legal = state.legal_actions()
 
     def _asks_next(self, first: int) -> bool:
         """Turn to the agent's next seat, from ``first`` on, that has a choice at this node."""
@@ -164,7 +168,7 @@ class Episode:
     def _apply_joint(self, rng: np.random.Generator) -> None:
         state, chosen = self.state, self.chosen or {}
         for player in range(len(self.paid)):
-            if player in chosen or player in self._stops:
+            if player in chosen or self._seat in (player, ALL):
                 continue
             if legal := state.legal_actions(player):
                 chosen[player] = self._opponent_action(player, legal, rng)

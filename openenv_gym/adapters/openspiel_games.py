@@ -63,6 +63,7 @@ class LoadedGame:
         self.name = name
         self.params = params
         self._seed_path = _seed_path(name, params)
+        self._same = Episodic(game, None)  # for every episode, where there is no seed
 
     @property
     def samples_inside(self) -> bool:
@@ -82,7 +83,7 @@ class LoadedGame:
             seed: The seed, where it is known already.
         """
         if self._seed_path is None:
-            return Episodic(self.game, None)
+            return self._same
         *above, key = self._seed_path
         params = inner = copy.deepcopy(self.params)
         for name in above:

@@ -77,20 +77,22 @@ class TensorReader(Reader):
         self._method = _SOURCES[kind][2]
         # Values are never negative, but in 17 games they exceed 1.
         self.space = spaces.Box(0.0, np.inf, self._shape, np.float32)
-        self._observer: Any = None
+        self._is_flat = len(self._shape) == 1
+        self._tensor: Any = None
         if not hasattr(game, "make_py_observer"):
-            self._observer = make_observation(
-                game, INFO_STATE_OBS_TYPE if kind == "info_state" else None
-            )
+            observer = make_observation(game, INFO_STATE_OBS_TYPE if kind == "info_state" else None)
+            self._tensor = observer.tensor
+            # Without the Python function around it, where this version of OpenSpiel has it so.
+            self._write = getattr(observer, "_observation", observer).set_from
 
     def read(self, state: Any, player: int) -> Any:
         """Return a new ``float32`` array."""
-        if self._observer is not None:
-            self._observer.set_from(state, player)
-            tensor = self._observer.tensor.copy()
+        if self._tensor is not None:
+            self._write(state, player)
+            tensor = self._tensor.copy()
         else:
             tensor = np.array(getattr(state, self._method)(player), np.float32)
-        return tensor if len(self._shape) == 1 else tensor.reshape(self._shape)
+        return tensor if self._is_flat else tensor.reshape(self._shape)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return TensorReader, self._arguments  # the buffer itself cannot be copied or pickled

@@ -2,19 +2,72 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
 import msgspec
 
-from openenv_gym.errors import EnvStartError, InvalidRequestError
+from openenv_gym.errors import EnvStartError, InvalidRequestError, UnknownEnvironmentError
 from openenv_gym.protocol.events import Open
 from openenv_gym.spaces import to_descriptor
-from openenv_gym.workers.hosted import Hosted
+from openenv_gym.wire.description import Description
+from openenv_gym.workers.hosted import Hosted, plain_metadata
 
 VECTORIZATIONS = ("auto", "sync", "native")
 _NO_LIMIT = -1
+
+
+def build(name: str, request: Open) -> Hosted:
+    """Import ``package.module:factory`` and host the ``VectorEnv`` that it makes.
+
+    Args:
+        name: Of a function that takes ``num_envs`` and the keyword arguments of ``request``.
+        request: How many; one, unless it says.
+
+    Raises:
+        UnknownEnvironmentError: there is no such module or function.
+        EnvStartError: it made something else.
+    """
+    module, _, attribute = name.partition(":")
+    try:
+        factory = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as exc:
+        raise UnknownEnvironmentError(
+            f"expected vector:package.module:factory, got vector:{name}: {exc}"
+        ) from exc
+    count = request.num_envs or 1
+    return host_made(factory(num_envs=count, **request.kwargs), f"vector:{name}", count)
+
+
+def host_made(envs: Any, name: str, count: int | None) -> Hosted:
+    """Host a ``VectorEnv`` as it is.
+
+    Args:
+        envs: It.
+        name: What clients are told that it is called.
+        count: How many sub-environments are asked for, None for as many as it has.
+
+    Raises:
+        EnvStartError: it is none, or has another number of sub-environments.
+    """
+    if not isinstance(envs, gym.vector.VectorEnv):
+        raise EnvStartError(
+            f"{name}: expected a gymnasium.vector.VectorEnv, got {type(envs).__qualname__}"
+        )
+    if count not in (None, envs.num_envs):
+        raise EnvStartError(
+            f"{name} has {envs.num_envs} sub-environments, and {count} were asked for"
+        )
+    single = Description(
+        environment=name,
+        view="gymnasium",
+        render_mode=envs.render_mode,
+        metadata=plain_metadata(envs.metadata),
+        about={"name": name, "description": f"Vector environment {type(envs).__name__}"},
+    )
+    return Hosted(env=envs, description=_describe(single, envs), state=dict)
 
 
 def host(request: Open, build_one: Callable[[Open], Hosted]) -> Hosted:
@@ -46,7 +99,7 @@ def host(request: Open, build_one: Callable[[Open], Hosted]) -> Hosted:
     envs = _native(request, first, mode)
     if envs is None:
         envs = _sync(first, [lambda: build_one(single)] * (count - 1), mode)
-    return Hosted(env=envs, description=_describe(first, envs), state=first.state)
+    return Hosted(env=envs, description=_describe(first.description, envs), state=first.state)
 
 
 def _autoreset_mode(value: str) -> Any:
@@ -136,15 +189,16 @@ def _recording(base: Any) -> Any:
     return Recording
 
 
-def _describe(first: Hosted, envs: Any) -> Any:
+def _describe(single: Description, envs: Any) -> Description:
     from gymnasium.vector.utils import batch_space
 
-    single = msgspec.structs.replace(
-        first.description,
+    mode = envs.metadata.get("autoreset_mode")
+    whole = msgspec.structs.replace(
+        single,
         num_envs=envs.num_envs,
-        autoreset_mode=envs.metadata["autoreset_mode"].value,
-        action=_labelled(first.description.action, envs.single_action_space),
-        observation=_labelled(first.description.observation, envs.single_observation_space),
+        autoreset_mode=getattr(mode, "value", None),
+        action=_labelled(single.action, envs.single_action_space),
+        observation=_labelled(single.observation, envs.single_observation_space),
     )
     own: dict[str, Any] = {}
     for side, batched, space in (
@@ -153,7 +207,7 @@ def _describe(first: Hosted, envs: Any) -> Any:
     ):
         if batched != batch_space(space, envs.num_envs):
             own[side] = to_descriptor(batched)
-    return msgspec.structs.replace(single, **own)
+    return msgspec.structs.replace(whole, **own)
 
 
 def _labelled(known: Any, space: gym.Space[Any]) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import gymnasium as gym
 
-from openenv_gym.errors import UnknownEnvironmentError
+from openenv_gym.errors import InvalidRequestError, UnknownEnvironmentError
 from openenv_gym.protocol.events import Open
 from openenv_gym.wire.description import Description
 
@@ -40,14 +40,14 @@ _ADAPTERS = {
     "environment": "openenv_gym.adapters.environment_host",
     "vector": "openenv_gym.adapters.vector_host",
 }
-_SCHEMES = ("gymnasium", "openspiel", "environment")
 
 
 def build(request: Open) -> Hosted:
     """Build the environment that ``request`` names.
 
-    The name is ``CartPole-v1`` or ``gymnasium:CartPole-v1``, ``openspiel:catch``, or
-    ``environment:package.module:Class`` for a typed environment. Never call this with a name
+    The name is ``CartPole-v1`` or ``gymnasium:CartPole-v1``, ``openspiel:catch``,
+    ``environment:package.module:Class`` for a typed environment, or
+    ``vector:package.module:factory`` for a vector environment as it is. Never call this with a name
     that came over a network: it imports.
 
     Raises:
@@ -56,12 +56,11 @@ def build(request: Open) -> Hosted:
     """
     if not request.environment:
         raise UnknownEnvironmentError("expected the name of an environment, got none")
-    if request.num_envs is not None:
-        vector: Hosted = _adapter("vector").host(request, build)
-        return vector
     scheme, _, name = request.environment.partition(":")
-    if scheme not in _SCHEMES:
+    if scheme not in _ADAPTERS:
         scheme, name = "gymnasium", request.environment
+    if request.num_envs is not None and scheme != "vector":
+        return _batched(request, build)
     hosted: Hosted = _adapter(scheme).build(name, request)
     return hosted
 
@@ -85,23 +84,45 @@ def builder_for(
     """
 
     def make(request: Open) -> Hosted:
-        if request.num_envs is not None:
-            vector: Hosted = _adapter("vector").host(request, make)
-            return vector
         made = factory()
-        hosted: Hosted
-        if isinstance(made, gym.Env):
-            hosted = _adapter("gymnasium").host(made, name)
+        if isinstance(made, gym.vector.VectorEnv):
+            hosted: Hosted = _adapter("vector").host_made(made, name, request.num_envs)
+        elif request.num_envs is not None:
+            if is_shared:
+                raise InvalidRequestError(
+                    f"{name} is one object, and {request.num_envs} sub-environments were asked "
+                    "for; serve a function that makes a new one each time"
+                )
+            others = [made]
+            return _batched(request, lambda single: one(others.pop() if others else factory()))
         else:
-            models = (action_model, observation_model)
-            hosted = _adapter("environment").host(lambda: made, name, *models)
+            hosted = one(made)
         return replace(hosted, env=_LeftOpen(hosted.env)) if is_shared else hosted
+
+    def one(made: Any) -> Hosted:
+        models = () if isinstance(made, gym.Env) else (action_model, observation_model)
+        if models:
+            typed: Hosted = _adapter("environment").host(lambda: made, name, *models)
+            return typed
+        hosted: Hosted = _adapter("gymnasium").host(made, name)
+        return hosted
 
     return make
 
 
-class _LeftOpen(gym.Wrapper[Any, Any, Any, Any]):
-    """Survives the end of a session."""
+def _batched(request: Open, build_one: Builder) -> Hosted:
+    hosted: Hosted = _adapter("vector").host(request, build_one)
+    return hosted
+
+
+class _LeftOpen:
+    """An environment that survives the end of a session."""
+
+    def __init__(self, env: Any) -> None:
+        self._env = env
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._env, name)
 
     def close(self) -> None:
         """Leave it to who made it."""
