@@ -205,7 +205,8 @@ def _describe(single: Description, envs: Any) -> Description:
         ("batched_action", envs.action_space, envs.single_action_space),
         ("batched_observation", envs.observation_space, envs.single_observation_space),
     ):
-        if batched != batch_space(space, envs.num_envs):
+        # EnvPool tells the single spaces there, though its values are batched.
+        if batched != batch_space(space, envs.num_envs) and batched != space:
             own[side] = to_descriptor(batched)
     return msgspec.structs.replace(whole, **own)
 

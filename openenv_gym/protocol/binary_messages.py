@@ -56,7 +56,10 @@ OPENED, RESULT, STATE_REPLY, RENDERED, CLOSED, BATCH_RESULT, FAILED = (
     255,
 )
 
-COMPACT, TERMINATED, TRUNCATED, HAS_REWARD, HAS_INFO, SINGLE = 1, 2, 4, 8, 16, 32
+COMPACT, TERMINATED, TRUNCATED, HAS_REWARD, HAS_INFO = 1, 2, 4, 8, 16
+
+REWARD_DTYPES = ("<f8", "<f4", "<i4", "<i8", "<f2", "<i2", "|i1", "|u1")
+"""By their number in a batch: EnvPool and ALE pay others than Gymnasium."""
 
 _HEADER = struct.Struct("<BBHI")
 _RESULT = struct.Struct("<BBHId")
@@ -181,10 +184,12 @@ class BinaryMessages:
         parts = [payload]
         if result.rewards is not None:
             rewards = np.asarray(result.rewards)
-            is_single = rewards.dtype == np.float32
-            flags |= HAS_REWARD | (SINGLE if is_single else 0)
+            wire = rewards.dtype.newbyteorder("<").str
+            code = REWARD_DTYPES.index(wire) if wire in REWARD_DTYPES else 0
+            flags |= HAS_REWARD
             parts += [
-                _column(rewards, self._num_envs, "<f4" if is_single else "<f8"),
+                bytes((code,)),
+                _column(rewards, self._num_envs, REWARD_DTYPES[code]),
                 _column(result.terminations, self._num_envs, "u1"),
                 _column(result.truncations, self._num_envs, "u1"),
             ]
@@ -197,8 +202,10 @@ class BinaryMessages:
         obs, end = _unpack_value(self._observation, flags, body, HEADER_BYTES)
         rewards = terminations = truncations = None
         if flags & HAS_REWARD:
-            kind = np.float32 if flags & SINGLE else np.float64
-            rewards, end = self._read_column(body, end, kind)
+            code = body[end] if end < len(body) else len(REWARD_DTYPES)
+            if code >= len(REWARD_DTYPES):
+                raise InvalidRequestError("expected the dtype of rewards, got none that is known")
+            rewards, end = self._read_column(body, end + 1, REWARD_DTYPES[code])
             terminations, end = self._read_column(body, end, np.bool_)
             truncations, end = self._read_column(body, end, np.bool_)
         info: Any = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import pickle
 from typing import Any
 
@@ -18,13 +19,16 @@ from openenv_gym.envs.endpoints import EmbeddedEndpoint, ServerEndpoint
 from openenv_gym.envs.remote_vector_env import RemoteVectorEnv, shard_sizes
 from openenv_gym.envs.shards import merge_infos
 from openenv_gym.errors import (
+    EnvStartError,
     InvalidActionError,
     InvalidRequestError,
     ProtocolError,
     RemoteEnvError,
     ResetNeededError,
+    UnknownEnvironmentError,
 )
 from openenv_gym.protocol import Open
+from openenv_gym.workers.hosted import builder_for
 from tests.support.envs import Scripted
 
 ODD = "tests.support.envs:Batched-v0"
@@ -100,6 +104,72 @@ def test_the_native_form_is_that_of_gymnasium():
         actions = local.action_space.sample()
         assert_same(local.step(actions), remote.step(actions))
     remote.close()
+
+
+def play_native(local: Any, remote: RemoteVectorEnv, steps: int, seed: int | None = 3) -> None:
+    """As :func:`play`, of two that step all their sub-environments by themselves."""
+    assert remote.metadata["autoreset_mode"] is local.metadata["autoreset_mode"]
+    assert_same(local.reset(seed=seed), remote.reset(seed=seed))
+    remote.action_space.seed(0)
+    for _ in range(steps):
+        actions = remote.action_space.sample().astype(np.int32)
+        assert_same(local.step(actions), remote.step(actions))
+    local.close()
+    remote.close()
+
+
+def test_a_vector_env_is_served_as_it_is(reach):
+    name = "vector:tests.support.envs:cartpoles"
+    local = gym.make_vec("CartPole-v1", num_envs=4, vectorization_mode="vector_entry_point")
+    arguments = reach(name)
+    arguments.pop("codec", None)
+    remote = gym.make_vec("openenv/gymnasium-v0", num_envs=4, shards=1, env_id=name, **arguments)
+    play_native(local, remote, 60)
+
+
+@pytest.mark.filterwarnings("ignore:.*precision lowered by casting")  # of EnvPool's own spaces
+def test_envpool_is_served_as_it_is():
+    from tests.support.envs import pool
+
+    endpoint = EmbeddedEndpoint(
+        request=Open("vector:tests.support.envs:pool", {"seed": 5}, num_envs=8)
+    )
+    remote = RemoteVectorEnv([endpoint])
+    assert remote.action_space == gym.spaces.MultiDiscrete([2] * 8)
+    play_native(pool(8, seed=5), remote, 200, seed=None)
+
+
+def test_ale_is_served_in_its_vector_form():
+    name = "ale_py:ALE/Breakout-v5"
+    importlib.import_module("ale_py")
+    local = gym.make_vec("ALE/Breakout-v5", num_envs=3)
+    remote = gym.make_vec("openenv/gymnasium-v0", num_envs=3, env_id=name)
+    assert remote.observation_space.shape == (3, 4, 84, 84)
+    play_native(local, remote, 60)
+
+
+def test_a_vector_object_serves_one_session():
+    made = gym.make_vec("CartPole-v1", num_envs=2, vectorization_mode="vector_entry_point")
+    build = builder_for(lambda: made, "two poles", is_shared=True)
+    assert build(Open(None)).description.num_envs == 2
+    assert build(Open(None, num_envs=2)).env.reset(seed=0)[0].shape == (2, 4)
+    with pytest.raises(EnvStartError, match="has 2 sub-environments, and 3 were asked for"):
+        build(Open(None, num_envs=3))
+    single = builder_for(lambda: gym.make("CartPole-v1"), "pole", is_shared=True)
+    with pytest.raises(InvalidRequestError, match="pole is one object"):
+        single(Open(None, num_envs=2))
+    many = builder_for(lambda: gym.make("CartPole-v1"), "pole")
+    assert many(Open(None, num_envs=3)).env.num_envs == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("vector:nowhere:f", "No module named"), ("vector:os:getcwd", "no keyword arguments"),
+     ("vector:tests.support.envs:Scripted", "unexpected keyword")],
+)  # fmt: skip
+def test_what_makes_no_vector_env_is_refused(name: str, says: str):
+    with pytest.raises((UnknownEnvironmentError, EnvStartError), match=says):
+        gym.make_vec("openenv/gymnasium-v0", num_envs=2, env_id=name)
 
 
 def test_seeds_may_be_a_list():

@@ -99,3 +99,17 @@ class Batched(gym.Env[Any, Any]):
 gym.register("Scripted-v0", Scripted)
 gym.register("Batched-v0", Batched)
 gym.register("Careless-v0", Careless)
+
+
+def cartpoles(num_envs: int, **kwargs: Any) -> gym.vector.VectorEnv:
+    """The vector form of CartPole that Gymnasium has, as somebody else's factory makes it."""
+    return gym.make_vec(
+        "CartPole-v1", num_envs=num_envs, vectorization_mode="vector_entry_point", **kwargs
+    )
+
+
+def pool(num_envs: int, **kwargs: Any) -> gym.vector.VectorEnv:
+    """EnvPool's CartPole."""
+    import envpool
+
+    return envpool.make("CartPole-v1", env_type="gymnasium", num_envs=num_envs, **kwargs)
