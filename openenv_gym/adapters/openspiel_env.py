@@ -16,6 +16,7 @@ from openenv_gym.adapters.openspiel_episode import (
     ALL,
     TERMINAL,
     Episode,
+    check_chosen,
     replay,
     shorten,
 )
@@ -41,9 +42,9 @@ _FEW_ACTIONS = 40  # up to here a loop beats NumPy's indexing with a list, by th
 _MOST_KEPT = 512  # bytes of a mask that is kept, so that all of them take half a megabyte
 
 
-_Start = tuple[int, Any, int | None, dict[int, int]]
-"""Where an episode begins: the seat, the state, the seed of its own generator, and what has been
-chosen there."""
+_Start = tuple[int, Any, int | None, dict[int, int], list[int]]
+"""Where an episode begins: the seat, the state, the seed of its own generator, what has been
+chosen there, and who had moved."""
 
 
 class OpenSpielEnv(gymnasium.Env[Any, int]):
@@ -102,9 +103,10 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
             where it has neither.
         shaped: Whether tensors keep the game's own shape; else they have one axis.
         illegal_action: What an action of the space that is not legal now does. ``"terminate"``
-            ends the episode with the game's minimum utility as reward, which also is the agent's
-            entry in ``returns`` then, next to what the others have got so far; ``"raise"``
-            raises and leaves the game as it was; ``"random"`` plays a random legal action.
+            ends the episode with the game's minimum utility as reward; the agent's entry in
+            ``returns`` is the sum of its rewards then, next to what the others have got so far;
+            ``"raise"`` raises and leaves the game as it was; ``"random"`` plays a random legal
+            action.
         max_steps: The episode is truncated after so many steps of the agent; None for no limit.
         all_observations: Whether the info has what every player sees, for an agent that plays
             every seat.
@@ -202,10 +204,11 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
         super().reset(seed=seed)
         self._is_over = True  # and stays so if a policy raises
         rng = self.np_random
-        seat, state, start_seed, chosen = restored or self._dealt()
-        episode = Episode(state, seat, self._opponents, self._population, rng)
-        if chosen:
-            _choose_again(episode, chosen, rng)
+        seat, state, start_seed, chosen, moved = restored or self._dealt()
+        episode = Episode(state, seat, self._opponents, self._population, rng, moved)
+        for action in chosen.values():
+            episode.play(action, rng)
+            episode.take_rewards()
         self._episode, self._seed, self._steps = episode, start_seed, 0
         self._is_over = False
         is_untouched = episode.opponent_last_action is None and restored is None
@@ -350,7 +353,7 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
             seat = int(self.np_random.random() * self._num_players)
         number = ALL if seat == "all" else int(seat)
         game, seed = self._loaded.for_episode(self.np_random)
-        return number, self._new_state(game, number), seed, {}
+        return number, self._new_state(game, number), seed, {}, []
 
     def _new_state(self, game: Any, seat: int) -> Any:
         if self._population is not None and self._num_players > 1:
@@ -407,8 +410,9 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
             )
         game, seed = self._loaded.for_episode(self.np_random, snapshot.seed)
         state = self._new_state(game, number)
-        replay(state, snapshot.actions, self._population)
-        return number, state, seed, snapshot.chosen
+        moved = replay(state, snapshot.actions, self._population)
+        check_chosen(state, snapshot.chosen, number)
+        return number, state, seed, snapshot.chosen, moved
 
     def _begun(self, call: str) -> Episode:
         if self._episode is None:
@@ -511,14 +515,3 @@ def _check_seat(
             f"got {agent_player!r}."
         )
     return int(agent_player)
-
-
-def _choose_again(episode: Episode, chosen: dict[int, int], rng: np.random.Generator) -> None:
-    """Repeat what some players had chosen where several choose at once."""
-    for player, action in chosen.items():
-        if episode.player != player or action not in episode.legal:
-            raise InvalidRequestError(
-                f"options['state'] cannot be restored: player {player} cannot choose {action} "
-                "now. Call reset to begin another episode."
-            )
-        episode.play(action, rng)

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,7 @@ class Episode:
         opponents: Sequence[Opponent],
         population: Population | None,
         rng: np.random.Generator,
+        moved: Sequence[int] = (),
     ) -> None:
         self.state = state
         self.legal: list[int] = []
@@ -69,6 +70,8 @@ class Episode:
         self.opponent_actions: list[Move] = []
         self.opponent_last_action: int | None = None
         self.paid = [0.0] * len(opponents)
+        if moved and seat in (ALL, *moved):  # then it was paid up to here
+            self.paid = [float(value) for value in state.returns()]
         self.chosen: dict[int, int] | None = None
         self._forfeit: int | None = None
         self._opponents = opponents
@@ -76,7 +79,7 @@ class Episode:
         self._seat = seat
         self._answer(rng)
         if seat == ALL:
-            self.mover = max(self.player, 0)
+            self.mover = self.player if self.player >= 0 else [0, *moved][-1]
 
     def play(self, action: int, rng: np.random.Generator) -> None:
         """Play a legal move of the agent and everything up to its next turn."""
@@ -187,27 +190,58 @@ class Episode:
         return action
 
 
-def replay(state: Any, actions: Iterable[int], population: Population | None) -> None:
+def replay(state: Any, actions: Iterable[int], population: Population | None) -> list[int]:
     """Apply the actions of ``state.history()`` to a fresh state, each only if it is legal there.
+
+    Returns:
+        The players that moved, each once, in the order of their last moves.
 
     Raises:
         InvalidRequestError: One is not.
     """
+    moved: list[int] = []
     waiting = list(actions)
     waiting.reverse()
-    while waiting:
+    while waiting or state.current_player() == MEAN_FIELD:
         player = int(state.current_player())
         if player == MEAN_FIELD and population is not None:
             population.update(state)
         elif player == SIMULTANEOUS:
-            legal = [state.legal_actions(i) or [_NO_ACTION] for i in range(state.num_players())]
-            joint = [waiting.pop() for _ in range(min(len(legal), len(waiting)))]
-            _check_replay(joint, legal, state)
+            choices = [state.legal_actions(i) for i in range(state.num_players())]
+            joint = [waiting.pop() for _ in range(min(len(choices), len(waiting)))]
+            _check_replay(joint, [legal or [_NO_ACTION] for legal in choices], state)
+            _note(moved, [i for i, legal in enumerate(choices) if legal])
             state.apply_actions(joint)
         else:
             action = waiting.pop()
             _check_replay([action], [_legal(state, player)], state)
+            _note(moved, [player] if player >= 0 else [])
             state.apply_action(action)
+    return moved
+
+
+def _note(moved: list[int], players: list[int]) -> None:
+    moved[:] = [*(player for player in moved if player not in players), *players]
+
+
+def check_chosen(state: Any, chosen: Mapping[int, int], seat: int) -> None:
+    """Check what is said to have been chosen where several players choose at once.
+
+    Raises:
+        InvalidRequestError: Nobody chooses so here, or not these players first.
+    """
+    if not chosen:
+        return
+    legal: dict[int, list[int]] = {}
+    if seat == ALL and state.current_player() == SIMULTANEOUS:
+        legal = {player: state.legal_actions(player) for player in range(state.num_players())}
+    asked = [player for player, choices in legal.items() if choices]
+    is_first = len(chosen) < len(asked) and list(chosen) == asked[: len(chosen)]
+    if not is_first or any(action not in legal[player] for player, action in chosen.items()):
+        raise InvalidRequestError(
+            f"options['state'] cannot be restored: {reprlib.repr(dict(chosen))} cannot have been "
+            "chosen here. The episode is as it was."
+        )
 
 
 def _legal(state: Any, player: int) -> list[int]:

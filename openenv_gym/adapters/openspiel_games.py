@@ -161,7 +161,7 @@ def _load(name: str, params: dict[str, Any]) -> Any:
 
     try:
         return pyspiel.load_game(name, params)
-    except (pyspiel.SpielError, TypeError) as exc:
+    except (pyspiel.SpielError, TypeError, RuntimeError) as exc:  # the last for a large integer
         shown = f"{name}({', '.join(f'{key}={value!r}' for key, value in params.items())})"
         hint = f". It needs parameters, such as {EXAMPLES[name]}" if name in EXAMPLES else ""
         raise EnvStartError(f"OpenSpiel does not load {shown}: {exc}{hint}") from exc

@@ -1,8 +1,9 @@
 """What a player of an OpenSpiel game sees, as a value of a Gymnasium space.
 
 Games written in C++ write their tensors into a buffer of ours, which spares a Python float per
-entry (40 microseconds of 41 in chess) and gives the same numbers; games written in Python have
-observers that do not always agree with their tensors, so theirs are read as they are.
+entry (40 microseconds of 41 in chess) and gives the same numbers. Games written in Python have
+observers whose parts are the tensor, as pyspiel puts them together; a new one for each read,
+because that of python_dynamic_routing keeps what it read before, of any player and episode.
 """
 
 from __future__ import annotations
@@ -31,17 +32,9 @@ CHARSET = "".join(
     ]
 )
 
-_SOURCES: dict[str, tuple[str, str, str]] = {
-    "info_state": (
-        "provides_information_state_tensor",
-        "information_state_tensor_shape",
-        "information_state_tensor",
-    ),
-    "observation": (
-        "provides_observation_tensor",
-        "observation_tensor_shape",
-        "observation_tensor",
-    ),
+_SOURCES = {
+    "info_state": ("provides_information_state_tensor", "information_state_tensor_shape"),
+    "observation": ("provides_observation_tensor", "observation_tensor_shape"),
 }
 
 
@@ -74,13 +67,14 @@ class TensorReader(Reader):
         self._arguments = game, kind, shaped
         shape = tensor_shape(game, kind) or ()
         self._shape = shape if shaped else (math.prod(shape),)
-        self._method = _SOURCES[kind][2]
+        self._game = game
+        self._type = INFO_STATE_OBS_TYPE if kind == "info_state" else None
         # Values are never negative, but in 17 games they exceed 1.
         self.space = spaces.Box(0.0, np.inf, self._shape, np.float32)
         self._is_flat = len(self._shape) == 1
         self._tensor: Any = None
         if not hasattr(game, "make_py_observer"):
-            observer = make_observation(game, INFO_STATE_OBS_TYPE if kind == "info_state" else None)
+            observer = make_observation(game, self._type)
             self._tensor = observer.tensor
             # Without the Python function around it, where this version of OpenSpiel has it so.
             self._write = getattr(observer, "_observation", observer).set_from
@@ -91,7 +85,10 @@ class TensorReader(Reader):
             self._write(state, player)
             tensor = self._tensor.copy()
         else:
-            tensor = np.array(getattr(state, self._method)(player), np.float32)
+            observer = self._game.make_py_observer(self._type)
+            observer.set_from(state, player)
+            parts = [np.ravel(part) for part in observer.dict.values()]
+            tensor = np.concatenate(parts, dtype=np.float32)
         return tensor if self._is_flat else tensor.reshape(self._shape)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -132,7 +129,7 @@ class AllReader(Reader):
 
 def tensor_shape(game: Any, kind: str) -> tuple[int, ...] | None:
     """Return the shape of a tensor, None where the game has none."""
-    provides, shape_of, _ = _SOURCES[kind]
+    provides, shape_of = _SOURCES[kind]
     if not getattr(game.get_type(), provides):
         return None
     # Two games written in Python say that they have one, and give it no axes.

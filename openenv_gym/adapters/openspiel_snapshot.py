@@ -19,8 +19,9 @@ _PYSPIEL_TEXT = re.compile(
     r"\[Meta\]\nVersion: 1\n\n\[Game\]\n(?P<game>[^\n]*)\n\[State\]\n(?P<state>.*)",
     re.DOTALL,
 )
-_MOVES = re.compile(r"(-?\d+\n)*")
+_MOVE = re.compile(r"-?[0-9]{1,18}")
 _MOST_ACTIONS = 1_000_000
+_SEEDS = range(-(2**31), 2**31)  # a C int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +82,7 @@ def read_snapshot(given: Any) -> Snapshot:
         and len(numbers) <= _MOST_ACTIONS
         and all(type(number) is int for number in numbers)
         and type(snapshot.seat) in (int, str, type(None))
-        and type(snapshot.seed) in (int, type(None))
+        and (snapshot.seed is None or (type(snapshot.seed) is int and snapshot.seed in _SEEDS))
     )
     if not is_valid:
         raise _refusal(given)
@@ -103,12 +104,13 @@ def _from_pyspiel(text: str) -> Snapshot:
     found = _PYSPIEL_TEXT.fullmatch(text)
     if found is None:
         raise _refusal(text)
-    if not _MOVES.fullmatch(found["state"].rstrip("\n") + "\n"):
+    moves = found["state"].split()
+    if len(moves) > _MOST_ACTIONS or not all(map(_MOVE.fullmatch, moves)):
         raise InvalidRequestError(
             f"options['state']: the text of {found['game'][:60]} holds more than moves, such as a "
             "pickle, and is never read; pass the snapshot that the state of the session carries"
         )
-    return Snapshot(game=found["game"], actions=[int(line) for line in found["state"].split()])
+    return Snapshot(game=found["game"], actions=[int(move) for move in moves])
 
 
 def _refusal(given: Any) -> InvalidRequestError:

@@ -20,7 +20,6 @@ from openenv_gym.errors import InvalidActionError
 from openenv_gym.launchers import ServerProcess
 from tests.support.openspiel import (
     EVERY_GAME,
-    EXAMPLES,
     SEEDED,
     Remote,
     assert_same,
@@ -35,25 +34,12 @@ EPISODES = 20
 # The library solves a deal double-dummy, which takes 0.2 s and more.
 FEWER_EPISODES = {"bridge": 3, "bridge_uncontested_bidding(num_redeals=1)": 4}
 
-# Upstream keeps rows of earlier reads in the tensor: what is observed is no function of the
-# state, and a seed does not decide it.
-STATEFUL = pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="the observation depends on earlier reads"
-)
-
-
-def with_marks(games: list[str]) -> list[Any]:
-    return [
-        pytest.param(game, marks=STATEFUL) if game == "python_dynamic_routing" else game
-        for game in games
-    ]
-
 
 # --- parity with pyspiel ---------------------------------------------------------------------
 
 
 @pytest.mark.slow  # over all games
-@pytest.mark.parametrize("game", with_marks([*EVERY_GAME, "bridge"]))
+@pytest.mark.parametrize("game", [*EVERY_GAME, "bridge"])
 def test_episodes_replay_on_pyspiel(game: str) -> None:
     num_players = load_shared(game).num_players()
     make = functools.cache(functools.partial(OpenSpielEnv, game))
@@ -67,7 +53,7 @@ def test_episodes_replay_on_pyspiel(game: str) -> None:
 
 
 @pytest.mark.slow  # over all games
-@pytest.mark.parametrize("game", with_marks(EVERY_GAME))
+@pytest.mark.parametrize("game", EVERY_GAME)
 def test_embedded_episodes_replay_on_pyspiel(game: str) -> None:
     arguments: Any = {"agent_player": "random", "illegal_action": "random", "max_steps": 12}
     remote = gym.make("openenv/openspiel-v0", game=game, **arguments).unwrapped
@@ -118,7 +104,7 @@ def test_gymnasium_check_env(game: str) -> None:
 # --- seeds -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("game", with_marks(sorted({*EVERY_GAME, *SEEDED})))
+@pytest.mark.parametrize("game", sorted({*EVERY_GAME, *SEEDED}))
 def test_seed_and_actions_give_the_episode(game: str) -> None:
     used, new = (OpenSpielEnv(game, agent_player="random", max_steps=25) for _ in range(2))
     list(play(used, np.random.default_rng(5), seed=5))
@@ -148,22 +134,8 @@ def test_chance_inside_a_game_differs_with_the_seed(game: str) -> None:
 
 # --- snapshots -------------------------------------------------------------------------------
 
-# These pay on the way, and what was paid before a snapshot is paid again after it.
-PAID_AGAIN = {
-    *("2048", "cliff_walking", "coop_box_pushing", "cribbage", "deep_sea", "hanabi"),
-    *("mean_field_lin_quad", "mfg_crowd_modelling", "mfg_crowd_modelling_2d", "mfg_garnet"),
-    *("morpion_solitaire", "pathfinding", "python_dynamic_routing", "python_hangman"),
-    *("python_iterated_prisoners_dilemma", "python_mfg_crowd_modelling"),
-    *("python_mfg_periodic_aversion", "python_mfg_predator_prey", EXAMPLES["repeated_game"]),
-    *("repeated_leduc_poker", "solitaire"),
-}
-TWICE = pytest.mark.xfail(strict=True, raises=AssertionError, reason="rewards are paid again")
 
-
-@pytest.mark.parametrize(
-    "game",
-    [pytest.param(game, marks=TWICE) if game in PAID_AGAIN else game for game in EVERY_GAME],
-)
+@pytest.mark.parametrize("game", EVERY_GAME)
 def test_each_step_is_the_same_from_a_snapshot(game: str) -> None:
     kind, num_players = load_shared(game), load_shared(game).num_players()
     several_populations = is_mean_field(kind) and num_players > 1

@@ -12,6 +12,7 @@ import numpy as np
 import pyspiel
 import pytest
 
+from openenv_gym.adapters import openspiel_games
 from openenv_gym.adapters.openspiel_env import OpenSpielEnv
 from openenv_gym.adapters.openspiel_games import REFUSED_GAMES
 from openenv_gym.errors import InvalidActionError, ResetNeededError
@@ -20,23 +21,12 @@ from openenv_gym.protocol import GetState
 importlib.import_module("open_spiel.python.games")
 importlib.import_module("open_spiel.python.mfg.games")
 
-# Games that are made of others, or do not load without parameters.
 EXAMPLES = {
-    "add_noise": "add_noise(game=kuhn_poker(),epsilon=0.5,seed=1)",
+    **openspiel_games.EXAMPLES,
     # To solve a deal double-dummy takes 0.2 s, and it is played out instead.
     "bridge": "bridge(use_double_dummy_result=false)",
     # Ten deals to compare with, as is the default, take 2 s of an episode.
     "bridge_uncontested_bidding": "bridge_uncontested_bidding(num_redeals=1)",
-    "cached_tree": "cached_tree(game=tic_tac_toe())",
-    "misere": "misere(game=tic_tac_toe())",
-    "normal_form_extensive_game": "normal_form_extensive_game(game=kuhn_poker())",
-    "repeated_game": "repeated_game(stage_game=matrix_pd(),num_repetitions=10)",
-    "repeated_poker": "repeated_poker(max_num_hands=3,reset_stacks=true,rotate_dealer=true,"
-    "universal_poker_game_string=universal_poker())",
-    "restricted_nash_response": "restricted_nash_response(game=kuhn_poker())",
-    "start_at": "start_at(game=tic_tac_toe(),history=0;1)",
-    "turn_based_simultaneous_game": "turn_based_simultaneous_game(game=goofspiel())",
-    "zerosum": "zerosum(game=matrix_pd())",
 }
 
 EVERY_GAME = [
@@ -45,7 +35,7 @@ EVERY_GAME = [
 
 # Games with a generator of their own, and how they are loaded with its seed.
 SEEDED = {
-    "add_noise(game=kuhn_poker(),epsilon=0.5,seed=1)": EXAMPLES["add_noise"],
+    EXAMPLES["add_noise"]: EXAMPLES["add_noise"],
     "bridge_uncontested_bidding(num_redeals=1)": "bridge_uncontested_bidding(num_redeals=1,"
     "rng_seed={})",
     "misere(game=tarok())": "misere(game=tarok(rng_seed={}))",
