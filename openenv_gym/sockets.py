@@ -170,6 +170,10 @@ class BlockingSocket:
             raise ConnectionLostError(f"{self.peer} closed the connection")
         return data
 
+    def fileno(self) -> int:
+        """The descriptor, to wait for several sockets at once."""
+        return self.sock.fileno()
+
     def receive_nowait(self) -> bytes | None:
         """Return what is there already: None for nothing, ``b""`` where the peer has closed."""
         timeout_s = self.sock.gettimeout()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import threading
+from typing import cast
 
-from openenv_gym.client.transport import Transport
+from openenv_gym.client.transport import Transport, Waitable
 from openenv_gym.errors import (
     ConcurrentCallError,
     ConnectionLostError,
@@ -150,10 +151,21 @@ class Connection:
         self.is_broken = True
         self._transport.close()
 
-    def close(self) -> None:
-        """End the session, and the connection."""
+    def fileno(self) -> int:
+        """The descriptor of the socket, to wait for a reply to what was begun."""
+        return cast(Waitable, self._transport).fileno()
+
+    def close(self, timeout_s: float | None = None) -> None:
+        """End the session, and the connection.
+
+        Args:
+            timeout_s: How long to wait for the goodbye at most, in seconds; the connection's own
+                patience unless given.
+        """
         if self.is_broken:
             return
+        if timeout_s is not None and (self._timeout_s is None or timeout_s < self._timeout_s):
+            self._timeout_s = timeout_s
         try:
             self.request(Close())
         except OpenEnvGymError:

@@ -33,3 +33,10 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Close the connection; may be called twice, and never raises."""
+
+
+class Waitable(Transport, Protocol):
+    """A transport over a socket, of which several can be waited for at once."""
+
+    def fileno(self) -> int:
+        """The descriptor of the socket."""

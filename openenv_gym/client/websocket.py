@@ -126,6 +126,10 @@ class WebSocketTransport:
                 self._flush()
             self._socket.close()
 
+    def fileno(self) -> int:
+        """The descriptor of the socket."""
+        return self._socket.fileno()
+
     def look_after(self) -> None:
         """Answer pings, if nobody is waiting for a reply; called by the keepalive thread."""
         with self._lock:

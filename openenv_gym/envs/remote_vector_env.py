@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ import msgspec
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from openenv_gym.address import parse_address
 from openenv_gym.client import Connection
 from openenv_gym.envs.endpoints import EmbeddedEndpoint, ServerEndpoint
 from openenv_gym.envs.shards import concatenate, cut, merge_infos
@@ -21,7 +23,7 @@ from openenv_gym.errors import (
     ProtocolError,
     ResetNeededError,
 )
-from openenv_gym.protocol import BatchResult, Rendered, Reset, Step
+from openenv_gym.protocol import BatchResult, Open, Rendered, Reset, Step
 from openenv_gym.protocol.events import Render
 from openenv_gym.spaces.check import action_check
 from openenv_gym.wire.description import Description
@@ -45,6 +47,25 @@ def default_shards(num_envs: int) -> int:
     return min(cores or 1, num_envs)
 
 
+_CLOSE_TIMEOUT_S = 5.0
+
+
+def _shards(source: Any, num_envs: int | None) -> list[Shard]:
+    """The recipes of the shards, as they are or of URLs."""
+    given: list[Any] = [source] if isinstance(source, str) else list(source)
+    if not given:
+        raise InvalidRequestError("expected at least one shard, got none")
+    if not all(isinstance(one, str) for one in given):
+        return given
+    if type(num_envs) is not int or num_envs < 1:
+        raise InvalidRequestError(f"num_envs: expected a number from 1, got {num_envs!r}")
+    sizes = shard_sizes(num_envs, len(given))
+    return [
+        ServerEndpoint(address=parse_address(url), request=Open(None, num_envs=size))
+        for url, size in zip(given, sizes, strict=False)
+    ]
+
+
 class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
     """Sub-environments that run in other processes, stepped in one message for each shard.
 
@@ -53,7 +74,9 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
     the same sub-environments, in each of the three autoreset modes.
 
     Args:
-        endpoints: Where each shard is; what they ask for must agree but for ``num_envs``.
+        source: The URL of a server of ours, or of several that share the sub-environments; or the
+            recipe of each shard, which must agree but for ``num_envs``.
+        num_envs: How many sub-environments, where ``source`` is of URLs.
 
     Raises:
         UnreachableError: nobody answers at a shard.
@@ -61,12 +84,12 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         InvalidRequestError: there is no shard, or they are not of one environment.
     """
 
-    def __init__(self, endpoints: Sequence[Shard]) -> None:
-        if not endpoints:
-            raise InvalidRequestError("expected at least one shard, got none")
-        self._endpoints = list(endpoints)
+    def __init__(
+        self, source: str | Sequence[str] | Sequence[Shard], num_envs: int | None = None
+    ) -> None:
+        self._endpoints = _shards(source, num_envs)
         self._connections: list[Connection] = []
-        self._is_waiting = False
+        self._under_way: list[int] = []  # the shards that owe a reply
         self.spec = None
         try:
             descriptions = [self._connect(endpoint) for endpoint in self._endpoints]
@@ -130,22 +153,20 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         self._check_idle("reset")
         rest = dict(options or {})
         mask = self._mask(rest.pop("reset_mask", None))
-        requests: list[Reset | None] = []
-        for start, stop in self._ranges():
+        requests = {}
+        for i, (start, stop) in enumerate(self._ranges()):
             own = dict(rest)
             if mask is not None:
                 own["reset_mask"] = mask[start:stop]
-            is_asked = mask is None or bool(mask[start:stop].any())
-            requests.append(
-                Reset(self._seed_of(seed, start, stop), own or None) if is_asked else None
-            )
-        results = self._exchange(requests)
-        infos = []
-        for i, result in enumerate(results):
-            if result is not None:
-                self._parts[i] = result.obs
-            infos.append({} if result is None else result.info)
-        return self._observation(), self._merged(infos)
+                if not mask[start:stop].any():
+                    continue
+            requests[i] = Reset(self._seed_of(seed, start, stop), own or None)
+        self._begin(requests)
+        results = self._finish(list(requests))
+        infos = [results[i].info if i in results else {} for i in range(len(self._connections))]
+        for i, result in results.items():
+            self._parts[i] = result.obs
+        return self._observation(), self._merged(infos, self._counts)
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Act in all sub-environments, as in Gymnasium.
@@ -165,28 +186,147 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         if self._parts[0] is None:
             raise ResetNeededError("step before the first reset; call reset() first")
         self._check_action(actions)
-        single = self.single_action_space
-        if len(self._connections) == 1:
-            pieces = [actions]
-        else:
-            pieces = [cut(single, actions, start, stop) for start, stop in self._ranges()]
-        self._begin([Step(piece) for piece in pieces])
+        self._begin(dict(enumerate(self._steps(actions, range(len(self._connections))))))
 
     def step_wait(self) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Return what came of the actions that :meth:`step_async` sent."""
-        if not self._is_waiting:
+        if not self._under_way:
             raise ProtocolError("step_wait without step_async before it")
-        results: list[Any] = self._finish()
-        self._parts = [result.obs for result in results]
-        info = self._merged([result.info for result in results])
-        if len(results) == 1:
-            one = results[0]
+        return self._take(self._finish(self._under_way))
+
+    def async_reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> None:
+        """Begin an episode everywhere; :meth:`recv` returns the first observations as they come.
+
+        Args:
+            seed: As of :meth:`reset`.
+            options: Gymnasium's.
+        """
+        self._check_idle("async_reset")
+        ranges = enumerate(self._ranges())
+        self._begin({i: Reset(self._seed_of(seed, *ends), options) for i, ends in ranges})
+
+    def send(self, actions: Any, env_id: Any) -> None:
+        """Act in some sub-environments; :meth:`recv` returns what comes of it.
+
+        Args:
+            actions: A batch of as many actions as there are in ``env_id``.
+            env_id: The numbers of the sub-environments, as :meth:`recv` gave them: all those of
+                each shard, in order.
+
+        Raises:
+            InvalidRequestError: they are not whole shards, or one is under way.
+            ResetNeededError: one has had no reset.
+        """
+        shards = self._shards_of(env_id)
+        if any(self._parts[i] is None for i in shards):
+            raise ResetNeededError("send before the first reset; call async_reset() first")
+        self._begin(dict(zip(shards, self._steps(actions, shards), strict=True)))
+
+    def recv(self, count: int = 1) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """Return what has come, as soon as it is of at least ``count`` sub-environments.
+
+        A shard answers as a whole: with ``shards=num_envs`` no slow sub-environment holds another.
+
+        Args:
+            count: How many sub-environments to wait for.
+
+        Returns:
+            As :meth:`step`, a batch of those that are ready; ``info["env_id"]`` says which. After
+            a reset the rewards are 0.
+
+        Raises:
+            ProtocolError: nothing is under way.
+            RemoteEnvError: a sub-environment raised.
+        """
+        if not self._under_way:
+            raise ProtocolError("recv without send or async_reset before it")
+        ready: list[int] = []
+        while self._under_way and sum(self._counts[i] for i in ready) < count:
+            ready += self._wait(ready)
+        ready.sort()
+        results = self._finish(ready)
+        env_id = np.concatenate([np.arange(*self._ranges()[i]) for i in ready])
+        obs, rewards, terminations, truncations, info = self._take(results)
+        info["env_id"] = env_id
+        if rewards is None:
+            rewards = np.zeros(len(env_id), np.float64)
+            terminations, truncations = np.zeros((2, len(env_id)), np.bool_)
+        return obs, rewards, terminations, truncations, info
+
+    def _wait(self, ready: Sequence[int]) -> list[int]:
+        """Wait until one more of the shards that are under way has something to read."""
+        waiting = {self._connections[i].fileno(): i for i in self._under_way if i not in ready}
+        if not waiting:
+            return []
+        poll = select.poll()
+        for descriptor in waiting:
+            poll.register(descriptor, select.POLLIN)
+        return [waiting[descriptor] for descriptor, _ in poll.poll()]
+
+    def _shards_of(self, env_id: Any) -> list[int]:
+        numbers = np.asarray(env_id).tolist()
+        shards = [i for i, (start, _) in enumerate(self._ranges()) if start in numbers]
+        whole = [number for i in shards for number in range(*self._ranges()[i])]
+        if numbers != whole or any(i in self._under_way for i in shards):
+            raise InvalidRequestError(
+                "env_id: expected the numbers of whole shards that are not under way, in order, as "
+                f"recv() gave them, got {str(numbers)[:80]}"
+            )
+        return shards
+
+    def _steps(self, actions: Any, shards: Sequence[int]) -> list[Step]:
+        if len(self._connections) == 1:
+            return [Step(actions)]
+        steps, start = [], 0
+        for i in shards:
+            stop = start + self._counts[i]
+            steps.append(Step(cut(self.single_action_space, actions, start, stop)))
+            start = stop
+        return steps
+
+    def _take(self, results: dict[int, BatchResult]) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """Put together what some shards answered, and keep what they observe."""
+        for i, result in results.items():
+            self._parts[i] = result.obs
+        parts = list(results.values())
+        info = self._merged([part.info for part in parts], [self._counts[i] for i in results])
+        if len(parts) == 1:
+            one = parts[0]
             return one.obs, one.rewards, one.terminations, one.truncations, info
-        columns = [
-            np.concatenate([getattr(result, name) for result in results])
+        obs = concatenate(self.single_observation_space, [part.obs for part in parts])
+        if parts[0].rewards is None:
+            return obs, None, None, None, info
+        rewards, terminations, truncations = (
+            np.concatenate([getattr(part, name) for part in parts])
             for name in ("rewards", "terminations", "truncations")
-        ]
-        return self._observation(), columns[0], columns[1], columns[2], info
+        )
+        return obs, rewards, terminations, truncations, info
+
+    def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """Return an attribute of each sub-environment that is known here.
+
+        Raises:
+            AttributeError: it is not: the environments live in other processes.
+        """
+        known = {
+            "spec": self.spec,
+            "render_mode": self.render_mode,
+            "metadata": self.metadata,
+            "action_space": self.single_action_space,
+            "observation_space": self.single_observation_space,
+        }
+        if name not in known or args or kwargs:
+            raise AttributeError(
+                f"{name!r} of the sub-environments of {self}: they live in other processes, and "
+                f"only {', '.join(known)} are known here"
+            )
+        return (known[name],) * self.num_envs
+
+    def get_attr(self, name: str) -> tuple[Any, ...]:
+        """As :meth:`call`, of what is no method."""
+        return self.call(name)
 
     def render(self) -> tuple[Any, ...] | None:
         """Return what each sub-environment renders, None without a render mode."""
@@ -202,19 +342,19 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         return tuple(frames)
 
     def close_extras(self, **kwargs: Any) -> None:
-        """End the sessions."""
-        if self._is_waiting:
-            self._abandon()
+        """End the sessions, within a few seconds each."""
+        for i in self._under_way:
+            self._connections[i].abandon()
         for connection in self._connections:
-            connection.close()
+            connection.close(_CLOSE_TIMEOUT_S)
 
     def _abandon(self) -> None:
         for connection in self._connections:
             connection.abandon()
 
     def _check_idle(self, call: str) -> None:
-        if self._is_waiting:
-            raise ProtocolError(f"{call} while a step is under way; call step_wait first")
+        if self._under_way:
+            raise ProtocolError(f"{call} while a step is under way; call step_wait or recv first")
 
     def _ranges(self) -> list[tuple[int, int]]:
         return list(zip([0, *self._ends], self._ends, strict=False))
@@ -224,52 +364,49 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             return self._parts[0]
         return concatenate(self.single_observation_space, self._parts)
 
-    def _merged(self, infos: Sequence[Any]) -> dict[str, Any]:
+    def _merged(self, infos: Sequence[Any], counts: Sequence[int]) -> dict[str, Any]:
         if all(isinstance(info, dict) for info in infos):
-            return merge_infos(infos, self._counts)
+            return merge_infos(infos, counts)
+        batch: VectorEnv[Any, Any, Any] = VectorEnv()  # which knows how to batch infos
+        batch.num_envs = sum(counts)
         merged: dict[str, Any] = {}
-        for (start, _), records in zip(self._ranges(), infos, strict=True):
+        start = 0
+        for records, count in zip(infos, counts, strict=True):
             for number, info in records or ():
-                merged = self._add_info(merged, info, start + number)
+                merged = batch._add_info(merged, info, start + number)
+            start += count
         return merged
 
-    def _exchange(self, requests: Sequence[Reset | Step | None]) -> list[BatchResult | None]:
-        self._begin(requests)
-        return self._finish()
-
-    def _begin(self, requests: Sequence[Reset | Step | None]) -> None:
-        """Send to all shards; after this, :meth:`_finish` must be called."""
-        self._pending = []
+    def _begin(self, requests: dict[int, Any]) -> None:
+        """Send to some shards, each of which owes a reply then."""
+        begun: list[int] = []
         try:
-            for connection, request in zip(self._connections, requests, strict=True):
-                if request is not None:
-                    connection.begin(request)
-                self._pending.append(connection if request is not None else None)
+            for i, request in requests.items():
+                self._connections[i].begin(request)
+                begun.append(i)
         except BaseException:
-            self._collect()
+            self._under_way += begun
+            with contextlib.suppress(OpenEnvGymError):
+                self._finish(begun)
             raise
-        self._is_waiting = True
+        self._under_way += begun
 
-    def _finish(self) -> list[BatchResult | None]:
-        self._is_waiting = False
-        results, failure = self._collect()
+    def _finish(self, shards: Sequence[int]) -> dict[int, BatchResult]:
+        """Receive from shards; where one failed, from the others all the same."""
+        results: dict[int, BatchResult] = {}
+        failure: OpenEnvGymError | None = None
+        for i in list(shards):
+            self._under_way.remove(i)
+            try:
+                reply = self._connections[i].finish()
+            except OpenEnvGymError as exc:
+                failure = failure or exc
+                continue
+            assert isinstance(reply, BatchResult)
+            results[i] = reply
         if failure is not None:
             raise failure
         return results
-
-    def _collect(self) -> tuple[list[Any], BaseException | None]:
-        """Receive from every shard that was asked, also where one of them failed."""
-        results: list[Any] = []
-        failure: BaseException | None = None
-        for connection in self._pending:
-            result = None
-            try:
-                result = connection.finish() if connection is not None else None
-            except OpenEnvGymError as exc:
-                failure = failure or exc
-            results.append(result)
-        self._pending = []
-        return results, failure
 
     def _seed_of(self, seed: Any, start: int, stop: int) -> Any:
         """The seed of one shard: a vector form of its own may take no list."""

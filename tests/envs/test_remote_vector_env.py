@@ -227,6 +227,84 @@ def test_step_async_and_step_wait():
     twin.close()
 
 
+def test_send_and_recv_return_who_is_ready():
+    remote = embedded("tests.support.envs:Slow-v0", 3, 3)
+    remote.async_reset(seed=0)
+    first, seen = remote.recv(count=3), []
+    assert first[4]["env_id"].tolist() == [0, 1, 2]
+    assert_same(first[1:4], (np.zeros(3), np.zeros(3, bool), np.zeros(3, bool)))
+    remote.send(np.array([1, 0, 0]), [0, 1, 2])  # the first takes its time
+    for _ in range(6):
+        observations, rewards, *_, info = remote.recv()
+        assert len(observations) == len(rewards) == len(info["env_id"])
+        seen += info["env_id"].tolist()
+        if info["env_id"].tolist() != [0]:
+            remote.send(np.zeros(len(rewards), np.int64), info["env_id"])
+        if 0 in seen:
+            break
+    assert 0 not in seen[:3] and {1, 2} <= set(seen)
+    remote.close()
+
+
+def test_sent_and_received_is_the_same_as_stepped():
+    stepped, sent = embedded("FrozenLake-v1", 4, 2), embedded("FrozenLake-v1", 4, 2)
+    expected = stepped.reset(seed=2)
+    sent.async_reset(seed=2)
+    observations, *_, info = sent.recv(count=4)
+    info.pop("env_id")
+    assert_same(expected, (observations, info))
+    for _ in range(50):
+        actions = stepped.action_space.sample()
+        sent.send(actions, np.arange(4))
+        result = sent.recv(count=4)
+        assert result[4].pop("env_id").tolist() == [0, 1, 2, 3]
+        assert_same(stepped.step(actions), result)
+    stepped.close()
+    sent.close()
+
+
+def test_what_cannot_be_sent_is_refused():
+    remote = embedded("CartPole-v1", 4, 2)
+    with pytest.raises(ProtocolError, match="recv without send"):
+        remote.recv()
+    with pytest.raises(ResetNeededError, match="async_reset"):
+        remote.send(np.zeros(2, np.int64), [0, 1])
+    remote.reset(seed=0)
+    for env_id in ([0], [1, 0], [0, 1, 2], [4], [], [0, 0]):
+        if env_id:
+            with pytest.raises(InvalidRequestError, match="env_id: expected the numbers"):
+                remote.send(np.zeros(len(env_id), np.int64), env_id)
+    remote.send(np.zeros(2, np.int64), [2, 3])
+    with pytest.raises(InvalidRequestError, match="not under way"):
+        remote.send(np.zeros(2, np.int64), [2, 3])
+    with pytest.raises(ProtocolError, match="under way"):
+        remote.step(np.zeros(4, np.int64))
+    assert remote.recv()[4]["env_id"].tolist() == [2, 3]
+    remote.close()
+
+
+def test_urls_are_enough(serve):
+    urls = [serve("CartPole-v1").base_url, serve("CartPole-v1", "--workers", "2").base_url]
+    for source in (urls[0], urls):
+        remote = RemoteVectorEnv(source, num_envs=3)
+        local = gym.make_vec("CartPole-v1", num_envs=3, vectorization_mode="vector_entry_point")
+        if isinstance(source, str):
+            assert_same(local.reset(seed=1), remote.reset(seed=1))
+        assert remote.reset(seed=0)[0].shape == (3, 4)
+        remote.close()
+    with pytest.raises(InvalidRequestError, match="num_envs: expected"):
+        RemoteVectorEnv(urls)
+
+
+def test_attributes_that_are_known_here():
+    remote = embedded("CartPole-v1", 2)
+    assert remote.get_attr("action_space") == (gym.spaces.Discrete(2),) * 2
+    assert remote.call("render_mode") == (None, None)
+    with pytest.raises(AttributeError, match="'gravity' of the sub-environments"):
+        remote.get_attr("gravity")
+    remote.close()
+
+
 def test_an_error_in_one_shard_leaves_the_others_in_step():
     remote = embedded("tests.support.envs:Scripted-v0", 4, 2)
     remote.reset(seed=0)

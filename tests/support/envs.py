@@ -96,7 +96,16 @@ class Batched(gym.Env[Any, Any]):
         return {"pair": pair, "place": np.array(place, np.float32), "said": said}
 
 
+class Slow(Scripted):
+    """Takes its time for an action of 1."""
+
+    def step(self, action: int):
+        time.sleep(0.5 * action)
+        return super().step(0)
+
+
 gym.register("Scripted-v0", Scripted)
+gym.register("Slow-v0", Slow)
 gym.register("Batched-v0", Batched)
 gym.register("Careless-v0", Careless)
 
