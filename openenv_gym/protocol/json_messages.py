@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any, Protocol
 
+import numpy as np
+
 from openenv_gym.codecs import info_to_json
 from openenv_gym.errors import InvalidRequestError, ProtocolError, RemoteEnvError
 from openenv_gym.protocol.events import (
+    BatchResult,
     Close,
     Failed,
     GetState,
@@ -19,7 +22,7 @@ from openenv_gym.protocol.events import (
     Step,
     failure,
 )
-from openenv_gym.spaces.numbers import to_json_number
+from openenv_gym.spaces.numbers import to_json_number, to_json_numbers
 from openenv_gym.wire.error_codes import brief
 from openenv_gym.wire.messages import (
     CloseMessage,
@@ -47,8 +50,13 @@ class ClientView(Protocol):
         """Read the ``data`` of an observation message."""
 
 
-def parse_reset(data: dict[str, Any]) -> Reset:
+def parse_reset(data: dict[str, Any], num_envs: int | None = None) -> Reset:
     """Return the reset that ``data`` asks for.
+
+    Args:
+        data: Of the message.
+        num_envs: Of a batched session, which also takes a seed for each sub-environment, and
+            ``reset_mask`` as a list.
 
     Raises:
         InvalidRequestError: ``seed``, ``options`` or ``episode_id`` have another type.
@@ -56,7 +64,8 @@ def parse_reset(data: dict[str, Any]) -> Reset:
     extra = dict(data)
     seed, options = extra.pop("seed", None), extra.pop("options", None)
     episode_id = extra.pop("episode_id", None)
-    if seed is not None and (type(seed) is not int or seed < 0):
+    seeds = seed if num_envs is not None and isinstance(seed, list) else [seed]
+    if any(one is not None and (type(one) is not int or one < 0) for one in seeds):
         raise InvalidRequestError(f"$.data.seed: expected an integer >= 0 or null, got {seed!r}")
     if options is not None and not isinstance(options, dict):
         raise InvalidRequestError(f"$.data.options: expected an object or null, got {options!r}")
@@ -64,14 +73,32 @@ def parse_reset(data: dict[str, Any]) -> Reset:
         raise InvalidRequestError(
             f"$.data.episode_id: expected a string or null, got {brief(repr(episode_id), 80)}"
         )
+    if num_envs is not None and options and "reset_mask" in options:
+        options = {**options, "reset_mask": _mask(options["reset_mask"], num_envs)}
     return Reset(seed, options, episode_id, extra)
 
 
-class JsonServerMessages:
-    """The server's end: reads typed requests, writes typed replies."""
+def _mask(given: Any, num_envs: int) -> Any:
+    is_mask = isinstance(given, list) and len(given) == num_envs and True in given
+    if not is_mask or any(type(item) is not bool for item in given):
+        raise InvalidRequestError(
+            f"$.data.options.reset_mask: expected a list of {num_envs} booleans, one of them true, "
+            f"got {brief(repr(given), 80)}"
+        )
+    return np.array(given)
 
-    def __init__(self, view: TypedView) -> None:
+
+class JsonServerMessages:
+    """The server's end: reads typed requests, writes typed replies.
+
+    Args:
+        view: The typed face of the environment.
+        num_envs: How many sub-environments a batched session has.
+    """
+
+    def __init__(self, view: TypedView, num_envs: int | None = None) -> None:
         self._view = view
+        self._num_envs = num_envs
 
     def decode_request(self, text: str | bytes) -> tuple[None, Request]:
         """Return the request in ``text``; JSON messages carry no number.
@@ -87,7 +114,7 @@ class JsonServerMessages:
             case StepMessage(data=data):
                 return Step(self._view.parse_action(data))
             case ResetMessage(data=data):
-                return parse_reset(data)
+                return parse_reset(data, self._num_envs)
             case StateMessage():
                 return GetState()
             case CloseMessage():
@@ -106,18 +133,35 @@ class JsonServerMessages:
                 return observation_message(
                     **data, metadata=data["observation"].get("metadata") or {}
                 )
+            case BatchResult():
+                return encode_json({"type": "observation", "data": self.result_data(reply)})
             case StateReply(state=state):
                 return state_message(info_to_json(state)[0])
             case Failed(code=code, message=message):
                 return error_message(message, code)
         raise ProtocolError(f"no JSON message stands for {type(reply).__name__}")
 
-    def result_data(self, result: Result) -> dict[str, Any]:
+    def _batch_data(self, result: BatchResult) -> dict[str, Any]:
+        """As :meth:`result_data`, with a list for what a single environment has once."""
+        count, rewards = self._num_envs or 0, None
+        flags = [False] * count, [False] * count
+        if result.rewards is not None:
+            rewards = to_json_numbers(np.asarray(result.rewards))
+            flags = result.terminations.tolist(), result.truncations.tolist()
+        observation = self.dump_result(Result(result.obs, None, *flags, result.info))  # type: ignore[arg-type]
+        done = [left or right for left, right in zip(*flags, strict=True)]
+        return {"observation": observation, "reward": rewards, "done": done}
+
+    def result_data(self, result: Result | BatchResult) -> dict[str, Any]:
         """Return ``observation``, ``reward`` and ``done`` of ``result``, as JSON says them.
+
+        Those of a batch are lists.
 
         Raises:
             RemoteEnvError: the environment returned what is not of its observation space.
         """
+        if isinstance(result, BatchResult):
+            return self._batch_data(result)
         return {
             "observation": self.dump_result(result),
             "reward": None if result.reward is None else to_json_number(result.reward),

@@ -12,7 +12,16 @@ from typing import Any
 
 from openenv_gym.codecs import info_to_json
 from openenv_gym.errors import InvalidRequestError, ResetNeededError, UnknownEnvironmentError
-from openenv_gym.protocol import Failed, GetState, Open, Reply, Result, StateReply, Step
+from openenv_gym.protocol import (
+    BatchResult,
+    Failed,
+    GetState,
+    Open,
+    Reply,
+    Result,
+    StateReply,
+    Step,
+)
 from openenv_gym.protocol.json_messages import JsonServerMessages, parse_reset
 from openenv_gym.server.engine import Engine
 from openenv_gym.server.service import Service
@@ -40,14 +49,14 @@ class HttpEpisodes:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._messages = JsonServerMessages(service.view)
+        self._messages = JsonServerMessages(service.view, service.description.num_envs)
         self._episodes: dict[str, _Episode] = {}
         self._default_id: str | None = None
         self._default_lock = asyncio.Lock()
 
     async def reset(self, data: dict[str, Any], header: str | None) -> tuple[dict[str, Any], str]:
         """Begin an episode; return the answer and the id of its session."""
-        request = parse_reset(data)
+        request = parse_reset(data, self._service.description.num_envs)
         episode = await self._open(header)
         reply = await self._execute(episode, request)
         return self._answer(reply), episode.session.session_id
@@ -104,7 +113,7 @@ class HttpEpisodes:
         return reply
 
     def _answer(self, reply: Reply) -> dict[str, Any]:
-        assert isinstance(reply, Result)
+        assert isinstance(reply, Result | BatchResult)
         return self._messages.result_data(reply)
 
     async def _open(self, header: str | None) -> _Episode:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from typing import Any, TypeVar
 
 from fastapi import WebSocket, WebSocketDisconnect
@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from openenv_gym.errors import (
     CapacityError,
     ConnectionLostError,
+    InvalidRequestError,
     OpenEnvGymError,
     ProtocolError,
     RemoteEnvError,
@@ -34,6 +35,7 @@ from openenv_gym.server.engine import Engine
 from openenv_gym.server.service import Service
 from openenv_gym.server.sessions import Session
 from openenv_gym.wire.messages import error_data, error_message
+from openenv_gym.wire.typed import view_for
 
 T = TypeVar("T")
 
@@ -134,13 +136,15 @@ async def _serve_json(
 ) -> None:
     engine = Engine(session.backend)
     try:
-        is_typed = websocket.query_params.get(VIEW_PARAMETER) != GYMNASIUM_VIEW
-        await inbox.watch(engine.open(service.settings.admit(Open(is_typed=is_typed))))
+        wanted = service.settings.admit(_asked(websocket.query_params))
+        description = await inbox.watch(engine.open(wanted))
     except OpenEnvGymError as exc:
         await _send_text(websocket, error_message(str(exc), exc.code))
         await websocket.close(1011)
         return
-    server = ServerSession(JsonServerMessages(service.view), SessionState.READY)
+    count = description.num_envs
+    view = service.view if count == service.description.num_envs else view_for(description)
+    server = ServerSession(JsonServerMessages(view, count), SessionState.READY)
     while (text := await inbox.next()) is not None:
         try:
             request = server.receive(text)
@@ -161,6 +165,23 @@ async def _serve_json(
         if engine.is_lost:
             await websocket.close(1011)
             return
+
+
+def _asked(query: Mapping[str, str]) -> Open:
+    """What the query of the URL asks for: Gymnasium's view, or many sub-environments.
+
+    Raises:
+        InvalidRequestError: ``num_envs`` is no number.
+    """
+    number = query.get("num_envs")
+    if number is not None and not number.isdecimal():
+        raise InvalidRequestError(f"num_envs: expected a number in the URL, got {number[:40]!r}")
+    return Open(
+        is_typed=query.get(VIEW_PARAMETER) != GYMNASIUM_VIEW,
+        num_envs=None if number is None else int(number[:9]),
+        vectorization=query.get("vectorization", "auto"),
+        autoreset_mode=query.get("autoreset_mode", "NextStep"),
+    )
 
 
 class _Inbox:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field, ValidationError, create_model
 
 from openenv_gym.codecs import info_to_json, json_codec
 from openenv_gym.errors import InvalidActionError, ProtocolError, SpaceError
+from openenv_gym.spaces import to_schema
 from openenv_gym.wire.description import Description
 from openenv_gym.wire.error_codes import brief
 from openenv_gym.wire.model_source import value_class
@@ -325,6 +326,63 @@ class ModelView(TypedView):
         return plain
 
 
+class BatchView(TypedView):
+    """Many sub-environments in one message: everything that a single one has, as a list.
+
+    Args:
+        description: Of a batched session.
+    """
+
+    def __init__(self, description: Description) -> None:
+        action, observation = (
+            description.batched_action_space(),
+            description.batched_observation_space(),
+        )
+        if action is None or observation is None or description.num_envs is None:
+            raise ProtocolError("a batched session needs both spaces")
+        name = _class_name(description.environment)
+        self.num_envs = description.num_envs
+        self._action_model = create_model(
+            f"{name}Actions", __base__=Action, action=(space_type(action), ...)
+        )
+        self._observation_to_json = json_codec(observation).to_json
+        self.action_schema = self._action_model.model_json_schema()
+        self.observation_schema = to_schema(observation)
+        self.state_schema = State.model_json_schema()
+
+    def models(self) -> TypedModels:
+        """Refuse: the models of a single environment are those to use."""
+        raise SpaceError("expected a single environment, got a batched session of several")
+
+    def parse_action(self, data: dict[str, Any]) -> Any:
+        """Return the batched action."""
+        model: Any = validate_action(self._action_model, data, strict=True)
+        return model.action
+
+    def dump_observation(
+        self, obs: Any, terminated: Any, truncated: Any, info: Any
+    ) -> dict[str, Any]:
+        """Return the batched observation; the flags and the infos are lists."""
+        is_batched = isinstance(info, dict) and info
+        infos = info if is_batched else _by_environment(info or [], self.num_envs)
+        plain, types = info_to_json(infos)
+        return {
+            "obs": self._observation_to_json(obs),
+            "terminated": terminated,
+            "truncated": truncated,
+            "info": plain,
+            "info_types": types,
+        }
+
+
+def _by_environment(records: list[tuple[int, dict[str, Any]]], count: int) -> list[dict[str, Any]]:
+    """The info of each sub-environment, with that of an episode that ended in it."""
+    infos: list[dict[str, Any]] = [{} for _ in range(count)]
+    for number, info in records:
+        infos[number].update(info)
+    return infos
+
+
 _VIEWS: dict[str, Callable[[Description], TypedView]] = {
     "gymnasium": GymnasiumView,
     "openspiel": OpenSpielView,
@@ -338,6 +396,8 @@ def view_for(description: Description) -> TypedView:
     Raises:
         ProtocolError: this version has no such view.
     """
+    if description.num_envs is not None:
+        return BatchView(description)
     if description.view not in _VIEWS:
         raise ProtocolError(
             f"expected a view among {', '.join(_VIEWS)}, got {description.view!r}; "
