@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import gymnasium as gym
@@ -10,9 +11,15 @@ from gymnasium.vector import AutoresetMode
 
 from openenv_gym.address import parse_address
 from openenv_gym.client.connection import check_timeout
-from openenv_gym.envs.endpoints import DEFAULT_TIMEOUT_S, EmbeddedEndpoint, ServerEndpoint
+from openenv_gym.envs.endpoints import (
+    DEFAULT_TIMEOUT_S,
+    EmbeddedEndpoint,
+    ServerEndpoint,
+    SpaceOverrides,
+)
 from openenv_gym.envs.registration import given_url
 from openenv_gym.envs.remote_vector_env import RemoteVectorEnv, default_shards, shard_sizes
+from openenv_gym.envs.sessions_vector_env import SessionsVectorEnv
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.protocol import Open
 
@@ -63,20 +70,64 @@ def make_openspiel_vec(game: str | None = None, **options: Any) -> RemoteVectorE
     return make_vec(f"openspiel:{game}", **options)
 
 
-def make_remote_vec(**options: Any) -> RemoteVectorEnv:
-    """Make many of whatever our servers at ``base_url`` serve.
+def make_remote_vec(
+    *,
+    base_url: str | Sequence[str] | None = None,
+    num_envs: int = 1,
+    codec: str = "auto",
+    autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+    timeout_s: float | None = DEFAULT_TIMEOUT_S,
+    options: Any = None,
+    **others: Any,
+) -> RemoteVectorEnv | SessionsVectorEnv:
+    """Make many of whatever the OpenEnv servers at ``base_url`` serve.
+
+    Our servers step them in one message. Others get a session for each, in turns.
 
     Args:
-        **options: As of :func:`make_vec`.
+        base_url: Of a server, or of several that share them.
+        num_envs: How many.
+        codec: ``json`` for plain sessions with our servers too.
+        autoreset_mode: Gymnasium's.
+        timeout_s: How long to wait for a reply, in seconds; None for ever.
+        options: How the WebSockets of plain sessions are opened.
+        **others: Spaces and keys, where the schemas leave them open; or of :func:`make_vec`.
 
     Raises:
         InvalidRequestError: no address is given, or an argument makes no sense.
     """
-    if not given_url(options.get("base_url")):
+    urls = given_url(base_url)
+    if not urls:
         raise InvalidRequestError(
             "openenv/remote-v0 needs the address of a server: pass base_url='http://host:port'"
         )
-    return make_vec(None, **options)
+    known = SpaceOverrides.__dataclass_fields__
+    overrides = SpaceOverrides(**{name: others.pop(name) for name in known if name in others})
+    addresses = [parse_address(url) for url in ([urls] if isinstance(urls, str) else urls)]
+    first = ServerEndpoint(address=addresses[0], timeout_s=timeout_s, options=options)
+    is_plain = codec == "json" or not overrides.is_empty or first.read_schema()[1] is None
+    if not is_plain:
+        return make_vec(
+            None,
+            base_url=base_url,
+            num_envs=num_envs,
+            autoreset_mode=autoreset_mode,
+            timeout_s=timeout_s,
+            **others,
+        )
+    if others:
+        raise InvalidRequestError(
+            f"plain sessions take {', '.join(known)}, got {', '.join(others)} too"
+        )
+    plain = ServerEndpoint(
+        address=addresses[0],
+        codec="json",
+        timeout_s=timeout_s,
+        overrides=overrides,
+        options=options,
+    )
+    sessions = [replace(plain, address=addresses[i % len(addresses)]) for i in range(num_envs)]
+    return SessionsVectorEnv(sessions, autoreset_mode)
 
 
 def make_vec(  # noqa: PLR0913 - Gymnasium passes arguments one by one

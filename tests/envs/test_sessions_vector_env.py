@@ -1,0 +1,91 @@
+"""Plain sessions, one for each sub-environment, are what ``SyncVectorEnv`` is."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+from openenv_gym.conformance import first_difference
+from openenv_gym.envs.sessions_vector_env import SessionsVectorEnv
+from openenv_gym.errors import (
+    CapacityError,
+    InvalidActionError,
+    InvalidRequestError,
+    ResetNeededError,
+)
+
+
+def assert_same(expected: Any, actual: Any) -> None:
+    assert first_difference(expected, actual) is None
+
+
+@pytest.mark.parametrize("mode", AutoresetMode)
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "FrozenLake-v1"])
+def test_every_mode_is_as_in_process(env_id: str, mode: AutoresetMode, serve):
+    url = serve(env_id).base_url
+    remote = gym.make_vec(
+        "openenv/remote-v0", num_envs=3, base_url=url, codec="json", autoreset_mode=mode
+    )
+    assert isinstance(remote, SessionsVectorEnv)
+    local = SyncVectorEnv([lambda: gym.make(env_id)] * 3, autoreset_mode=mode)
+    assert_same(local.reset(seed=2), remote.reset(seed=2))
+    local.action_space.seed(0)
+    for _ in range(80):
+        actions = local.action_space.sample()
+        expected = local.step(actions)
+        assert_same(expected, remote.step(actions))
+        done = expected[2] | expected[3]
+        if mode is AutoresetMode.DISABLED and done.any():
+            with pytest.raises(ResetNeededError):
+                remote.step(actions)
+            masks = [{"reset_mask": done.copy()} for _ in range(2)]
+            assert_same(local.reset(options=masks[0]), remote.reset(options=masks[1]))
+    remote.close()
+    remote.close()
+
+
+def test_a_typed_environment_with_plain_schemas(serve):
+    url = serve("environment:examples.own_environment.environment:EchoEnvironment").base_url
+    text = gym.spaces.Text(20, charset="abc ")
+    envs = gym.make_vec(
+        "openenv/remote-v0",
+        num_envs=2,
+        base_url=[url, url],
+        action_space=text,
+        observation_space=text,
+        observation_key="echo",
+    )
+    envs.reset(seed=0)
+    observations, *_ = envs.step(("a b", "cc"))
+    assert observations == ("a b", "cc")
+    copied = pickle.loads(pickle.dumps(envs))
+    assert copied.num_envs == 2 and str(copied).endswith("x2>")
+    envs.close()
+
+
+def test_what_is_wrong_is_refused(serve):
+    url = serve("CartPole-v1").base_url
+    envs = gym.make_vec("openenv/remote-v0", num_envs=2, base_url=url, codec="json")
+    with pytest.raises(ResetNeededError):
+        envs.step(np.zeros(2, np.int64))
+    envs.reset(seed=[1, None])
+    with pytest.raises(InvalidActionError):
+        envs.step(np.array([0, 2]))
+    for arguments in ({"seed": [1]}, {"options": {"reset_mask": np.zeros(2, bool)}}):
+        with pytest.raises(InvalidRequestError):
+            envs.reset(**arguments)
+    assert envs.step(np.ones(2, np.int64))[1].tolist() == [1.0, 1.0]
+    envs.close()
+    with pytest.raises(InvalidRequestError, match="of one environment"):
+        other = serve("FrozenLake-v1").base_url
+        gym.make_vec("openenv/remote-v0", num_envs=2, base_url=[url, other], codec="json")
+    full = serve("CartPole-v1", "--max-sessions", "1").base_url
+    crowded = gym.make_vec("openenv/remote-v0", num_envs=2, base_url=full, codec="json")
+    with pytest.raises(CapacityError):
+        crowded.reset(seed=0)
+    crowded.close()
