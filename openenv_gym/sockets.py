@@ -174,6 +174,17 @@ class BlockingSocket:
         """The descriptor, to wait for several sockets at once."""
         return self.sock.fileno()
 
+    def has_hung_up(self) -> bool:
+        """Whether the peer of an idle socket is known to be gone; nothing is read."""
+        if not self._is_plain:
+            return False
+        try:
+            return self.sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
     def receive_nowait(self) -> bytes | None:
         """Return what is there already: None for nothing, ``b""`` where the peer has closed."""
         timeout_s = self.sock.gettimeout()

@@ -111,6 +111,13 @@ class Connection:
             self._lock.release()
         return self._checked(reply)
 
+    def give_up(self) -> None:
+        """Break with a peer that owes the reply to what was begun."""
+        self._why = "its answer was not waited for"
+        self.abandon()
+        if self._lock.locked():
+            self._lock.release()
+
     def _checked(self, reply: Reply) -> Reply:
         if type(reply) is Failed:
             error = reply.to_exception()
@@ -154,6 +161,10 @@ class Connection:
     def fileno(self) -> int:
         """The descriptor of the socket, to wait for a reply to what was begun."""
         return cast(Waitable, self._transport).fileno()
+
+    def is_gone(self) -> bool:
+        """Return whether the connection is broken, or its idle peer is known to be gone."""
+        return self.is_broken or cast(Waitable, self._transport).has_hung_up()
 
     def close(self, timeout_s: float | None = None) -> None:
         """End the session, and the connection.

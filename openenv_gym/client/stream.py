@@ -44,6 +44,10 @@ class StreamTransport:
         """Close the socket."""
         self._socket.close()
 
+    def has_hung_up(self) -> bool:
+        """Whether the peer is known to be gone."""
+        return self._socket.has_hung_up()
+
     def fileno(self) -> int:
         """The descriptor of the socket."""
         return self._socket.fileno()

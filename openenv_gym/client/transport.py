@@ -40,3 +40,6 @@ class Waitable(Transport, Protocol):
 
     def fileno(self) -> int:
         """The descriptor of the socket."""
+
+    def has_hung_up(self) -> bool:
+        """Whether the peer is known to be gone."""

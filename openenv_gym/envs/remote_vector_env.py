@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,21 +13,14 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from openenv_gym.address import parse_address
-from openenv_gym.client import Connection
-from openenv_gym.envs.endpoints import EmbeddedEndpoint, ServerEndpoint
-from openenv_gym.envs.shards import concatenate, cut, merge_infos
-from openenv_gym.errors import (
-    InvalidRequestError,
-    OpenEnvGymError,
-    ProtocolError,
-    ResetNeededError,
-)
+from openenv_gym.envs.endpoints import ServerEndpoint
+from openenv_gym.envs.shard_sessions import Shard, ShardSessions
+from openenv_gym.envs.shards import concatenate, cut, merge_infos, records_of
+from openenv_gym.errors import InvalidRequestError, ProtocolError, ResetNeededError
 from openenv_gym.protocol import BatchResult, Open, Rendered, Reset, Step
 from openenv_gym.protocol.events import Render
 from openenv_gym.spaces.check import action_check
 from openenv_gym.wire.description import Description
-
-Shard = EmbeddedEndpoint | ServerEndpoint
 
 
 def shard_sizes(num_envs: int, shards: int) -> list[int]:
@@ -45,9 +37,6 @@ def default_shards(num_envs: int) -> int:
     """Return over how many workers ``num_envs`` are spread: one for each core."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return min(cores or 1, num_envs)
-
-
-_CLOSE_TIMEOUT_S = 5.0
 
 
 def _shards(source: Any, num_envs: int | None) -> list[Shard]:
@@ -84,27 +73,17 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         InvalidRequestError: there is no shard, or they are not of one environment.
     """
 
+    batches_infos = True
+    """Whether infos are batched as Gymnasium does; else they are pairs of a sub-environment's
+    number and its info, in that order."""
+
     def __init__(
         self, source: str | Sequence[str] | Sequence[Shard], num_envs: int | None = None
     ) -> None:
-        self._endpoints = _shards(source, num_envs)
-        self._connections: list[Connection] = []
-        self._under_way: list[int] = []  # the shards that owe a reply
+        self._sessions = ShardSessions(_shards(source, num_envs))
         self.spec = None
-        try:
-            descriptions = [self._connect(endpoint) for endpoint in self._endpoints]
-        except BaseException:
-            self._abandon()
-            raise
-        self._counts = [description.num_envs or 0 for description in descriptions]
-        self._ends = np.cumsum(self._counts).tolist()
-        self._take_face(descriptions)
-        self._parts: list[Any] = [None] * len(self._connections)
-
-    def _connect(self, endpoint: Shard) -> Description:
-        connection, description = endpoint.start()
-        self._connections.append(connection)
-        return description
+        self._take_face(self._sessions.descriptions)
+        self._parts: list[Any] = [None] * len(self._sessions)
 
     def _take_face(self, descriptions: Sequence[Description]) -> None:
         first = descriptions[0]
@@ -116,21 +95,20 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
                 )
         single_action, single_observation = first.action_space(), first.observation_space()
         assert single_action is not None and single_observation is not None
-        whole = msgspec.structs.replace(first, num_envs=self._ends[-1])
+        self.num_envs = sum(self._sessions.counts)
+        whole = msgspec.structs.replace(first, num_envs=self.num_envs)
         if len(descriptions) > 1:
             whole = msgspec.structs.replace(whole, batched_action=None, batched_observation=None)
         self.name = first.environment
-        self.num_envs = self._ends[-1]
+        self.has_action_masks = first.has_action_masks
         self.single_action_space, self.single_observation_space = single_action, single_observation
         self.action_space = whole.batched_action_space()  # type: ignore[assignment]
         self.observation_space = whole.batched_observation_space()  # type: ignore[assignment]
         self._check_action = action_check(self.action_space)
         self.render_mode = first.render_mode
-        self.metadata = {
-            **first.metadata,
-            "render_modes": first.render_modes,
-            "autoreset_mode": AutoresetMode(first.autoreset_mode),
-        }
+        self.metadata = {**first.metadata, "render_modes": first.render_modes}
+        if first.autoreset_mode is not None:
+            self.metadata["autoreset_mode"] = AutoresetMode(first.autoreset_mode)
 
     def reset(
         self,
@@ -154,19 +132,21 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         rest = dict(options or {})
         mask = self._mask(rest.pop("reset_mask", None))
         requests = {}
-        for i, (start, stop) in enumerate(self._ranges()):
+        for i, (start, stop) in enumerate(self._sessions.ranges):
             own = dict(rest)
             if mask is not None:
                 own["reset_mask"] = mask[start:stop]
                 if not mask[start:stop].any():
                     continue
             requests[i] = Reset(self._seed_of(seed, start, stop), own or None)
-        self._begin(requests)
-        results = self._finish(list(requests))
-        infos = [results[i].info if i in results else {} for i in range(len(self._connections))]
+        if mask is None:
+            self._sessions.reconnect()
+        self._sessions.begin(requests)
+        results = self._sessions.finish(list(requests))
+        infos = [results[i].info if i in results else {} for i in range(len(self._sessions))]
         for i, result in results.items():
             self._parts[i] = result.obs
-        return self._observation(), self._merged(infos, self._counts)
+        return self._observation(), self._merged(infos, self._sessions.counts)
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Act in all sub-environments, as in Gymnasium.
@@ -186,13 +166,13 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         if self._parts[0] is None:
             raise ResetNeededError("step before the first reset; call reset() first")
         self._check_action(actions)
-        self._begin(dict(enumerate(self._steps(actions, range(len(self._connections))))))
+        self._sessions.begin(dict(enumerate(self._steps(actions, range(len(self._sessions))))))
 
     def step_wait(self) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Return what came of the actions that :meth:`step_async` sent."""
-        if not self._under_way:
+        if not self._sessions.under_way:
             raise ProtocolError("step_wait without step_async before it")
-        return self._take(self._finish(self._under_way))
+        return self._take(self._sessions.finish(self._sessions.under_way))
 
     def async_reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
@@ -204,8 +184,9 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             options: Gymnasium's.
         """
         self._check_idle("async_reset")
-        ranges = enumerate(self._ranges())
-        self._begin({i: Reset(self._seed_of(seed, *ends), options) for i, ends in ranges})
+        self._sessions.reconnect()
+        ranges = enumerate(self._sessions.ranges)
+        self._sessions.begin({i: Reset(self._seed_of(seed, *ends), options) for i, ends in ranges})
 
     def send(self, actions: Any, env_id: Any) -> None:
         """Act in some sub-environments; :meth:`recv` returns what comes of it.
@@ -222,7 +203,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         shards = self._shards_of(env_id)
         if any(self._parts[i] is None for i in shards):
             raise ResetNeededError("send before the first reset; call async_reset() first")
-        self._begin(dict(zip(shards, self._steps(actions, shards), strict=True)))
+        self._sessions.begin(dict(zip(shards, self._steps(actions, shards), strict=True)))
 
     def recv(self, count: int = 1) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Return what has come, as soon as it is of at least ``count`` sub-environments.
@@ -240,14 +221,12 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             ProtocolError: nothing is under way.
             RemoteEnvError: a sub-environment raised.
         """
-        if not self._under_way:
+        if not self._sessions.under_way:
             raise ProtocolError("recv without send or async_reset before it")
-        ready: list[int] = []
-        while self._under_way and sum(self._counts[i] for i in ready) < count:
-            ready += self._wait(ready)
-        ready.sort()
-        results = self._finish(ready)
-        env_id = np.concatenate([np.arange(*self._ranges()[i]) for i in ready])
+        ready = self._sessions.wait(count, self._sessions.shards[0].timeout_s)
+        results = self._sessions.finish(ready)
+        ranges = self._sessions.ranges
+        env_id = np.concatenate([np.arange(*ranges[i]) for i in ready])
         obs, rewards, terminations, truncations, info = self._take(results)
         info["env_id"] = env_id
         if rewards is None:
@@ -255,21 +234,12 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             terminations, truncations = np.zeros((2, len(env_id)), np.bool_)
         return obs, rewards, terminations, truncations, info
 
-    def _wait(self, ready: Sequence[int]) -> list[int]:
-        """Wait until one more of the shards that are under way has something to read."""
-        waiting = {self._connections[i].fileno(): i for i in self._under_way if i not in ready}
-        if not waiting:
-            return []
-        poll = select.poll()
-        for descriptor in waiting:
-            poll.register(descriptor, select.POLLIN)
-        return [waiting[descriptor] for descriptor, _ in poll.poll()]
-
     def _shards_of(self, env_id: Any) -> list[int]:
         numbers = np.asarray(env_id).tolist()
-        shards = [i for i, (start, _) in enumerate(self._ranges()) if start in numbers]
-        whole = [number for i in shards for number in range(*self._ranges()[i])]
-        if numbers != whole or any(i in self._under_way for i in shards):
+        ranges = self._sessions.ranges
+        shards = [i for i, (start, _) in enumerate(ranges) if start in numbers]
+        whole = [number for i in shards for number in range(*ranges[i])]
+        if numbers != whole or any(i in self._sessions.under_way for i in shards):
             raise InvalidRequestError(
                 "env_id: expected the numbers of whole shards that are not under way, in order, as "
                 f"recv() gave them, got {str(numbers)[:80]}"
@@ -277,11 +247,11 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         return shards
 
     def _steps(self, actions: Any, shards: Sequence[int]) -> list[Step]:
-        if len(self._connections) == 1:
+        if len(self._sessions) == 1:
             return [Step(actions)]
         steps, start = [], 0
         for i in shards:
-            stop = start + self._counts[i]
+            stop = start + self._sessions.counts[i]
             steps.append(Step(cut(self.single_action_space, actions, start, stop)))
             start = stop
         return steps
@@ -291,7 +261,9 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         for i, result in results.items():
             self._parts[i] = result.obs
         parts = list(results.values())
-        info = self._merged([part.info for part in parts], [self._counts[i] for i in results])
+        info = self._merged(
+            [part.info for part in parts], [self._sessions.counts[i] for i in results]
+        )
         if len(parts) == 1:
             one = parts[0]
             return one.obs, one.rewards, one.terminations, one.truncations, info
@@ -335,78 +307,36 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             gym.logger.warn(f"{self}: render() without a render_mode; name one in make_vec")
             return None
         frames: list[Any] = []
-        for connection in self._connections:
-            reply = connection.request(Render())
+        for i in range(len(self._sessions)):
+            reply = self._sessions.request(i, Render())
             assert isinstance(reply, Rendered)
             frames += reply.frame or ()
         return tuple(frames)
 
     def close_extras(self, **kwargs: Any) -> None:
         """End the sessions, within a few seconds each."""
-        for i in self._under_way:
-            self._connections[i].abandon()
-        for connection in self._connections:
-            connection.close(_CLOSE_TIMEOUT_S)
-
-    def _abandon(self) -> None:
-        for connection in self._connections:
-            connection.abandon()
+        self._sessions.close()
 
     def _check_idle(self, call: str) -> None:
-        if self._under_way:
+        if self._sessions.under_way:
             raise ProtocolError(f"{call} while a step is under way; call step_wait or recv first")
-
-    def _ranges(self) -> list[tuple[int, int]]:
-        return list(zip([0, *self._ends], self._ends, strict=False))
 
     def _observation(self) -> Any:
         if len(self._parts) == 1:
             return self._parts[0]
         return concatenate(self.single_observation_space, self._parts)
 
-    def _merged(self, infos: Sequence[Any], counts: Sequence[int]) -> dict[str, Any]:
+    def _merged(self, infos: Sequence[Any], counts: Sequence[int]) -> Any:
+        if not self.batches_infos:
+            return records_of(infos, counts)
         if all(isinstance(info, dict) for info in infos):
             return merge_infos(infos, counts)
         batch: VectorEnv[Any, Any, Any] = VectorEnv()  # which knows how to batch infos
         batch.num_envs = sum(counts)
         merged: dict[str, Any] = {}
-        start = 0
-        for records, count in zip(infos, counts, strict=True):
-            for number, info in records or ():
-                merged = batch._add_info(merged, info, start + number)
-            start += count
+        for number, info in records_of(infos, counts):
+            merged = batch._add_info(merged, info, number)
         return merged
-
-    def _begin(self, requests: dict[int, Any]) -> None:
-        """Send to some shards, each of which owes a reply then."""
-        begun: list[int] = []
-        try:
-            for i, request in requests.items():
-                self._connections[i].begin(request)
-                begun.append(i)
-        except BaseException:
-            self._under_way += begun
-            with contextlib.suppress(OpenEnvGymError):
-                self._finish(begun)
-            raise
-        self._under_way += begun
-
-    def _finish(self, shards: Sequence[int]) -> dict[int, BatchResult]:
-        """Receive from shards; where one failed, from the others all the same."""
-        results: dict[int, BatchResult] = {}
-        failure: OpenEnvGymError | None = None
-        for i in list(shards):
-            self._under_way.remove(i)
-            try:
-                reply = self._connections[i].finish()
-            except OpenEnvGymError as exc:
-                failure = failure or exc
-                continue
-            assert isinstance(reply, BatchResult)
-            results[i] = reply
-        if failure is not None:
-            raise failure
-        return results
 
     def _seed_of(self, seed: Any, start: int, stop: int) -> Any:
         """The seed of one shard: a vector form of its own may take no list."""
@@ -440,11 +370,11 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
     def __del__(self) -> None:
         """Close the sockets of an environment that nobody closed; its sessions end with them."""
         with contextlib.suppress(AttributeError):
-            self._abandon()
+            self._sessions.abandon()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles hold the recipes: the copy opens sessions of its own."""
-        return type(self), (self._endpoints,), {"spec": self.spec}
+        return type(self), (self._sessions.shards,), {"spec": self.spec}
 
     def __str__(self) -> str:
         """Like ``<RemoteVectorEnv CartPole-v1 x64>``."""

@@ -6,12 +6,15 @@ The shards of a vector environment are vector environments themselves, so that e
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from functools import singledispatch
 from typing import Any
 
 import gymnasium.spaces as gs
 import numpy as np
+
+from openenv_gym.errors import InvalidRequestError
 
 
 @singledispatch
@@ -94,3 +97,22 @@ def _merge_arrays(parts: Sequence[Any], counts: Sequence[int], total: int) -> An
             whole[start : start + count] = part
         start += count
     return whole
+
+
+def records_of(infos: Sequence[Any], counts: Sequence[int]) -> list[tuple[int, dict[str, Any]]]:
+    """Return what each sub-environment said, by its number, in the order in which it was said.
+
+    Args:
+        infos: Of each shard, a list of pairs; {} for none.
+        counts: How many sub-environments each shard has.
+
+    Raises:
+        InvalidRequestError: infos are batched already.
+    """
+    if any(isinstance(info, dict) and info for info in infos):
+        raise InvalidRequestError(
+            "the environment's own vector form has batched the infos; use vectorization='sync'"
+        )
+    starts = itertools.accumulate(counts, initial=0)
+    of_shards = zip(starts, infos, strict=False)  # the last start is the end
+    return [(start + number, info) for start, records in of_shards for number, info in records]

@@ -24,9 +24,11 @@ from openenv_gym.errors import (
     InvalidRequestError,
     ProtocolError,
     RemoteEnvError,
+    RequestTimeoutError,
     ResetNeededError,
     UnknownEnvironmentError,
 )
+from openenv_gym.launchers.embedded import EMBEDDED
 from openenv_gym.protocol import Open
 from openenv_gym.workers.hosted import builder_for
 from tests.support.envs import Scripted
@@ -37,11 +39,12 @@ ENVS = ["CartPole-v1", "FrozenLake-v1", "Blackjack-v1", "Pendulum-v1", ODD]
 
 def embedded(env_id: str, num_envs: int, shards: int = 1, **options: Any) -> RemoteVectorEnv:
     options = {"vectorization": "sync", **options}
-    sizes = shard_sizes(num_envs, shards)
+    timeout_s = options.pop("timeout_s", 60)
+    requests = [Open(env_id, num_envs=size, **options) for size in shard_sizes(num_envs, shards)]
     return RemoteVectorEnv(
         [
-            EmbeddedEndpoint(request=Open(env_id, num_envs=size, **options), worker=i)
-            for i, size in enumerate(sizes)
+            EmbeddedEndpoint(request=request, worker=i, timeout_s=timeout_s)
+            for i, request in enumerate(requests)
         ]
     )
 
@@ -280,6 +283,22 @@ def test_what_cannot_be_sent_is_refused():
     with pytest.raises(ProtocolError, match="under way"):
         remote.step(np.zeros(4, np.int64))
     assert remote.recv()[4]["env_id"].tolist() == [2, 3]
+    remote.close()
+
+
+def test_a_lost_shard_is_made_anew_by_reset():
+    remote = embedded("tests.support.envs:Scripted-v0", 4, 2, timeout_s=0.5)
+    expected = remote.reset(seed=0)
+    with pytest.raises(RequestTimeoutError):
+        remote.step(np.array([0, 0, Scripted.HANG, 0]))
+    EMBEDDED.stop()  # the worker still hangs: it is killed
+    assert_same(remote.reset(seed=0), expected)
+    remote.send(np.array([0, Scripted.HANG]), [2, 3])
+    with pytest.raises(RequestTimeoutError, match="no answer from 1 shards within"):
+        remote.recv()
+    EMBEDDED.stop()
+    remote.async_reset(seed=0)
+    assert_same(remote.recv(count=4)[0], expected[0])
     remote.close()
 
 

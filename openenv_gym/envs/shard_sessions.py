@@ -1,0 +1,152 @@
+"""The sessions of a vector environment: ask some, and take what they answer.
+
+Every request owes a reply, and a session has one under way at a time. Where one fails, what the
+others owe is taken all the same, so that no late reply is taken for another.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from openenv_gym.client import Connection
+from openenv_gym.envs.endpoints import EmbeddedEndpoint, ServerEndpoint
+from openenv_gym.errors import OpenEnvGymError, ProtocolError, RequestTimeoutError
+from openenv_gym.protocol import BatchResult
+from openenv_gym.wire.description import Description
+
+Shard: TypeAlias = EmbeddedEndpoint | ServerEndpoint
+
+CLOSE_TIMEOUT_S = 5.0
+
+
+class ShardSessions:
+    """Batched sessions, one for each shard.
+
+    Args:
+        shards: Where they are.
+
+    Attributes:
+        descriptions: What each says of its environment.
+        counts: How many sub-environments each has.
+        under_way: Those that owe a reply.
+    """
+
+    def __init__(self, shards: Sequence[Shard]) -> None:
+        self.shards = list(shards)
+        self.under_way: list[int] = []
+        self.descriptions: list[Description] = []
+        self._connections: list[Connection] = []
+        try:
+            for shard in self.shards:
+                connection, description = shard.start()
+                self._connections.append(connection)
+                self.descriptions.append(description)
+        except BaseException:
+            self.abandon()
+            raise
+        self.counts = [description.num_envs or 0 for description in self.descriptions]
+
+    def __len__(self) -> int:
+        return len(self.shards)
+
+    @property
+    def ranges(self) -> list[tuple[int, int]]:
+        """The numbers of the sub-environments of each shard: the first, and the one after it."""
+        ends = [sum(self.counts[: i + 1]) for i in range(len(self.counts))]
+        return list(zip([0, *ends], ends, strict=False))
+
+    def request(self, shard: int, request: Any) -> Any:
+        """Return the reply of one shard."""
+        return self._connections[shard].request(request)
+
+    def begin(self, requests: Mapping[int, Any]) -> None:
+        """Send to some shards, each of which owes a reply then; or to none, where one refuses."""
+        begun: list[int] = []
+        try:
+            for i, request in requests.items():
+                self._connections[i].begin(request)
+                begun.append(i)
+        except BaseException:
+            self.under_way += begun
+            with contextlib.suppress(OpenEnvGymError):
+                self.finish(begun)
+            raise
+        self.under_way += begun
+
+    def finish(self, shards: Sequence[int]) -> dict[int, BatchResult]:
+        """Return what some shards answer, in their order.
+
+        Raises:
+            OpenEnvGymError: that of the first one that failed, when all have answered.
+        """
+        results: dict[int, BatchResult] = {}
+        failure: OpenEnvGymError | None = None
+        for i in list(shards):
+            try:
+                reply = self._connections[i].finish()
+                if not isinstance(reply, BatchResult):
+                    raise ProtocolError(f"expected a batch, got a {type(reply).__name__}")
+                results[i] = reply
+            except OpenEnvGymError as exc:
+                failure = failure or exc
+            except BaseException:  # an interrupt: what the others owe is not waited for
+                self._give_up(self.under_way)
+                raise
+            self.under_way.remove(i)
+        if failure is not None:
+            raise failure
+        return results
+
+    def wait(self, count: int, timeout_s: float | None) -> list[int]:
+        """Wait for shards with at least ``count`` sub-environments, or all that are under way.
+
+        Args:
+            count: How many sub-environments.
+            timeout_s: For each to become ready, in seconds; None for ever.
+
+        Raises:
+            RequestTimeoutError: nothing came in time.
+        """
+        ready: list[int] = []
+        timeout_ms = None if timeout_s is None else timeout_s * 1000
+        while sum(self.counts[i] for i in ready) < count and len(ready) < len(self.under_way):
+            waiting = {self._connections[i].fileno(): i for i in self.under_way if i not in ready}
+            poll = select.poll()
+            for descriptor in waiting:
+                poll.register(descriptor, select.POLLIN)
+            events = poll.poll(timeout_ms)
+            if not events:
+                self._give_up(list(waiting.values()))
+                raise RequestTimeoutError(
+                    f"no answer from {len(waiting)} shards within {timeout_s:g} s; their "
+                    "connections were closed, and reset() makes new ones"
+                )
+            ready += [waiting[descriptor] for descriptor, _ in events]
+        return sorted(ready)
+
+    def reconnect(self) -> None:
+        """Make anew what is broken, for a reset: it acts on nothing that was lost."""
+        for i, connection in enumerate(self._connections):
+            if connection.is_gone():
+                connection.abandon()
+                self._connections[i], self.descriptions[i] = self.shards[i].start()
+
+    def close(self) -> None:
+        """End the sessions, within a few seconds each."""
+        self._give_up(self.under_way)
+        for connection in self._connections:
+            connection.close(CLOSE_TIMEOUT_S)
+
+    def abandon(self) -> None:
+        """Close the sockets without a word; the sessions end with them."""
+        for connection in self._connections:
+            connection.abandon()
+
+    def _give_up(self, shards: Sequence[int]) -> None:
+        """Break with shards whose answers are not waited for."""
+        for i in list(shards):
+            self._connections[i].give_up()
+            self.under_way.remove(i)

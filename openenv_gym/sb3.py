@@ -1,0 +1,286 @@
+"""Remote environments as a ``VecEnv`` of Stable-Baselines3.
+
+What :class:`OpenEnvVecEnv` returns is what ``DummyVecEnv`` returns for the same environments,
+seeds and actions. But all sub-environments are stepped in one message for each shard, and the
+shards work at the same time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, cast
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+
+from openenv_gym.conformance.difference import same
+from openenv_gym.envs.registration import NAMESPACE
+from openenv_gym.envs.remote_vector_env import RemoteVectorEnv
+from openenv_gym.errors import InvalidRequestError, OpenEnvGymError, ResetNeededError, SpaceError
+
+try:
+    from stable_baselines3.common.vec_env import VecEnv
+    from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs
+except ImportError as exc:
+    raise ImportError(
+        f"Stable-Baselines3 could not be imported ({exc}); pip install 'openenv-gym[sb3]'"
+    ) from exc
+
+Infos = list[dict[str, Any]]
+Records = list[tuple[int, dict[str, Any]]]
+
+_SUPPORTED = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
+_MASKS = "action_masks"
+_OURS: dict[str, Any] = {"autoreset_mode": "SameStep", "vectorization": "sync"}
+_ELSEWHERE = (
+    ": the environments live in another process, and their own attributes can neither be read, "
+    "set nor called from here; pass arguments when they are made, or options to set_options()"
+)
+
+
+class OpenEnvVecEnv(VecEnv):
+    """Sub-environments that run in other processes or on servers, for Stable-Baselines3.
+
+    Args:
+        envs: An id of the ``openenv/`` namespace; or a ``RemoteVectorEnv`` with
+            ``autoreset_mode="SameStep"``, which must not be used by others from then on.
+        num_envs: How many, where ``envs`` is an id; 1 unless given.
+        **arguments: Further ones of ``gymnasium.make_vec``, such as ``base_url`` or ``shards``.
+
+    Attributes:
+        spec: That of the id.
+
+    Raises:
+        InvalidRequestError: an argument makes no sense.
+        SpaceError: Stable-Baselines3 does not know the spaces.
+        UnreachableError: nobody answers at a shard.
+        EnvStartError: a sub-environment could not be built.
+    """
+
+    def __init__(
+        self, envs: str | RemoteVectorEnv, num_envs: int | None = None, **arguments: Any
+    ) -> None:
+        if isinstance(envs, str):
+            self._envs = _make(envs, 1 if num_envs is None else num_envs, arguments)
+        else:
+            if num_envs is not None or arguments:
+                raise InvalidRequestError("num_envs and further arguments go with an id only")
+            self._envs = _checked(envs)
+        try:
+            observation, action = _checked_spaces(self._envs)
+        except BaseException:
+            if isinstance(envs, str):
+                self._envs.close()
+            raise
+        # To batch infos and take them apart again would cost time, and lose who said nothing.
+        self._envs.batches_infos = False
+        self.spec = self._envs.spec
+        super().__init__(self._envs.num_envs, observation, action)
+        self.metadata = dict(self._envs.metadata)
+        self._latest: Infos | None = None  # what each said last, of the episode that is under way
+        self._is_waiting = False
+
+    def reset(self) -> VecEnvObs:
+        """Begin an episode everywhere, with the seeds and options that were set, once.
+
+        Raises:
+            TransportError: a connection broke.
+            RemoteEnvError: a sub-environment raised.
+        """
+        if self._is_waiting:  # a reset cancels the step, whatever came of it
+            with contextlib.suppress(OpenEnvGymError):
+                self.step_wait()
+        latest: Infos = [{} for _ in range(self.num_envs)]
+        seeds = list(self._seeds)
+        observations: Any = None
+        for options, mask in self._groups():
+            own = dict(options)
+            if mask is not None:
+                own["reset_mask"] = mask
+            observations, records = self._envs.reset(seed=seeds, options=own or None)
+            for number, info in cast(Records, records):
+                latest[number] = info
+        self._latest, self.reset_infos = latest, list(latest)
+        self._reset_seeds()
+        self._reset_options()
+        return observations  # type: ignore[no-any-return]
+
+    def step_async(self, actions: Any) -> None:
+        """Send the actions; :meth:`step_wait` returns what comes of them.
+
+        Raises:
+            InvalidActionError: an action is not in its space; nothing was sent.
+            ResetNeededError: there was no reset yet; nothing was sent.
+        """
+        self._envs.step_async(np.asarray(actions))
+        self._is_waiting = True
+
+    def step_wait(self) -> tuple[VecEnvObs, NDArray[Any], NDArray[Any], Infos]:
+        """Return observations, rewards, whether episodes ended, and infos.
+
+        Where an episode ended, the observation is the first of the next one, the last one is
+        ``terminal_observation`` in the info, and ``reset_infos`` has the info of the reset.
+
+        Raises:
+            TransportError: a connection broke.
+            RemoteEnvError: a sub-environment raised.
+        """
+        self._is_waiting = False
+        observations, rewards, terminated, truncated, records = self._envs.step_wait()
+        dones = terminated | truncated
+        endings: dict[int, dict[str, Any]] = {}
+        latest: Infos = [{} for _ in range(self.num_envs)]
+        for number, info in cast(Records, records):
+            # A sub-environment whose episode ended says first how, and then what its reset said.
+            if dones[number] and number not in endings:
+                endings[number] = info
+            else:
+                latest[number] = info
+        infos: Infos = []
+        for number, by_limit in enumerate((truncated & ~terminated).tolist()):
+            ending = endings.get(number)
+            said = latest[number] if ending is None else ending["final_info"]
+            infos.append({**said, "TimeLimit.truncated": by_limit})
+            if ending is not None:
+                infos[number]["terminal_observation"] = ending["final_obs"]
+                self.reset_infos[number] = latest[number]
+        self._latest = latest
+        return observations, rewards.astype(np.float32), dones, infos
+
+    def close(self) -> None:
+        """End the sessions; may be called twice."""
+        self._envs.close()
+
+    def get_images(self) -> Sequence[NDArray[Any] | None]:
+        """Return a picture of each sub-environment, None without ``render_mode="rgb_array"``."""
+        if self.render_mode != "rgb_array":
+            warnings.warn(
+                f"expected render_mode='rgb_array' to have pictures, got {self.render_mode!r}",
+                stacklevel=2,
+            )
+            return [None] * self.num_envs
+        return list(self._envs.render() or ())
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        """Return what is known here of the sub-environments, such as ``spec``.
+
+        Raises:
+            AttributeError: it is not known here.
+        """
+        numbers = self._get_indices(indices)
+        if attr_name == _MASKS and self._has_masks():  # sb3-contrib asks by its existence
+            return [partial(self._mask, number) for number in numbers]
+        known = self._envs.get_attr(attr_name)
+        return [known[number] for number in numbers]
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        """Refuse: it would change nothing.
+
+        Raises:
+            AttributeError: always.
+        """
+        raise AttributeError(f"cannot set {attr_name!r} of {self}{_ELSEWHERE}")
+
+    def env_method(
+        self, method_name: str, *args: Any, indices: VecEnvIndices = None, **kwargs: Any
+    ) -> list[Any]:
+        """Call ``action_masks``, where infos tell the legal actions, or ``render``.
+
+        Raises:
+            AttributeError: another method; the environments live elsewhere.
+            ResetNeededError: ``action_masks`` before the first reset.
+        """
+        if method_name == "render" and not (args or kwargs):
+            frames = self._envs.render() or (None,) * self.num_envs
+            return [frames[number] for number in self._get_indices(indices)]
+        if method_name != _MASKS:
+            raise AttributeError(f"cannot call {method_name!r} of {self}{_ELSEWHERE}")
+        return [method(*args, **kwargs) for method in self.get_attr(method_name, indices)]
+
+    def env_is_wrapped(
+        self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
+    ) -> list[bool]:
+        """Return False for each: what wraps them elsewhere is no object of this process."""
+        return [False for _ in self._get_indices(indices)]
+
+    def _has_masks(self) -> bool:
+        if self._latest is None:  # nothing was said yet, but all of OpenSpiel's games have them
+            return self._envs.has_action_masks
+        return all("action_mask" in info or "legal_actions" in info for info in self._latest)
+
+    def _mask(self, number: int) -> NDArray[np.bool_]:
+        """The legal actions as a boolean array, which is what sb3-contrib asks for."""
+        if self._latest is None:
+            raise ResetNeededError("action_masks before the first reset; call reset() first")
+        info = self._latest[number]
+        if "action_mask" in info:
+            return np.asarray(info["action_mask"], np.bool_)
+        mask = np.zeros(self.action_space.n, np.bool_)  # type: ignore[attr-defined]
+        mask[info["legal_actions"]] = True
+        return mask
+
+    def _groups(self) -> list[tuple[dict[str, Any], NDArray[np.bool_] | None]]:
+        """The options that were set, each with a mask of who gets them, None for all."""
+        groups: list[tuple[dict[str, Any], NDArray[np.bool_] | None]] = []
+        for number, options in enumerate(self._options):
+            mask = next((mask for known, mask in groups if same(known, options)), None)
+            if mask is None:
+                mask = np.zeros(self.num_envs, np.bool_)
+                groups.append((options, mask))
+            mask[number] = True
+        # The very first reset has to be one of all: a mask leaves what is there as it is.
+        if len(groups) == 1 or self._latest is None:
+            groups[0] = (groups[0][0], None)
+        return groups
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles hold the recipes: the copy opens sessions of its own."""
+        return type(self), (self._envs,), {"_seeds": self._seeds, "_options": self._options}
+
+    def __str__(self) -> str:
+        """Like ``<OpenEnvVecEnv CartPole-v1 x8>``."""
+        return f"<{type(self).__name__} {self._envs.name} x{self._envs.num_envs}>"
+
+
+def _make(env_id: str, num_envs: int, arguments: dict[str, Any]) -> RemoteVectorEnv:
+    if not env_id.rpartition(":")[2].startswith(f"{NAMESPACE}/"):
+        raise InvalidRequestError(
+            f"expected an id of the {NAMESPACE}/ namespace, got {env_id!r}; "
+            f"'{NAMESPACE}/{env_id}' may be one, and {NAMESPACE}/gymnasium-v0 takes any env_id"
+        )
+    for name, value in _OURS.items():
+        if name in arguments:
+            raise InvalidRequestError(f"{name}: it is always {value!r} here; leave it out")
+    return cast(RemoteVectorEnv, gym.make_vec(env_id, num_envs=num_envs, **arguments, **_OURS))
+
+
+def _checked(envs: Any) -> RemoteVectorEnv:
+    if not isinstance(envs, RemoteVectorEnv):
+        raise InvalidRequestError(
+            f"expected an id or a RemoteVectorEnv, got {type(envs).__name__}; wrap what comes of "
+            "it in wrappers of Stable-Baselines3"
+        )
+    mode = envs.metadata["autoreset_mode"]
+    if mode is not AutoresetMode.SAME_STEP:
+        raise InvalidRequestError(
+            f"expected a RemoteVectorEnv with autoreset_mode='SameStep', got {mode.value!r}"
+        )
+    return envs
+
+
+def _checked_spaces(envs: RemoteVectorEnv) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
+    observation, action = envs.single_observation_space, envs.single_action_space
+    parts = observation.values() if isinstance(observation, spaces.Dict) else (observation,)
+    for side, space in (*(("observation", part) for part in parts), ("action", action)):
+        if not isinstance(space, _SUPPORTED):
+            raise SpaceError(
+                f"{envs.name} has the {side} {space}; Stable-Baselines3 takes Box, Discrete, "
+                "MultiDiscrete and MultiBinary, and a Dict of these as observation"
+            )
+    return observation, action
