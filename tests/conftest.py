@@ -21,10 +21,11 @@ KEPT_BY_PYTHON = ("multiprocessing.resource_tracker", "multiprocessing.forkserve
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leaves out the files that cannot hold a test for old versions of Gymnasium.
 
-    Under ``-m single_env`` a test file without that word has nothing to run, and may import
-    what those versions do not have.
+    Under ``-m single_env`` a file without that word has nothing to run, and may import what those
+    versions do not have.
     """
-    if config.option.markexpr != "single_env" or not collection_path.match("test_*.py"):
+    is_file = collection_path.suffix == ".py" and collection_path.name != "conftest.py"
+    if config.option.markexpr != "single_env" or not is_file:
         return None
     return "single_env" not in collection_path.read_text(encoding="utf-8") or None
 
