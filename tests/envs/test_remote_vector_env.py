@@ -83,8 +83,15 @@ def test_every_mode_and_shard_is_as_in_process(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("env_id", ENVS)
+def test_two_thousand_steps(env_id: str):
+    local = SyncVectorEnv([lambda: gym.make(env_id)] * 8)
+    play(local, embedded(env_id, 8, 3), 2000)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "FrozenLake-v1"])
-def test_many_over_many_steps(env_id: str):
+def test_sixty_four(env_id: str):
     local = SyncVectorEnv([lambda: gym.make(env_id)] * 64, autoreset_mode="SameStep")
     play(local, embedded(env_id, 64, 4, autoreset_mode="SameStep"), 600)
 
