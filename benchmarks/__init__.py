@@ -13,6 +13,7 @@ BENCHMARKS = {
     "step": "benchmarks.step",
     "codecs": "benchmarks.codecs",
     "openspiel": "benchmarks.openspiel",
+    "vector": "benchmarks.vector",
 }
 """The parts by name, and the modules that are imported when they are asked for."""
 

@@ -142,6 +142,7 @@ def test_a_rate_does_in_place_of_a_ratio() -> None:
     assert target.hit({"g.limit": [1.0], "g.ours": [2.0]})  # half of the limit
     assert target.reached({"g.limit": [0.25], "g.ours": [2.0]}) == pytest.approx(0.5)
     assert target.hit({"g.limit": [0.25], "g.ours": [2.0]}) is False
+    assert target.formula == "g.limit / g.ours"
     assert target.text == "at least 0.5, or 1,000,000 steps/s"
 
 
@@ -186,6 +187,9 @@ def test_ratios_follow_from_the_times_of_their_rounds(results: dict[str, Any]) -
     assert {"embedded_to_sync", "native_ws_to_limit", "one_to_async"} <= {
         ratio["name"] for ratio in results["ratios"]
     }
+    formulas = {ratio["name"]: ratio["formula"] for ratio in results["ratios"]}
+    limit = "(native256.native + native256.raw_tcp) / native256.ws"
+    assert formulas["native_ws_to_limit"] == limit
     for ratio in results["ratios"]:
         recomputed = [
             sum(times[name][i] for name in ratio["over"])
