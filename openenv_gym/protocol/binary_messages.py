@@ -205,9 +205,15 @@ class BinaryMessages:
             code = body[end] if end < len(body) else len(REWARD_DTYPES)
             if code >= len(REWARD_DTYPES):
                 raise InvalidRequestError("expected the dtype of rewards, got none that is known")
-            rewards, end = self._read_column(body, end + 1, REWARD_DTYPES[code])
-            terminations, end = self._read_column(body, end, np.bool_)
-            truncations, end = self._read_column(body, end, np.bool_)
+            wire, count, start = _REWARD_WIRES[code], self._num_envs, end + 1
+            middle = start + count * wire.itemsize
+            end = middle + 2 * count
+            if end > len(body):
+                raise InvalidRequestError(f"expected a body of {end} bytes, got {len(body)}")
+            rewards = np.frombuffer(body, wire, count, start).astype(wire.newbyteorder("="))
+            # A byte of a boolean array that is neither 0 nor 1 would be none of numpy's booleans.
+            terminations = np.frombuffer(body, np.uint8, count, middle).astype(np.bool_)
+            truncations = np.frombuffer(body, np.uint8, count, middle + count).astype(np.bool_)
         info: Any = {}
         if flags & HAS_INFO:
             info = unpack_freeform(memoryview(body)[end:])
@@ -217,14 +223,8 @@ class BinaryMessages:
             _check_end(body, end)
         return BatchResult(obs, rewards, terminations, truncations, info)
 
-    def _read_column(self, body: bytes, start: int, kind: Any) -> tuple[Any, int]:
-        dtype = np.dtype(kind)
-        end = start + self._num_envs * dtype.itemsize
-        if end > len(body):
-            raise InvalidRequestError(f"expected a body of {end} bytes, got {len(body)}")
-        # A byte of a boolean array that is neither 0 nor 1 would be none of numpy's booleans.
-        wire = np.dtype(np.uint8) if dtype.kind == "b" else dtype.newbyteorder("<")
-        return np.frombuffer(body, wire, self._num_envs, start).astype(dtype), end
+
+_REWARD_WIRES = tuple(map(np.dtype, REWARD_DTYPES))
 
 
 def _column(values: Any, count: int, wire: str) -> bytes:

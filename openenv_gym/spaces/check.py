@@ -62,6 +62,19 @@ def _(space: gs.Discrete) -> Fits:
 
 
 @_fits.register
+def _(space: gs.MultiDiscrete) -> Fits:
+    low, shape = np.asarray(space.start).astype(np.int64), space.shape
+    end = low + space.nvec.astype(np.int64)
+
+    def fits(action: Any) -> bool:
+        if type(action) is not np.ndarray or action.dtype.kind not in "iu":
+            return space.contains(action)
+        return bool(action.shape == shape and (action >= low).all() and (action < end).all())
+
+    return fits
+
+
+@_fits.register
 def _(space: gs.Box) -> Fits:
     low, high, shape = space.low, space.high, space.shape
 
