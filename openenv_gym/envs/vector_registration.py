@@ -141,6 +141,7 @@ def make_vec(  # noqa: PLR0913 - Gymnasium passes arguments one by one
     max_episode_steps: int | None = None,
     timeout_s: float | None = DEFAULT_TIMEOUT_S,
     render_mode: str | None = None,
+    copy: bool = True,
     is_native: bool = False,
     **kwargs: Any,
 ) -> RemoteVectorEnv:
@@ -158,6 +159,7 @@ def make_vec(  # noqa: PLR0913 - Gymnasium passes arguments one by one
         max_episode_steps: Gymnasium's; -1 lifts the environment's own limit.
         timeout_s: How long to wait for a reply, in seconds; None for ever.
         render_mode: Gymnasium's.
+        copy: Gymnasium's; what a step returns is new here either way.
         is_native: Whether ``auto`` will find a vector form of the environment's own.
         **kwargs: Keyword arguments of each sub-environment.
 
