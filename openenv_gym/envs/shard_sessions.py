@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import select
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any, TypeAlias
 
 from openenv_gym.client import Connection
@@ -31,6 +32,7 @@ class ShardSessions:
     Attributes:
         descriptions: What each says of its environment.
         counts: How many sub-environments each has.
+        ranges: The numbers of these: the first, and the one after the last.
         under_way: Those that owe a reply.
     """
 
@@ -48,15 +50,11 @@ class ShardSessions:
             self.abandon()
             raise
         self.counts = [description.num_envs or 0 for description in self.descriptions]
+        ends = list(accumulate(self.counts))
+        self.ranges = list(zip([0, *ends], ends, strict=False))
 
     def __len__(self) -> int:
         return len(self.shards)
-
-    @property
-    def ranges(self) -> list[tuple[int, int]]:
-        """The numbers of the sub-environments of each shard: the first, and the one after it."""
-        ends = [sum(self.counts[: i + 1]) for i in range(len(self.counts))]
-        return list(zip([0, *ends], ends, strict=False))
 
     def request(self, shard: int, request: Any) -> Any:
         """Return the reply of one shard."""

@@ -92,13 +92,11 @@ class JsonServerMessages:
     """The server's end: reads typed requests, writes typed replies.
 
     Args:
-        view: The typed face of the environment.
-        num_envs: How many sub-environments a batched session has.
+        view: The typed face of the environment, or of many in a batched session.
     """
 
-    def __init__(self, view: TypedView, num_envs: int | None = None) -> None:
+    def __init__(self, view: TypedView) -> None:
         self._view = view
-        self._num_envs = num_envs
 
     def decode_request(self, text: str | bytes) -> tuple[None, Request]:
         """Return the request in ``text``; JSON messages carry no number.
@@ -114,7 +112,7 @@ class JsonServerMessages:
             case StepMessage(data=data):
                 return Step(self._view.parse_action(data))
             case ResetMessage(data=data):
-                return parse_reset(data, self._num_envs)
+                return parse_reset(data, self._view.num_envs)
             case StateMessage():
                 return GetState()
             case CloseMessage():
@@ -143,12 +141,12 @@ class JsonServerMessages:
 
     def _batch_data(self, result: BatchResult) -> dict[str, Any]:
         """As :meth:`result_data`, with a list for what a single environment has once."""
-        count, rewards = self._num_envs or 0, None
+        count, rewards = self._view.num_envs or 0, None
         flags = [False] * count, [False] * count
         if result.rewards is not None:
             rewards = to_json_numbers(np.asarray(result.rewards))
             flags = result.terminations.tolist(), result.truncations.tolist()
-        observation = self.dump_result(Result(result.obs, None, *flags, result.info))  # type: ignore[arg-type]
+        observation = self._dump(result.obs, *flags, result.info)
         done = [left or right for left, right in zip(*flags, strict=True)]
         return {"observation": observation, "reward": rewards, "done": done}
 
@@ -163,25 +161,17 @@ class JsonServerMessages:
         if isinstance(result, BatchResult):
             return self._batch_data(result)
         return {
-            "observation": self.dump_result(result),
+            "observation": self._dump(result.obs, result.terminated, result.truncated, result.info),
             "reward": None if result.reward is None else to_json_number(result.reward),
             "done": result.terminated or result.truncated,
         }
 
-    def dump_result(self, result: Result) -> dict[str, Any]:
-        """Return the typed observation of ``result`` as a JSON-able object.
-
-        Raises:
-            RemoteEnvError: the environment returned what is not of its observation space.
-        """
+    def _dump(self, obs: Any, terminated: Any, truncated: Any, info: Any) -> dict[str, Any]:
         try:
-            return self._view.dump_observation(
-                result.obs, result.terminated, result.truncated, result.info
-            )
+            return self._view.dump_observation(obs, terminated, truncated, info)
         except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as exc:
             raise RemoteEnvError(
-                f"expected an observation of the environment's space, got {result.obs!r:.100}: "
-                f"{exc}"
+                f"expected an observation of the environment's space, got {obs!r:.100}: {exc}"
             ) from exc
 
 

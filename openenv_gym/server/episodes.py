@@ -49,7 +49,7 @@ class HttpEpisodes:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._messages = JsonServerMessages(service.view, service.description.num_envs)
+        self._messages = JsonServerMessages(service.view)
         self._episodes: dict[str, _Episode] = {}
         self._default_id: str | None = None
         self._default_lock = asyncio.Lock()

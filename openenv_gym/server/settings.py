@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+import msgspec
+
 from openenv_gym.codecs import pack_freeform
 from openenv_gym.errors import InvalidRequestError, UnknownEnvironmentError
 from openenv_gym.protocol import Open
@@ -87,16 +89,7 @@ class ServerSettings:
                 f"num_envs: expected 1 to {self.max_num_envs}, the most that this server allows, "
                 f"got {request.num_envs}; spread them over more sessions or servers"
             )
-        return Open(
-            environment=served,
-            kwargs=dict(self.kwargs),
-            render_mode=request.render_mode,
-            max_episode_steps=request.max_episode_steps,
-            is_typed=request.is_typed,
-            num_envs=request.num_envs,
-            vectorization=request.vectorization,
-            autoreset_mode=request.autoreset_mode,
-        )
+        return msgspec.structs.replace(request, environment=served, kwargs=dict(self.kwargs))
 
 
 def _are_same(asked: dict[str, Any], served: dict[str, Any]) -> bool:

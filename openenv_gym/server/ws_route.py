@@ -142,9 +142,9 @@ async def _serve_json(
         await _send_text(websocket, error_message(str(exc), exc.code))
         await websocket.close(1011)
         return
-    count = description.num_envs
-    view = service.view if count == service.description.num_envs else view_for(description)
-    server = ServerSession(JsonServerMessages(view, count), SessionState.READY)
+    is_served = description.num_envs == service.description.num_envs
+    view = service.view if is_served else view_for(description)
+    server = ServerSession(JsonServerMessages(view), SessionState.READY)
     while (text := await inbox.next()) is not None:
         try:
             request = server.receive(text)

@@ -46,11 +46,13 @@ class TypedView(ABC):
         action_schema: JSON schema of the action model.
         observation_schema: JSON schema of the observation model.
         state_schema: JSON schema of the state model.
+        num_envs: How many sub-environments a batched session has; None of a single environment.
     """
 
     action_schema: dict[str, Any]
     observation_schema: dict[str, Any]
     state_schema: dict[str, Any]
+    num_envs: int | None = None
 
     @abstractmethod
     def parse_action(self, data: dict[str, Any]) -> Any:
@@ -332,6 +334,8 @@ class BatchView(TypedView):
     Args:
         description: Of a batched session.
     """
+
+    num_envs: int
 
     def __init__(self, description: Description) -> None:
         action, observation = (
