@@ -15,7 +15,14 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from openenv_gym.address import parse_address
 from openenv_gym.envs.endpoints import ServerEndpoint
 from openenv_gym.envs.shard_sessions import Shard, ShardSessions
-from openenv_gym.envs.shards import concatenate, cut, merge_infos, records_of
+from openenv_gym.envs.shards import (
+    check_reset_mask,
+    concatenate,
+    cut,
+    merge_infos,
+    records_of,
+    seeds_of,
+)
 from openenv_gym.errors import InvalidRequestError, ProtocolError, ResetNeededError
 from openenv_gym.protocol import BatchResult, Open, Rendered, Reset, Step
 from openenv_gym.protocol.events import Render
@@ -130,7 +137,9 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         """
         self._check_idle("reset")
         rest = dict(options or {})
-        mask = self._mask(rest.pop("reset_mask", None))
+        mask, seeds = rest.pop("reset_mask", None), self._seeds(seed)
+        if mask is not None:
+            check_reset_mask(mask, self.num_envs)
         requests = {}
         for i, (start, stop) in enumerate(self._sessions.ranges):
             own = dict(rest)
@@ -138,7 +147,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
                 own["reset_mask"] = mask[start:stop]
                 if not mask[start:stop].any():
                     continue
-            requests[i] = Reset(self._seed_of(seed, start, stop), own or None)
+            requests[i] = Reset(seeds[i], own or None)
         if mask is None:
             self._sessions.reconnect()
         self._sessions.begin(requests)
@@ -184,9 +193,9 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             options: Gymnasium's.
         """
         self._check_idle("async_reset")
+        seeds = self._seeds(seed)
         self._sessions.reconnect()
-        ranges = enumerate(self._sessions.ranges)
-        self._sessions.begin({i: Reset(self._seed_of(seed, *ends), options) for i, ends in ranges})
+        self._sessions.begin({i: Reset(own, options) for i, own in enumerate(seeds)})
 
     def send(self, actions: Any, env_id: Any) -> None:
         """Act in some sub-environments; :meth:`recv` returns what comes of it.
@@ -338,34 +347,12 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             merged = batch._add_info(merged, info, number)
         return merged
 
-    def _seed_of(self, seed: Any, start: int, stop: int) -> Any:
-        """The seed of one shard: a vector form of its own may take no list."""
-        if seed is None:
-            return None
-        if isinstance(seed, (int, np.integer)):
-            return int(seed) + start
-        if len(seed) != self.num_envs:
-            raise InvalidRequestError(
-                f"seed: expected a number, or one for each of {self.num_envs} sub-environments, "
-                f"got {len(seed)}"
-            )
-        return [None if one is None else int(one) for one in seed[start:stop]]
-
-    def _mask(self, mask: Any) -> Any:
-        if mask is None:
-            return None
-        is_valid = (
-            isinstance(mask, np.ndarray)
-            and mask.shape == (self.num_envs,)
-            and mask.dtype == np.bool_
-            and mask.any()
-        )
-        if not is_valid:
-            raise InvalidRequestError(
-                "options['reset_mask']: expected a bool array of shape "
-                f"({self.num_envs},) with at least one True, got {mask!r:.80}"
-            )
-        return mask
+    def _seeds(self, seed: Any) -> list[Any]:
+        """The seed of each shard; a list only for a list, which not every vector form takes."""
+        seeds, ranges = seeds_of(seed, self.num_envs), self._sessions.ranges
+        if seed is None or isinstance(seed, (int, np.integer)):
+            return [seeds[start] for start, _ in ranges]
+        return [seeds[start:stop] for start, stop in ranges]
 
     def __del__(self) -> None:
         """Close the sockets of an environment that nobody closed; its sessions end with them."""

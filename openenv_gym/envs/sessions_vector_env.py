@@ -11,18 +11,12 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space, concatenate, create_empty_array, iterate
 
-from openenv_gym.client import Connection
 from openenv_gym.envs.endpoints import ServerEndpoint
-from openenv_gym.errors import (
-    InvalidRequestError,
-    OpenEnvGymError,
-    ProtocolError,
-    ResetNeededError,
-)
+from openenv_gym.envs.shard_sessions import PlainSessions
+from openenv_gym.envs.shards import check_reset_mask, seeds_of
+from openenv_gym.errors import InvalidRequestError, ResetNeededError
 from openenv_gym.protocol import Reset, Result, Step
 from openenv_gym.spaces.check import action_check
-
-_CLOSE_TIMEOUT_S = 5.0
 
 
 class SessionsVectorEnv(VectorEnv[Any, Any, Any]):
@@ -48,15 +42,14 @@ class SessionsVectorEnv(VectorEnv[Any, Any, Any]):
     ) -> None:
         if not endpoints:
             raise InvalidRequestError("expected at least one session, got none")
-        self._endpoints = list(endpoints)
-        self._connections: list[Connection] = []
-        distinct = {endpoint.address: endpoint for endpoint in self._endpoints}
+        self._sessions = PlainSessions(endpoints)
+        distinct = {endpoint.address: endpoint for endpoint in endpoints}
         faces = [endpoint.open()[0] for endpoint in distinct.values()]
         spaces = [(face.action_space, face.observation_space) for face in faces]
         if any(pair != spaces[0] for pair in spaces):
             raise InvalidRequestError("expected servers of one environment, got other spaces")
         self.name = faces[0].name
-        self.num_envs = len(self._endpoints)
+        self.num_envs = len(endpoints)
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {**faces[0].metadata, "autoreset_mode": self.autoreset_mode}
         self.single_action_space, self.single_observation_space = spaces[0]
@@ -79,18 +72,13 @@ class SessionsVectorEnv(VectorEnv[Any, Any, Any]):
             InvalidRequestError: the seeds or the mask have another form.
             TransportError: a session cannot be made, or broke.
         """
-        seeds = _seeds(seed, self.num_envs)
+        seeds = seeds_of(seed, self.num_envs)
         rest = dict(options or {})
         mask = rest.pop("reset_mask", np.ones(self.num_envs, np.bool_))
-        if np.shape(mask) != (self.num_envs,) or not np.any(mask):
-            raise InvalidRequestError(
-                f"options['reset_mask']: expected a bool array of shape ({self.num_envs},) with "
-                f"at least one True, got {mask!r:.80}"
-            )
-        while len(self._connections) < self.num_envs:
-            self._connections.append(self._endpoints[len(self._connections)].connect())
+        check_reset_mask(mask, self.num_envs)
         asked = np.flatnonzero(mask).tolist()
-        results = self._exchange({i: Reset(seeds[i], rest or None) for i in asked})
+        self._sessions.connect(asked)
+        results = self._sessions.exchange({i: Reset(seeds[i], rest or None) for i in asked})
         infos: dict[str, Any] = {}
         for i, result in results.items():
             self._parts[i] = result.obs
@@ -111,7 +99,7 @@ class SessionsVectorEnv(VectorEnv[Any, Any, Any]):
             raise ResetNeededError("step without an episode in each sub-environment; call reset()")
         self._check_action(actions)
         begins = self._ended if mode is AutoresetMode.NEXT_STEP else np.zeros_like(self._ended)
-        results = self._exchange(
+        results = self._sessions.exchange(
             {
                 i: Reset() if begins[i] else Step(action)
                 for i, action in enumerate(iterate(self.action_space, actions))
@@ -125,7 +113,9 @@ class SessionsVectorEnv(VectorEnv[Any, Any, Any]):
         self._ended = terminations | truncations
         fresh: dict[int, Result] = {}
         if mode is AutoresetMode.SAME_STEP and self._ended.any():
-            fresh = self._exchange({i: Reset() for i in np.flatnonzero(self._ended).tolist()})
+            fresh = self._sessions.exchange(
+                {i: Reset() for i in np.flatnonzero(self._ended).tolist()}
+            )
         infos = self._take(results, fresh)
         return self._observe(), rewards, terminations, truncations, infos
 
@@ -145,57 +135,19 @@ class SessionsVectorEnv(VectorEnv[Any, Any, Any]):
         self._observations = batch
         return deepcopy(batch)
 
-    def _exchange(self, requests: dict[int, Reset | Step]) -> dict[int, Result]:
-        """Send to all, then receive from all, from each also where another failed."""
-        begun: list[int] = []
-        failure: OpenEnvGymError | None = None
-        results: dict[int, Result] = {}
-        for i, request in requests.items():
-            try:
-                self._connections[i].begin(request)
-                begun.append(i)
-            except OpenEnvGymError as exc:
-                failure = failure or exc
-        for i in begun:
-            try:
-                reply = self._connections[i].finish()
-            except OpenEnvGymError as exc:
-                failure = failure or exc
-                continue
-            if not isinstance(reply, Result):
-                raise ProtocolError(f"expected an observation, got a {type(reply).__name__}")
-            results[i] = reply
-        if failure is not None:
-            raise failure
-        return results
-
     def close_extras(self, **kwargs: Any) -> None:
         """End the sessions, within a few seconds each."""
-        for connection in self._connections:
-            connection.close(_CLOSE_TIMEOUT_S)
+        self._sessions.close()
 
     def __del__(self) -> None:
         """Close the sockets of an environment that nobody closed."""
         with contextlib.suppress(AttributeError):
-            for connection in self._connections:
-                connection.abandon()
+            self._sessions.abandon()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles hold the recipes: the copy opens sessions of its own."""
-        return type(self), (self._endpoints, self.autoreset_mode), {"spec": self.spec}
+        return type(self), (self._sessions.endpoints, self.autoreset_mode), {"spec": self.spec}
 
     def __str__(self) -> str:
         """Like ``<SessionsVectorEnv http://host:8000 x4>``."""
         return f"<{type(self).__name__} {self.name} x{self.num_envs}>"
-
-
-def _seeds(seed: int | list[int | None] | None, count: int) -> list[int | None]:
-    if seed is None:
-        return [None] * count
-    if isinstance(seed, (int, np.integer)):
-        return [int(seed) + i for i in range(count)]
-    if len(seed) != count:
-        raise InvalidRequestError(
-            f"seed: expected a number, or one for each of {count} sub-environments, got {len(seed)}"
-        )
-    return [None if one is None else int(one) for one in seed]

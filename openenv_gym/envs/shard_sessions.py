@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from openenv_gym.client import Connection
 from openenv_gym.envs.endpoints import EmbeddedEndpoint, ServerEndpoint
 from openenv_gym.errors import OpenEnvGymError, ProtocolError, RequestTimeoutError
-from openenv_gym.protocol import BatchResult
+from openenv_gym.protocol import BatchResult, Result
 from openenv_gym.wire.description import Description
 
 Shard: TypeAlias = EmbeddedEndpoint | ServerEndpoint
@@ -23,7 +23,80 @@ Shard: TypeAlias = EmbeddedEndpoint | ServerEndpoint
 CLOSE_TIMEOUT_S = 5.0
 
 
-class ShardSessions:
+class Sessions:
+    """Sessions that are asked together.
+
+    Args:
+        reply: What each answers.
+
+    Attributes:
+        under_way: Those that owe a reply.
+    """
+
+    def __init__(self, reply: type[Result] | type[BatchResult]) -> None:
+        self.under_way: list[int] = []
+        self._connections: list[Connection] = []
+        self._reply = reply
+
+    def begin(self, requests: Mapping[int, Any]) -> None:
+        """Send to some, each of which owes a reply then; or to none, where one refuses."""
+        begun: list[int] = []
+        try:
+            for i, request in requests.items():
+                self._connections[i].begin(request)
+                begun.append(i)
+        except BaseException:
+            self.under_way += begun
+            with contextlib.suppress(OpenEnvGymError):
+                self.finish(begun)
+            raise
+        self.under_way += begun
+
+    def finish(self, numbers: Sequence[int]) -> dict[int, Any]:
+        """Return what some answer, in their order.
+
+        Raises:
+            OpenEnvGymError: that of the first one that failed, when all have answered.
+        """
+        results: dict[int, Any] = {}
+        failure: OpenEnvGymError | None = None
+        for i in list(numbers):
+            try:
+                reply = self._connections[i].finish()
+                if not isinstance(reply, self._reply):
+                    raise ProtocolError(
+                        f"expected a {self._reply.__name__}, got a {type(reply).__name__}"
+                    )
+                results[i] = reply
+            except OpenEnvGymError as exc:
+                failure = failure or exc
+            except BaseException:  # an interrupt: what the others owe is not waited for
+                self._give_up(self.under_way)
+                raise
+            self.under_way.remove(i)
+        if failure is not None:
+            raise failure
+        return results
+
+    def close(self) -> None:
+        """End the sessions, within a few seconds each."""
+        self._give_up(self.under_way)
+        for connection in self._connections:
+            connection.close(CLOSE_TIMEOUT_S)
+
+    def abandon(self) -> None:
+        """Close the sockets without a word; the sessions end with them."""
+        for connection in self._connections:
+            connection.abandon()
+
+    def _give_up(self, numbers: Sequence[int]) -> None:
+        """Break with those whose answers are not waited for."""
+        for i in list(numbers):
+            self._connections[i].give_up()
+            self.under_way.remove(i)
+
+
+class ShardSessions(Sessions):
     """Batched sessions, one for each shard.
 
     Args:
@@ -33,14 +106,12 @@ class ShardSessions:
         descriptions: What each says of its environment.
         counts: How many sub-environments each has.
         ranges: The numbers of these: the first, and the one after the last.
-        under_way: Those that owe a reply.
     """
 
     def __init__(self, shards: Sequence[Shard]) -> None:
+        super().__init__(BatchResult)
         self.shards = list(shards)
-        self.under_way: list[int] = []
         self.descriptions: list[Description] = []
-        self._connections: list[Connection] = []
         try:
             for shard in self.shards:
                 connection, description = shard.start()
@@ -59,44 +130,6 @@ class ShardSessions:
     def request(self, shard: int, request: Any) -> Any:
         """Return the reply of one shard."""
         return self._connections[shard].request(request)
-
-    def begin(self, requests: Mapping[int, Any]) -> None:
-        """Send to some shards, each of which owes a reply then; or to none, where one refuses."""
-        begun: list[int] = []
-        try:
-            for i, request in requests.items():
-                self._connections[i].begin(request)
-                begun.append(i)
-        except BaseException:
-            self.under_way += begun
-            with contextlib.suppress(OpenEnvGymError):
-                self.finish(begun)
-            raise
-        self.under_way += begun
-
-    def finish(self, shards: Sequence[int]) -> dict[int, BatchResult]:
-        """Return what some shards answer, in their order.
-
-        Raises:
-            OpenEnvGymError: that of the first one that failed, when all have answered.
-        """
-        results: dict[int, BatchResult] = {}
-        failure: OpenEnvGymError | None = None
-        for i in list(shards):
-            try:
-                reply = self._connections[i].finish()
-                if not isinstance(reply, BatchResult):
-                    raise ProtocolError(f"expected a batch, got a {type(reply).__name__}")
-                results[i] = reply
-            except OpenEnvGymError as exc:
-                failure = failure or exc
-            except BaseException:  # an interrupt: what the others owe is not waited for
-                self._give_up(self.under_way)
-                raise
-            self.under_way.remove(i)
-        if failure is not None:
-            raise failure
-        return results
 
     def wait(self, count: int, timeout_s: float | None) -> list[int]:
         """Wait for shards with at least ``count`` sub-environments, or all that are under way.
@@ -132,19 +165,28 @@ class ShardSessions:
                 connection.abandon()
                 self._connections[i], self.descriptions[i] = self.shards[i].start()
 
-    def close(self) -> None:
-        """End the sessions, within a few seconds each."""
-        self._give_up(self.under_way)
-        for connection in self._connections:
-            connection.close(CLOSE_TIMEOUT_S)
 
-    def abandon(self) -> None:
-        """Close the sockets without a word; the sessions end with them."""
-        for connection in self._connections:
-            connection.abandon()
+class PlainSessions(Sessions):
+    """One session for each sub-environment, made when it is first needed.
 
-    def _give_up(self, shards: Sequence[int]) -> None:
-        """Break with shards whose answers are not waited for."""
-        for i in list(shards):
-            self._connections[i].give_up()
-            self.under_way.remove(i)
+    Args:
+        endpoints: Where they are.
+    """
+
+    def __init__(self, endpoints: Sequence[ServerEndpoint]) -> None:
+        super().__init__(Result)
+        self.endpoints = list(endpoints)
+
+    def connect(self, asked: Sequence[int]) -> None:
+        """Make those that there are not yet, and anew those of ``asked`` that are broken."""
+        for endpoint in self.endpoints[len(self._connections) :]:
+            self._connections.append(endpoint.connect())
+        for i in asked:
+            if self._connections[i].is_gone():
+                self._connections[i].abandon()
+                self._connections[i] = self.endpoints[i].connect()
+
+    def exchange(self, requests: Mapping[int, Any]) -> dict[int, Result]:
+        """Send to some, then receive from all of them."""
+        self.begin(requests)
+        return self.finish(list(requests))

@@ -17,6 +17,43 @@ import numpy as np
 from openenv_gym.errors import InvalidRequestError
 
 
+def seeds_of(seed: Any, num_envs: int) -> list[int | None]:
+    """Return the seed of each sub-environment: a number counts up, a list has one for each.
+
+    Raises:
+        InvalidRequestError: the list has another length.
+    """
+    if seed is None:
+        return [None] * num_envs
+    if isinstance(seed, (int, np.integer)):
+        return [int(seed) + i for i in range(num_envs)]
+    if len(seed) != num_envs:
+        raise InvalidRequestError(
+            f"seed: expected a number, or one for each of {num_envs} sub-environments, "
+            f"got {len(seed)}"
+        )
+    return [None if one is None else int(one) for one in seed]
+
+
+def check_reset_mask(mask: Any, num_envs: int) -> None:
+    """Refuse what does not say which sub-environments are reset, as Gymnasium does.
+
+    Raises:
+        InvalidRequestError: it is no ``bool`` array of shape ``(num_envs,)`` with a True.
+    """
+    is_valid = (
+        isinstance(mask, np.ndarray)
+        and mask.shape == (num_envs,)
+        and mask.dtype == np.bool_
+        and mask.any()
+    )
+    if not is_valid:
+        raise InvalidRequestError(
+            f"options['reset_mask']: expected a bool array of shape ({num_envs},) with at least "
+            f"one True, got {mask!r:.80}"
+        )
+
+
 @singledispatch
 def concatenate(single: gs.Space[Any], parts: Sequence[Any]) -> Any:
     """Return batched values of ``single`` after each other, as one batched value.

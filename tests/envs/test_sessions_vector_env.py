@@ -17,7 +17,9 @@ from openenv_gym.errors import (
     InvalidActionError,
     InvalidRequestError,
     ResetNeededError,
+    TransportError,
 )
+from tests.support.envs import Scripted
 
 
 def assert_same(expected: Any, actual: Any) -> None:
@@ -89,3 +91,22 @@ def test_what_is_wrong_is_refused(serve):
     with pytest.raises(CapacityError):
         crowded.reset(seed=0)
     crowded.close()
+
+
+def test_a_lost_session_is_made_anew_by_reset(serve):
+    url = serve("tests.support.envs:Scripted-v0").base_url
+    envs = gym.make_vec("openenv/remote-v0", num_envs=3, base_url=url, codec="json")
+    expected = envs.reset(seed=0)
+    with pytest.raises(TransportError):
+        envs.step(np.array([0, Scripted.EXIT, 0]))
+    with pytest.raises(TransportError):
+        envs.step(np.zeros(3, np.int64))
+    assert_same(envs.reset(seed=0), expected)
+    envs.step(np.zeros(3, np.int64))
+    with pytest.raises(TransportError):
+        envs.step(np.array([0, 0, Scripted.EXIT]))
+    envs.reset(options={"reset_mask": np.array([False, False, True])})
+    envs.step(np.zeros(3, np.int64))
+    with pytest.raises(InvalidRequestError, match="bool array"):
+        envs.reset(options={"reset_mask": [True, False, True]})
+    envs.close()
