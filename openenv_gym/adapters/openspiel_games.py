@@ -70,11 +70,6 @@ class LoadedGame:
         """Whether the game has a generator of its own."""
         return self._seed_path is not None
 
-    @property
-    def text(self) -> str:
-        """The game as OpenSpiel writes it, for messages."""
-        return f"{self.name}({', '.join(f'{key}={value!r}' for key, value in self.params.items())})"
-
     def for_episode(self, rng: np.random.Generator, seed: int | None = None) -> Episodic:
         """Return the game of one episode, and the seed of its own generator.
 

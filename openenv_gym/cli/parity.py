@@ -34,7 +34,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--picture-steps",
         default=20,
-        help="a seed of pictures over JSON, where a step takes 80 ms (default: %(default)s)",
+        help="a seed of pictures over JSON, which take long (default: %(default)s)",
         **count,
     )
     parser.add_argument(

@@ -34,7 +34,7 @@ class Play:
     Attributes:
         seeds: How many seeds, from 0 on.
         steps: For each seed.
-        picture_steps: For each seed, of pictures over JSON, where a step takes 80 ms.
+        picture_steps: For each seed, of pictures over JSON, which take long.
         transports: Some of ``TRANSPORTS``.
     """
 
