@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from openenv_gym.environment import Environment
     from openenv_gym.envs.inspection import inspect, typed_models
     from openenv_gym.envs.remote_env import RemoteEnv
+    from openenv_gym.envs.remote_vector_env import RemoteVectorEnv
     from openenv_gym.server.app import create_app
     from openenv_gym.wire.models import (
         Action,
@@ -44,6 +45,7 @@ _PLACES = {
     "OpenEnvClient": "client.openenv_client",
     "OpenSpielEnv": "adapters.openspiel_env",
     "RemoteEnv": "envs.remote_env",
+    "RemoteVectorEnv": "envs.remote_vector_env",
     "State": "wire.models",
     "StepResult": "wire.models",
     "WebSocketOptions": "client.websocket",
@@ -61,6 +63,7 @@ __all__ = [
     "OpenEnvGymError",
     "OpenSpielEnv",
     "RemoteEnv",
+    "RemoteVectorEnv",
     "State",
     "StepResult",
     "WebSocketOptions",

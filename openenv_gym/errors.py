@@ -9,6 +9,7 @@
     ├── SpaceError (ValueError)                a space or schema that cannot be carried or inferred
     ├── InvalidActionError (ValueError)        an action of the wrong type, shape or value
     ├── InvalidRequestError (ValueError)       a malformed message, an unknown argument
+    ├── UnknownAttributeError (AttributeError) the environment has none of this name, or hides it
     ├── ResetNeededError (RuntimeError)        step before reset, or after the end of the episode
     ├── ConcurrentCallError (RuntimeError)     two threads used one environment at once
     ├── RemoteEnvError (RuntimeError)          the environment's own code raised
@@ -77,6 +78,12 @@ class InvalidRequestError(OpenEnvGymError, ValueError):
     """A request that does not have the form that the protocol asks for."""
 
     code = "VALIDATION_ERROR"
+
+
+class UnknownAttributeError(OpenEnvGymError, AttributeError):
+    """An attribute or method that the environment does not have, or that may not be used."""
+
+    code = "UNKNOWN_ATTRIBUTE"
 
 
 class ResetNeededError(OpenEnvGymError, RuntimeError):

@@ -17,12 +17,14 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from openenv_gym.conformance.difference import same
 from openenv_gym.envs.registration import NAMESPACE
 from openenv_gym.envs.remote_vector_env import RemoteVectorEnv
 from openenv_gym.errors import InvalidRequestError, OpenEnvGymError, ResetNeededError, SpaceError
+from openenv_gym.protocol import Use
 
 try:
     from stable_baselines3.common.vec_env import VecEnv
@@ -38,10 +40,6 @@ Records = list[tuple[int, dict[str, Any]]]
 _SUPPORTED = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 _MASKS = "action_masks"
 _OURS: dict[str, Any] = {"autoreset_mode": "SameStep", "vectorization": "sync"}
-_ELSEWHERE = (
-    ": the environments live in another process, and their own attributes can neither be read, "
-    "set nor called from here; pass arguments when they are made, or options to set_options()"
-)
 
 
 class OpenEnvVecEnv(VecEnv):
@@ -168,46 +166,62 @@ class OpenEnvVecEnv(VecEnv):
         return list(self._envs.render() or ())
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        """Return what is known here of the sub-environments, such as ``spec``.
+        """Return an attribute of sub-environments.
+
+        Embedded ones have all but what begins with an underscore; a server has what it was started
+        with (``--attributes``). Calling a method calls it there.
 
         Raises:
-            AttributeError: it is not known here.
+            AttributeError: there is none of this name, or the server does not allow it.
         """
         numbers = self._get_indices(indices)
         if attr_name == _MASKS and self._has_masks():  # sb3-contrib asks by its existence
             return [partial(self._mask, number) for number in numbers]
-        known = self._envs.get_attr(attr_name)
-        return [known[number] for number in numbers]
+        known = self._envs.known_attributes
+        if attr_name in known:
+            return [known[attr_name] for _ in numbers]
+        asked = Use(attr_name, "is_method", numbers=list(numbers))
+        if any(self._envs.use(asked)):
+            return [partial(self._call_one, attr_name, number) for number in numbers]
+        return self._envs.use(replace(asked, how="get"))
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
-        """Refuse: it would change nothing.
+        """Set an attribute of sub-environments to one value.
 
         Raises:
-            AttributeError: always.
+            AttributeError: it cannot be set from here.
         """
-        raise AttributeError(f"cannot set {attr_name!r} of {self}{_ELSEWHERE}")
+        numbers = list(self._get_indices(indices))
+        self._envs.use(Use(attr_name, "set", [value] * len(numbers), numbers=numbers))
 
     def env_method(
         self, method_name: str, *args: Any, indices: VecEnvIndices = None, **kwargs: Any
     ) -> list[Any]:
-        """Call ``action_masks``, where infos tell the legal actions, or ``render``.
+        """Call a method of sub-environments.
+
+        ``action_masks``, where infos tell the legal actions, and ``render`` are answered here.
 
         Raises:
-            AttributeError: another method; the environments live elsewhere.
+            AttributeError: there is none of this name, or the server does not allow it.
             ResetNeededError: ``action_masks`` before the first reset.
+            RemoteEnvError: the method raised, or returned what cannot travel.
         """
+        numbers = self._get_indices(indices)
         if method_name == "render" and not (args or kwargs):
             frames = self._envs.render() or (None,) * self.num_envs
-            return [frames[number] for number in self._get_indices(indices)]
-        if method_name != _MASKS:
-            raise AttributeError(f"cannot call {method_name!r} of {self}{_ELSEWHERE}")
-        return [method(*args, **kwargs) for method in self.get_attr(method_name, indices)]
+            return [frames[number] for number in numbers]
+        if method_name == _MASKS and self._has_masks():
+            return [self._mask(number) for number in numbers]
+        return self._envs.use(Use(method_name, "call", list(args), kwargs, list(numbers)))
 
     def env_is_wrapped(
         self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
     ) -> list[bool]:
         """Return False for each: what wraps them elsewhere is no object of this process."""
         return [False for _ in self._get_indices(indices)]
+
+    def _call_one(self, name: str, number: int, *args: Any, **kwargs: Any) -> Any:
+        return self.env_method(name, *args, indices=number, **kwargs)[0]
 
     def _has_masks(self) -> bool:
         if self._latest is None:  # nothing was said yet, but all of OpenSpiel's games have them

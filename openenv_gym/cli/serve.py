@@ -49,6 +49,14 @@ def add_to(commands: Any) -> None:
         help="keyword arguments of the environment, as a JSON object",
     )
     parser.add_argument(
+        "--attributes",
+        type=lambda text: [name.strip() for name in text.split(",") if name.strip()],
+        default=[],
+        metavar="NAMES",
+        help="attributes and methods of the environment that clients may read, set and call, "
+        "with commas between; none unless given",
+    )
+    parser.add_argument(
         "--log-level",
         choices=("critical", "error", "warning", "info", "debug"),
         default="warning",
@@ -80,6 +88,7 @@ def run(options: argparse.Namespace) -> None:
         isolation=options.isolation,
         workers=options.workers,
         max_sessions=options.max_sessions,
+        attributes=options.attributes,
     )
     listener = Listener(
         host=options.host,

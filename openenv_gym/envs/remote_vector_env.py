@@ -23,8 +23,13 @@ from openenv_gym.envs.shards import (
     records_of,
     seeds_of,
 )
-from openenv_gym.errors import InvalidRequestError, ProtocolError, ResetNeededError
-from openenv_gym.protocol import BatchResult, Open, Rendered, Reset, Step
+from openenv_gym.errors import (
+    InvalidRequestError,
+    ProtocolError,
+    ResetNeededError,
+    UnknownAttributeError,
+)
+from openenv_gym.protocol import BatchResult, Open, Rendered, Reset, Step, Use, Used
 from openenv_gym.protocol.events import Render
 from openenv_gym.spaces.check import action_check
 from openenv_gym.wire.description import Description
@@ -286,28 +291,98 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         return obs, rewards, terminations, truncations, info
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """Return an attribute of each sub-environment that is known here.
+        """Call a method of each sub-environment, or read an attribute, as in Gymnasium.
+
+        Embedded sub-environments have all but what begins with an underscore; a server has what
+        it was started with (``--attributes``). What is known here is read here.
+
+        Returns:
+            What each returned: numbers, texts, numpy arrays, and dicts, lists and tuples of these.
 
         Raises:
-            AttributeError: it is not: the environments live in other processes.
+            AttributeError: there is none of this name, or the server does not allow it.
+            RemoteEnvError: the method raised, or returned what cannot travel.
         """
-        known = {
+        known = self.known_attributes
+        if name in known and not (args or kwargs):
+            return (known[name],) * self.num_envs
+        return tuple(self.use(Use(name, "call", list(args), kwargs)))
+
+    def get_attr(self, name: str) -> tuple[Any, ...]:
+        """Return an attribute of each sub-environment, as :meth:`call` does."""
+        return self.call(name)
+
+    def set_attr(self, name: str, values: Any) -> None:
+        """Set an attribute of each sub-environment.
+
+        Args:
+            name: Its name.
+            values: A list or a tuple with one for each, or one for all.
+
+        Raises:
+            InvalidRequestError: there are as many values as sub-environments not.
+            AttributeError: it cannot be set from here.
+        """
+        if not isinstance(values, (list, tuple)):
+            values = [values] * self.num_envs
+        self.use(Use(name, "set", list(values)))
+
+    def use(self, request: Use) -> list[Any]:
+        """Read, set or call something of some sub-environments, or of all.
+
+        Args:
+            request: What; its numbers are those of this vector environment.
+
+        Returns:
+            What each answers, in the order of the numbers.
+
+        Raises:
+            AttributeError: there is none of this name, or it cannot be used from here.
+            InvalidRequestError: there are more or fewer values to set than sub-environments.
+        """
+        self._check_idle(request.how)
+        numbers = list(range(self.num_envs)) if request.numbers is None else request.numbers
+        if request.how == "set":
+            self._check_values(request, numbers)
+        places: dict[int, list[int]] = {}
+        requests: dict[int, Use] = {}
+        for i, (start, stop) in enumerate(self._sessions.ranges):
+            own = [place for place, number in enumerate(numbers) if start <= number < stop]
+            if not own:
+                continue
+            args = [request.args[place] for place in own] if request.how == "set" else request.args
+            places[i] = own
+            requests[i] = msgspec.structs.replace(
+                request, args=args, numbers=[numbers[place] - start for place in own]
+            )
+        self._sessions.begin(requests)
+        answers: list[Any] = [None] * len(numbers)
+        for i, used in self._sessions.finish(list(requests), Used).items():
+            for place, value in zip(places[i], used.values, strict=True):
+                answers[place] = value
+        return answers
+
+    def _check_values(self, request: Use, numbers: Sequence[int]) -> None:
+        if request.name in self.known_attributes:
+            raise UnknownAttributeError(
+                f"{request.name!r} of {self} cannot be set: it was fixed when it was made"
+            )
+        if len(request.args) != len(numbers):
+            raise InvalidRequestError(
+                f"{request.name}: expected {len(numbers)} values, one for each sub-environment, "
+                f"or one that is no list, got {len(request.args)}"
+            )
+
+    @property
+    def known_attributes(self) -> dict[str, Any]:
+        """What all sub-environments have in common, and is known here."""
+        return {
             "spec": self.spec,
             "render_mode": self.render_mode,
             "metadata": self.metadata,
             "action_space": self.single_action_space,
             "observation_space": self.single_observation_space,
         }
-        if name not in known or args or kwargs:
-            raise AttributeError(
-                f"{name!r} of the sub-environments of {self}: they live in other processes, and "
-                f"only {', '.join(known)} are known here"
-            )
-        return (known[name],) * self.num_envs
-
-    def get_attr(self, name: str) -> tuple[Any, ...]:
-        """As :meth:`call`, of what is no method."""
-        return self.call(name)
 
     def render(self) -> tuple[Any, ...] | None:
         """Return what each sub-environment renders, None without a render mode."""

@@ -27,7 +27,7 @@ class Sessions:
     """Sessions that are asked together.
 
     Args:
-        reply: What each answers.
+        reply: What each answers to resets and steps.
 
     Attributes:
         under_way: Those that owe a reply.
@@ -52,8 +52,12 @@ class Sessions:
             raise
         self.under_way += begun
 
-    def finish(self, numbers: Sequence[int]) -> dict[int, Any]:
+    def finish(self, numbers: Sequence[int], expected: type[Any] | None = None) -> dict[int, Any]:
         """Return what some answer, in their order.
+
+        Args:
+            numbers: Of those who owe a reply.
+            expected: The reply, where it is none to a reset or a step.
 
         Raises:
             OpenEnvGymError: that of the first one that failed, when all have answered.
@@ -63,10 +67,9 @@ class Sessions:
         for i in list(numbers):
             try:
                 reply = self._connections[i].finish()
-                if not isinstance(reply, self._reply):
-                    raise ProtocolError(
-                        f"expected a {self._reply.__name__}, got a {type(reply).__name__}"
-                    )
+                if not isinstance(reply, expected or self._reply):
+                    name = (expected or self._reply).__name__
+                    raise ProtocolError(f"expected a {name}, got a {type(reply).__name__}")
                 results[i] = reply
             except OpenEnvGymError as exc:
                 failure = failure or exc

@@ -23,6 +23,8 @@ from openenv_gym.protocol.events import (
     Result,
     StateReply,
     Step,
+    Use,
+    Used,
     failure,
 )
 from openenv_gym.protocol.framing import FrameReader, frame
@@ -53,6 +55,8 @@ __all__ = [
     "SessionState",
     "StateReply",
     "Step",
+    "Use",
+    "Used",
     "failure",
     "frame",
 ]

@@ -44,17 +44,17 @@ from openenv_gym.protocol.events import (
     Result,
     StateReply,
     Step,
+    Use,
+    Used,
 )
 from openenv_gym.wire.description import Description, description_from_json
 
 SUBPROTOCOL = "openenv-gym.v1"
 """The name under which a WebSocket negotiates this protocol."""
 
-OPEN, RESET, STEP, STATE, RENDER, CLOSE = 1, 2, 3, 4, 5, 6
-OPENED, RESULT, STATE_REPLY, RENDERED, CLOSED, BATCH_RESULT, FAILED = (
-    *range(129, 135),
-    255,
-)
+OPEN, RESET, STEP, STATE, RENDER, CLOSE, USE = range(1, 8)
+OPENED, RESULT, STATE_REPLY, RENDERED, CLOSED, BATCH_RESULT, USED = range(129, 136)
+FAILED = 255
 
 COMPACT, TERMINATED, TRUNCATED, HAS_REWARD, HAS_INFO = 1, 2, 4, 8, 16
 
@@ -115,7 +115,7 @@ class BinaryMessages:
             return seq, Step(action)
         unpack = _UNPACK_REQUEST.get(kind)
         if unpack is None:
-            raise ProtocolError(f"expected a request kind among 1 to 6, got {kind}")
+            raise ProtocolError(f"expected a request kind among 1 to 7, got {kind}")
         return seq, unpack(memoryview(body)[HEADER_BYTES:])
 
     # Replies
@@ -268,9 +268,11 @@ def _mapping(payload: memoryview) -> dict[str, Any]:
 _FIELDS: dict[type[Any], tuple[str, ...]] = {
     Open: (
         *("environment", "kwargs", "render_mode", "max_episode_steps", "is_typed"),
-        *("num_envs", "vectorization", "autoreset_mode"),
+        *("num_envs", "vectorization", "autoreset_mode", "attributes"),
     ),
     Reset: ("seed", "options", "episode_id", "extra"),
+    Use: ("name", "how", "args", "kwargs", "numbers"),
+    Used: ("values",),
     Failed: ("code", "message", "traceback"),
 }
 
@@ -300,6 +302,7 @@ _PACK_REQUEST: dict[type[Any], Callable[[Any], tuple[int, bytes]]] = {
     Reset: lambda event: (RESET, _pack_fields(event)),
     GetState: lambda event: (STATE, b""),
     Render: lambda event: (RENDER, b""),
+    Use: lambda event: (USE, _pack_fields(event)),
     Close: lambda event: (CLOSE, b""),
 }
 _UNPACK_REQUEST: dict[int, Callable[[memoryview], Request]] = {
@@ -307,12 +310,14 @@ _UNPACK_REQUEST: dict[int, Callable[[memoryview], Request]] = {
     RESET: _fields(Reset),
     STATE: lambda payload: GetState(),
     RENDER: lambda payload: Render(),
+    USE: _fields(Use),
     CLOSE: lambda payload: Close(),
 }
 _PACK_REPLY: dict[type[Any], Callable[[Any], tuple[int, bytes]]] = {
     Opened: lambda event: (OPENED, event.description.to_json()),
     StateReply: lambda event: (STATE_REPLY, pack_freeform(dict(event.state))),
     Rendered: lambda event: (RENDERED, pack_freeform(event.frame)),
+    Used: lambda event: (USED, _pack_fields(event)),
     Closed: lambda event: (CLOSED, b""),
     Failed: lambda event: (FAILED, _pack_fields(event)),
 }
@@ -320,6 +325,7 @@ _UNPACK_REPLY: dict[int, Callable[[memoryview], Reply]] = {
     OPENED: lambda payload: Opened(description_from_json(payload)),
     STATE_REPLY: lambda payload: StateReply(_mapping(payload)),
     RENDERED: lambda payload: Rendered(unpack_freeform(payload)),
+    USED: _fields(Used),
     CLOSED: lambda payload: Closed(),
     FAILED: _fields(Failed),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -29,6 +29,9 @@ class Open(msgspec.Struct, frozen=True):
         vectorization: ``sync`` steps them one after the other; ``native`` takes the
             environment's own vector entry point; ``auto`` takes that where there is one.
         autoreset_mode: Gymnasium's, by the value of its ``AutoresetMode``.
+        attributes: The names of the environment's own attributes and methods that :class:`Use` may
+            name; None for all that do not begin with an underscore. A server puts its own list
+            there, whatever the client asks for.
     """
 
     environment: str | None = None
@@ -39,6 +42,7 @@ class Open(msgspec.Struct, frozen=True):
     num_envs: int | None = None
     vectorization: str = "auto"
     autoreset_mode: str = "NextStep"
+    attributes: list[str] | None = None
 
 
 class Reset(msgspec.Struct, frozen=True):
@@ -70,6 +74,25 @@ class GetState(msgspec.Struct, frozen=True):
 
 class Render(msgspec.Struct, frozen=True):
     """Ask for a picture of now."""
+
+
+class Use(msgspec.Struct, frozen=True):
+    """Read, set or call something that the environment has beyond Gymnasium's interface.
+
+    Attributes:
+        name: Of an attribute or method of the environment or of a wrapper around it.
+        how: ``get`` reads an attribute; ``set`` sets it; ``call`` calls a method, and reads what is
+            none, as ``call`` of a Gymnasium ``VectorEnv`` does; ``is_method`` says what it is.
+        args: Of the call; or the values to set, one for each sub-environment.
+        kwargs: Of the call.
+        numbers: Of the sub-environments of a batched session, in order; None for all.
+    """
+
+    name: str
+    how: Literal["get", "set", "call", "is_method"] = "get"
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    numbers: list[int] | None = None
 
 
 class Close(msgspec.Struct, frozen=True):
@@ -124,6 +147,12 @@ class Rendered(msgspec.Struct, frozen=True):
     frame: Any
 
 
+class Used(msgspec.Struct, frozen=True):
+    """What came of :class:`Use`, for each sub-environment; None for each that was set."""
+
+    values: list[Any]
+
+
 class Closed(msgspec.Struct, frozen=True):
     """The environment was closed."""
 
@@ -147,8 +176,8 @@ class Failed(msgspec.Struct, frozen=True):
         return error_for(self.code, text if self.traceback else self.message)
 
 
-Request: TypeAlias = Open | Reset | Step | GetState | Render | Close
-Reply: TypeAlias = Opened | Result | BatchResult | StateReply | Rendered | Closed | Failed
+Request: TypeAlias = Open | Reset | Step | GetState | Render | Use | Close
+Reply: TypeAlias = Opened | Result | BatchResult | StateReply | Rendered | Used | Closed | Failed
 
 
 def failure(exc: OpenEnvGymError, traceback: str = "") -> Failed:

@@ -32,6 +32,7 @@ from openenv_gym.protocol.events import (
     Reset,
     Result,
     Step,
+    Use,
 )
 
 
@@ -76,7 +77,7 @@ TRANSITIONS: dict[tuple[SessionState, type[Any]], Row] = {
     **{
         (state, kind): {Outcome.DONE: state, Outcome.FAILED: state}
         for state in _RUNNING
-        for kind in (GetState, Render)
+        for kind in (GetState, Render, Use)
     },
     **{
         (state, Close): {Outcome.DONE: CLOSED, Outcome.FAILED: CLOSED}

@@ -41,8 +41,8 @@ def create_app(
         kwargs: Keyword arguments for an environment given by name.
         isolation: ``process`` (the default for names), ``thread`` (the default for classes and
             objects, which live in this process) or ``inline``.
-        **options: ``workers``, ``max_sessions``, ``http_idle_s``, ``max_body_bytes``; see
-            :class:`openenv_gym.server.settings.ServerSettings`.
+        **options: ``workers``, ``max_sessions``, ``http_idle_s``, ``max_body_bytes``,
+            ``attributes``; see :class:`openenv_gym.server.settings.ServerSettings`.
 
     Raises:
         UnknownEnvironmentError: there is no such environment.

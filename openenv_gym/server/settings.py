@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -34,6 +34,8 @@ class ServerSettings:
             there is no free one, because HTTP has no way to notice that its client has left.
         max_body_bytes: Of an HTTP request.
         max_num_envs: How many sub-environments a session may have.
+        attributes: The names of attributes and methods of the environment that clients may read,
+            set and call.
     """
 
     environment: str
@@ -45,6 +47,7 @@ class ServerSettings:
     http_idle_s: float = 600.0
     max_body_bytes: int = 16 * 2**20
     max_num_envs: int = 1024
+    attributes: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense.
@@ -58,6 +61,9 @@ class ServerSettings:
             )
         if not isinstance(self.kwargs, Mapping):
             raise InvalidRequestError(f"kwargs: expected a mapping, got {self.kwargs!r:.80}")
+        names = self.attributes
+        if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+            raise InvalidRequestError(f"attributes: expected a list of names, got {names!r:.80}")
         if self.max_sessions < 1 or self.workers < 0:
             raise InvalidRequestError(
                 "expected max_sessions of at least 1 and workers of at least 0, "
@@ -89,7 +95,12 @@ class ServerSettings:
                 f"num_envs: expected 1 to {self.max_num_envs}, the most that this server allows, "
                 f"got {request.num_envs}; spread them over more sessions or servers"
             )
-        return msgspec.structs.replace(request, environment=served, kwargs=dict(self.kwargs))
+        return msgspec.structs.replace(
+            request,
+            environment=served,
+            kwargs=dict(self.kwargs),
+            attributes=list(self.attributes),
+        )
 
 
 def _are_same(asked: dict[str, Any], served: dict[str, Any]) -> bool:

@@ -32,6 +32,7 @@ _EXCEPTIONS: dict[str, type[OpenEnvGymError]] = {
         for kind in (
             errors.InvalidActionError,
             errors.ResetNeededError,
+            errors.UnknownAttributeError,
             errors.UnknownEnvironmentError,
             errors.UnsupportedRenderModeError,
             errors.SpaceError,

@@ -31,9 +31,12 @@ from openenv_gym.protocol.events import (
     Result,
     StateReply,
     Step,
+    Use,
+    Used,
     failure,
 )
 from openenv_gym.spaces.check import action_check
+from openenv_gym.workers.attributes import use
 from openenv_gym.workers.hosted import Builder, Hosted
 
 
@@ -50,12 +53,14 @@ class EnvHost:
         self._check_action: Callable[[Any], None] = _anything_goes
         self._episode_id: str | None = None
         self._step_count = 0
+        self._attributes: list[str] | None = []
         self._handlers: dict[type[Any], Callable[[Any], Reply]] = {
             Open: self._open,
             Reset: self._reset,
             Step: self._step,
             GetState: self._state,
             Render: self._render,
+            Use: self._use,
             Close: self._close,
         }
 
@@ -88,7 +93,7 @@ class EnvHost:
                 f"render_mode: expected one of {modes or 'none at all'} "
                 f"for {hosted.description.environment}, got {request.render_mode!r}"
             )
-        self._hosted = hosted
+        self._hosted, self._attributes = hosted, request.attributes
         space = hosted.description.batched_action_space()
         if space is not None:
             self._check_action = action_check(space)
@@ -135,6 +140,10 @@ class EnvHost:
                 f"make it with one of {self._there.description.render_modes}"
             )
         return Rendered(self._there.env.render())
+
+    def _use(self, request: Use) -> Reply:
+        hosted = self._there
+        return Used(use(hosted.env, hosted.description.num_envs, request, self._attributes))
 
     def _close(self, request: Close) -> Reply:
         hosted, self._hosted = self._hosted, None

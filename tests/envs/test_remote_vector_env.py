@@ -322,15 +322,6 @@ def test_urls_are_enough(serve):
         RemoteVectorEnv(urls)
 
 
-def test_attributes_that_are_known_here():
-    remote = embedded("CartPole-v1", 2)
-    assert remote.get_attr("action_space") == (gym.spaces.Discrete(2),) * 2
-    assert remote.call("render_mode") == (None, None)
-    with pytest.raises(AttributeError, match="'gravity' of the sub-environments"):
-        remote.get_attr("gravity")
-    remote.close()
-
-
 def test_an_error_in_one_shard_leaves_the_others_in_step():
     remote = embedded("tests.support.envs:Scripted-v0", 4, 2)
     remote.reset(seed=0)

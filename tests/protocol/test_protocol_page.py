@@ -32,6 +32,8 @@ from openenv_gym.protocol import (
     SessionState,
     StateReply,
     Step,
+    Use,
+    Used,
     binary_messages,
 )
 from openenv_gym.protocol.json_messages import JsonClientMessages, JsonServerMessages
@@ -44,7 +46,8 @@ from openenv_gym.wire.typed import GymnasiumView
 
 PAGE = (Path(__file__).parents[2] / "docs/protocol.md").read_text(encoding="utf-8")
 REQUESTS = {
-    "open": Open, "reset": Reset, "step": Step, "state": GetState, "render": Render, "close": Close,
+    "open": Open, "reset": Reset, "step": Step, "state": GetState, "render": Render, "use": Use,
+    "close": Close,
 }  # fmt: skip
 REPLIES = {
     "opened": Opened,
@@ -52,6 +55,7 @@ REPLIES = {
     "batch_result": BatchResult,
     "state": StateReply,
     "rendered": Rendered,
+    "used": Used,
     "closed": Closed,
     "failed": Failed,
 }
@@ -120,6 +124,8 @@ EXAMPLES: dict[type[Any], Any] = {
     BatchResult: BatchResult(1, None, None, None, {}),
     StateReply: StateReply({}),
     Rendered: Rendered(None),
+    Use: Use("name"),
+    Used: Used([]),
     Failed: Failed("CODE", "text"),
 }
 

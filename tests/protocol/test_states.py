@@ -27,6 +27,8 @@ from openenv_gym.protocol import (
     SessionState,
     StateReply,
     Step,
+    Use,
+    Used,
 )
 from openenv_gym.protocol.binary_messages import sequence_of
 from openenv_gym.wire.description import Description
@@ -39,6 +41,7 @@ REQUESTS: dict[type[Any], Any] = {
     Step: Step(0),
     GetState: GetState(),
     Render: Render(),
+    Use: Use("length"),
     Close: Close(),
 }
 GOES_ON = Result(0, 0.0, False, False, {})
@@ -51,6 +54,7 @@ DONE: dict[type[Any], Any] = {
     Step: GOES_ON,
     GetState: StateReply({}),
     Render: Rendered(None),
+    Use: Used([0.5]),
     Close: Closed(),
 }
 
@@ -66,9 +70,9 @@ LEGAL: list[tuple[SessionState, type[Any], Any, SessionState]] = [
     (EPISODE, Step, TRUNCATED, ENDED),
     (EPISODE, Step, FAILED, EPISODE),
     *((state, kind, DONE[kind], state) for state in (READY, EPISODE, ENDED)
-      for kind in (GetState, Render)),
+      for kind in (GetState, Render, Use)),
     *((state, kind, FAILED, state) for state in (READY, EPISODE, ENDED)
-      for kind in (GetState, Render)),
+      for kind in (GetState, Render, Use)),
     *((state, Close, reply, CLOSED) for state in (OPENING, READY, EPISODE, ENDED)
       for reply in (Closed(), FAILED)),
 ]  # fmt: skip

@@ -24,6 +24,14 @@ class Scripted(gym.Env[np.ndarray, int]):
         self.action_space = spaces.Discrete(7)
         self.observation_space = spaces.Box(-np.inf, np.inf, (2,), np.float64)
         self.steps = 0
+        self.scale = 1.5
+
+    def scaled(self, by: Any, *, plus: float = 0.0) -> Any:
+        """Has an effect and a value, raises, or returns what cannot travel."""
+        if by is None:
+            return object()
+        self.scale = self.scale * by + plus
+        return {"scale": self.scale, "at": (self.steps, np.int16(7))}
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         super().reset(seed=seed)
