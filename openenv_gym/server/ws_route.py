@@ -22,6 +22,7 @@ from openenv_gym.protocol import (
     SUBPROTOCOL,
     VIEW_PARAMETER,
     BinaryMessages,
+    Body,
     Close,
     Closed,
     Open,
@@ -31,9 +32,12 @@ from openenv_gym.protocol import (
 )
 from openenv_gym.protocol.binary_messages import CLOSED, OPENED, sequence_of
 from openenv_gym.protocol.json_messages import JsonServerMessages
+from openenv_gym.server.backends import Backend, ProcessBackend
 from openenv_gym.server.engine import Engine
+from openenv_gym.server.relay import EXTENSION, Relay
 from openenv_gym.server.service import Service
 from openenv_gym.server.sessions import Session
+from openenv_gym.server.wakeful import Wait
 from openenv_gym.wire.messages import error_data, error_message
 from openenv_gym.wire.typed import view_for
 
@@ -95,7 +99,7 @@ async def _serve_binary(
     Until then every request is read: what is opened is the server's to say, not the client's.
     """
     backend = session.backend
-    is_open = is_lost = False
+    is_open = False
     while (body := await inbox.next()) is not None:
         if isinstance(body, str):
             await websocket.close(1003, f"{SUBPROTOCOL} has binary messages only")
@@ -104,16 +108,67 @@ async def _serve_binary(
             if not is_open:
                 body = _admitted(service, body)
             reply = await inbox.watch(backend.request(body))
-        except OpenEnvGymError as exc:
-            if is_lost := isinstance(exc, ConnectionLostError):
-                # Now, so that who hears of it finds the slot free.
-                await service.sessions.end(session)
-            reply = BinaryMessages().encode_reply(sequence_of(body), failure(exc))
-        is_open = is_open or reply[0] == OPENED
-        await websocket.send_bytes(reply)
-        if is_lost or reply[0] == CLOSED:
-            await websocket.close(1011 if is_lost else 1000)
+        except ConnectionLostError as exc:
+            await _say_lost(websocket, service, session, body, exc)
             return
+        except OpenEnvGymError as exc:
+            reply = BinaryMessages().encode_reply(sequence_of(body), failure(exc))
+        relay = None
+        if reply[0] == OPENED and not is_open:
+            is_open, relay = True, _relay(websocket, service, backend)
+        await websocket.send_bytes(bytes(reply))
+        if reply[0] == CLOSED:
+            await websocket.close()
+            return
+        if relay is not None:
+            await _serve_relayed(websocket, service, session, inbox, relay)
+            return
+
+
+async def _say_lost(
+    websocket: WebSocket,
+    service: Service,
+    session: Session,
+    body: Body,
+    exc: ConnectionLostError,
+) -> None:
+    """Answer the request in ``body``, which was lost with the worker, and close."""
+    await service.sessions.end(session)  # first, so that who hears of it finds the slot free
+    await websocket.send_bytes(BinaryMessages().encode_reply(sequence_of(body), failure(exc)))
+    await websocket.close(1011)
+
+
+def _relay(websocket: WebSocket, service: Service, backend: Backend) -> Relay | None:
+    """What passes bodies on without this task; None with other ASGI servers, and in process."""
+    offer = (websocket.scope.get("extensions") or {}).get(EXTENSION)
+    if offer is None or not isinstance(backend, ProcessBackend):
+        return None
+    if not offer["connection"].can_be_taken_over:
+        return None
+    return Relay(offer["connection"], backend, service.wakeful)
+
+
+async def _serve_relayed(
+    websocket: WebSocket, service: Service, session: Session, inbox: _Inbox, relay: Relay
+) -> None:
+    """Wait for the end of a session that needs this task no more."""
+    while not relay.ended.done():
+        incoming = asyncio.ensure_future(inbox.next())
+        try:
+            await asyncio.wait({incoming, relay.ended}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            incoming.cancel()
+        if relay.ended.done():
+            break
+        body = incoming.result()
+        if body is None:
+            return
+        relay.pass_on(body)  # it came before the relay began
+    lost = relay.ended.result()
+    if lost is None:
+        await websocket.close()
+    else:
+        await _say_lost(websocket, service, session, lost, await relay.backend.loss())
 
 
 def _admitted(service: Service, body: bytes) -> bytes:
@@ -192,17 +247,17 @@ class _Inbox:
         self._service = service
         self._session = session
         self._ahead: asyncio.Task[Any] | None = None
+        self._for_client, self._for_worker = Wait(service.wakeful), Wait(service.wakeful)
 
     async def next(self) -> Any:
         """The next message, text or bytes; None where the client has left."""
-        wakeful = self._service.wakeful
-        wakeful.expect()
+        self._for_client.begin()
         if self._ahead is None:
             message = await self._websocket.receive()
         else:
             message = await self._ahead
             self._ahead = None
-        wakeful.hear()
+        self._for_client.end()
         if message["type"] == "websocket.disconnect":
             return None
         text = message.get("text")
@@ -211,12 +266,11 @@ class _Inbox:
     async def watch(self, reply: Awaitable[T]) -> T:
         """Wait for ``reply``; end the session if the client leaves while it takes long."""
         timer = asyncio.get_running_loop().call_later(PATIENCE_S, self._look_ahead)
-        wakeful = self._service.wakeful
-        wakeful.expect()
+        self._for_worker.begin()
         try:
             return await reply
         finally:
-            wakeful.hear()
+            self._for_worker.end()
             timer.cancel()
 
     def close(self) -> None:
