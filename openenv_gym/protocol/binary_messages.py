@@ -211,10 +211,10 @@ class BinaryMessages:
             end = middle + 2 * count
             if end > len(body):
                 raise InvalidRequestError(f"expected a body of {end} bytes, got {len(body)}")
-            rewards = np.frombuffer(body, wire, count, start).astype(wire.newbyteorder("="))
+            rewards = np.frombuffer(body, wire, count, start).astype(_REWARD_DTYPES[code])
             # A byte of a boolean array that is neither 0 nor 1 would be none of numpy's booleans.
-            terminations = np.frombuffer(body, np.uint8, count, middle).astype(np.bool_)
-            truncations = np.frombuffer(body, np.uint8, count, middle + count).astype(np.bool_)
+            endings = np.frombuffer(body, np.uint8, 2 * count, middle).astype(np.bool_)
+            terminations, truncations = endings[:count], endings[count:]
         info: Any = {}
         if flags & HAS_INFO:
             info = unpack_freeform(memoryview(body)[end:])
@@ -226,6 +226,7 @@ class BinaryMessages:
 
 
 _REWARD_WIRES = tuple(map(np.dtype, REWARD_DTYPES))
+_REWARD_DTYPES = tuple(wire.newbyteorder("=") for wire in _REWARD_WIRES)
 
 
 def _column(values: Any, count: int, wire: str) -> bytes:

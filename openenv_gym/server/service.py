@@ -43,7 +43,9 @@ class Service:
         try:
             described: Description = _run(self._describe())
             kwargs = plain_metadata(settings.kwargs)
-            self.description = msgspec.structs.replace(described, kwargs=kwargs)
+            self.description = msgspec.structs.replace(
+                described, kwargs=kwargs, shards=settings.shards
+            )
             self.view: TypedView = view_for(self.description)
         except BaseException:
             self.backends.close()

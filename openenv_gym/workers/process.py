@@ -16,6 +16,13 @@ from openenv_gym.workers.lifeline import Lifeline
 STOP_TIMEOUT_S = 5.0
 
 
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class WorkerProcess:
     """Starts a worker, opens sessions on it, ends it.
 

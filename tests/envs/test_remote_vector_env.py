@@ -31,6 +31,7 @@ from openenv_gym.errors import (
 from openenv_gym.launchers.embedded import EMBEDDED
 from openenv_gym.protocol import Open
 from openenv_gym.workers.hosted import builder_for
+from openenv_gym.workers.process import available_cores
 from tests.support.envs import Scripted
 
 ODD = "tests.support.envs:Batched-v0"
@@ -320,6 +321,26 @@ def test_urls_are_enough(serve):
         remote.close()
     with pytest.raises(InvalidRequestError, match="num_envs: expected"):
         RemoteVectorEnv(urls)
+
+
+def test_a_server_says_over_how_many_sessions_it_is_best_used(serve):
+    cores = available_cores()
+    url = serve("FrozenLake-v1").base_url
+    small = serve("FrozenLake-v1", "--max-sessions=7").base_url
+    native = serve("CartPole-v1").base_url
+    for env_id, base_url, vectorization, expected in [
+        ("FrozenLake-v1", url, "auto", min(cores, 16)),
+        ("FrozenLake-v1", small, "auto", 1),
+        ("FrozenLake-v1", [url, small], "auto", min(cores, 16) + 1),
+        ("CartPole-v1", native, "auto", 1),
+        ("CartPole-v1", native, "sync", min(cores, 16)),
+    ]:
+        envs = gym.make_vec(
+            f"openenv/{env_id}", num_envs=40, base_url=base_url, vectorization=vectorization
+        )
+        assert len(envs.unwrapped._sessions) == expected
+        assert envs.reset(seed=0)[0].shape[0] == 40
+        envs.close()
 
 
 def test_an_error_in_one_shard_leaves_the_others_in_step():
