@@ -14,7 +14,6 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import NormalizeObservation, RecordEpisodeStatistics
 
 from openenv_gym.address import parse_address
-from openenv_gym.conformance import first_difference
 from openenv_gym.envs.endpoints import EmbeddedEndpoint, ServerEndpoint
 from openenv_gym.envs.remote_vector_env import RemoteVectorEnv, shard_sizes
 from openenv_gym.envs.shards import merge_infos
@@ -33,6 +32,7 @@ from openenv_gym.protocol import Open
 from openenv_gym.workers.hosted import builder_for
 from openenv_gym.workers.process import available_cores
 from tests.support.envs import Scripted
+from tests.support.rollouts import assert_same
 
 ODD = "tests.support.envs:Batched-v0"
 ENVS = ["CartPole-v1", "FrozenLake-v1", "Blackjack-v1", "Pendulum-v1", ODD]
@@ -48,10 +48,6 @@ def embedded(env_id: str, num_envs: int, shards: int = 1, **options: Any) -> Rem
             for i, request in enumerate(requests)
         ]
     )
-
-
-def assert_same(expected: Any, actual: Any) -> None:
-    assert first_difference(expected, actual) is None
 
 
 def play(local: SyncVectorEnv, remote: RemoteVectorEnv, steps: int) -> None:
