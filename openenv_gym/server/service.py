@@ -12,6 +12,7 @@ import msgspec
 from openenv_gym.protocol import Close, Open
 from openenv_gym.server.backends import Backends
 from openenv_gym.server.engine import Engine
+from openenv_gym.server.episodes import Episodes
 from openenv_gym.server.sessions import Sessions
 from openenv_gym.server.settings import ServerSettings
 from openenv_gym.server.wakeful import Wakeful
@@ -38,6 +39,7 @@ class Service:
         self.settings = settings
         self.backends = Backends(settings)
         self.sessions = Sessions(settings, self.backends)
+        self.episodes = Episodes(settings, self.sessions)
         self.wakeful = Wakeful()
         atexit.register(self.backends.close)
         try:

@@ -16,6 +16,7 @@ from openenv_gym.errors import (
     OpenEnvGymError,
     ProtocolError,
     RemoteEnvError,
+    UnknownEnvironmentError,
 )
 from openenv_gym.protocol import (
     GYMNASIUM_VIEW,
@@ -39,7 +40,7 @@ from openenv_gym.server.service import Service
 from openenv_gym.server.sessions import Session
 from openenv_gym.server.wakeful import Wait
 from openenv_gym.wire.messages import error_data, error_message
-from openenv_gym.wire.typed import view_for
+from openenv_gym.wire.typed import TypedView, view_for
 
 T = TypeVar("T")
 
@@ -52,6 +53,9 @@ PATIENCE_S = 1.0
 async def websocket_endpoint(websocket: WebSocket, service: Service) -> None:
     """Serve one session, from the handshake to the goodbye."""
     is_binary = SUBPROTOCOL in websocket.scope.get("subprotocols", ())
+    if not is_binary and (session_id := websocket.query_params.get("session_id")) is not None:
+        await _attend(websocket, service, session_id)
+        return
     try:
         session = await service.sessions.create()
     except CapacityError as exc:
@@ -71,6 +75,31 @@ async def websocket_endpoint(websocket: WebSocket, service: Service) -> None:
     finally:
         inbox.close()
         await service.sessions.end(session)
+
+
+async def _attend(websocket: WebSocket, service: Service, session_id: str) -> None:
+    """Take part in a session that was begun over HTTP or MCP, and leave it there at the goodbye."""
+    episode = service.episodes.find(session_id)
+    if episode is None:
+        exc = UnknownEnvironmentError(
+            f"session_id: no session has the id {session_id[:40]!r}, it may have expired; "
+            "leave it out, and the connection has one of its own"
+        )
+        await _apologize(websocket, exc, is_binary=False)
+        return
+    session = episode.session
+    inbox = _Inbox(websocket, service, session)
+    session.expires = False
+    try:
+        await websocket.accept()
+        await _converse(websocket, service, session, episode.engine, inbox, is_guest=True)
+    except WebSocketDisconnect:
+        # The client left while it was being answered: there is nobody to tell.
+        return
+    finally:
+        session.expires = True
+        service.sessions.find(session.session_id)  # it was in use until now
+        inbox.close()
 
 
 async def _refuse(websocket: WebSocket, exc: CapacityError) -> None:
@@ -199,14 +228,32 @@ async def _serve_json(
         return
     is_served = description.num_envs == service.description.num_envs
     view = service.view if is_served else view_for(description)
-    server = ServerSession(JsonServerMessages(view), SessionState.READY)
+    await _converse(websocket, service, session, engine, inbox, view)
+
+
+async def _converse(
+    websocket: WebSocket,
+    service: Service,
+    session: Session,
+    engine: Engine,
+    inbox: _Inbox,
+    view: TypedView | None = None,
+    is_guest: bool = False,
+) -> None:
+    """Answer one message after the other; a guest's goodbye does not end the session."""
+    server = ServerSession(JsonServerMessages(view or service.view), SessionState.READY)
     while (text := await inbox.next()) is not None:
+        server.state = engine.state  # others may play in the same session
         try:
             request = server.receive(text)
         except OpenEnvGymError as exc:
             await _send_text(websocket, server.refuse(exc))
             continue
-        reply = await inbox.watch(engine.execute(request))
+        if is_guest and isinstance(request, Close):
+            await websocket.close()
+            return
+        async with session.lock:
+            reply = await inbox.watch(engine.execute(request))
         if isinstance(request, Close) or isinstance(reply, Closed):
             await websocket.close()
             return
