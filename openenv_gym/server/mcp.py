@@ -28,7 +28,7 @@ from openenv_gym.server.jsonrpc import (
     to_call,
 )
 from openenv_gym.server.mcp_sessions import McpSession, McpSessions
-from openenv_gym.server.mcp_tools import McpTools, refusal, render_mode_for
+from openenv_gym.server.mcp_tools import McpTools, picture_mode, refusal
 from openenv_gym.server.service import Service
 from openenv_gym.wire.error_codes import brief
 
@@ -68,10 +68,10 @@ class McpServer:
     """
 
     def __init__(self, service: Service) -> None:
-        mode = render_mode_for(service.description.render_modes)
+        has_own_mode = service.description.render_mode is not None
         self._service = service
-        self.sessions = McpSessions(service, mode)
-        self._tools = McpTools(service, self.sessions, mode)
+        self.sessions = McpSessions(service, None if has_own_mode else picture_mode(service))
+        self._tools = McpTools(service, self.sessions)
         self._methods: dict[str, Method] = {
             "ping": self._ping,
             "tools/list": self._list,

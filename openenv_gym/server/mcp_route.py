@@ -66,7 +66,9 @@ def mcp_routes(service: Service) -> APIRouter:
         except JsonRpcError as exc:
             return _json(error_body(None, exc))
         outcome = await server.receive(message, session)
-        if outcome.answer is None:
+        if outcome.answer is None or (session is not None and session.is_ended):
+            # Who ended its session waits for nothing, and the SDK's client fails on its way out
+            # if an answer comes yet.
             return Response(status_code=202)
         opened = outcome.opened
         headers = None if opened is None else {SESSION_HEADER: opened.session_id}

@@ -50,12 +50,16 @@ Tool: TypeAlias = Callable[[McpSession, Arguments], Awaitable[dict[str, Any]]]
 RGB_ARRAY, ANSI = "rgb_array", "ansi"
 
 
-def render_mode_for(modes: list[str]) -> str | None:
-    """Return the render mode that pictures for agents are made in, None where there is none.
+def picture_mode(service: Service) -> str | None:
+    """Return the render mode of what agents are shown, None where there is nothing to show.
 
-    Args:
-        modes: Those of the environment.
+    An environment with a render mode of its own keeps it; one that is made by name is made with
+    the first of ``rgb_array`` (if Pillow is there to write it) and ``ansi`` that it has.
     """
+    description = service.description
+    modes = [] if description.render_mode is None else [description.render_mode]
+    if not modes and service.settings.is_named and description.num_envs is None:
+        modes = description.render_modes
     if RGB_ARRAY in modes and importlib.util.find_spec("PIL") is not None:
         return RGB_ARRAY
     return ANSI if ANSI in modes else None
@@ -67,10 +71,9 @@ class McpTools:
     Args:
         service: What is served.
         sessions: Of the clients that call them.
-        render_mode: What environments are opened with.
     """
 
-    def __init__(self, service: Service, sessions: McpSessions, render_mode: str | None) -> None:
+    def __init__(self, service: Service, sessions: McpSessions) -> None:
         self._service = service
         self._sessions = sessions
         self._messages = JsonServerMessages(service.view)
@@ -80,9 +83,10 @@ class McpTools:
             "step": self._step,
             "state": self._state,
         }
-        if render_mode is not None:
+        mode = picture_mode(service)
+        if mode is not None:
             self._tools["render"] = self._render
-        self.listed = [tool for tool in self._described(render_mode) if tool["name"] in self._tools]
+        self.listed = [tool for tool in self._described(mode) if tool["name"] in self._tools]
 
     @property
     def names(self) -> list[str]:

@@ -82,6 +82,11 @@ class ServerSettings:
             return 1
         return max(1, min(available_cores(), self.max_sessions // 4))
 
+    @property
+    def is_named(self) -> bool:
+        """Whether workers make the environment by its name, with what a client asks for."""
+        return self.builder is build
+
     def admit(self, request: Open) -> Open:
         """Return what a worker is to open for a client that asks for ``request``.
 
