@@ -110,9 +110,9 @@ def loosened(schema: Any) -> Any:
 
 def _loose_type(kind: Any) -> Any:
     kinds = kind if isinstance(kind, list) else [kind]
-    if _NUMBERS.isdisjoint(kinds) or "string" in kinds:
+    if _NUMBERS.isdisjoint(kinds):
         return kind
-    return [*kinds, "string"]
+    return ["number", "string", *(one for one in kinds if one not in (*_NUMBERS, "string"))]
 
 
 def action_summary(description: Description, view: TypedView) -> str:
@@ -129,7 +129,7 @@ def action_summary(description: Description, view: TypedView) -> str:
 def _meaning(space: Any, names: tuple[str, ...]) -> str:
     kind = type(space).__name__
     if kind == "Discrete":
-        low, high = int(space.start), int(space.start + space.n - 1)
+        low, high = int(space.start), int(space.start) + int(space.n) - 1
         if names:
             listed = ", ".join(f"{low + i} {name}" for i, name in enumerate(names))
             return f"one of: {listed}"
