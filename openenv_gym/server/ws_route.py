@@ -243,7 +243,8 @@ async def _converse(
     """Answer one message after the other; a guest's goodbye does not end the session."""
     server = ServerSession(JsonServerMessages(view or service.view), SessionState.READY)
     while (text := await inbox.next()) is not None:
-        server.state = engine.state  # others may play in the same session
+        if is_guest:  # others play in the same session
+            server.state = engine.state
         try:
             request = server.receive(text)
         except OpenEnvGymError as exc:
