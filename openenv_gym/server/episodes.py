@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from openenv_gym.errors import ResetNeededError
-from openenv_gym.protocol import Failed, Open, Reply, Request
+from openenv_gym.protocol import Open, Reply, Request
 from openenv_gym.server.engine import Engine
 from openenv_gym.server.sessions import Session, Sessions
 from openenv_gym.server.settings import ServerSettings
@@ -68,10 +68,10 @@ class Episodes:
         return self._episodes.get(session_id)
 
     async def execute(self, episode: Episode, request: Request) -> Reply:
-        """Return the reply to ``request``, when it is its turn.
+        """Return the reply to ``request``, when it is its turn; a refusal is a reply too.
 
         Raises:
-            OpenEnvGymError: the request was refused, or failed; the session ended before.
+            ResetNeededError: the session ended before.
         """
         async with episode.session.lock:
             if episode.session_id not in self._episodes:
@@ -82,8 +82,6 @@ class Episodes:
             reply = await episode.engine.execute(request)
         if episode.engine.is_lost:  # the next reset opens another one
             await self.end(episode)
-        if isinstance(reply, Failed):
-            raise reply.to_exception()
         return reply
 
     async def end(self, episode: Episode) -> None:

@@ -13,8 +13,10 @@ from openenv_gym.codecs import info_to_json
 from openenv_gym.errors import InvalidRequestError, ResetNeededError, UnknownEnvironmentError
 from openenv_gym.protocol import (
     BatchResult,
+    Failed,
     GetState,
     Reply,
+    Request,
     Result,
     StateReply,
     Step,
@@ -46,7 +48,7 @@ class HttpEpisodes:
         """Begin an episode; return the answer and the id of its session."""
         request = parse_reset(data, self._service.description.num_envs)
         episode = await self._open(header)
-        reply = await self._episodes.execute(episode, request)
+        reply = await self._execute(episode, request)
         return self._answer(reply), episode.session_id
 
     async def step(self, data: dict[str, Any], header: str | None) -> dict[str, Any]:
@@ -64,14 +66,14 @@ class HttpEpisodes:
         if episode is None:
             raise ResetNeededError("step before a reset; send POST /reset first")
         value = self._service.view.parse_action(action)
-        return self._answer(await self._episodes.execute(episode, Step(value)))
+        return self._answer(await self._execute(episode, Step(value)))
 
     async def state(self, header: str | None) -> dict[str, Any]:
         """Return what is known about the episode of a session."""
         episode = self._find(header)
         if episode is None:
             return {"episode_id": None, "step_count": 0, **self._service.description.state}
-        reply = await self._episodes.execute(episode, GetState())
+        reply = await self._execute(episode, GetState())
         assert isinstance(reply, StateReply)
         state: dict[str, Any] = info_to_json(reply.state)[0]
         return state
@@ -81,6 +83,12 @@ class HttpEpisodes:
         episode = self._find(header)
         if episode is not None:
             await self._episodes.end(episode)
+
+    async def _execute(self, episode: Episode, request: Request) -> Reply:
+        reply = await self._episodes.execute(episode, request)
+        if isinstance(reply, Failed):
+            raise reply.to_exception()
+        return reply
 
     def _answer(self, reply: Reply) -> dict[str, Any]:
         assert isinstance(reply, Result | BatchResult)

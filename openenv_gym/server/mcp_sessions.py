@@ -111,10 +111,13 @@ class McpSessions:
         if found is not None:
             return found
         session.episode = None
+        _expect_client(session)
         episode = await self._service.episodes.begin(self._render_mode)
-        if session.is_ended:
+        try:
+            _expect_client(session)
+        except ResetNeededError:
             await self._service.episodes.end(episode)
-            raise ResetNeededError("the session was ended while its environment was being built")
+            raise
         session.episode = episode
         return episode
 
@@ -131,3 +134,8 @@ class McpSessions:
             if not is_playing and not session.lock.locked():
                 del self._sessions[session_id]
                 return
+
+
+def _expect_client(session: McpSession) -> None:
+    if session.is_ended:
+        raise ResetNeededError("the session was ended before its environment was there")

@@ -20,6 +20,7 @@ from openenv_gym.errors import (
 )
 from openenv_gym.protocol import (
     BatchResult,
+    Failed,
     GetState,
     Render,
     Rendered,
@@ -41,6 +42,7 @@ from openenv_gym.server.mcp_schemas import (
 )
 from openenv_gym.server.mcp_sessions import McpSession, McpSessions
 from openenv_gym.server.service import Service
+from openenv_gym.wire.error_codes import error_for
 from openenv_gym.wire.messages import encode_json, error_data
 
 Content: TypeAlias = dict[str, Any]
@@ -140,7 +142,10 @@ class McpTools:
         return episode
 
     async def _execute(self, episode: Episode, request: Request) -> Reply:
-        return await self._service.episodes.execute(episode, request)
+        reply = await self._service.episodes.execute(episode, request)
+        if isinstance(reply, Failed):  # without the traceback, which is not for the agent
+            raise error_for(reply.code, reply.message)
+        return reply
 
     def _played(self, reply: Reply) -> dict[str, Any]:
         assert isinstance(reply, Result | BatchResult)

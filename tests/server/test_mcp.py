@@ -223,7 +223,8 @@ def test_what_the_environment_raises_and_a_worker_that_dies(serve):
     async def play(client: Client) -> None:
         await client.call_tool("reset", {})
         raised = await client.call_tool("step", {"action": 1})
-        assert text(raised).startswith("EXECUTION_ERROR: the environment raised ValueError in step")
+        said = "EXECUTION_ERROR: the environment raised ValueError in step: told to raise"
+        assert text(raised) == said
         assert not (await client.call_tool("step", {"action": 0})).is_error
         died = await client.call_tool("step", {"action": 2})
         assert text(died).startswith("CONNECTION_LOST: the worker process of this session ended")

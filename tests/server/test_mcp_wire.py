@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import threading
 from typing import Any
 
+import gymnasium as gym
 import httpx
+import jsonschema
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
@@ -318,6 +321,52 @@ def test_of_too_many_clients_the_one_unused_longest_is_forgotten():
             begin(client)
         assert client.post("/mcp", json=call("ping"), headers=forgotten).status_code == 404
         assert steps(client, playing) == 0
+
+
+def render_of(client: httpx.Client) -> Any:
+    """What the tool `render` answers, None where there is no such tool."""
+    listed = client.post("/mcp", json=call("tools/list")).json()["result"]["tools"]
+    assert not client.post("/mcp", json=tool("reset", seed=1)).json()["result"]["isError"]
+    if "render" not in [one["name"] for one in listed]:
+        return None
+    return client.post("/mcp", json=tool("render")).json()["result"]["content"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "is_drawn"),
+    [
+        (lambda: gym.make("CartPole-v1"), False),
+        (lambda: gym.make("CartPole-v1", render_mode="rgb_array"), True),
+        (lambda: gym.make("CartPole-v1", render_mode="rgb_array_list"), False),
+    ],
+)
+def test_an_environment_of_ones_own_is_shown_in_the_mode_that_it_was_made_with(
+    environment, is_drawn
+):
+    with running(create_app(environment)) as url, httpx.Client(base_url=url) as client:
+        shown = render_of(client)
+    assert shown is None if not is_drawn else shown[0]["mimeType"] == "image/png"
+
+
+@pytest.mark.parametrize(("name", "kind"), [("CartPole-v1", None), ("FrozenLake-v1", "text")])
+def test_without_pillow_there_is_text_or_nothing(monkeypatch, name, kind):
+    found = importlib.util.find_spec
+    hidden = lambda name, *rest: None if name == "PIL" else found(name, *rest)  # noqa: E731
+    monkeypatch.setattr(importlib.util, "find_spec", hidden)
+    app = create_app(name, isolation="inline")
+    with running(app) as url, httpx.Client(base_url=url) as client:
+        shown = render_of(client)
+    assert shown is None if kind is None else shown[0]["type"] == kind
+
+
+def test_a_vector_environment_is_played_in_lists(serve):
+    with httpx.Client(base_url=serve("vector:tests.support.envs:cartpoles").base_url) as client:
+        listed = client.post("/mcp", json=call("tools/list")).json()["result"]["tools"]
+        for body in (tool("reset", seed=1), tool("step", action=[1]), tool("state")):
+            result = client.post("/mcp", json=body).json()["result"]
+            schemas = {one["name"]: one["outputSchema"] for one in listed}
+            jsonschema.validate(result["structuredContent"], schemas[body["params"]["name"]])
+        assert result["structuredContent"]["step_count"] == 1
 
 
 def test_openapi_names_the_route(client):
