@@ -104,7 +104,7 @@ def _check_origin(origin: str | None) -> None:
     Raises:
         _RefusedError: it does.
     """
-    if origin is not None and not _is_loopback(urlsplit(origin).hostname):
+    if origin is not None and not _is_loopback(origin):
         raise _RefusedError(
             403,
             f"Origin: expected no browser, or a page of this machine, got {brief(origin, 80)}; "
@@ -112,13 +112,12 @@ def _check_origin(origin: str | None) -> None:
         )
 
 
-def _is_loopback(host: str | None) -> bool:
-    if host is None:
-        return False
+def _is_loopback(origin: str) -> bool:
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        host = urlsplit(origin).hostname or ""
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:  # neither an address nor, at times, a URL
+        return False
 
 
 def _check_accept(accept: str | None) -> None:

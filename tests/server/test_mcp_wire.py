@@ -130,6 +130,8 @@ def test_what_is_no_request_is_answered_with_the_codes_of_json_rpc(
         ({"Origin": "https://example.org"}, 403),
         ({"Origin": "http://localhost.example.org"}, 403),
         ({"Origin": "null"}, 403),
+        ({"Origin": "http://[::1"}, 403),
+        ({"Origin": ""}, 403),
         ({SESSION: "unknown"}, 404),
         ({"MCP-Protocol-Version": "2025-11-25"}, 400),
         ({"MCP-Protocol-Version": "2026-07-28"}, 400),
