@@ -162,10 +162,11 @@ def test_messages_may_come_in_fragments_with_pings_between(way: tuple[str, str])
             for part in protocol.data_to_send():
                 socket.socket.sendall(part)
 
-        write(Opcode.BINARY, body[:3], False)
-        write(Opcode.PING, b"between", True)
-        write(Opcode.CONT, b"", False)
-        write(Opcode.CONT, body[3:], True)
+        with socket.protocol_mutex:
+            write(Opcode.BINARY, body[:3], False)
+            write(Opcode.PING, b"between", True)
+            write(Opcode.CONT, b"", False)
+            write(Opcode.CONT, body[3:], True)
         assert binary.receive()[1].obs[0] == 1.0
         assert socket.ping().wait(20)
         assert binary.ask(Step(0)).obs[0] == 2.0
@@ -178,9 +179,10 @@ def test_bytes_may_come_one_at_a_time(way: tuple[str, str]):
         binary.seq += 1
         body = binary.messages.encode_request(binary.seq, Step(0))
         frame = Frame(Opcode.BINARY, body).serialize(mask=True)
-        for byte in frame:
-            socket.socket.sendall(bytes([byte]))
-            time.sleep(0.001)
+        with socket.protocol_mutex:  # no pong of the library's comes between
+            for byte in frame:
+                socket.socket.sendall(bytes([byte]))
+                time.sleep(0.001)
         assert binary.receive()[1].obs[0] == 1.0
 
 
