@@ -201,6 +201,7 @@ def test_headers_and_basic_authentication_reach_the_server():
 
     def look(connection: ServerConnection) -> None:
         seen.update(connection.request.headers.raw_items())
+        echo(connection)  # until the client leaves: else the goodbye may come with the handshake
 
     with peer(look) as address:
         url = address.ws_url.replace("ws://", "ws://user:s%20ecret@")
