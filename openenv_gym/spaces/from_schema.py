@@ -2,7 +2,7 @@
 
 What stays ambiguous is refused with its path and the keyword argument that settles it. Without
 an annotation, only schemas that fix a space completely are read, unless the reader is open: then
-numbers, integers, texts and arrays without bounds become spaces without bounds. Keywords are read as JSON
+integers, texts and arrays without bounds become spaces without bounds. Keywords are read as JSON
 Schema 2020-12 defines them; a type of schema is a row of ``_BY_TYPE``.
 """
 
