@@ -126,6 +126,12 @@ class Reader:
         spec = None if probed is None else probed.state.get(key)
         if not isinstance(spec, dict) or not spec:
             return None
+        if isinstance(spec.get(name), dict):  # a spec for each field
+            spec = spec[name]
+        elif (
+            sum(self._is_list_or_dict(each, self.properties[each]) for each in self.properties) > 1
+        ):
+            return None  # one spec, and nothing says of which field it is
         if "shape" in spec:
             form = _of_spec(spec)
             why = f"{key} in the state gives"

@@ -7,6 +7,13 @@ import json
 import pytest
 
 from openenv_gym.cli import main
+from tests.support.plain_server import (
+    Plain,
+    action_schema,
+    observation_schema,
+    observed,
+    serving,
+)
 
 
 def test_it_shows_spaces_models_schemas_and_messages(capsys: pytest.CaptureFixture[str]):
@@ -68,6 +75,37 @@ def test_fields_are_fixed_and_several_keys_are_a_dict(capsys: pytest.CaptureFixt
     assert main(["inspect", "openspiel:catch", *arguments]) == 0
     shown = capsys.readouterr().out
     assert "because $.action.game_name: always 'catch'" in shown
+
+
+def test_of_a_server_without_bounds_it_says_what_a_probe_found(capsys: pytest.CaptureFixture[str]):
+    number, counted = {"type": "number"}, {"type": "integer"}
+    server = Plain(
+        action=action_schema("seat", "cell", seat=counted, cell=counted),
+        observation=observation_schema(
+            "v", "action_mask",
+            v={"type": "array", "items": number}, action_mask={"type": "array", "items": counted},
+        ),
+        reset=lambda data, number: observed(v=[0.0] * 3, action_mask=[0, 1]),
+        step=lambda data, number: observed(),
+    )  # fmt: skip
+    arguments = ["--fixed-action", '{"seat": 1}', "--mask-means", "indices"]
+    with serving(server) as url:
+        assert main(["inspect", url, *arguments]) == 0
+        shown = capsys.readouterr().out
+        assert main(["inspect", url, *arguments, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["has_probed"] is True
+        assert main(["inspect", url, "--action-key", "cell", "--action-key", "seat"]) == 0
+        assert "action       Dict('cell': Box(" in capsys.readouterr().out
+    because = [line for line in shown.splitlines() if line.startswith("because ")]
+    assert because[0].endswith(
+        "one probing reset was made, because the schemas leave something open"
+    )
+    assert because[2] == "because $.action.seat: always 1"
+    assert because[3].endswith(
+        "Box(-inf, inf, (3,), float64), with the lengths of the probing reset"
+    )
+    assert "$.observation.action_mask: goes up to 1 at the probing reset" in because[4]
+    assert "action       Discrete(2)   (field 'cell')" in shown
 
 
 @pytest.mark.parametrize("target", ["Nothing-v0", "http://127.0.0.1:9", "openspiel:catsh"])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from openenv_gym.errors import SpaceError
-from openenv_gym.spaces import infer, to_schema
+from openenv_gym.spaces import Probed, infer, to_schema
 
 pytestmark = pytest.mark.single_env
 
@@ -153,3 +153,50 @@ def test_a_dict_of_the_caller_names_its_fields():
 def test_what_a_mask_means_is_one_of_two(means: Any):
     with pytest.raises(SpaceError, match=r"mask_means: expected 'mask' or 'indices', got"):
         infer(ACTION, OBSERVATION, mask_means=means)
+
+
+LIST = {"type": "array", "items": NUMBER}
+SPEC = {"shape": [2], "dtype": "float32", "minimum": -1, "maximum": 1}
+
+
+@pytest.mark.parametrize(
+    ("names", "spec", "spaces"),
+    [
+        (["v"], SPEC, [gs.Box(-1, 1, (2,), np.float32)]),
+        (["v"], {"v": SPEC}, [gs.Box(-1, 1, (2,), np.float32)]),
+        (["v"], {"shape": "two"}, [gs.Sequence(POSITION)]),
+        (["v"], {"shape": [2], "dtype": "object"}, [gs.Sequence(POSITION)]),
+        (["v"], {}, [gs.Sequence(POSITION)]),
+        (["v", "w"], SPEC, [gs.Sequence(POSITION)] * 2),
+        (["v", "w"], {"w": SPEC}, [gs.Sequence(POSITION), gs.Box(-1, 1, (2,), np.float32)]),
+    ],
+    ids=str,
+)
+def test_a_spec_in_the_state_is_of_the_one_field_or_of_the_one_it_names(
+    names: list[str], spec: Any, spaces: list[gs.Space[Any]]
+):
+    schema = {"properties": dict.fromkeys(names, LIST), "required": names}
+    seen = Probed(observation={"pos": 1.0}, state={"action_spec": spec})
+    found = infer(schema, OBSERVATION, probe=lambda: seen)
+    each = [found.action_space] if len(names) == 1 else list(found.action_space.values())
+    assert each == spaces
+
+
+def test_one_probe_is_made_for_all_that_is_open_and_none_for_what_is_not():
+    made: list[int] = []
+
+    def probe() -> Probed:
+        made.append(1)
+        return Probed(observation={"v": [1.0, 2.0], "w": [[1], [2]], "legal_actions": [0, 4]})
+
+    counted = {"type": "integer"}
+    action = {"properties": {"n": counted}}
+    names = {"v": LIST, "w": {"type": "array", "items": {"type": "array", "items": counted}}}
+    legal = {"legal_actions": {"type": "array", "items": counted}}
+    found = infer(action, {"properties": {**names, **legal}}, probe=probe)
+    assert found.action_space == gs.Discrete(5) and found.has_probed and made == [1]
+    assert [space.shape for space in found.observation_space.values()] == [(2,), (2, 1)]
+    assert not infer(ACTION, OBSERVATION, probe=probe).has_probed and made == [1]
+    unprobed = infer(action, {"properties": {**names, **legal}})
+    assert unprobed.observation_space["v"] == gs.Sequence(POSITION)
+    assert "no reset shows a list of actions" in unprobed.reasons[-1]
