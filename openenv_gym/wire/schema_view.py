@@ -157,10 +157,11 @@ class SchemaView:
     ) -> Any:
         found = field_at(observation, field.path)
         if found is MISSING:
-            if self._has_info or not (is_first or _is_said_by_nothing(field.space)):
+            found = self._defaults.get(field.path, MISSING)
+            is_blank = is_first or _is_said_by_nothing(field.space)
+            if self._has_info or (found is MISSING and not is_blank):
                 raise self._no_observation(observation)
             missing.append(field.path)
-            found = self._defaults.get(field.path, MISSING)
             if found is MISSING:
                 return blank(field.space)
         path = f"$.data.observation.{field.path}"
