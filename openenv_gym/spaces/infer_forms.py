@@ -97,7 +97,8 @@ class Reader:
         if is_annotated(child):
             return Found(SchemaSpace(space=space), why)
         if isinstance(space, gs.Box) and self.side == "observation":
-            if space.dtype == np.uint8 and child is not None and child.get("type") == "string":
+            is_text = isinstance(child, dict) and child.get("type") == "string"
+            if space.dtype == np.uint8 and is_text:
                 return Found(pictured(tuple(space.shape)), f"{why}, of a picture in base64")
             if f"{name}{SHAPE}" in self.properties:
                 return Found(reshaped(space), why)
@@ -128,9 +129,7 @@ class Reader:
             return None
         if isinstance(spec.get(name), dict):  # a spec for each field
             spec = spec[name]
-        elif (
-            sum(self._is_list_or_dict(each, self.properties[each]) for each in self.properties) > 1
-        ):
+        elif len(self._open_fields()) > 1:
             return None  # one spec, and nothing says of which field it is
         if "shape" in spec:
             form = _of_spec(spec)
@@ -143,6 +142,10 @@ class Reader:
             return None
         form = object_of({part: forms[part] for part in value}, {})
         return Found(form, f"{key} in the state gives {form.space}")
+
+    def _open_fields(self) -> list[str]:
+        fields = self.properties.items()
+        return [name for name, child in fields if self._is_list_or_dict(name, child)]
 
     def _is_list_or_dict(self, name: str, child: Schema) -> bool:
         is_known = name not in self.sequences and "." not in name
@@ -215,7 +218,7 @@ def _bound(spec: Mapping[str, Any], names: tuple[str, ...], size: int, infinite:
     value = next((spec[name] for name in names if spec.get(name) is not None), infinite)
     flat = np.array(value, object).reshape(-1).tolist()
     items = [infinite if item is None else item for item in flat]
-    return items if len(items) == size and size else items[0]
+    return items if len(items) == size > 0 else next(iter(items), infinite)
 
 
 def _is_shape(shape: Any) -> TypeGuard[list[int]]:

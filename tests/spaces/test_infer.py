@@ -167,6 +167,8 @@ SPEC = {"shape": [2], "dtype": "float32", "minimum": -1, "maximum": 1}
         (["v"], {"shape": "two"}, [gs.Sequence(POSITION)]),
         (["v"], {"shape": [2], "dtype": "object"}, [gs.Sequence(POSITION)]),
         (["v"], {}, [gs.Sequence(POSITION)]),
+        (["v"], {"shape": [0], "low": []}, [gs.Box(-np.inf, np.inf, (0,), np.float64)]),
+        (["v"], {"shape": [2], "minimum": {"x": 1}}, [gs.Sequence(POSITION)]),
         (["v", "w"], SPEC, [gs.Sequence(POSITION)] * 2),
         (["v", "w"], {"w": SPEC}, [gs.Sequence(POSITION), gs.Box(-1, 1, (2,), np.float32)]),
     ],
@@ -200,3 +202,13 @@ def test_one_probe_is_made_for_all_that_is_open_and_none_for_what_is_not():
     unprobed = infer(action, {"properties": {**names, **legal}})
     assert unprobed.observation_space["v"] == gs.Sequence(POSITION)
     assert "no reset shows a list of actions" in unprobed.reasons[-1]
+
+
+def test_a_space_of_the_caller_reads_pictures_and_flat_lists():
+    text = {"properties": {"screen": {"type": "string"}}}
+    pixels = gs.Box(0, 255, (1, 2), np.uint8)
+    assert infer(ACTION, text, observation_space=pixels).observation_form.read is not None
+    flat = {"properties": {"v": LIST, "v_shape": LIST}}
+    box = gs.Box(0, 1, (2, 1), np.float32)
+    read = infer(ACTION, flat, observation_space=box).observation_form.read
+    assert read is not None and read([0, 1], "$").tolist() == [[0.0], [1.0]]
