@@ -7,6 +7,13 @@ import json
 import pytest
 
 from openenv_gym.cli import main
+from tests.support.plain_server import (
+    Plain,
+    action_schema,
+    observation_schema,
+    observed,
+    serving,
+)
 
 
 def test_it_shows_spaces_models_schemas_and_messages(capsys: pytest.CaptureFixture[str]):
@@ -46,12 +53,59 @@ def test_arguments_are_passed(capsys: pytest.CaptureFixture[str]):
     assert "observation  Discrete(64)" in capsys.readouterr().out
 
 
+OWN = "environment:examples.own_environment.environment:EchoEnvironment"
+
+
+def test_a_typed_environment_has_the_spaces_of_its_fields(capsys: pytest.CaptureFixture[str]):
+    assert main(["inspect", OWN]) == 0
+    shown = capsys.readouterr().out
+    assert "class EchoAction(Action):\n    message: str" in shown
+    assert "action       UnicodeText(1, 1048576)   (field 'message')" in shown
+
+
 def test_spaces_that_stay_open_are_shown_and_an_error(capsys: pytest.CaptureFixture[str]):
-    target = "environment:examples.own_environment.environment:EchoEnvironment"
-    assert main(["inspect", target]) == 1
+    assert main(["inspect", OWN, "--observation-key", "metadata"]) == 1
     shown = capsys.readouterr()
     assert "class EchoAction(Action):\n    message: str" in shown.out
-    assert "action_space=" in shown.err and shown.err.startswith("openenv-gym: $.action.message")
+    assert "observation_space=" in shown.err and shown.err.startswith("openenv-gym: $.observation")
+
+
+def test_fields_are_fixed_and_several_keys_are_a_dict(capsys: pytest.CaptureFixture[str]):
+    arguments = ["--fixed-action", '{"game_name": "catch"}', "--action-key", "action_id"]
+    assert main(["inspect", "openspiel:catch", *arguments]) == 0
+    shown = capsys.readouterr().out
+    assert "because $.action.game_name: always 'catch'" in shown
+
+
+def test_of_a_server_without_bounds_it_says_what_a_probe_found(capsys: pytest.CaptureFixture[str]):
+    number, counted = {"type": "number"}, {"type": "integer"}
+    server = Plain(
+        action=action_schema("seat", "cell", seat=counted, cell=counted),
+        observation=observation_schema(
+            "v", "action_mask",
+            v={"type": "array", "items": number}, action_mask={"type": "array", "items": counted},
+        ),
+        reset=lambda data, number: observed(v=[0.0] * 3, action_mask=[0, 1]),
+        step=lambda data, number: observed(),
+    )  # fmt: skip
+    arguments = ["--fixed-action", '{"seat": 1}', "--mask-means", "indices"]
+    with serving(server) as url:
+        assert main(["inspect", url, *arguments]) == 0
+        shown = capsys.readouterr().out
+        assert main(["inspect", url, *arguments, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["has_probed"] is True
+        assert main(["inspect", url, "--action-key", "cell", "--action-key", "seat"]) == 0
+        assert "action       Dict('cell': Box(" in capsys.readouterr().out
+    because = [line for line in shown.splitlines() if line.startswith("because ")]
+    assert because[0].endswith(
+        "one probing reset was made, because the schemas leave something open"
+    )
+    assert because[2] == "because $.action.seat: always 1"
+    assert because[3].endswith(
+        "Box(-inf, inf, (3,), float64), with the lengths of the probing reset"
+    )
+    assert "$.observation.action_mask: goes up to 1 at the probing reset" in because[4]
+    assert "action       Discrete(2)   (field 'cell')" in shown
 
 
 @pytest.mark.parametrize("target", ["Nothing-v0", "http://127.0.0.1:9", "openspiel:catsh"])

@@ -98,3 +98,19 @@ def test_a_malformed_reply_is_refused_by_path(data: dict[str, Any], expected: st
     with pytest.raises(InvalidRequestError) as caught:
         ours().load_result(data)
     assert str(caught.value).startswith(expected)
+
+
+def test_what_other_servers_leave_out_is_the_default_or_blank_and_named():
+    schema = {
+        "properties": {"n": {"type": "integer"}, "m": {"type": "integer", "default": 4},
+                       "t": {"type": "string"}},
+        "required": ["n", "m", "t"],
+    }  # fmt: skip
+    view = SchemaView(infer(OURS.action_schema, schema), schema)
+    first = view.load_result({"observation": {}}, is_first=True)
+    assert first.obs == {"n": 0, "m": 4, "t": ""}
+    assert first.info == {"missing": ["n", "m", "t"]}
+    later = view.load_result({"observation": {"n": 1}})
+    assert later.obs == {"n": 1, "m": 4, "t": ""} and later.info == {"missing": ["m", "t"]}
+    with pytest.raises(NotOpenEnvError, match="field 'n', 'm', 't'"):
+        view.load_result({"observation": {"m": 1, "t": ""}})
