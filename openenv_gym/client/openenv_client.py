@@ -17,7 +17,7 @@ from typing import Any, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from openenv_gym.address import parse_address
+from openenv_gym.address import Address, parse_address
 from openenv_gym.client.connection import Connection, check_timeout
 from openenv_gym.client.websocket import WebSocketOptions, WebSocketTransport
 from openenv_gym.errors import InvalidActionError, NotOpenEnvError, ProtocolError
@@ -88,6 +88,16 @@ class OpenEnvClient(Generic[ActT, ObsT, StateT]):
         self._models = {**_BASE_MODELS, **type_parameters(type(self))}
         if models is not None:
             self._models.update(zip(_BASE_MODELS, models, strict=True))
+
+    @property
+    def address(self) -> Address:
+        """Of the server."""
+        return self._address
+
+    @property
+    def models(self) -> dict[str, type[BaseModel]]:
+        """The action, observation and state class, by the names of the type parameters."""
+        return dict(self._models)
 
     def reset(
         self, seed: int | None = None, episode_id: str | None = None, **kwargs: Any

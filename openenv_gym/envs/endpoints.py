@@ -176,6 +176,11 @@ class ServerEndpoint:
     overrides: SpaceOverrides = field(default_factory=SpaceOverrides)
     options: Any = None
 
+    @property
+    def identity(self) -> Any:
+        """What is equal for endpoints of one environment: where it is served."""
+        return self.address
+
     def open(self) -> tuple[Face, Connection | None]:
         """Ask for the schema; no session is opened, because a server may have only one."""
         schema, description = self.read_schema()
