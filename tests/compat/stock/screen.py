@@ -5,7 +5,6 @@ from uuid import uuid4
 
 from openenv.core.env_server.interfaces import Environment
 from openenv.core.env_server.types import Action, Observation, State
-from pydantic import Field
 
 HEIGHT, WIDTH = 6, 8
 
