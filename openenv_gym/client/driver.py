@@ -85,6 +85,7 @@ class ClientDriver:
         self._is_closed = False
         self._needs_new_connection = False
         self._socket: Any = None  # of the session in which the episode is
+        self._thread: threading.Thread | None = None  # of the last call, where these block
         self._check_loop()
 
     @property
@@ -114,7 +115,7 @@ class ClientDriver:
 
     def begin(self, name: str, *args: Any, **kwargs: Any) -> Future[Any]:
         """Call the method ``name``; the future gives its result, or an error of ours."""
-        return self._run(self._exchange(name, args, kwargs))
+        return self._run(self._exchange(name, args, kwargs, self._thread))
 
     def connect(self) -> None:
         """Connect, and start the server where the client does so.
@@ -122,7 +123,7 @@ class ClientDriver:
         Raises:
             UnreachableError: nobody answers.
         """
-        self._run(self._prepare()).result()
+        self._run(self._prepare(self._thread)).result()
 
     def give_up(self, future: Future[Any]) -> None:
         """Do not wait for a request: the session is not used again, since its reply may come."""
@@ -158,15 +159,29 @@ class ClientDriver:
                 self._run(_closing(self.client))
 
     def _run(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
-        return EVENT_LOOP.submit(coroutine) if self.is_async else _in_thread(coroutine)
+        if self.is_async:
+            return EVENT_LOOP.submit(coroutine)
+        future: Future[Any] = Future()
+        name = "openenv-gym-client"
+        self._thread = threading.Thread(
+            target=_drive, args=(coroutine, future), name=name, daemon=True
+        )
+        self._thread.start()
+        return future
 
     async def _call(self, name: str, *args: Any, **kwargs: Any) -> Any:
         result = getattr(self.client, name)(*args, **kwargs)
         return await result if inspect.isawaitable(result) else result
 
-    async def _exchange(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    async def _exchange(
+        self,
+        name: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        before: threading.Thread | None,
+    ) -> Any:
         if name == "reset":
-            await self._prepare()
+            await self._prepare(before)
         elif self.has_hung_up():
             raise self._lost(f"before {name}")
         try:
@@ -183,14 +198,19 @@ class ClientDriver:
             raise self._lost(f"during {name}")
         return result
 
-    async def _prepare(self) -> None:
-        """Connect; anew, where what is there must not be used again."""
+    async def _prepare(self, before: threading.Thread | None) -> None:
+        """Connect; anew, where what is there must not be used again.
+
+        A call that blocks cannot be cancelled: it ends with its connection, and is waited for.
+        """
         self._check_loop()
         self._is_closed = False
         try:
             if self._needs_new_connection or _is_closed(self._socket_now()):
                 has_own = hasattr(type(self.client), "disconnect")
                 await self._call("disconnect" if has_own else "close")
+                if before is not None:
+                    before.join()
                 self._needs_new_connection = False
             if hasattr(self.client, "connect"):
                 await self._call("connect")
@@ -283,23 +303,17 @@ async def _closing(client: Any) -> None:
             await result
 
 
-def _in_thread(coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
-    """Run what never waits for an event loop, because the client blocks, in a daemon thread."""
-    future: Future[Any] = Future()
-
-    def run() -> None:
-        try:
-            coroutine.send(None)
-        except StopIteration as stop:
-            _settle(future, stop.value, None)
-        except BaseException as exc:
-            _settle(future, None, exc)
-        else:
-            coroutine.close()
-            _settle(future, None, ProtocolError("expected a client that blocks, got an awaitable"))
-
-    threading.Thread(target=run, name="openenv-gym-client", daemon=True).start()
-    return future
+def _drive(coroutine: Coroutine[Any, Any, Any], future: Future[Any]) -> None:
+    """Run what never waits for an event loop, because the client blocks."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        _settle(future, stop.value, None)
+    except BaseException as exc:
+        _settle(future, None, exc)
+    else:
+        coroutine.close()
+        _settle(future, None, ProtocolError("expected a client that blocks, got an awaitable"))
 
 
 def _settle(future: Future[Any], value: Any, exc: BaseException | None) -> None:

@@ -100,7 +100,8 @@ def client_endpoint(
             f"{type(client).__name__}, which has its own"
         )
     if isinstance(client, Awaitable):
-        client = EVENT_LOOP.submit(_awaited(client)).result()
+        made = EVENT_LOOP.submit(_awaited(client)).result()
+        return ClientEndpoint(ClientDriver(made, closes_when_lost=True), **options)
     if isinstance(client, gym.Env):
         raise InvalidRequestError(
             f"expected an OpenEnv client, got {client}, which is a gymnasium.Env already"
