@@ -6,7 +6,6 @@ goes on. Its type parameters and the schemas of its server give the spaces.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
@@ -17,7 +16,7 @@ from openenv_gym.client.connection import check_timeout
 from openenv_gym.client.driver import ClientDriver, under_sync
 from openenv_gym.client.event_loop import EVENT_LOOP
 from openenv_gym.envs.client_session import ClientCalls, ClientConnection
-from openenv_gym.envs.endpoints import Face
+from openenv_gym.envs.endpoints import Face, SpaceOverrides
 from openenv_gym.envs.remote_env import RemoteEnv
 from openenv_gym.errors import (
     InvalidRequestError,
@@ -168,11 +167,11 @@ class ClientEndpoint:
         **overrides: Any,
     ) -> None:
         check_timeout(timeout_s)
-        known = inspect.signature(infer).parameters
+        known = SpaceOverrides.__dataclass_fields__
         if unknown := [name for name in overrides if name not in known]:
             raise InvalidRequestError(
-                f"from_client takes {', '.join(_overrides(known))} beside the arguments of its "
-                f"own, got {', '.join(unknown)}"
+                f"from_client takes {', '.join(known)} beside the arguments of its own, got "
+                f"{', '.join(unknown)}"
             )
         if render_mode is not None and not callable(getattr(driver.client, "render", None)):
             raise UnsupportedRenderModeError(
@@ -276,11 +275,3 @@ class ClientEndpoint:
                 f"make the environment of its class: from_client({self._driver.name}, base_url=...)"
             )
         return _of_class, self._recipe
-
-
-def _overrides(parameters: Any) -> list[str]:
-    return [
-        name
-        for name, parameter in parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    ]

@@ -24,6 +24,7 @@ from openenv_gym.wire.error_codes import brief
 Schema = dict[str, Any]
 ACTION, OBSERVATION = "ActT", "ObsT"
 _REF = "'$ref'"
+_MAX_DEPTH = 8
 
 
 def type_arguments(kind: type[Any]) -> dict[str, Any]:
@@ -52,8 +53,9 @@ def _arguments(kind: type[Any]) -> dict[str, Any]:
         variables = getattr(origin, "__parameters__", ())
         given = dict(zip(variables, typing.get_args(base), strict=False))
         own = {variable.__name__: argument for variable, argument in given.items()}
-        for name, argument in {**own, **_arguments(origin)}.items():
-            found.setdefault(name, given.get(argument, argument))
+        above = {name: given.get(one, one) for name, one in _arguments(origin).items()}
+        for name, argument in {**own, **above}.items():
+            found.setdefault(name, argument)
     return found
 
 
@@ -81,7 +83,9 @@ def merged_schema(own: Schema | None, served: Schema | None) -> Schema | None:
         return own if own is not None else served
     mine, theirs = own["properties"], served.get("properties", {})
     fields = {
-        name: theirs[name] if name in theirs and _says_more(theirs[name], field) else field
+        name: theirs[name]
+        if name in theirs and _narrows(_types(theirs[name], served), _types(field, own))
+        else field
         for name, field in mine.items()
     }
     # Definitions of one name may differ: then the client's stay, with the fields that need them.
@@ -91,8 +95,21 @@ def merged_schema(own: Schema | None, served: Schema | None) -> Schema | None:
     return {**own, "properties": fields, "$defs": {**others, **definitions}}
 
 
-def _says_more(served: Schema, own: Schema) -> bool:
-    return own.get("type") in (None, served.get("type"))
+def _narrows(served: set[str], own: set[str]) -> bool:
+    return not own or (bool(served) and served <= own)
+
+
+def _types(schema: Schema, document: Schema, depth: int = 0) -> set[str]:
+    """The JSON types that a field may have, none where it does not say."""
+    if depth > _MAX_DEPTH:  # a definition of itself
+        return set()
+    name = str(schema.get("$ref", "")).removeprefix("#/$defs/")
+    schema = document.get("$defs", {}).get(name, schema)
+    given = schema.get("type", [])
+    types = {given} if isinstance(given, str) else set(given)
+    for choice in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
+        types |= _types(choice, document, depth + 1)
+    return types
 
 
 def action_maker(kind: Any) -> Callable[[dict[str, Any]], Any]:

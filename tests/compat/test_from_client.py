@@ -8,6 +8,8 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from benchmarks.children import ROOT
+
 FORMS = ("async", "sync", "class")
 ASYNC_OR_SYNC = ("async", "sync")
 CATCH = ["Discrete(3)", "Box(0.0, 1.0, (50,), float32)"]
@@ -98,6 +100,15 @@ def test_stable_baselines3_trains(call, serve):
     assert set(returns) <= {-1.0, 1.0}
 
 
+def test_the_code_of_the_quickstart(call, serve):
+    page = (ROOT / "docs" / "quickstart.md").read_text(encoding="utf-8")
+    _, _, section = page.partition("## From a client object")
+    code = section.split("```python\n")[1].split("```")[0]
+    url = serve("openspiel:catch").base_url
+    code = code.replace("http://localhost:8000", url)
+    assert call("page", code=code) == [[50], [4, 50]]
+
+
 def test_the_client_gets_an_action_of_its_class(call, their_servers):
     assert call("typed_actions", url=their_servers["traps"]) == [["TrapAction", 7]]
 
@@ -132,6 +143,12 @@ def test_a_server_that_dies_in_a_step(form, call, serve_theirs):
 def test_a_timeout_of_the_environment_gives_up_a_call_that_goes_on(form, call, their_servers):
     url = their_servers["traps"]
     assert call("own_timeout", url=url, form=form) == ["RequestTimeoutError", ANEW]
+
+
+@pytest.mark.parametrize("form", ASYNC_OR_SYNC)
+def test_an_interrupt_within_a_step(form, call, their_servers):
+    found = call("interrupted", url=their_servers["traps"], form=form)
+    assert found == ["interrupted", "ConnectionLostError", ANEW]
 
 
 @pytest.mark.parametrize("form", ASYNC_OR_SYNC)

@@ -3,7 +3,9 @@
 import asyncio
 import copy
 import gc
+import os
 import pickle
+import signal
 import sys
 import threading
 import warnings
@@ -162,6 +164,31 @@ def own_timeout(url: str, form: str) -> list[Any]:
     values = [env.step(value)[0].tolist() for value in (1, 2, 3)]
     env.close()
     return [error, values]
+
+
+def interrupted(url: str, form: str) -> list[Any]:
+    """Ctrl-C within a step; the reply that comes later is nobody's."""
+    client = TrapClient(base_url=url)
+    env = openenv_gym.from_client(client.sync() if form == "sync" else client, **TRAPS)
+    env.reset()
+    client._step_payload = lambda given: {"value": 99, "sleep_s": 1.0}
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    answers: list[Any] = []
+    try:
+        env.step(0)
+    except KeyboardInterrupt:
+        answers.append("interrupted")
+    timer.join()
+    del client._step_payload
+    try:
+        env.step(0)
+    except openenv_gym.OpenEnvGymError as exc:
+        answers.append(type(exc).__name__)
+    env.reset()
+    answers.append([env.step(value)[0].tolist() for value in (1, 2, 3)])
+    env.close()
+    return answers
 
 
 def idle_close(url: str, form: str) -> list[Any]:
@@ -458,6 +485,13 @@ def train(url: str, packages: str) -> list[Any]:
     returns = [episode["r"] for episode in model.ep_info_buffer or ()]
     env.close()
     return [model.num_timesteps, len(returns), sorted(set(returns))]
+
+
+def page(code: str) -> list[Any]:
+    """What the code of a page leaves behind."""
+    found: dict[str, Any] = {}
+    exec(compile(code, "page", "exec"), found)
+    return [list(found["observation"].shape), list(found["observations"].shape)]
 
 
 def unclosed(url: str) -> str:
