@@ -12,7 +12,6 @@ import pytest
 from tests.compat.generations import RemoteError
 
 
-
 @pytest.mark.parametrize("function", ["generic", "generic_sync"])
 def test_the_generic_client_sees_the_numbers_of_gymnasium(function, serve, their_clients):
     url = serve("CartPole-v1").base_url
