@@ -20,6 +20,7 @@ from openenv_gym.errors import OpenEnvGymError
 
 if TYPE_CHECKING:
     from openenv_gym.adapters.openspiel_env import OpenSpielEnv
+    from openenv_gym.adapters.typed_environment import typed_environment
     from openenv_gym.client.openenv_client import OpenEnvClient
     from openenv_gym.client.websocket import WebSocketOptions
     from openenv_gym.environment import Environment
@@ -51,6 +52,7 @@ _PLACES = {
     "WebSocketOptions": "client.websocket",
     "create_app": "server.app",
     "inspect": "envs.inspection",
+    "typed_environment": "adapters.typed_environment",
     "typed_models": "envs.inspection",
 }
 
@@ -69,6 +71,7 @@ __all__ = [
     "WebSocketOptions",
     "create_app",
     "inspect",
+    "typed_environment",
     "typed_models",
 ]
 

@@ -4,31 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 
+import gymnasium as gym
 import httpx
+import numpy as np
 import pytest
 from websockets.asyncio.client import connect
 
 from openenv_gym.launchers import ServerProcess
 from tests.compat.generations import RemoteError
 
-THEIRS = ("echo", "coding", "openspiel", "household", "screen", "tools", "traps")
 
-
-@pytest.fixture(scope="module")
-def urls(generation) -> Iterator[dict[str, str]]:
-    """Theirs under our ``create_app``, and ``ours`` under theirs."""
-    wanted = {
-        name: {"environment": f"tests.compat.stock.{name}", "by": "openenv_gym"} for name in THEIRS
-    }
-    wanted["ours"] = {"environment": "tests.compat.ours"}
-    with generation.serve(wanted) as process:
-        yield json.loads(process.line())
-
-
-def test_ours_under_their_server(generation, urls, their_clients):
-    url = urls["ours"]
+def test_ours_under_their_server(generation, crossed_servers, their_clients):
+    url = crossed_servers["ours"]
     played = their_clients.call(
         "clients:generic_sync",
         url=url,
@@ -46,6 +34,46 @@ def test_ours_under_their_server(generation, urls, their_clients):
     assert about["description"].startswith("Says back what it is told")
     with pytest.raises(RemoteError, match="VALIDATION_ERROR"):
         their_clients.call("clients:generic", url=url, actions=[{"message": ""}])
+
+
+def test_a_gymnasium_environment_under_their_server(crossed_servers, their_clients):
+    actions = [{"action": action} for action in (0, 1, 1)]
+    played = their_clients.call(
+        "clients:generic",
+        url=crossed_servers["ours_cartpole"],
+        actions=actions,
+        seed=5,
+        episode_id="e",
+    )
+    local = gym.make("CartPole-v1")
+    observations = [local.reset(seed=5)[0], *(local.step(a["action"])[0] for a in actions)]
+    local.close()
+    remote = np.array([fields["obs"] for fields, _, _ in played["results"]], np.float32)
+    assert np.array_equal(remote, observations)
+    assert [reward for _, reward, _ in played["results"]] == [None, 1.0, 1.0, 1.0]
+    assert (played["state"]["episode_id"], played["state"]["step_count"]) == ("e", 3)
+    assert "CartPole" in httpx.get(f"{crossed_servers['ours_cartpole']}/metadata").json()["name"]
+    with pytest.raises(RemoteError, match="VALIDATION_ERROR"):
+        their_clients.call(
+            "clients:generic", url=crossed_servers["ours_cartpole"], actions=[{"action": 7}]
+        )
+
+
+def test_its_spaces_are_known_there_too(crossed_servers):
+    """The annotation travels in the schemas of their server."""
+    with gym.make("openenv/remote-v0", base_url=crossed_servers["ours_cartpole"]) as env:
+        local = gym.make("CartPole-v1")
+        assert env.action_space == local.action_space
+        assert env.observation_space == local.observation_space
+        assert np.array_equal(env.reset(seed=3)[0], local.reset(seed=3)[0])
+        local.close()
+
+
+def test_the_tutorial_on_an_openspiel_game_of_ours_under_their_server(
+    crossed_servers, their_clients
+):
+    played = their_clients.call("clients:tutorial", url=crossed_servers["ours_catch"], episodes=2)
+    assert (played["rewards"], played["state"]) == ([1.0, 1.0], ["catch", 9])
 
 
 EPISODES = {
@@ -68,12 +96,14 @@ EPISODES = {
 }
 
 
-@pytest.mark.parametrize("name", THEIRS)
-def test_theirs_is_the_same_under_our_server(name, generation, urls, their_servers, their_clients):
+@pytest.mark.parametrize("name", EPISODES)
+def test_theirs_is_the_same_under_our_server(
+    name, generation, crossed_servers, their_servers, their_clients
+):
     actions, reset = EPISODES[name]
     theirs, ours = (
         their_clients.call("clients:generic", url=url, actions=actions, **reset)
-        for url in (their_servers[name], urls[name])
+        for url in (their_servers[name], crossed_servers[name])
     )
     if generation.version == "0.3":  # whose server drops the metadata of observations
         for played in (theirs, ours):
@@ -91,14 +121,14 @@ def test_theirs_is_the_same_under_our_server(name, generation, urls, their_serve
         ("echo", {}, r"\$\.action\.message: Field required, got nothing"),
     ],
 )
-def test_their_environments_get_our_errors(name, action, says, urls, their_clients):
+def test_their_environments_get_our_errors(name, action, says, crossed_servers, their_clients):
     with pytest.raises(RemoteError, match=says):
-        their_clients.call("clients:generic", url=urls[name], actions=[action])
+        their_clients.call("clients:generic", url=crossed_servers[name], actions=[action])
 
 
-def test_a_refused_action_and_json_that_is_no_object_lose_no_session(urls):
+def test_a_refused_action_and_json_that_is_no_object_lose_no_session(crossed_servers):
     async def play() -> list[str]:
-        async with connect(urls["traps"].replace("http", "ws") + "/ws") as socket:
+        async with connect(crossed_servers["traps"].replace("http", "ws") + "/ws") as socket:
             answers = []
             for message in (
                 '{"type": "reset", "data": {}}',
@@ -116,11 +146,11 @@ def test_a_refused_action_and_json_that_is_no_object_lose_no_session(urls):
     assert asyncio.run(play()) == ["observation", "INVALID_ACTION", *codes, "observation"]
 
 
-def test_what_has_no_spaces_has_no_batch(urls):
+def test_what_has_no_spaces_has_no_batch(crossed_servers):
     """Many of them are plain sessions each: ``gymnasium.make_vec("openenv/remote-v0")``."""
 
     async def ask() -> dict[str, str]:
-        address = urls["traps"].replace("http", "ws") + "/ws?num_envs=2"
+        address = crossed_servers["traps"].replace("http", "ws") + "/ws?num_envs=2"
         async with connect(address) as socket:
             await socket.send('{"type": "reset"}')
             return json.loads(await socket.recv())["data"]

@@ -6,7 +6,6 @@ is no object in ``tests/server`` and ``test_environments_both_ways.py``; capacit
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import ssl
@@ -61,14 +60,6 @@ def make(url: str, **arguments):
     ).unwrapped
 
 
-@pytest.fixture(scope="module")
-def our_traps(generation):
-    """The traps of theirs under our ``create_app``."""
-    wanted = {"traps": {"environment": "tests.compat.stock.traps", "by": "openenv_gym"}}
-    with generation.serve(wanted) as process:
-        yield json.loads(process.line())["traps"]
-
-
 def test_after_a_timeout_no_reply_is_read_as_another_ones(their_servers):
     with Proxy(their_servers["traps"]) as proxy:
         env = make(proxy.base_url, timeout_s=0.5)
@@ -98,9 +89,10 @@ def test_a_slow_step_of_a_typed_client(their_servers):
         assert client.step(TrapAction(value=3)).observation.numbers == [3.0, 1.0]
 
 
-def test_their_clients_after_a_timeout_on_our_server(generation, our_traps, their_clients):
+def test_their_clients_after_a_timeout_on_our_server(generation, crossed_servers, their_clients):
     """Since 0.5 theirs drops the socket. That of 0.3 reads on, and no server can know it."""
-    answers = their_clients.call("clients:late_sync", url=our_traps, sleep_s=0.8, timeout_s=0.6)
+    url = crossed_servers["traps"]
+    answers = their_clients.call("clients:late_sync", url=url, sleep_s=0.8, timeout_s=0.6)
     assert answers["late"][0] == "TimeoutError"
     if generation.version == "0.10":
         kind, text = answers["next"]
@@ -233,7 +225,7 @@ def test_a_prefix_of_the_path(codec, their_servers, serve, their_clients):
         assert played["rewards"] == [1.0]
 
 
-def test_a_bearer_token(generation, their_servers, our_traps, their_clients):
+def test_a_bearer_token(generation, their_servers, crossed_servers, their_clients):
     options = WebSocketOptions(headers={"Authorization": "Bearer s3cret"})
     wrong = WebSocketOptions(headers={"Authorization": "Bearer guessed"})
     with Proxy(their_servers["traps"], token="s3cret") as proxy:
@@ -249,7 +241,7 @@ def test_a_bearer_token(generation, their_servers, our_traps, their_clients):
             with pytest.raises(NotOpenEnvError, match="401"):
                 TrapClient(proxy.base_url, options=refused).reset()
     if generation.version == "0.10":  # 0.3 cannot send headers
-        with Proxy(our_traps, token="s3cret") as proxy:
+        with Proxy(crossed_servers["traps"], token="s3cret") as proxy:
             call = {"url": proxy.base_url, "headers": options.headers}
             assert their_clients.call("clients:with_headers", **call) == 0.0
             with pytest.raises(RemoteError, match="401"):
