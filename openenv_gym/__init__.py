@@ -20,6 +20,7 @@ from openenv_gym.errors import OpenEnvGymError
 
 if TYPE_CHECKING:
     from openenv_gym.adapters.openspiel_env import OpenSpielEnv
+    from openenv_gym.adapters.typed_environment import typed_environment
     from openenv_gym.client.openenv_client import OpenEnvClient
     from openenv_gym.client.websocket import WebSocketOptions
     from openenv_gym.environment import Environment
@@ -53,6 +54,7 @@ _PLACES = {
     "create_app": "server.app",
     "from_client": "envs.client_endpoint",
     "inspect": "envs.inspection",
+    "typed_environment": "adapters.typed_environment",
     "typed_models": "envs.inspection",
 }
 
@@ -72,6 +74,7 @@ __all__ = [
     "create_app",
     "from_client",
     "inspect",
+    "typed_environment",
     "typed_models",
 ]
 

@@ -57,7 +57,8 @@ class OpenEnvClient(Generic[ActT, ObsT, StateT]):
 
     A subclass names its models as type parameters and needs nothing else; the hooks
     :meth:`_step_payload`, :meth:`_parse_result` and :meth:`_parse_state` may be overridden
-    where a server's JSON differs from its models. The connection is made by the first request.
+    where a server's JSON differs from its models. The connection is made by the first request;
+    one that broke is made anew by :meth:`reset` alone, because the episode was lost with it.
 
     Args:
         base_url: ``http://host:port``, ``https://…``, ``ws://…``, ``wss://…`` or
@@ -113,6 +114,8 @@ class OpenEnvClient(Generic[ActT, ObsT, StateT]):
             TransportError: the server cannot be reached, or the connection broke.
             OpenEnvGymError: the server refused, or failed.
         """
+        if self._connection is not None and self._connection.is_broken:
+            self._connection = None
         return self._result(Reset(seed, None, episode_id, kwargs))
 
     def step(self, action: ActT) -> StepResult[ObsT]:
@@ -195,7 +198,8 @@ class OpenEnvClient(Generic[ActT, ObsT, StateT]):
         return self._parse_result(reply.obs)
 
     def _connect(self) -> Connection:
-        if self._connection is None or self._connection.is_broken:
+        # One that is broken stays, and says so: on another there would be another episode.
+        if self._connection is None:
             transport = WebSocketTransport(self._address, None, self._options)
             session = ClientSession(JsonClientMessages(_Payloads()), SessionState.READY)
             self._connection = Connection(session, transport, self._timeout_s)

@@ -201,6 +201,8 @@ def test_headers_and_basic_authentication_reach_the_server():
 
     def look(connection: ServerConnection) -> None:
         seen.update(connection.request.headers.raw_items())
+        for _ in connection:
+            pass
 
     with peer(look) as address:
         url = address.ws_url.replace("ws://", "ws://user:s%20ecret@")

@@ -12,10 +12,11 @@ import pytest
 from benchmarks.package_venv import InstallError
 from tests.compat.generations import VENVS, Generation, Player, install
 
-collect_ignore = ["stock"]  # these run where OpenEnv is, and it is not here
-
 HERE = Path(__file__).parent
 SERVERS = ("echo", "coding", "openspiel", "household", "screen", "endless", "tools", "traps")
+OURS = ("ours", "ours_cartpole", "ours_catch")
+
+collect_ignore = ["stock", *(f"{name}.py" for name in OURS)]  # what servers and clients run
 
 _failures = pytest.StashKey[dict[str, InstallError]]()
 
@@ -54,6 +55,17 @@ def their_servers(generation: Generation) -> Iterator[dict[str, str]]:
     """The URLs of the servers of one generation, by name."""
     wanted = {name: {"environment": f"tests.compat.stock.{name}"} for name in SERVERS}
     with generation.serve(wanted) as process:
+        yield json.loads(process.line())
+
+
+@pytest.fixture(scope="session")
+def crossed_servers(generation: Generation) -> Iterator[dict[str, str]]:
+    """The URLs of their environments under our ``create_app``, and of ours under theirs."""
+    theirs = {
+        name: {"environment": f"tests.compat.stock.{name}", "by": "openenv_gym"} for name in SERVERS
+    }
+    ours = {name: {"environment": f"tests.compat.{name}"} for name in OURS}
+    with generation.serve({**theirs, **ours}) as process:
         yield json.loads(process.line())
 
 

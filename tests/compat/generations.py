@@ -1,9 +1,10 @@
 """The two generations of OpenEnv: a venv of each, its servers and its clients.
 
 ``openenv`` 0.10 and ``openenv-core`` 0.3 have the same import name, so that each needs a venv.
-Left out of both are gradio (the web page), what gradio brings, and scipy, which OpenSpiel's
-Python part wants: nothing that serves, connects or validates imports them. With pip's answers
-uncached a venv takes half a minute and 340 MB so, and a minute and 690 MB with them.
+Left out of both are gradio (the web page), what gradio brings, and what the
+Python part of OpenSpiel wants: nothing that serves, connects or validates imports them. That is
+345 MB a venv where all of it is 692, and 35 s for both at the same time where one alone takes 46
+(2026-11-21, two cores, nothing in pip's cache).
 """
 
 from __future__ import annotations

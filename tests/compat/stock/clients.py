@@ -1,5 +1,7 @@
 """OpenEnv's clients, generic and typed, and what the tests have them do. Answers are plain JSON."""
 
+import os
+import signal
 from typing import Any
 
 from openenv.core import EnvClient, GenericEnvClient
@@ -155,3 +157,41 @@ def tutorial(url: str, episodes: int) -> dict[str, Any]:
         "steps": steps,
         "state": [state.game_name, state.step_count],
     }
+
+
+def late_sync(url: str, sleep_s: float, timeout_s: float) -> dict[str, Any]:
+    """A step that is too slow, what the next one answers, and one after another reset."""
+    answers: dict[str, Any] = {}
+    with GenericEnvClient(base_url=url, message_timeout_s=timeout_s).sync() as client:
+        client.reset()
+        for name, action in (
+            ("late", {"value": 1, "sleep_s": sleep_s}),
+            ("next", {"value": 2}),
+        ):
+            try:
+                answers[name] = plain(client.step(action))[0]["numbers"]
+            except Exception as exc:  # the test is told, and judges
+                answers[name] = [type(exc).__name__, str(exc)]
+        client.disconnect()
+        client.reset()
+        answers["after"] = plain(client.step({"value": 3}))[0]["numbers"]
+    return answers
+
+
+def killed_sync(url: str, pid: int, action: dict[str, Any]) -> list[str]:
+    """What the user reads when the server is killed between two steps."""
+    with GenericEnvClient(base_url=url).sync() as client:
+        client.reset()
+        client.step(action)
+        os.kill(pid, signal.SIGKILL)
+        try:
+            client.step(action)
+        except Exception as exc:  # the test is told, and judges
+            return [type(exc).__name__, str(exc)]
+    return ["nothing was raised", ""]
+
+
+def with_headers(url: str, headers: dict[str, str]) -> float:
+    """One reset through something that asks for headers; OpenEnv 0.9 and later."""
+    with GenericEnvClient(base_url=url, headers=headers).sync() as client:
+        return client.reset().observation["numbers"][0]

@@ -2,7 +2,8 @@
 
 ``python -m tests.compat.stock.serve '{"echo": {"environment": "tests.compat.stock.echo"}}'``
 prints the URLs as a JSON object, and ends with its stdin. What else an entry has are arguments:
-``create_app`` takes those under ``app``, uvicorn those under ``uvicorn``.
+``create_app`` takes those under ``app``, uvicorn those under ``uvicorn``; with ``"by":
+"openenv_gym"`` it is the ``create_app`` of that package, which the checkout has.
 """
 
 import importlib
@@ -18,15 +19,17 @@ from openenv.core.env_server.http_server import create_app
 MAX_SESSIONS = 8
 
 
-def app_for(environment: str, app: dict[str, Any]) -> Any:
+def app_for(environment: str, app: dict[str, Any], by: str) -> Any:
     served = importlib.import_module(environment).SERVED
+    if by == "openenv_gym":
+        return importlib.import_module(by).create_app(*served, **app)
     return create_app(*served, **{"max_concurrent_envs": MAX_SESSIONS, **app})
 
 
 def main(wanted: dict[str, dict[str, Any]]) -> None:
     servers, threads, urls = [], [], {}
     for name, entry in wanted.items():
-        application = app_for(entry["environment"], entry.get("app", {}))
+        application = app_for(entry["environment"], entry.get("app", {}), entry.get("by", ""))
         options = {"log_level": "critical", **entry.get("uvicorn", {})}
         config = uvicorn.Config(application, host="127.0.0.1", port=0, **options)
         sock = config.bind_socket()
