@@ -6,6 +6,7 @@ goes on. Its type parameters and the schemas of its server give the spaces.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
@@ -15,17 +16,26 @@ from openenv_gym.address import Address
 from openenv_gym.client.connection import check_timeout
 from openenv_gym.client.driver import ClientDriver, under_sync
 from openenv_gym.client.event_loop import EVENT_LOOP
+from openenv_gym.client.http import get_name, get_schema
+from openenv_gym.client.websocket import WebSocketOptions
 from openenv_gym.envs.client_session import ClientCalls, ClientConnection
 from openenv_gym.envs.endpoints import Face, SpaceOverrides
+from openenv_gym.envs.registration import checked_done_means
 from openenv_gym.envs.remote_env import RemoteEnv
 from openenv_gym.errors import (
     InvalidRequestError,
     NotOpenEnvError,
-    SpaceError,
+    ProtocolError,
+    RemoteEnvError,
     UnreachableError,
     UnsupportedRenderModeError,
 )
+from openenv_gym.protocol import GetState, Reset, Result, StateReply
+from openenv_gym.protocol.json_messages import ClientView
 from openenv_gym.spaces import infer
+from openenv_gym.spaces.narrowing import schema_of as schema_of_value
+from openenv_gym.spaces.probing import Probed, probed
+from openenv_gym.spaces.profiles import UNKNOWN_ACTION, needs_name
 from openenv_gym.wire.client_schemas import (
     ACTION,
     OBSERVATION,
@@ -35,7 +45,7 @@ from openenv_gym.wire.client_schemas import (
     schema_of,
     type_arguments,
 )
-from openenv_gym.wire.schema_view import SchemaView
+from openenv_gym.wire.schema_view import LoadedResult, SchemaView
 
 
 def from_client(
@@ -46,6 +56,8 @@ def from_client(
     timeout_s: float | None = None,
     render_mode: str | None = None,
     closes_client: bool = True,
+    done_means: str = "terminated",
+    check_seeding: bool = False,
     **overrides: Any,
 ) -> RemoteEnv:
     """Return the environment that an OpenEnv client plays, as ``gymnasium.Env``.
@@ -62,7 +74,9 @@ def from_client(
         render_mode: Gymnasium's, for a client with a method ``render``.
         closes_client: Whether ``close`` of the environment closes the client, and with it what it
             started, as a wrapper closes what it wraps.
-        **overrides: As for ``openenv/remote-v0``.
+        done_means: As for ``openenv/remote-v0``.
+        check_seeding: As there.
+        **overrides: As there: ``action_key``, ``observation_space`` and the others.
 
     Raises:
         InvalidRequestError: ``client`` is no client, is connected in an event loop that runs, or
@@ -78,6 +92,8 @@ def from_client(
             timeout_s=timeout_s,
             render_mode=render_mode,
             closes_client=closes_client,
+            done_means=done_means,
+            check_seeding=check_seeding,
             **overrides,
         )
     )
@@ -148,6 +164,8 @@ class ClientEndpoint:
         timeout_s: See :func:`from_client`, as the others.
         render_mode: See there.
         closes_client: See there.
+        done_means: See there.
+        check_seeding: See there.
         recipe: The client's class, its arguments and these options, where there is one.
         **overrides: See there.
 
@@ -163,6 +181,8 @@ class ClientEndpoint:
         timeout_s: float | None = None,
         render_mode: str | None = None,
         closes_client: bool = True,
+        done_means: str = "terminated",
+        check_seeding: bool = False,
         recipe: Any = None,
         **overrides: Any,
     ) -> None:
@@ -182,9 +202,12 @@ class ClientEndpoint:
         self._timeout_s = timeout_s
         self._render_mode = render_mode
         self._closes_client = closes_client
+        self._done_means = checked_done_means(done_means)
+        self._check_seeding = check_seeding
         self._recipe = recipe
         self._overrides = overrides
         self._view: SchemaView | None = None
+        self._probed: Probed | None = None
 
     @property
     def identity(self) -> Any:
@@ -205,9 +228,11 @@ class ClientEndpoint:
         """
         if self._driver.address is None and hasattr(self.client, "connect"):
             self._driver.connect()  # only then has it a server that could be asked
-        action, observation = self._schemas(self._driver.address)
-        inference = infer(action, observation, **self._overrides)
-        self._view = SchemaView(inference, observation)
+        action, observation, environment = self._schemas(self._driver.address)
+        inference = infer(
+            action, observation, probe=self._probe, environment=environment, **self._overrides
+        )
+        self._view = SchemaView(inference, observation, done_means=self._done_means)
         modes = [] if self._render_mode is None else [self._render_mode]
         face = Face(
             name=self._driver.name,
@@ -215,57 +240,68 @@ class ClientEndpoint:
             observation_space=inference.observation_space,
             render_mode=self._render_mode,
             metadata={"render_modes": modes},
-            has_action_masks=False,
+            has_action_masks=inference.legal_actions is not None,
+            check_seeding=self._check_seeding,
         )
         return face, self.connect()
 
     def connect(self) -> ClientConnection:
         """Return a new session on the same client."""
         assert self._view is not None, "open() comes first"
-        calls = ClientCalls(self.client, self._view, action_maker(self._types().get(ACTION)))
+        return self._session(self._view, action_maker(self._types().get(ACTION)))
+
+    def _session(self, view: ClientView, make_action: Any) -> ClientConnection:
+        calls = ClientCalls(self.client, view, make_action)
         return ClientConnection(
             self._driver, calls, timeout_s=self._timeout_s, closes_client=self._closes_client
         )
+
+    def _probe(self) -> Probed:
+        """Reset the client once; its session goes on with the first reset of the environment."""
+        if self._probed is None:
+            session = self._session(_AsItIs(), dict)
+            reply, state = session.request(Reset()), None
+            if callable(getattr(self.client, "state", None)):
+                with contextlib.suppress(RemoteEnvError, InvalidRequestError):
+                    state = session.request(GetState())
+            data = reply.obs if isinstance(reply, Result) else None
+            self._probed = probed(data, state.state if isinstance(state, StateReply) else None)
+        return self._probed
 
     def _types(self) -> dict[str, Any]:
         inner = under_sync(self.client)
         own = getattr(inner, "models", None)  # of our client, which may be told them
         return own if isinstance(own, dict) else type_arguments(type(inner))
 
-    def _schemas(self, address: Address | None) -> tuple[Schema, Schema]:
-        """The schemas of action and observation: of the client's classes, and of its server."""
-        served, failure = self._served(address)
-        types, schemas = self._types(), []
-        for side, variable in (("action", ACTION), ("observation", OBSERVATION)):
-            schema = merged_schema(schema_of(types.get(variable)), served.get(side)) or self._named(
-                side
-            )
-            if schema is None:
-                raise SpaceError(
-                    f"{self._driver.name} names no class for its {side}, and its server tells no "
-                    f"schema; pass {side}_space= and {side}_key="
-                ) from failure
-            schemas.append(schema)
-        return schemas[0], schemas[1]
+    def _schemas(self, address: Address | None) -> tuple[Schema, Schema, str | None]:
+        """The schemas of action and observation, and the name that the server gives to both."""
+        served, types = self._served(address), self._types()
+        action = merged_schema(schema_of(types.get(ACTION)), served.get("action"))
+        observation = merged_schema(schema_of(types.get(OBSERVATION)), served.get("observation"))
+        if observation is None:
+            observation = self._given_observation() or schema_of_value(self._probe().observation)
+        name = None
+        if action is not None and address is not None and served and needs_name(action):
+            name = get_name(address, self._http_options())
+        return UNKNOWN_ACTION if action is None else action, observation, name
 
-    def _named(self, side: str) -> Schema | None:
-        """A schema of the only field that the caller names, whose space the caller gives."""
-        key, space = self._overrides.get(f"{side}_key"), self._overrides.get(f"{side}_space")
-        if key is None or space is None:
-            return None
-        return {"type": "object", "properties": {key: {}}}
+    def _given_observation(self) -> Schema | None:
+        """The schema of the only field that the caller asks for, where its space is given too."""
+        key = self._overrides.get("observation_key")
+        is_whole = isinstance(key, str) and "observation_space" in self._overrides
+        return {"type": "object", "properties": {key: {}}} if is_whole else None
 
-    def _served(self, address: Address | None) -> tuple[dict[str, Any], Exception | None]:
-        from openenv_gym.client.http import get_schema
-        from openenv_gym.client.websocket import WebSocketOptions
-
+    def _served(self, address: Address | None) -> dict[str, Any]:
         if address is None:
-            return {}, None
-        headers = getattr(under_sync(self.client), "_headers", None) or {}
+            return {}
         try:
-            return get_schema(address, WebSocketOptions(headers=dict(headers))), None
-        except (NotOpenEnvError, UnreachableError) as exc:
-            return {}, exc
+            return get_schema(address, self._http_options())
+        except (NotOpenEnvError, UnreachableError):  # the class may tell enough, or a reset
+            return {}
+
+    def _http_options(self) -> WebSocketOptions:
+        headers = getattr(under_sync(self.client), "_headers", None) or {}
+        return WebSocketOptions(headers=dict(headers))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy makes a client of its own, of the same class."""
@@ -275,3 +311,13 @@ class ClientEndpoint:
                 f"make the environment of its class: from_client({self._driver.name}, base_url=...)"
             )
         return _of_class, self._recipe
+
+
+class _AsItIs:
+    """A view that hands over what the client answers, as it answers it."""
+
+    def dump_action(self, value: Any) -> dict[str, Any]:
+        raise ProtocolError("a probing reset takes no step")
+
+    def load_result(self, data: dict[str, Any], *, is_first: bool = False) -> LoadedResult:
+        return LoadedResult(data, None, terminated=False, truncated=False, info={})

@@ -38,9 +38,9 @@ from openenv_gym.protocol import (
     Step,
     failure,
 )
+from openenv_gym.protocol.json_messages import ClientView
 from openenv_gym.wire.client_schemas import plain
 from openenv_gym.wire.error_codes import brief
-from openenv_gym.wire.schema_view import SchemaView
 
 
 class Call(NamedTuple):
@@ -64,7 +64,7 @@ class ClientCalls:
     """
 
     def __init__(
-        self, client: Any, view: SchemaView, make_action: Callable[[dict[str, Any]], Any]
+        self, client: Any, view: ClientView, make_action: Callable[[dict[str, Any]], Any]
     ) -> None:
         self._client = client
         self._view = view
@@ -106,8 +106,8 @@ class ClientCalls:
             return None, StateReply(plain(result))
         if name == "render":
             return None, Rendered(result)
-        obs, reward, terminated, truncated, info = self._view.load_result(_message(result, name))
-        return None, Result(obs, reward, terminated, truncated, info)
+        message = _message(result, name)
+        return None, Result(*self._view.load_result(message, is_first=name == "reset"))
 
     def _reset_arguments(self, request: Reset) -> dict[str, Any]:
         """What of the request the signature of the client's ``reset`` takes."""

@@ -128,6 +128,7 @@ def action_maker(kind: Any) -> Callable[[dict[str, Any]], Any]:
         except ValidationError as exc:
             raise InvalidActionError(
                 f"{name} refuses the fields {brief(repr(fields), 100)}: {brief(str(exc), 300)}"
+                "; fields that are always the same go into fixed_action="
             ) from exc
 
     return make

@@ -87,6 +87,35 @@ def test_check_env_of_gymnasium_passes(kind, server, form, call, their_servers):
     assert call("check", kind=kind, url=their_servers[server], form=form) == "passed"
 
 
+@pytest.mark.parametrize(
+    ("kind", "server"),
+    [
+        ("echo", "echo"),
+        ("generic", "echo"),
+        ("openspiel_annotated", "openspiel"),
+        ("generic", "openspiel"),
+        ("generic", "coding"),
+        ("generic", "screen"),
+        ("generic", "tools"),
+    ],
+)
+def test_the_spaces_are_those_of_the_server(kind, server, call, their_servers):
+    """Profiles, conventions, probing resets: as ``openenv/remote-v0``, and without overrides."""
+    url = their_servers[server]
+    env = gym.make("openenv/remote-v0", base_url=url).unwrapped
+    env.reset()
+    masks = env.action_masks().tolist() if hasattr(env, "action_masks") else None
+    env.close()
+    expected = [repr(env.action_space), repr(env.observation_space), masks]
+    assert call("spaces", kind=kind, url=url) == expected
+    assert call("check", kind=kind, url=url, form="async") == "passed"
+
+
+def test_what_a_bare_done_means(call, their_servers):
+    found = call("ends", url=their_servers["endless"])
+    assert found == [[False, False], [False, True]]
+
+
 @pytest.mark.parametrize("kind", ["openspiel_annotated", "generic"])
 def test_check_env_passes_on_our_catch(kind, call, serve):
     assert call("check", kind=kind, url=serve("openspiel:catch").base_url, form="async") == "passed"
@@ -239,7 +268,9 @@ def test_what_is_refused(call, their_servers):
         "InvalidRequestError: expected an OpenEnv client, got <RemoteEnv",
         "InvalidRequestError: expected a client for each sub-environment, got one twice",
         "InvalidRequestError: expected at least one session, got none",
-        "SpaceError: GenericEnvClient names no class for its action, and its server tells no",
+        "UnreachableError: GenericEnvClient cannot connect: Failed to connect to ws://127.0.0.1:9",
+        "InvalidRequestError: done_means: expected 'terminated' or 'truncated', got 'over'",
+        "SpaceError: ",
     ]
     errors = call("refused", url=their_servers["endless"])
     assert [

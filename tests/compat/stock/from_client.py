@@ -22,7 +22,7 @@ import openenv_gym
 from openenv_gym.client.event_loop import EVENT_LOOP
 from openenv_gym.errors import CapacityError
 from openenv_gym.protocol import Step
-from tests.compat.stock.clients import OpenSpielClient
+from tests.compat.stock.clients import EchoClient, OpenSpielClient
 from tests.compat.stock.endless import CountAction, CountObservation
 from tests.compat.stock.traps import TrapAction, TrapObservation
 
@@ -70,6 +70,7 @@ KINDS = {
     "generic": (GenericEnvClient, {}),
     "generic_openspiel": (GenericEnvClient, OPENSPIEL),
     "traps": (TrapClient, TRAPS),
+    "echo": (EchoClient, {}),
 }
 
 
@@ -101,6 +102,23 @@ def check(kind: str, url: str, form: str) -> str:
         check_env(env)
     env.close()
     return "passed"
+
+
+def spaces(kind: str, url: str) -> list[Any]:
+    env = make(kind, url)
+    env.reset()
+    masks = env.action_masks().tolist() if hasattr(env, "action_masks") else None
+    env.close()
+    return [repr(env.action_space), repr(env.observation_space), masks]
+
+
+def ends(url: str) -> list[Any]:
+    """A bare ``done`` that is a time limit, and the check whether the server takes seeds."""
+    env = make("count", url, done_means="truncated", check_seeding=True)
+    env.reset(seed=1)
+    flags = [list(env.step(1)[2:4]) for _ in range(2)]
+    env.close()
+    return flags
 
 
 def typed_actions(url: str) -> list[Any]:
@@ -460,6 +478,8 @@ def refused(url: str) -> list[str]:
         lambda: openenv_gym.RemoteVectorEnv.from_clients([client, client.sync()]),
         lambda: openenv_gym.RemoteVectorEnv.from_clients([]),
         lambda: openenv_gym.from_client(GenericEnvClient(base_url="http://127.0.0.1:9")),
+        lambda: openenv_gym.from_client(client, done_means="over"),
+        lambda: openenv_gym.from_client(TrapClient(base_url=url), action_key="nothing"),
     ]
     errors = []
     for attempt in attempts:
