@@ -45,14 +45,6 @@ def with_field(data: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]
     return {**data, name: with_field(inner if isinstance(inner, dict) else {}, rest, value)}
 
 
-def without_fields(data: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Any]:
-    """Return ``data`` without the fields that ``paths`` name at the top.
-
-    A path that leads deeper takes nothing away: what stands beside it would be lost with it.
-    """
-    return {name: item for name, item in data.items() if name not in paths}
-
-
 def paths_of(key: Key) -> tuple[str, ...]:
     """Return the paths of a key."""
     return () if key is None else (key,) if isinstance(key, str) else key

@@ -63,12 +63,13 @@ class Inference:
 
     def action_data(self, data: Any) -> dict[str, Any]:
         """Return the JSON of the action model for ``data``, the JSON of an action."""
-        if self.action_key is None:
+        key = self.action_key
+        if key is None:
             return {**self.fixed_action, **data}
+        if isinstance(key, str):
+            return with_field(self.fixed_action, key, data)
         whole = dict(self.fixed_action)
-        if isinstance(self.action_key, str):
-            return with_field(whole, self.action_key, data)
-        for path in self.action_key:
+        for path in key:
             whole = with_field(whole, path, data[path])
         return whole
 

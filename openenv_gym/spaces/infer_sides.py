@@ -96,13 +96,11 @@ def action_side(schema: Schema, asked: Asked, sight: Sight) -> Side:
         schema = as_model(schema, branches, asked.fixed)
     reader = _reader("action", schema, sight)
     fixed = {**_constants(reader, asked), **asked.fixed}
-    _check_fixed(reader, asked.fixed)
     key, why = _settled_key(reader, asked) or _action_key(reader, fixed)
+    _check_fixed(reader, asked.fixed, key)
     side = _side(reader, key, why, asked)
-    named = {name: item for name, item in fixed.items() if name not in paths_of(key)}
-    reasons = [f"$.action.{name}: always {item!r}" for name, item in named.items()]
-    kept = {**named, **{name: item for name, item in asked.fixed.items() if name not in named}}
-    return replace(side, fixed=kept, reasons=(*side.reasons, *reasons))
+    reasons = tuple(f"$.action.{name}: always {item!r}" for name, item in fixed.items())
+    return replace(side, fixed=fixed, reasons=side.reasons + reasons)
 
 
 def observation_side(
@@ -251,25 +249,29 @@ def _found(reader: Reader, name: str, space: Space | None) -> Found:
 
 def _constants(reader: Reader, asked: Asked) -> dict[str, Any]:
     """Fields that can have but one value, where the caller does not ask for them."""
-    named = paths_of(asked.key)
-    return {
+    properties = reader.properties
+    if any(map(is_annotated, properties.values())):
+        return {}
+    constants = {
         name: child["const"]
-        for name, child in reader.properties.items()
-        if isinstance(child, dict)
-        and "const" in child
-        and not is_annotated(child)
-        and name not in named
-        and len(reader.properties.keys() - BASE_FIELDS) > 1
+        for name, child in properties.items()
+        if isinstance(child, dict) and "const" in child and name not in paths_of(asked.key)
     }
+    return constants if properties.keys() - BASE_FIELDS - constants.keys() else {}
 
 
-def _check_fixed(reader: Reader, fixed: Mapping[str, Any]) -> None:
+def _check_fixed(reader: Reader, fixed: Mapping[str, Any], key: Key) -> None:
     is_closed = reader.schema.get("additionalProperties") is not True
     for name in fixed:
         if is_closed and schema_at(reader.schema, name) is None:
             raise SpaceError(
                 f"expected fixed_action= with fields of the action "
                 f"({', '.join(reader.properties)}), got {name!r}"
+            )
+        if name in paths_of(key):
+            raise SpaceError(
+                f"expected fixed_action= with other fields than {shown(key)}, which the agent "
+                f"chooses, got {name!r}"
             )
 
 

@@ -35,7 +35,7 @@ def is_open(schema: Any, place: Place) -> bool:
         return False
     if _is_open_array(flat):
         return _leaf_kinds(flat, place) <= _NUMBERS
-    if _is_open_object(flat):
+    if _is_open_object(flat, place):
         return True
     properties = flat.get("properties")
     parts = list(properties.values()) if isinstance(properties, dict) else []
@@ -65,7 +65,7 @@ def narrow(schema: Any, value: Any, place: Place) -> Any:
 
 def _narrow_parts(flat: Schema, value: Any, below: Place) -> Schema | None:
     properties, branches = flat.get("properties"), flat.get("anyOf")
-    if _is_open_object(flat) and isinstance(value, dict) and value:
+    if _is_open_object(flat, below) and isinstance(value, dict) and value:
         item = flat["additionalProperties"]
         known = {name: narrow(item, part, below) for name, part in value.items()}
         rest = {key: part for key, part in flat.items() if key != "additionalProperties"}
@@ -118,11 +118,12 @@ def _is_open_array(flat: Schema) -> bool:
     return is_array and "prefixItems" not in flat
 
 
-def _is_open_object(flat: Schema) -> bool:
-    """Whether it is a free dict whose items are of a known kind."""
+def _is_open_object(flat: Schema, place: Place) -> bool:
+    """Whether it is a free dict of numbers, or of arrays of them: of others, keys come and go."""
     item = flat.get("additionalProperties")
-    is_known = isinstance(item, dict) and bool(item)
-    return flat.get("type") == "object" and is_known and not flat.get("properties")
+    if flat.get("type") != "object" or flat.get("properties") or not isinstance(item, dict):
+        return False
+    return _leaf_kinds(item, place) <= _NUMBERS
 
 
 def _leaf_kinds(schema: Any, place: Place) -> set[str]:

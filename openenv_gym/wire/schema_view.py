@@ -127,6 +127,8 @@ class SchemaView:
         observation = data.get("observation")
         if not isinstance(observation, dict):
             raise self._no_observation(observation)
+        if self._has_info and len(self._fields) == 1:
+            return self._own_result(observation, data)
         missing: list[str] = []
         values = {
             field.path: self._load(field, observation, missing, is_first) for field in self._fields
@@ -137,6 +139,18 @@ class SchemaView:
         if missing:
             info["missing"] = missing
         return LoadedResult(obs, reward_of(data), *end_of(data, self._done_means), info)
+
+    def _own_result(self, observation: dict[str, Any], data: dict[str, Any]) -> LoadedResult:
+        """What our own servers say: flags and info are where they should be."""
+        ((key, codec, _),) = self._fields
+        if key not in observation:
+            raise self._no_observation(observation)
+        obs = codec.from_json(observation[key], f"$.data.observation.{key}")
+        truncated = bool(observation.get("truncated", False))
+        done = bool(data.get("done", False))
+        terminated = bool(observation.get("terminated", done and not truncated))
+        info = self._info(observation, data)
+        return LoadedResult(obs, reward_of(data), terminated, truncated, info)
 
     def _load(
         self, field: _Field, observation: dict[str, Any], missing: list[str], is_first: bool

@@ -111,3 +111,45 @@ def test_a_field_without_constraints_is_refused_by_path(side: str):
 def test_references_are_resolved_in_the_whole_schema():
     schema = {"properties": {"a": {"$ref": "#/$defs/Move"}}, "$defs": {"Move": CHOICE}}
     assert infer(schema, OBSERVATION).action_space == gs.Discrete(3)
+
+
+def test_constants_are_filled_in_and_the_callers_fields_are_checked():
+    kind = {"const": "go", "type": "string", "default": "go"}
+    schema = {"properties": {"kind": kind, "a": CHOICE, "b": CHOICE}, "required": ["kind", "a"]}
+    found = infer(schema, OBSERVATION, fixed_action={"b": 1})
+    assert found.action_data(2) == {"kind": "go", "b": 1, "a": 2}
+    assert found.reasons[1:3] == ("$.action.kind: always 'go'", "$.action.b: always 1")
+    with pytest.raises(SpaceError, match=r"fields of the action \(kind, a, b\), got 'c'"):
+        infer(schema, OBSERVATION, fixed_action={"c": 1})
+    with pytest.raises(SpaceError, match=r"other fields than a, which the agent chooses, got 'a'"):
+        infer(schema, OBSERVATION, action_key="a", fixed_action={"a": 1})
+    only = infer({"properties": {"kind": kind}}, OBSERVATION)
+    assert (only.action_key, only.action_space) == ("kind", gs.Discrete(1))
+
+
+def test_several_keys_and_paths_are_the_callers_to_name():
+    inner = {"properties": {"x": CHOICE, "y": NUMBER}, "type": "object"}
+    schema = {"properties": {"a": CHOICE, "i": {"$ref": "#/$defs/I"}}, "$defs": {"I": inner}}
+    found = infer(schema, schema, action_key=["a", "i.x"], observation_key="i.y")
+    assert found.action_space == gs.Dict([("a", gs.Discrete(3)), ("i.x", gs.Discrete(3))])
+    assert found.action_data({"a": 1, "i.x": 2}) == {"a": 1, "i": {"x": 2}}
+    assert found.observation_space == POSITION
+    for key in (5, [], [1], ""):
+        with pytest.raises(SpaceError, match=r"expected observation_key"):
+            infer(schema, schema, action_key="a", observation_key=key)  # type: ignore[arg-type]
+
+
+def test_a_dict_of_the_caller_names_its_fields():
+    space = gs.Dict([("b", gs.Discrete(2)), ("a", gs.Discrete(4))])
+    found = infer(TWO, TWO, action_space=space, observation_space=space)
+    assert found.action_key == found.observation_key == ("b", "a")
+    assert (found.action_space, found.observation_space) == (space, space)
+    for wrong in (gs.Dict(a=gs.Discrete(2)), gs.Discrete(2)):
+        with pytest.raises(SpaceError, match=r"expected observation_space="):
+            infer(TWO, TWO, action_key="a", observation_key=("a", "b"), observation_space=wrong)
+
+
+@pytest.mark.parametrize("means", ["masks", 5])
+def test_what_a_mask_means_is_one_of_two(means: Any):
+    with pytest.raises(SpaceError, match=r"mask_means: expected 'mask' or 'indices', got"):
+        infer(ACTION, OBSERVATION, mask_means=means)

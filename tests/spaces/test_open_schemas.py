@@ -38,6 +38,11 @@ CASES: list[tuple[dict[str, Any], gs.Space[Any], list[Any]]] = [
     ({**TEXT, "minLength": 1, "maxLength": 5}, UnicodeText(5, min_length=1), ["é🙂"]),
     ({**TEXT, "format": "uri"}, UnicodeText(MAX_LENGTH), ["http://x"]),
     ({"type": "array", "items": INTEGER, "minItems": 1}, gs.Sequence(whole()), [[1], [1, 2]]),
+    (
+        {"type": "array", "prefixItems": [INTEGER, INTEGER], "minItems": 2, "maxItems": 2},
+        whole("-Infinity", "Infinity", 2),
+        [[3, -4]],
+    ),
     ({"type": "array", "items": TEXT}, gs.Sequence(UnicodeText()), [[], ["a", "ü"]]),
     (
         {"type": "object", "properties": {"role": TEXT, "n": INTEGER}},
@@ -48,6 +53,13 @@ CASES: list[tuple[dict[str, Any], gs.Space[Any], list[Any]]] = [
 if hasattr(gs, "OneOf"):  # since Gymnasium 1.0
     CASES += [
         ({"anyOf": [TEXT, {"type": "null"}]}, gs.OneOf([UnicodeText(), gs.Discrete(1)]), [None]),
+        (
+            {"anyOf": [{"type": kind} for kind in ("boolean", "integer", "number", "null")]},
+            gs.OneOf([
+                gs.Discrete(2), gs.Box(-np.inf, np.inf, (), np.float64), gs.Discrete(1),
+            ]),
+            [True, 2.0, 0.5, None],
+        ),
         ({"anyOf": [INTEGER, {"type": "null"}]}, gs.OneOf([whole(), gs.Discrete(1)]), [None, 4]),
     ]  # fmt: skip
 
