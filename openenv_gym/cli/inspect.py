@@ -20,7 +20,8 @@ def add_to(commands: Any) -> None:
         help="show spaces, models, schemas and messages of an environment",
         description="Show the spaces of an environment and the reason of each, its typed models "
         "as Python classes, its JSON schemas, and one message each way. An environment that is "
-        "named is built and plays one step; of a server only the schemas are read.",
+        "named is built and plays one step; of a server the schemas are read, and one reset is "
+        "made where they leave something open.",
     )
     parser.add_argument(
         "target",
@@ -34,9 +35,21 @@ def add_to(commands: Any) -> None:
         metavar="JSON",
         help="keyword arguments of an environment that is named, as a JSON object",
     )
-    parser.add_argument("--action-key", metavar="FIELD", help="the field that holds the action")
+    for side in ("action", "observation"):
+        parser.add_argument(
+            f"--{side}-key",
+            metavar="FIELD",
+            action="append",
+            help=f"the field that holds the {side}; more than once for a Dict of several",
+        )
     parser.add_argument(
-        "--observation-key", metavar="FIELD", help="the field that holds the observation"
+        "--fixed-action",
+        type=json_object,
+        metavar="JSON",
+        help="fields of the action that are always the same, as a JSON object",
+    )
+    parser.add_argument(
+        "--mask-means", choices=["mask", "indices"], help="what the field action_mask holds"
     )
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object, with nothing left out"
@@ -51,12 +64,20 @@ def run(options: argparse.Namespace) -> None:
     from openenv_gym.errors import SpaceError
 
     overrides = SpaceOverrides(
-        action_key=options.action_key, observation_key=options.observation_key
+        action_key=_key(options.action_key),
+        observation_key=_key(options.observation_key),
+        fixed_action=options.fixed_action,
+        mask_means=options.mask_means,
     )
     found = inspect(options.target, kwargs=options.kwargs, overrides=overrides)
     print(json.dumps(_document(found), indent=2) if options.json else "\n".join(_report(found)))
     if found.problem:
         raise SpaceError(found.problem)
+
+
+def _key(names: list[str] | None) -> Any:
+    """One name, several, or None."""
+    return names[0] if names and len(names) == 1 else tuple(names) if names else None
 
 
 def _document(found: Any) -> dict[str, Any]:
@@ -80,6 +101,7 @@ def _document(found: Any) -> dict[str, Any]:
         "schemas": found.schemas,
         "examples": [example._asdict() for example in found.examples],
         "examples_are_played": found.are_played,
+        "has_probed": inference is not None and inference.has_probed,
     }
 
 
@@ -90,8 +112,8 @@ def _report(found: Any) -> Iterator[str]:
     if inference is None:
         yield f"open: {found.problem}"
     else:
-        yield f"action       {inference.action_space}   (field {inference.action_key!r})"
-        yield f"observation  {inference.observation_space}   (field {inference.observation_key!r})"
+        yield f"action       {inference.action_space}   {_fields(inference.action_key)}"
+        yield f"observation  {inference.observation_space}   {_fields(inference.observation_key)}"
         yield ""
         yield from (f"because {reason}" for reason in inference.reasons)
     yield from _heading("Models")
@@ -104,6 +126,12 @@ def _report(found: Any) -> Iterator[str]:
         yield from _heading(f"Messages, {origin}")
     for example in found.examples:
         yield f"{example.title}\n  {json.dumps(_shortened(example.message), ensure_ascii=False)}"
+
+
+def _fields(key: Any) -> str:
+    if key is None:
+        return "(all fields)"
+    return f"(field {key!r})" if isinstance(key, str) else f"(fields {', '.join(map(repr, key))})"
 
 
 def _heading(text: str) -> Iterator[str]:

@@ -9,14 +9,59 @@ from openenv_gym.address import Address
 from openenv_gym.client.websocket import WebSocketOptions
 from openenv_gym.errors import NotOpenEnvError, UnreachableError
 
+_OK = 200
+
+
+class NoSchema(NotOpenEnvError):
+    """Who answers may be an OpenEnv server, but its schemas cannot be had."""
+
 
 def get_schema(address: Address, options: WebSocketOptions) -> dict[str, Any]:
     """Return the body of ``GET /schema``.
 
     Raises:
         UnreachableError: nobody answers at ``address``.
+        NoSchema: a web application answers, without a schema.
         NotOpenEnvError: who answers has no such route, or says something else there.
     """
+    response = _get(address, "schema", options)
+    expected = f"expected the schema of an OpenEnv server at {address.http_url}/schema"
+    if response.status_code != _OK:
+        kind = NoSchema if _is_application(response) else NotOpenEnvError
+        raise kind(f"{expected}, got HTTP {response.status_code}: {response.text[:100]}")
+    try:
+        body = response.json()
+    except (ValueError, RecursionError) as exc:
+        raise NotOpenEnvError(f"{expected}, got no JSON: {response.text[:100]}") from exc
+    if not isinstance(body, dict) or not {"action", "observation"} <= body.keys():
+        raise NotOpenEnvError(f"{expected}, got JSON without 'action' and 'observation'")
+    return body
+
+
+def get_name(address: Address, options: WebSocketOptions) -> str | None:
+    """Return the name of the environment under ``GET /metadata``, None where there is none.
+
+    Raises:
+        UnreachableError: nobody answers at ``address``.
+    """
+    response = _get(address, "metadata", options)
+    try:
+        body = response.json()
+    except (ValueError, RecursionError):
+        return None
+    name = body.get("name") if isinstance(body, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _is_application(response: Any) -> bool:
+    """Whether a server failed to make its schema, or FastAPI has no such route."""
+    if response.status_code >= 500:
+        return True
+    kind = str(response.headers.get("content-type", ""))
+    return bool(response.status_code == 404) and kind.startswith("application/json")
+
+
+def _get(address: Address, path: str, options: WebSocketOptions) -> Any:
     if address.socket_path is not None and not os.path.exists(address.socket_path):
         raise UnreachableError(
             f"cannot connect to {address}: no such file; is the server running, "
@@ -25,11 +70,11 @@ def get_schema(address: Address, options: WebSocketOptions) -> dict[str, Any]:
     import httpx  # takes longer to import than a worker takes to start, and is needed only here
 
     transport = httpx.HTTPTransport(uds=address.socket_path, verify=options.ssl_context or True)
-    url = f"{address.http_url}/schema"
+    url = f"{address.http_url}/{path}"
     auth = None if address.username is None else (address.username, address.password or "")
     try:
         with httpx.Client(transport=transport, timeout=options.connect_timeout_s) as client:
-            response = client.get(url, headers=options.headers, auth=auth)
+            return client.get(url, headers=options.headers, auth=auth)
     except (httpx.TransportError, OSError, ValueError) as exc:
         raise UnreachableError(
             f"cannot connect to {address}: {exc or type(exc).__name__}; is the server running, "
@@ -37,13 +82,3 @@ def get_schema(address: Address, options: WebSocketOptions) -> dict[str, Any]:
         ) from exc
     except httpx.DecodingError as exc:
         raise NotOpenEnvError(f"{address} sent what cannot be read: {exc}") from exc
-    expected = f"expected the schema of an OpenEnv server at {url}"
-    if response.status_code != httpx.codes.OK:
-        raise NotOpenEnvError(f"{expected}, got HTTP {response.status_code}: {response.text[:100]}")
-    try:
-        body = response.json()
-    except (ValueError, RecursionError) as exc:
-        raise NotOpenEnvError(f"{expected}, got no JSON: {response.text[:100]}") from exc
-    if not isinstance(body, dict) or not {"action", "observation"} <= body.keys():
-        raise NotOpenEnvError(f"{expected}, got JSON without 'action' and 'observation'")
-    return body

@@ -47,7 +47,7 @@ class _Payloads:
     def dump_action(self, value: dict[str, Any]) -> dict[str, Any]:
         return value
 
-    def load_result(self, data: dict[str, Any]) -> LoadedResult:
+    def load_result(self, data: dict[str, Any], *, is_first: bool = False) -> LoadedResult:
         # A typed client may step on after the end: whether that is legal is the server's to say.
         return LoadedResult(data, None, terminated=False, truncated=False, info={})
 

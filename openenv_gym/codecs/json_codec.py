@@ -62,6 +62,10 @@ def _(space: SchemaSpace) -> JsonCodec:
     codec, write, read = json_codec(space.space), space.to_json, space.from_json
     if space.is_plain:
         return codec
+    if space.read is not None:
+        return JsonCodec(lambda value: write(codec.to_json(value)), space.read)
+    if any(child.read is not None for child in space.fields.values()):
+        return _dict_codec({name: json_codec(child) for name, child in space.fields.items()})
     return JsonCodec(
         lambda value: write(codec.to_json(value)),
         lambda data, path: codec.from_json(read(data, path), path),

@@ -6,6 +6,8 @@ another process, and connected anew.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -13,9 +15,11 @@ import msgspec
 
 from openenv_gym.address import Address
 from openenv_gym.client import Connection, StreamTransport
+from openenv_gym.envs.probing import probe_or_remember
 from openenv_gym.errors import (
     InvalidRequestError,
     NotOpenEnvError,
+    OpenEnvGymError,
     ProtocolError,
     UnknownEnvironmentError,
     UnsupportedRenderModeError,
@@ -32,7 +36,11 @@ from openenv_gym.protocol import (
 )
 from openenv_gym.spaces import Inference, infer
 from openenv_gym.spaces.descriptor import Space
+from openenv_gym.spaces.narrowing import schema_of
+from openenv_gym.spaces.probing import Probed
+from openenv_gym.spaces.profiles import UNKNOWN_ACTION, needs_name
 from openenv_gym.wire.description import Description
+from openenv_gym.wire.outcome import DoneMeans
 from openenv_gym.workers.hosted import plain_metadata
 
 Codec = Literal["auto", "binary", "json"]
@@ -53,6 +61,7 @@ class Face(NamedTuple):
         render_mode: The one that it was opened with.
         metadata: Gymnasium's.
         has_action_masks: Whether infos carry ``legal_actions``.
+        check_seeding: Whether the first seeded reset is made twice and compared.
     """
 
     name: str
@@ -61,6 +70,7 @@ class Face(NamedTuple):
     render_mode: str | None
     metadata: dict[str, Any]
     has_action_masks: bool
+    check_seeding: bool = False
 
 
 class Endpoint(Protocol):
@@ -141,14 +151,22 @@ class SpaceOverrides:
     Attributes:
         action_space: The action space.
         observation_space: The observation space.
-        action_key: The field of the action model that holds the action.
-        observation_key: The field of the observation model that holds the observation.
+        action_key: The field of the action model that holds the action, or several.
+        observation_key: The field of the observation model that holds the observation, likewise.
+        fixed_action: Fields of the action that are always the same.
+        mask_means: What ``action_mask`` holds: ``mask`` or ``indices``.
     """
 
     action_space: Space | None = None
     observation_space: Space | None = None
-    action_key: str | None = None
-    observation_key: str | None = None
+    action_key: str | Sequence[str] | None = None
+    observation_key: str | Sequence[str] | None = None
+    fixed_action: Mapping[str, Any] | None = None
+    mask_means: str | None = None
+
+    def keywords(self) -> dict[str, Any]:
+        """Return what is here as keyword arguments of ``infer``."""
+        return {name: getattr(self, name) for name in SpaceOverrides.__dataclass_fields__}
 
     @property
     def is_empty(self) -> bool:
@@ -167,6 +185,10 @@ class ServerEndpoint:
         timeout_s: How long to wait for a reply, in seconds; None for ever.
         overrides: What the caller knows better.
         options: How the WebSocket is opened; None for the defaults.
+        done_means: What a bare ``done`` is, of servers that do not say more.
+        check_seeding: Whether the first seeded reset is made twice and compared.
+        probes: What probing resets showed, by address, and the schemas that they were made for:
+            a server is asked once, by this recipe and by its copies.
     """
 
     address: Address
@@ -175,6 +197,9 @@ class ServerEndpoint:
     timeout_s: float | None = DEFAULT_TIMEOUT_S
     overrides: SpaceOverrides = field(default_factory=SpaceOverrides)
     options: Any = None
+    done_means: DoneMeans = "terminated"
+    check_seeding: bool = False
+    probes: dict[str, tuple[Any, Probed]] = field(default_factory=dict, compare=False, repr=False)
 
     def open(self) -> tuple[Face, Connection | None]:
         """Ask for the schema; no session is opened, because a server may have only one."""
@@ -194,7 +219,8 @@ class ServerEndpoint:
             if self.codec == "json":  # which has no messages for rendering
                 description = msgspec.structs.replace(description, render_modes=[])
             self._check(description)
-            return _face(description, self.request.render_mode), None
+            face = _face(description, self.request.render_mode)
+            return face._replace(check_seeding=self.check_seeding), None
         inference = self.infer(schema)
         name = self.request.environment or str(self.address)
         if self.request.render_mode is not None:
@@ -204,7 +230,8 @@ class ServerEndpoint:
             )
         metadata: dict[str, Any] = {"render_modes": []}
         spaces = inference.action_space, inference.observation_space
-        return Face(name, *spaces, None, metadata, has_action_masks=False), None
+        has_masks = inference.legal_actions is not None
+        return Face(name, *spaces, None, metadata, has_masks, self.check_seeding), None
 
     def connect(self) -> Connection:
         """Return a new session."""
@@ -234,7 +261,8 @@ class ServerEndpoint:
         from openenv_gym.protocol.json_messages import JsonClientMessages
         from openenv_gym.wire.schema_view import SchemaView
 
-        view = SchemaView(self.infer(schema), schema["observation"])
+        inference = self.infer(schema)
+        view = SchemaView(inference, schema["observation"], done_means=self.done_means)
         session = ClientSession(JsonClientMessages(view), SessionState.READY)
         query = f"?{VIEW_PARAMETER}={GYMNASIUM_VIEW}"
         return Connection(session, self._transport(None, query), self.timeout_s)
@@ -247,10 +275,13 @@ class ServerEndpoint:
 
     def read_schema(self) -> tuple[dict[str, Any], Description | None]:
         """Return the schemas that the server publishes, and what ours says beside them."""
-        from openenv_gym.client.http import get_schema
+        from openenv_gym.client.http import NoSchema, get_schema
         from openenv_gym.client.websocket import WebSocketOptions
 
-        schema = get_schema(self.address, self.options or WebSocketOptions())
+        try:
+            schema = get_schema(self.address, self.options or WebSocketOptions())
+        except NoSchema as exc:
+            return self._schema_of_values(exc), None
         ours = schema.get(SCHEMA_KEY)
         if ours is None:
             return schema, None
@@ -262,16 +293,54 @@ class ServerEndpoint:
                 "install the same version of openenv-gym on both sides"
             ) from exc
 
+    def _schema_of_values(self, problem: NotOpenEnvError) -> dict[str, Any]:
+        """What a probing reset tells of the schemas, where the server publishes none."""
+        try:
+            seen = self.probe(None)
+        except OpenEnvGymError as exc:
+            raise NotOpenEnvError(f"{problem}; a reset over /ws does not help: {exc}") from exc
+        return {"action": UNKNOWN_ACTION, "observation": schema_of(seen.observation)}
+
+    def probe(self, schema: Any) -> Probed:
+        """Return what a probing reset shows, of which there is one for each server.
+
+        Args:
+            schema: For which it is made: another one is of another environment.
+
+        Raises:
+            OpenEnvGymError: the server has no session free, or refused.
+        """
+        key = str(self.address)
+        made_for, seen = self.probes.get(key, (None, None))
+        if seen is None or made_for != schema:
+            whole = key, json.dumps(schema, sort_keys=True)
+            seen = probe_or_remember(whole, lambda: self._transport(None), self.timeout_s)
+            self.probes[key] = schema, seen
+        return seen
+
     def infer(self, schema: dict[str, Any]) -> Inference:
         """Return the spaces that the schemas and the caller's overrides give.
 
+        Where the schemas leave something open, one probing reset is made.
+
         Raises:
             SpaceError: a field or a space is ambiguous; the message names the override.
+            OpenEnvGymError: the probing reset failed.
         """
-        overrides = {
-            name: getattr(self.overrides, name) for name in SpaceOverrides.__dataclass_fields__
-        }
-        return infer(schema["action"], schema["observation"], **overrides)
+        from openenv_gym.client.http import get_name
+        from openenv_gym.client.websocket import WebSocketOptions
+
+        is_unknown = schema["action"] == UNKNOWN_ACTION
+        name = None
+        if needs_name(schema["action"]):
+            name = get_name(self.address, self.options or WebSocketOptions())
+        return infer(
+            schema["action"],
+            schema["observation"],
+            **self.overrides.keywords(),
+            probe=lambda: self.probe(None if is_unknown else schema),
+            environment=name,
+        )
 
     def _check(self, description: Description) -> None:
         wanted, mode = self.request.environment, self.request.render_mode

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import gymnasium as gym
@@ -15,10 +15,18 @@ from openenv_gym.client import Connection
 from openenv_gym.codecs import json_codec
 from openenv_gym.envs.endpoints import EmbeddedEndpoint, ServerEndpoint, SpaceOverrides
 from openenv_gym.envs.remote_env import RemoteEnv
-from openenv_gym.errors import InvalidRequestError, SpaceError
+from openenv_gym.errors import (
+    CapacityError,
+    InvalidRequestError,
+    NotOpenEnvError,
+    RemoteEnvError,
+    SpaceError,
+    TransportError,
+)
 from openenv_gym.protocol import Open, Reset, Result, Step
 from openenv_gym.protocol.json_messages import JsonServerMessages
 from openenv_gym.spaces import Inference, infer
+from openenv_gym.spaces.fields import paths_of, with_field
 from openenv_gym.spaces.schema_space import SchemaSpace
 from openenv_gym.wire.model_source import model_source
 from openenv_gym.wire.schema_view import SchemaView
@@ -70,7 +78,8 @@ def inspect(
     """Return how the environment ``target`` looks from outside.
 
     An environment that is named is built in the embedded worker and plays one step. Of a server
-    only the schemas are read: no session is opened, because it may have but one.
+    the schemas are read; only where they leave something open, one session is opened for a
+    probing reset, and closed again.
 
     Args:
         target: A Gymnasium id, ``openspiel:GAME``, ``environment:package.module:Class``, an id
@@ -86,11 +95,12 @@ def inspect(
     """
     endpoint, overrides = _endpoint(target, kwargs or {}), overrides or SpaceOverrides()
     if isinstance(endpoint, ServerEndpoint):
+        endpoint = replace(endpoint, overrides=overrides)
         schema, description = endpoint.read_schema()
         sides: tuple[str, ...] = ("action", "observation", "state")
         schemas = {side: schema[side] for side in sides if side in schema}
         name = description.environment if description is not None else target
-        return _inspection(target, name, schemas, overrides, _made_examples)
+        return _inspection(target, name, schemas, lambda: endpoint.infer(schema), _made_examples)
     connection, description = endpoint.start()
     with closing(connection):
         view = view_for(description)
@@ -98,8 +108,13 @@ def inspect(
         def play(inference: Inference, schemas: dict[str, Any]) -> tuple[Example, ...]:
             return _played_examples(connection, JsonServerMessages(view), view, inference, schemas)
 
-        name = description.environment
-        return _inspection(target, name, view.schemas(), overrides, play, are_played=True)
+        name, schemas = description.environment, view.schemas()
+
+        def infer_named() -> Inference:
+            models = schemas["action"], schemas["observation"]
+            return infer(*models, **overrides.keywords())
+
+        return _inspection(target, name, schemas, infer_named, play, are_played=True)
 
 
 def typed_models(target: str | gym.Env[Any, Any], **kwargs: Any) -> TypedModels:
@@ -160,17 +175,16 @@ def _inspection(
     target: str,
     name: str,
     schemas: dict[str, Any],
-    overrides: SpaceOverrides,
+    find: Callable[[], Inference],
     examples: Callable[[Inference, dict[str, Any]], tuple[Example, ...]],
     *,
     are_played: bool = False,
 ) -> Inspection:
-    keywords = {key: getattr(overrides, key) for key in SpaceOverrides.__dataclass_fields__}
     inference, problem = None, ""
     try:
-        inference = infer(schemas["action"], schemas["observation"], **keywords)
-    except SpaceError as exc:
-        problem = str(exc)
+        inference = find()
+    except (SpaceError, NotOpenEnvError, CapacityError, TransportError, RemoteEnvError) as exc:
+        problem = str(exc)  # open, or the server refuses the probing reset
     return Inspection(
         target=target,
         name=name,
@@ -186,7 +200,10 @@ def _inspection(
 def _made_examples(inference: Inference, schemas: dict[str, Any]) -> tuple[Example, ...]:
     """Messages with sampled values, which no environment has said."""
     view = SchemaView(inference, schemas["observation"])
-    observation = {inference.observation_key: _sampled(inference.observation_form)}
+    sampled, key = _sampled(inference.observation_form), inference.observation_key
+    observation: dict[str, Any] = {}
+    for path in paths_of(key):
+        observation = with_field(observation, path, sampled[path] if key != path else sampled)
     data = {"observation": observation, "reward": None, "done": False}
     return (
         Example("client: reset", {"type": "reset", "data": {"seed": _SEED}}),

@@ -110,6 +110,8 @@ def make_remote(
     timeout_s: float | None = DEFAULT_TIMEOUT_S,
     render_mode: str | None = None,
     options: Any = None,
+    done_means: str = "terminated",
+    check_seeding: bool = False,
     **overrides: Any,
 ) -> RemoteEnv:
     """Make whatever the OpenEnv server at ``base_url`` serves.
@@ -120,8 +122,13 @@ def make_remote(
         timeout_s: How long to wait for a reply, in seconds; None for ever.
         render_mode: Gymnasium's.
         options: How the WebSocket is opened, a ``WebSocketOptions``.
-        **overrides: ``action_space``, ``observation_space``, ``action_key``,
-            ``observation_key``, where the server's schemas leave them open.
+        done_means: What a bare ``done`` is, of a server that does not say more: ``terminated``
+            or ``truncated``.
+        check_seeding: Whether to make the first seeded reset twice, and to warn where the two
+            differ.
+        **overrides: The fields of :class:`SpaceOverrides`, where the server's schemas leave
+            something open: ``action_space``, ``observation_space``, ``action_key``,
+            ``observation_key``, ``fixed_action``, ``mask_means``.
 
     Raises:
         InvalidRequestError: no address is given, or an override is unknown.
@@ -147,6 +154,8 @@ def make_remote(
             timeout_s=timeout_s,
             overrides=SpaceOverrides(**overrides),
             options=options,
+            done_means=checked_done_means(done_means),
+            check_seeding=check_seeding,
         )
     )
 
@@ -174,6 +183,19 @@ def _endpoint(request: Open, base_url: str | None, codec: str, timeout_s: float 
         return EmbeddedEndpoint(request=request, timeout_s=timeout_s)
     address = parse_address(url)
     return ServerEndpoint(address=address, request=request, codec=checked, timeout_s=timeout_s)
+
+
+def checked_done_means(done_means: str) -> Any:
+    """Return what a bare ``done`` is.
+
+    Raises:
+        InvalidRequestError: it is neither of the two.
+    """
+    if done_means not in ("terminated", "truncated"):
+        raise InvalidRequestError(
+            f"done_means: expected 'terminated' or 'truncated', got {done_means!r}"
+        )
+    return done_means
 
 
 def _checked_codec(codec: str) -> Any:

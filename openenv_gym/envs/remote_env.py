@@ -7,6 +7,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.utils.env_checker import data_equivalence
 from numpy.typing import NDArray
 
 from openenv_gym.address import parse_address
@@ -66,6 +67,7 @@ class RemoteEnv(gym.Env[Any, Any]):
         self.render_mode = face.render_mode
         self.metadata = face.metadata
         self._has_action_masks = face.has_action_masks
+        self._check_seeding = face.check_seeding
         if face.has_action_masks:
             self.action_masks = self._masks
 
@@ -98,6 +100,15 @@ class RemoteEnv(gym.Env[Any, Any]):
 
     def _first(self, connection: Connection, request: Reset) -> tuple[Any, dict[str, Any]]:
         result = self._exchange(connection, request)
+        if self._check_seeding and request.seed is not None:
+            self._check_seeding = False
+            again = self._exchange(connection, request)
+            if not data_equivalence(result.obs, again.obs):
+                gym.logger.warn(
+                    f"{self}: two resets with the seed {request.seed} gave different observations; "
+                    "the server ignores seeds, so no run on it can be repeated"
+                )
+            result = again
         return result.obs, result.info
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:

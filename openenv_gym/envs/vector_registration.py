@@ -17,7 +17,7 @@ from openenv_gym.envs.endpoints import (
     ServerEndpoint,
     SpaceOverrides,
 )
-from openenv_gym.envs.registration import given_url
+from openenv_gym.envs.registration import checked_done_means, given_url
 from openenv_gym.envs.remote_vector_env import RemoteVectorEnv, default_shards, shard_sizes
 from openenv_gym.envs.sessions_vector_env import SessionsVectorEnv
 from openenv_gym.errors import InvalidRequestError
@@ -78,6 +78,7 @@ def make_remote_vec(
     autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
     timeout_s: float | None = DEFAULT_TIMEOUT_S,
     options: Any = None,
+    done_means: str = "terminated",
     **others: Any,
 ) -> RemoteVectorEnv | SessionsVectorEnv:
     """Make many of whatever the OpenEnv servers at ``base_url`` serve.
@@ -91,6 +92,7 @@ def make_remote_vec(
         autoreset_mode: Gymnasium's.
         timeout_s: How long to wait for a reply, in seconds; None for ever.
         options: How the WebSockets of plain sessions are opened.
+        done_means: As of ``gymnasium.make``.
         **others: Spaces and keys, where the schemas leave them open; or of :func:`make_vec`.
 
     Raises:
@@ -125,6 +127,7 @@ def make_remote_vec(
         timeout_s=timeout_s,
         overrides=overrides,
         options=options,
+        done_means=checked_done_means(done_means),
     )
     sessions = [replace(plain, address=addresses[i % len(addresses)]) for i in range(num_envs)]
     return SessionsVectorEnv(sessions, autoreset_mode)

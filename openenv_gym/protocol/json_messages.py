@@ -46,8 +46,8 @@ class ClientView(Protocol):
     def dump_action(self, value: Any) -> dict[str, Any]:
         """Return the ``data`` of a step message."""
 
-    def load_result(self, data: dict[str, Any]) -> LoadedResult:
-        """Read the ``data`` of an observation message."""
+    def load_result(self, data: dict[str, Any], *, is_first: bool = False) -> LoadedResult:
+        """Read the ``data`` of an observation message, which may answer a reset."""
 
 
 def parse_reset(data: dict[str, Any], num_envs: int | None = None) -> Reset:
@@ -180,6 +180,7 @@ class JsonClientMessages:
 
     def __init__(self, view: ClientView) -> None:
         self._view = view
+        self._is_reset = False
 
     def encode_request(self, seq: int, request: Request) -> bytes:
         """Return the JSON text of ``request``.
@@ -187,6 +188,7 @@ class JsonClientMessages:
         Raises:
             InvalidRequestError: the protocol has no message for it, or JSON no form for a value.
         """
+        self._is_reset = type(request) is Reset
         try:
             return encode_json(self._message(request))
         except InvalidRequestError:
@@ -220,7 +222,9 @@ class JsonClientMessages:
         """
         kind, data = parse_reply(text)
         if kind == "observation":
-            obs, reward, terminated, truncated, info = self._view.load_result(data)
+            obs, reward, terminated, truncated, info = self._view.load_result(
+                data, is_first=self._is_reset
+            )
             return None, Result(obs, reward, terminated, truncated, info)
         if kind == "state":
             return None, StateReply(data)

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from openenv_gym.errors import SpaceError
 from openenv_gym.spaces.labels import label, labels_of
 from openenv_gym.spaces.numbers import from_json_number, to_json_number
+from openenv_gym.spaces.unicode_text import UnicodeText
 
 Space: TypeAlias = gs.Space[Any]
 Descriptor: TypeAlias = dict[str, Any]
@@ -247,6 +248,20 @@ def _read_text(descriptor: Descriptor) -> Space:
         min_length=descriptor["min_length"],
         charset=descriptor["charset"],
     )
+
+
+@_describe.register
+def _(space: UnicodeText) -> Descriptor:
+    return {
+        "type": "UnicodeText",
+        "min_length": int(space.min_length),
+        "max_length": int(space.max_length),
+    }
+
+
+@_reads("UnicodeText")
+def _read_unicode_text(descriptor: Descriptor) -> Space:
+    return UnicodeText(descriptor["max_length"], min_length=descriptor["min_length"])
 
 
 @_describe.register

@@ -1,7 +1,8 @@
 """JSON schema → Space: the annotation where there is one, else what plain schema can say.
 
 What stays ambiguous is refused with its path and the keyword argument that settles it. Without
-an annotation, only schemas that fix a space completely are read. Keywords are read as JSON
+an annotation, only schemas that fix a space completely are read, unless the reader is open: then
+integers, texts and arrays without bounds become spaces without bounds. Keywords are read as JSON
 Schema 2020-12 defines them; a type of schema is a row of ``_BY_TYPE``.
 """
 
@@ -26,6 +27,7 @@ from openenv_gym.spaces.schema_pattern import read_pattern
 from openenv_gym.spaces.schema_space import SchemaSpace
 from openenv_gym.spaces.schema_union import read_union
 from openenv_gym.spaces.to_schema import ANNOTATION, Schema
+from openenv_gym.spaces.unicode_text import MAX_LENGTH, UnicodeText
 
 # Keywords that narrow a schema and are not read: a space without them would be a guess.
 _UNREAD = frozenset(
@@ -59,13 +61,17 @@ def from_schema(schema: Schema, path: str = "$", root: Schema | None = None) -> 
     return read_schema(schema, path, root).space
 
 
-def read_schema(schema: Schema, path: str = "$", root: Schema | None = None) -> SchemaSpace:
+def read_schema(
+    schema: Schema, path: str = "$", root: Schema | None = None, *, is_open: bool = False
+) -> SchemaSpace:
     """Return the space of the values that ``schema`` allows, and how the values are written.
 
     Args:
         schema: As of :func:`from_schema`.
         path: As of :func:`from_schema`.
         root: As of :func:`from_schema`.
+        is_open: Whether integers without bounds, texts of any characters and length, and arrays
+            of any length are spaces too.
 
     >>> form = read_schema({"enum": ["left", "right"]})
     >>> form.space, form.to_json(1), form.from_json("left", "$")
@@ -74,7 +80,8 @@ def read_schema(schema: Schema, path: str = "$", root: Schema | None = None) -> 
     Raises:
         SpaceError: the schema does not fix a space; the message names the path.
     """
-    return _read(schema, Place(path=path, root=schema if root is None else root))
+    document = schema if root is None else root
+    return _read(schema, Place(path=path, root=document, is_open=is_open))
 
 
 def _read(schema: Any, place: Place) -> SchemaSpace:
@@ -129,6 +136,10 @@ def _length_at(schema: Schema, key: str, place: Place) -> int | None:
 def _integer(schema: Schema, place: Place) -> SchemaSpace:
     low, high = _integer_bounds(schema, place)
     multiple = _number_at(schema, "multipleOf", place)
+    if low is None or high is None:
+        if place.is_open and multiple in (None, 1):
+            return _unbounded(low, high)
+        raise place.refusal("an integer with 'minimum' and 'maximum'", schema)
     step = 1 if multiple is None else Fraction(str(multiple)).numerator
     if step <= 0:
         raise place.refusal("a positive 'multipleOf'", schema)
@@ -148,8 +159,18 @@ def _integer(schema: Schema, place: Place) -> SchemaSpace:
     )
 
 
-def _integer_bounds(schema: Schema, place: Place) -> tuple[int, int]:
-    """The least and the greatest integer between the bounds, both of which there must be."""
+def _unbounded(low: int | None, high: int | None) -> SchemaSpace:
+    """The integers with the bounds that there are; a Discrete would need both."""
+    bounds = {
+        "low": "-Infinity" if low is None else low,
+        "high": "Infinity" if high is None else high,
+    }
+    box = from_descriptor({"type": "Box", "dtype": "int64", "shape": [], **bounds})
+    return SchemaSpace(space=box, kinds=frozenset({"number"}))
+
+
+def _integer_bounds(schema: Schema, place: Place) -> tuple[int | None, int | None]:
+    """The least and the greatest integer between the bounds, where there are any."""
     lows, highs = [], []
     if (bound := _number_at(schema, "minimum", place)) is not None:
         lows.append(math.ceil(bound))
@@ -159,9 +180,7 @@ def _integer_bounds(schema: Schema, place: Place) -> tuple[int, int]:
         highs.append(math.floor(bound))
     if (bound := _number_at(schema, "exclusiveMaximum", place)) is not None:
         highs.append(math.ceil(bound) - 1)
-    if not lows or not highs:
-        raise place.refusal("an integer with 'minimum' and 'maximum'", schema)
-    return max(lows), min(highs)
+    return max(lows, default=None), min(highs, default=None)
 
 
 def _boolean(schema: Schema, place: Place) -> SchemaSpace:
@@ -191,7 +210,8 @@ def _number(schema: Schema, place: Place) -> SchemaSpace:
 
 
 def _text(schema: Schema, place: Place) -> SchemaSpace:
-    if unread := _UNREAD_OF_TEXT & schema.keys():
+    unread = _UNREAD_OF_TEXT & schema.keys()
+    if unread and not place.is_open:  # they are notes to people, but a Text would sample others
         raise place.refusal(f"a string without {', '.join(sorted(unread))}", schema)
     least = _length_at(schema, "minLength", place) or 0
     most = _length_at(schema, "maxLength", place)
@@ -202,10 +222,16 @@ def _text(schema: Schema, place: Place) -> SchemaSpace:
             raise place.refusal("a 'pattern' of one character class, as '^[a-z ]*$'", schema)
         charset, least = pattern.charset, max(least, pattern.least)
         most = min((n for n in (most, pattern.most) if n is not None), default=None)
+    if place.is_open and "pattern" not in schema:
+        most = max(MAX_LENGTH, least) if most is None else most
+        if least <= most:
+            text = UnicodeText(most, min_length=least)
+            return SchemaSpace(space=text, kinds=frozenset({"string"}))
     if most is None or most < least:
         raise place.refusal("a string with 'maxLength', at least its 'minLength'", schema)
-    text = gs.Text(most, min_length=least, charset=charset)
-    return SchemaSpace(space=text, kinds=frozenset({"string"}))
+    return SchemaSpace(
+        space=gs.Text(most, min_length=least, charset=charset), kinds=frozenset({"string"})
+    )
 
 
 def _array(schema: Schema, place: Place) -> SchemaSpace:
@@ -218,7 +244,7 @@ def _array(schema: Schema, place: Place) -> SchemaSpace:
         return _tuple(schema["prefixItems"], items, schema, place)
     if most is not None and least == most:
         return _repeated(_read(items, place.below("[*]")), most, schema, place)
-    if least or most is not None:
+    if (least or most is not None) and not place.is_open:
         expected = "an array of fixed length ('minItems' equal to 'maxItems') or of any length"
         raise place.refusal(expected, schema)
     child = _read(items, place.below("[*]"))
@@ -265,7 +291,13 @@ def _numbers(spaces: Sequence[Any], length: int, place: Place) -> Space | None:
         place.allocate(shape, dtype)
         low = np.broadcast_to(np.stack([space.low for space in spaces]), shape)
         high = np.broadcast_to(np.stack([space.high for space in spaces]), shape)
-        return gs.Box(low, high, shape, dtype.type)
+        box = gs.Box(low, high, shape, dtype.type)
+        # An integer without a bound has the end of its dtype there, which Box takes for a bound.
+        below = np.stack([space.bounded_below for space in spaces])
+        above = np.stack([space.bounded_above for space in spaces])
+        box.bounded_below = np.broadcast_to(below, shape).copy()
+        box.bounded_above = np.broadcast_to(above, shape).copy()
+        return box
     if all(isinstance(space, gs.Discrete | gs.MultiDiscrete) for space in spaces):
         place.allocate(shape, np.dtype(np.int64))
         counts = [space.n if isinstance(space, gs.Discrete) else space.nvec for space in spaces]

@@ -1,23 +1,28 @@
 """Which fields of a typed environment are the action and the observation, and in which spaces.
 
 Layers, the first that answers wins: the caller's override; fields annotated with
-``x-gymnasium-space``; the only field there is; plain schema constraints. Each answer keeps its
-reason. What stays ambiguous is an error, never a guess in silence.
+``x-gymnasium-space``; a profile of a known environment; conventions of field names; plain schema
+constraints, with what one probing reset shows where they leave something open. Each answer keeps
+its reason. What stays ambiguous is an error, never a guess in silence.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from openenv_gym.errors import SpaceError
 from openenv_gym.spaces.descriptor import Space
-from openenv_gym.spaces.from_schema import read_schema
-from openenv_gym.spaces.schema_space import SchemaSpace, given
-from openenv_gym.spaces.to_schema import ANNOTATION, Schema
+from openenv_gym.spaces.fields import Key, checked_key, with_field
+from openenv_gym.spaces.infer_masks import checked_means, with_legal_actions
+from openenv_gym.spaces.infer_sides import BASE_FIELDS, Asked, action_side, observation_side
+from openenv_gym.spaces.legal_actions import LegalActions, MaskMeans
+from openenv_gym.spaces.probing import Probe, Sight
+from openenv_gym.spaces.profiles import find_profile, patched
+from openenv_gym.spaces.schema_space import SchemaSpace
+from openenv_gym.spaces.to_schema import Schema
 
-BASE_FIELDS = frozenset({"done", "reward", "metadata", "terminated", "truncated", "info"})
-"""Fields that every typed environment may have and that are neither action nor observation."""
+__all__ = ["BASE_FIELDS", "Inference", "infer"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,18 +30,26 @@ class Inference:
     """The fields and spaces of one typed environment.
 
     Attributes:
-        action_key: The field of the action model that holds the action.
+        action_key: The field of the action model that holds the action; a path such as
+            ``arguments.message``, several fields for a ``Dict`` of them, or None where the whole
+            action is one value.
         action_form: Its space, and how its values are written.
-        observation_key: The field of the observation model that holds the observation.
+        observation_key: The field of the observation model that holds the observation, likewise.
         observation_form: Its space, and how its values are read.
         reasons: Why, one sentence a decision.
+        fixed_action: Fields that are the same in every action.
+        legal_actions: Where observations say which actions are legal, if they do.
+        has_probed: Whether a probing reset was made.
     """
 
-    action_key: str
+    action_key: Key
     action_form: SchemaSpace
-    observation_key: str
+    observation_key: Key
     observation_form: SchemaSpace
     reasons: tuple[str, ...] = field(default=())
+    fixed_action: Mapping[str, Any] = field(default_factory=dict)
+    legal_actions: LegalActions | None = None
+    has_probed: bool = False
 
     @property
     def action_space(self) -> Space:
@@ -48,15 +61,30 @@ class Inference:
         """The space of the observations."""
         return self.observation_form.space
 
+    def action_data(self, data: Any) -> dict[str, Any]:
+        """Return the JSON of the action model for ``data``, the JSON of an action."""
+        if self.action_key is None:
+            return {**self.fixed_action, **data}
+        whole = dict(self.fixed_action)
+        if isinstance(self.action_key, str):
+            return with_field(whole, self.action_key, data)
+        for path in self.action_key:
+            whole = with_field(whole, path, data[path])
+        return whole
 
-def infer(
+
+def infer(  # noqa: PLR0913 - each override has its name
     action_schema: Schema,
     observation_schema: Schema,
     *,
     action_space: Space | None = None,
     observation_space: Space | None = None,
-    action_key: str | None = None,
-    observation_key: str | None = None,
+    action_key: str | Sequence[str] | None = None,
+    observation_key: str | Sequence[str] | None = None,
+    fixed_action: Mapping[str, Any] | None = None,
+    mask_means: str | None = None,
+    probe: Probe | None = None,
+    environment: str | None = None,
 ) -> Inference:
     """Infer fields and spaces from the two schemas of an environment.
 
@@ -65,65 +93,52 @@ def infer(
         observation_schema: JSON schema of the observation model.
         action_space: Overrides the inferred space, as the other keywords do.
         observation_space: See ``action_space``.
-        action_key: The field that holds the action.
-        observation_key: The field that holds the observation.
+        action_key: The field that holds the action, or several.
+        observation_key: The field that holds the observation, or several.
+        fixed_action: Fields that are the same in every action.
+        mask_means: ``mask`` or ``indices``: what ``action_mask`` holds.
+        probe: Makes one reset and returns what it shows; called only if something is open.
+        environment: The name under ``/metadata``, which tells some environments apart.
 
     Raises:
         SpaceError: a field or a space is ambiguous; the message names the override.
+        OpenEnvGymError: the probing reset failed.
     """
-    act_key, act_form, act_reason = _side("action", action_schema, action_key, action_space)
-    obs_key, obs_form, obs_reason = _side(
-        "observation", observation_schema, observation_key, observation_space
+    sight = Sight(probe)
+    means: MaskMeans | None = checked_means(mask_means)
+    reasons: list[str] = []
+    profile = find_profile(action_schema, observation_schema, environment)
+    asked_action = Asked(
+        key=checked_key(action_key, "action"), space=action_space, fixed=fixed_action or {}
     )
+    asked_observation = Asked(
+        key=checked_key(observation_key, "observation"), space=observation_space
+    )
+    sequences: frozenset[str] = frozenset()
+    if profile is not None:
+        action_schema = patched(action_schema, profile.action)
+        observation_schema = patched(observation_schema, profile.observation)
+        asked_action = asked_action.or_profile(
+            profile.name, profile.action_key, profile.fixed_action
+        )
+        asked_observation = asked_observation.or_profile(profile.name, profile.observation_key)
+        means = means or profile.mask_means
+        sequences = profile.sequences
+        reasons.append(f"$: the fields are those of {profile.name}, whose profile is used")
+    action = action_side(action_schema, asked_action, sight)
+    observation = observation_side(observation_schema, asked_observation, sight, sequences)
+    action, legal, why = with_legal_actions(
+        action, observation_schema, sight, means, is_given=action_space is not None
+    )
+    if sight.has_looked:
+        reasons.append("$: one probing reset was made, because the schemas leave something open")
     return Inference(
-        action_key=act_key,
-        action_form=act_form,
-        observation_key=obs_key,
-        observation_form=obs_form,
-        reasons=(act_reason, obs_reason),
+        action_key=action.key,
+        action_form=action.form,
+        observation_key=observation.key,
+        observation_form=observation.form,
+        reasons=(*reasons, *action.reasons, *observation.reasons, *why),
+        fixed_action=action.fixed,
+        legal_actions=legal,
+        has_probed=sight.has_looked,
     )
-
-
-def _side(
-    side: str, schema: Schema, key: str | None, space: Space | None
-) -> tuple[str, SchemaSpace, str]:
-    properties = schema.get("properties", {}) if isinstance(schema, dict) else None
-    if not isinstance(properties, dict):
-        raise SpaceError(
-            f"$.{side}: expected a JSON schema with 'properties', got {repr(schema)[:80]}; "
-            f"no {side}_space= helps here, the server is broken"
-        )
-    key, why = (key, f"{side}_key=") if key is not None else _key(side, schema, properties)
-    if key not in properties:
-        raise SpaceError(
-            f"expected {side}_key to name a field of the {side} ({', '.join(properties)}), "
-            f"got {key!r}"
-        )
-    path = f"$.{side}.{key}"
-    is_annotated = _is_annotated(properties[key])
-    if space is not None:
-        form = SchemaSpace(space=space) if is_annotated else given(space)
-        return key, form, f"{path}: {why}; the space is the caller's {side}_space="
-    source = "its annotation gives" if is_annotated else "its constraints give"
-    form = read_schema(properties[key], path, schema)
-    return key, form, f"{path}: {why}; {source} {form.space}"
-
-
-def _key(side: str, schema: Schema, properties: dict[str, Any]) -> tuple[str, str]:
-    annotated = [name for name, child in properties.items() if _is_annotated(child)]
-    if len(annotated) == 1:
-        return annotated[0], "the only annotated field"
-    candidates = [name for name in properties if name not in BASE_FIELDS]
-    required = [name for name in schema.get("required", ()) if name in candidates]
-    if len(required) == 1:
-        return required[0], "the only required field"
-    if len(candidates) == 1:
-        return candidates[0], "the only field"
-    raise SpaceError(
-        f"expected one field of the {side} that holds it, got {', '.join(candidates) or 'none'}; "
-        f"name it with {side}_key="
-    )
-
-
-def _is_annotated(child: Any) -> bool:
-    return isinstance(child, dict) and ANNOTATION in child

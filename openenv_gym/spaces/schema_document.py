@@ -57,6 +57,7 @@ class Place:
         depth: How many schemas are around it.
         references: The references that were followed to come here.
         work: What was done so far for the document, shared by all of its places.
+        is_open: Whether leaves without bounds are read as spaces without bounds.
     """
 
     path: str
@@ -64,6 +65,7 @@ class Place:
     depth: int = 0
     references: frozenset[str] = frozenset()
     work: Work = field(default_factory=Work)
+    is_open: bool = False
 
     def below(self, step: str) -> Place:
         """Return the place of a part."""

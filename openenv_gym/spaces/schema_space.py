@@ -53,6 +53,8 @@ class SchemaSpace:
         members: All JSON values in the order of a ``Discrete``, where there are few.
         fields: The parts of an object.
         size: How many leaves the space has.
+        read: ``read(data, path)`` gives the value itself, for JSON that is another form of it,
+            such as a picture in a text; the codec of the space does not read then.
     """
 
     space: Space
@@ -62,11 +64,12 @@ class SchemaSpace:
     members: Sequence[Any] | None = None
     fields: Mapping[str, SchemaSpace] = field(default_factory=dict)
     size: int = 1
+    read: FromJson | None = None
 
     @property
     def is_plain(self) -> bool:
         """Whether the schema and the codec of the space write the same JSON."""
-        return self.to_json is _as_it_is and self.from_json is _read_as_it_is
+        return self.read is None and self.to_json is _as_it_is and self.from_json is _read_as_it_is
 
 
 def kind_of(data: Any) -> str:

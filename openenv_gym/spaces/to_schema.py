@@ -18,6 +18,7 @@ from openenv_gym.spaces.descriptor import Space, to_descriptor
 from openenv_gym.spaces.labels import labels_of
 from openenv_gym.spaces.numbers import EXACT_INTEGERS
 from openenv_gym.spaces.schema_pattern import charset_pattern
+from openenv_gym.spaces.unicode_text import UnicodeText
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -89,6 +90,15 @@ def _(space: gs.Text) -> Schema:
         "minLength": int(space.min_length),
         "maxLength": int(space.max_length),
         "pattern": charset_pattern(space.character_list),
+    }
+
+
+@plain_schema.register
+def _(space: UnicodeText) -> Schema:
+    return {
+        "type": "string",
+        "minLength": int(space.min_length),
+        "maxLength": int(space.max_length),
     }
 
 

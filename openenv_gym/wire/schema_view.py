@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, NamedTuple
 
-from openenv_gym.codecs import info_from_json, json_codec
+import gymnasium.spaces as gs
+
+from openenv_gym.codecs import JsonCodec, info_from_json, json_codec
 from openenv_gym.errors import InvalidRequestError, NotOpenEnvError
 from openenv_gym.spaces import Inference
+from openenv_gym.spaces.blank import blank
+from openenv_gym.spaces.descriptor import Space
+from openenv_gym.spaces.fields import MISSING, field_at, paths_of
 from openenv_gym.spaces.infer import BASE_FIELDS
-from openenv_gym.spaces.numbers import from_json_number
 from openenv_gym.wire.error_codes import brief
+from openenv_gym.wire.outcome import DoneMeans, end_of, reward_of
 
 
 class LoadedResult(NamedTuple):
@@ -30,40 +36,139 @@ class LoadedResult(NamedTuple):
     info: dict[str, Any]
 
 
-class SchemaView:
-    """Writes actions and reads observations in the form that the schemas ask for."""
+def _fields(inference: Inference) -> list[_Field]:
+    """The fields that the observation is made of, each read on its own."""
+    form, key = inference.observation_form, inference.observation_key
+    if isinstance(key, str):
+        return [_Field(key, json_codec(form), form.space)]
+    forms = form.fields
+    return [_Field(path, json_codec(forms[path]), forms[path].space) for path in paths_of(key)]
 
-    def __init__(self, inference: Inference, observation_schema: dict[str, Any]) -> None:
+
+def _is_said_by_nothing(space: Space) -> bool:
+    """Whether a value that is left out may be an empty one; a number is never made up."""
+    if isinstance(space, gs.Dict):
+        return all(map(_is_said_by_nothing, space.spaces.values()))
+    return isinstance(space, gs.Text | gs.Sequence)
+
+
+def _with_nan(data: Any) -> Any:
+    """``data`` with NaN for null, which is what other servers make of NaN and of infinities."""
+    if data is None:
+        return "NaN"
+    if isinstance(data, list):
+        items = [_with_nan(item) for item in data]
+        is_same = all(one is other for one, other in zip(items, data, strict=True))
+        return data if is_same else items
+    if isinstance(data, dict):
+        parts = {name: _with_nan(item) for name, item in data.items()}
+        is_same = all(parts[name] is item for name, item in data.items())
+        return data if is_same else parts
+    return data
+
+
+class _Field(NamedTuple):
+    """One field of the observation, or all of it."""
+
+    path: str
+    codec: JsonCodec
+    space: Space
+
+
+class SchemaView:
+    """Writes actions and reads observations in the form that the schemas ask for.
+
+    Args:
+        inference: The fields and spaces.
+        observation_schema: JSON schema of the observation model.
+        done_means: What a bare ``done`` is.
+    """
+
+    def __init__(
+        self,
+        inference: Inference,
+        observation_schema: dict[str, Any],
+        *,
+        done_means: DoneMeans = "terminated",
+    ) -> None:
         self._inference = inference
+        self._done_means = done_means
         self._action = json_codec(inference.action_form)
-        self._observation = json_codec(inference.observation_form)
+        self._paths = paths_of(inference.observation_key)
+        self._fields = _fields(inference)
         # Our own servers say with this field that `info` is Gymnasium's, types and all.
         properties = observation_schema.get("properties", {})
         self._has_info = "info_types" in properties
+        self._defaults = {
+            name: child["default"]
+            for name, child in properties.items()
+            if isinstance(child, dict) and "default" in child
+        }
 
     def dump_action(self, value: Any) -> dict[str, Any]:
         """Return the ``data`` of the step message for the action ``value``."""
-        return {self._inference.action_key: self._action.to_json(value)}
+        return self._inference.action_data(self._action.to_json(value))
 
-    def load_result(self, data: dict[str, Any]) -> LoadedResult:
+    def load_result(self, data: dict[str, Any], *, is_first: bool = False) -> LoadedResult:
         """Return what the ``data`` of an observation message says.
+
+        What a server leaves out of its schema's fields is its default, else empty: a text, a
+        sequence, null. Zeros stand for numbers in the answer to a reset only. Each such field is
+        named in ``info["missing"]``.
+
+        Args:
+            data: Of the message.
+            is_first: Whether it answers a reset.
 
         Raises:
             NotOpenEnvError: the message has no observation.
             InvalidRequestError: the observation does not have the form of its space.
         """
-        observation, key = data.get("observation"), self._inference.observation_key
-        if not isinstance(observation, dict) or key not in observation:
-            raise NotOpenEnvError(
-                f"$.data.observation: expected an object with the field {key!r}, "
-                f"got {brief(repr(observation), 80)}"
-            )
-        obs = self._observation.from_json(observation[key], f"$.data.observation.{key}")
-        truncated = bool(observation.get("truncated", False))
-        done = bool(data.get("done", False))
-        terminated = bool(observation.get("terminated", done and not truncated))
+        observation = data.get("observation")
+        if not isinstance(observation, dict):
+            raise self._no_observation(observation)
+        missing: list[str] = []
+        values = {
+            field.path: self._load(field, observation, missing, is_first) for field in self._fields
+        }
+        is_one = isinstance(self._inference.observation_key, str)
+        obs = values[self._fields[0].path] if is_one else values
         info = self._info(observation, data)
-        return LoadedResult(obs, _reward(data.get("reward")), terminated, truncated, info)
+        if missing:
+            info["missing"] = missing
+        return LoadedResult(obs, reward_of(data), *end_of(data, self._done_means), info)
+
+    def _load(
+        self, field: _Field, observation: dict[str, Any], missing: list[str], is_first: bool
+    ) -> Any:
+        found = field_at(observation, field.path)
+        if found is MISSING:
+            if self._has_info or not (is_first or _is_said_by_nothing(field.space)):
+                raise self._no_observation(observation)
+            missing.append(field.path)
+            found = self._defaults.get(field.path, MISSING)
+            if found is MISSING:
+                return blank(field.space)
+        path = f"$.data.observation.{field.path}"
+        try:
+            return field.codec.from_json(found, path)
+        except InvalidRequestError as exc:
+            if not self._has_info and (without_null := _with_nan(found)) is not found:
+                with contextlib.suppress(InvalidRequestError):
+                    return field.codec.from_json(without_null, path)
+            if not self._inference.has_probed:
+                raise
+            raise InvalidRequestError(
+                f"{exc}; the space has the lengths of a probing reset: where they change, pass "
+                "observation_space= with a Sequence, or another observation_key="
+            ) from exc
+
+    def _no_observation(self, got: Any) -> NotOpenEnvError:
+        fields = ", ".join(map(repr, self._paths))
+        return NotOpenEnvError(
+            f"$.data.observation: expected an object with the field {fields}, "
+            f"got {brief(repr(got), 80)}"
+        )
 
     def _info(self, observation: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         if self._has_info:
@@ -73,16 +178,13 @@ class SchemaView:
                     f"$.data.observation.info: expected an object, got {brief(repr(info), 80)}"
                 )
             return info
-        key = self._inference.observation_key
-        rest = {k: v for k, v in observation.items() if k != key and k not in BASE_FIELDS}
+        held = BASE_FIELDS | set(self._paths)
+        rest = {name: item for name, item in observation.items() if name not in held}
         metadata = data.get("metadata") or observation.get("metadata")
-        return {**rest, "metadata": metadata} if metadata else rest
-
-
-def _reward(reward: Any) -> float | None:
-    try:
-        return None if reward is None else float(from_json_number(reward))
-    except (ValueError, OverflowError) as exc:
-        raise InvalidRequestError(
-            f"$.data.reward: expected a number or null, got {brief(repr(reward), 80)}"
-        ) from exc
+        more = {"metadata": metadata, "info": observation.get("info")}
+        info = {**rest, **{name: item for name, item in more.items() if item}}
+        legal = self._inference.legal_actions
+        if legal is not None:
+            path = f"$.data.observation.{legal.field}"
+            info["legal_actions"] = legal.read(observation.get(legal.field), path)
+        return info

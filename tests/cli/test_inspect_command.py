@@ -46,12 +46,28 @@ def test_arguments_are_passed(capsys: pytest.CaptureFixture[str]):
     assert "observation  Discrete(64)" in capsys.readouterr().out
 
 
+OWN = "environment:examples.own_environment.environment:EchoEnvironment"
+
+
+def test_a_typed_environment_has_the_spaces_of_its_fields(capsys: pytest.CaptureFixture[str]):
+    assert main(["inspect", OWN]) == 0
+    shown = capsys.readouterr().out
+    assert "class EchoAction(Action):\n    message: str" in shown
+    assert "action       UnicodeText(1, 1048576)   (field 'message')" in shown
+
+
 def test_spaces_that_stay_open_are_shown_and_an_error(capsys: pytest.CaptureFixture[str]):
-    target = "environment:examples.own_environment.environment:EchoEnvironment"
-    assert main(["inspect", target]) == 1
+    assert main(["inspect", OWN, "--observation-key", "metadata"]) == 1
     shown = capsys.readouterr()
     assert "class EchoAction(Action):\n    message: str" in shown.out
-    assert "action_space=" in shown.err and shown.err.startswith("openenv-gym: $.action.message")
+    assert "observation_space=" in shown.err and shown.err.startswith("openenv-gym: $.observation")
+
+
+def test_fields_are_fixed_and_several_keys_are_a_dict(capsys: pytest.CaptureFixture[str]):
+    arguments = ["--fixed-action", '{"game_name": "catch"}', "--action-key", "action_id"]
+    assert main(["inspect", "openspiel:catch", *arguments]) == 0
+    shown = capsys.readouterr().out
+    assert "because $.action.game_name: always 'catch'" in shown
 
 
 @pytest.mark.parametrize("target", ["Nothing-v0", "http://127.0.0.1:9", "openspiel:catsh"])

@@ -23,6 +23,7 @@ from openenv_gym.errors import (
     UnreachableError,
 )
 from openenv_gym.spaces import labels_of
+from openenv_gym.spaces.unicode_text import UnicodeText
 
 CARTPOLE = ("cart_position", "cart_velocity", "pole_angle", "pole_angular_velocity")
 # What OpenEnv's own echo server answers, but for the texts.
@@ -122,18 +123,21 @@ def test_of_our_server_only_the_schema_is_read(serve):
 
 def test_a_server_that_is_not_ours_is_read_as_far_as_it_says(stock_url: str):
     found = inspect(stock_url)
-    assert found.inference is None and found.examples == ()
-    assert "maxLength" in found.problem and "action_space=" in found.problem
+    assert found.problem == "" and not found.are_played
+    assert found.inference.action_space == UnicodeText(min_length=1)
+    assert found.inference.observation_space == UnicodeText(9)
     assert "class EchoAction(Action):\n    message: str\n" in found.models
+    check_messages(found)
     text = gym.spaces.Text(9)
     overridden = inspect(stock_url, overrides=SpaceOverrides(action_space=text))
-    assert overridden.problem == ""
     assert overridden.inference.reasons == (
         "$.action.message: the only required field; the space is the caller's action_space=",
-        "$.observation.echoed: the only required field; its constraints give "
-        f"{overridden.inference.observation_space}",
+        "$.observation.echoed: the only required field; its constraints give UnicodeText(0, 9)",
     )
     check_messages(overridden)
+    open_still = inspect(stock_url, overrides=SpaceOverrides(observation_key="metadata"))
+    assert open_still.inference is None and open_still.examples == ()
+    assert "expected observation_key to name a field" in open_still.problem
 
 
 def test_what_is_not_there_is_an_error(stock_url: str):

@@ -51,7 +51,7 @@ def test_the_callers_keys_and_spaces_win_over_all():
 
 
 TWO: dict[str, Any] = {"properties": {"a": CHOICE, "b": CHOICE}}
-STRING = {"properties": {"a": {"type": "string"}}}
+PATTERN = {"properties": {"a": {"type": "string", "pattern": "^(ab|c)$"}}}
 
 
 def infer_side(side: str, schema: Any, **overrides: Any) -> Any:
@@ -60,17 +60,32 @@ def infer_side(side: str, schema: Any, **overrides: Any) -> Any:
 
 
 @pytest.mark.parametrize("side", ["action", "observation"])
-@pytest.mark.parametrize("schema", [TWO, {**TWO, "required": ["a", "b"]}, {}, {"properties": {}}])
+@pytest.mark.parametrize("schema", [{}, {"properties": {}}, {"properties": {"a": {}, "b": {}}}])
 def test_an_ambiguous_field_is_settled_by_its_key(side: str, schema: Any):
     with pytest.raises(SpaceError, match=f"one field of the {side}.*name it with {side}_key="):
         infer_side(side, schema)
 
 
+def test_an_action_of_optional_fields_is_ambiguous():
+    with pytest.raises(SpaceError, match=r"got a, b; name it with action_key=, or .*fixed_action="):
+        infer_side("action", TWO)
+    found = infer_side("action", TWO, fixed_action={"b": 2})
+    assert (found.action_key, found.action_data(1)) == ("a", {"b": 2, "a": 1})
+
+
+@pytest.mark.parametrize("side", ["action", "observation"])
+def test_several_required_fields_are_a_dict(side: str):
+    found = infer_side(side, {**TWO, "required": ["b", "a"]})
+    assert getattr(found, f"{side}_key") == ("b", "a")
+    space = getattr(found, f"{side}_space")
+    assert space == gs.Dict([("b", gs.Discrete(3)), ("a", gs.Discrete(3))])
+
+
 @pytest.mark.parametrize("side", ["action", "observation"])
 def test_an_ambiguous_space_is_settled_by_the_space(side: str):
     with pytest.raises(SpaceError, match=rf"^\$\.{side}\.a: expected .* {side}_space="):
-        infer_side(side, STRING)
-    found = infer_side(side, STRING, **{f"{side}_space": gs.Discrete(4)})
+        infer_side(side, PATTERN)
+    found = infer_side(side, PATTERN, **{f"{side}_space": gs.Discrete(4)})
     assert getattr(found, f"{side}_space") == gs.Discrete(4)
 
 

@@ -1,0 +1,91 @@
+"""The probing reset of a server: a session of its own, closed before anything else begins.
+
+A server may have only one session. The reset carries no seed, and what it shows goes to the
+inference of the spaces only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from openenv_gym.client import Connection
+from openenv_gym.client.transport import Transport
+from openenv_gym.errors import (
+    CapacityError,
+    ConnectionLostError,
+    OpenEnvGymError,
+    ProtocolError,
+    TransportError,
+)
+from openenv_gym.protocol import ClientSession, GetState, Reset, Result, SessionState, StateReply
+from openenv_gym.protocol.json_messages import JsonClientMessages
+from openenv_gym.spaces.probing import Probed, probed
+from openenv_gym.wire.schema_view import LoadedResult
+
+_REMEMBERED: dict[tuple[str, str], Probed] = {}
+"""What each server showed last, for when its sessions are all taken: Gymnasium's checks and vector
+environments make further environments while the first one holds its session."""
+
+
+def probe_or_remember(
+    key: tuple[str, str], connect: Callable[[], Transport], timeout_s: float | None
+) -> Probed:
+    """Return what a probing reset shows, or showed before where no session is free now.
+
+    Args:
+        key: The address of the server, and its schemas.
+        connect: Opens the transport.
+        timeout_s: How long to wait for each reply, in seconds; None for ever.
+
+    Raises:
+        OpenEnvGymError: as :func:`probe_server`.
+    """
+    try:
+        _REMEMBERED[key] = probe_server(connect, timeout_s)
+    except (CapacityError, ConnectionLostError):  # the second where the error did not arrive
+        if key not in _REMEMBERED:
+            raise
+    return _REMEMBERED[key]
+
+
+class _Messages:
+    """A view that hands over what the server says, as it says it."""
+
+    def dump_action(self, value: Any) -> dict[str, Any]:
+        raise ProtocolError("a probing session takes no step")
+
+    def load_result(self, data: dict[str, Any], *, is_first: bool = False) -> LoadedResult:
+        return LoadedResult(data, None, terminated=False, truncated=False, info={})
+
+
+def probe_server(connect: Callable[[], Transport], timeout_s: float | None) -> Probed:
+    """Reset once in a session of its own, and return what it showed.
+
+    Args:
+        connect: Opens the transport.
+        timeout_s: How long to wait for each reply, in seconds; None for ever.
+
+    Raises:
+        OpenEnvGymError: the server has no session free, or refused, or answered no observation.
+    """
+    session = ClientSession(JsonClientMessages(_Messages()), SessionState.READY)
+    connection = Connection(session, connect(), timeout_s)
+    try:
+        reply = connection.request(Reset())
+        if not isinstance(reply, Result):
+            raise ProtocolError(f"expected an observation, got a {type(reply).__name__}")
+        return probed(reply.obs, _state(connection))
+    finally:
+        connection.close()
+
+
+def _state(connection: Connection) -> dict[str, Any]:
+    """The state, none where the server does not tell it: only few say more of spaces there."""
+    try:
+        reply = connection.request(GetState())
+    except TransportError:
+        raise
+    except OpenEnvGymError:
+        return {}
+    return reply.state if isinstance(reply, StateReply) else {}

@@ -1,0 +1,110 @@
+"""The bounds of an action that ``legal_actions`` or ``action_mask`` gives, and the masks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium.spaces as gs
+
+from openenv_gym.errors import SpaceError
+from openenv_gym.spaces.fields import is_annotated
+from openenv_gym.spaces.infer_sides import Side
+from openenv_gym.spaces.legal_actions import (
+    FIELDS,
+    LegalActions,
+    MaskMeans,
+    is_action_list,
+    is_mask,
+)
+from openenv_gym.spaces.probing import Sight
+from openenv_gym.spaces.schema_space import SchemaSpace
+from openenv_gym.spaces.to_schema import Schema
+
+_SETTLE = "pass action_space=Discrete(n)"
+
+
+def checked_means(means: Any) -> MaskMeans | None:
+    """Return what a mask holds, as the caller says it.
+
+    Raises:
+        SpaceError: it is neither of the two.
+    """
+    if means not in (None, "mask", "indices"):
+        raise SpaceError(f"mask_means: expected 'mask' or 'indices', got {means!r}")
+    return means  # type: ignore[no-any-return]
+
+
+def with_legal_actions(
+    action: Side,
+    observation_schema: Schema,
+    sight: Sight,
+    means: MaskMeans | None,
+    *,
+    is_given: bool,
+) -> tuple[Side, LegalActions | None, tuple[str, ...]]:
+    """Return the action with the bounds that are found, how masks are read, and why.
+
+    Args:
+        action: The side without.
+        observation_schema: Whose field says which actions are legal.
+        sight: The probe.
+        means: What ``action_mask`` holds, where that is known.
+        is_given: Whether the space of the action is the caller's, which stays.
+    """
+    properties = observation_schema.get("properties", {})
+    name = next((name for name in FIELDS if name in properties), None)
+    n = _count(action.form)
+    is_bounded = n is not None or is_given or not _is_unbounded(action.form)
+    is_ours = any(map(is_annotated, properties.values()))
+    if name is None or is_ours or (n is None and is_bounded):
+        return action, None, ()
+    path = f"$.observation.{name}"
+    values: Any = None
+    if n is None or (means is None and name == "action_mask"):
+        probed = sight.look(path)
+        values = None if probed is None else probed.observation.get(name)
+        if problem := _problem(values, name, n, means):
+            return action, None, (f"{path}: not read, {problem}",)
+    is_ones = means == "mask" if means else bool(is_mask(name, values or [], n))
+    if name == "legal_actions":
+        is_ones = False
+    if n is not None:
+        why = f"{path}: gives info['legal_actions'] and action_masks of {n} actions"
+        return action, LegalActions(field=name, is_mask=is_ones, n=n), (why,)
+    n = len(values) if is_ones else int(max(values)) + 1
+    space = gs.Discrete(n)
+    what = f"has {n} entries" if is_ones else f"goes up to {n - 1}"
+    why = (
+        f"{path}: {what} at the probing reset, which gives {space} and action_masks; "
+        f"if there are more actions, {_SETTLE}"
+    )
+    bounded = action.with_form(SchemaSpace(space=space, kinds=frozenset({"number"})))
+    return bounded, LegalActions(field=name, is_mask=is_ones, n=n), (why,)
+
+
+def _problem(values: Any, name: str, n: int | None, means: MaskMeans | None) -> str:
+    """Why the values of one observation do not tell, "" where they do."""
+    if not is_action_list(values):
+        return f"no reset shows a list of actions there; {_SETTLE} for bounds"
+    if not values and n is None:
+        return f"it was empty at the probing reset; {_SETTLE} for bounds"
+    if means is None and is_mask(name, values, n) is None:
+        return (
+            f"{values} may be a mask or a list of actions; "
+            "mask_means='mask' or mask_means='indices' says which"
+        )
+    return ""
+
+
+def _count(form: SchemaSpace) -> int | None:
+    """How many actions there are, where they are numbered from 0."""
+    space, members = form.space, form.members
+    is_numbers = members is None or members == range(len(members))
+    if isinstance(space, gs.Discrete) and int(space.start) == 0 and is_numbers:
+        return int(space.n)
+    return None
+
+
+def _is_unbounded(form: SchemaSpace) -> bool:
+    space = form.space
+    return isinstance(space, gs.Box) and space.shape == () and space.dtype.kind == "i"

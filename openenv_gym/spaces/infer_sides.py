@@ -1,0 +1,281 @@
+"""Which fields are the action and which the observation, each with its space and its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import gymnasium.spaces as gs
+
+from openenv_gym.errors import SpaceError
+from openenv_gym.spaces.descriptor import Space
+from openenv_gym.spaces.fields import (
+    Key,
+    is_annotated,
+    is_nullable,
+    paths_of,
+    schema_at,
+    shown,
+)
+from openenv_gym.spaces.from_schema import read_schema
+from openenv_gym.spaces.infer_forms import SHAPE, Found, Reader
+from openenv_gym.spaces.legal_actions import FIELDS
+from openenv_gym.spaces.model_unions import as_model, as_union, branches_of
+from openenv_gym.spaces.probing import Sight
+from openenv_gym.spaces.schema_space import SchemaSpace, given, object_of
+from openenv_gym.spaces.to_schema import Schema
+
+BASE_FIELDS = frozenset({"done", "reward", "metadata", "terminated", "truncated", "info"})
+"""Fields that every typed environment may have and that are neither action nor observation."""
+
+FLAGS = frozenset({"is_truncated", "TimeLimit.truncated"})
+"""Further names of a flag, which no space needs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What the caller, or a profile, says of one side.
+
+    Attributes:
+        key: The fields.
+        space: Of the side.
+        fixed: Of an action, the fields that are always the same.
+        profile: Whose key it is, where it is not the caller's.
+    """
+
+    key: Key = None
+    space: Space | None = None
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    profile: str = ""
+
+    def or_profile(self, name: str, key: Key, fixed: Mapping[str, Any] | None = None) -> Asked:
+        """Return this with what a profile says where the caller says nothing."""
+        if self.key is not None or self.fixed:
+            return self
+        if isinstance(self.space, gs.Dict) and isinstance(key, str):
+            return self  # the caller's keys say which fields are meant
+        return replace(self, key=key, fixed=fixed or {}, profile=name)
+
+    def why(self, side: str) -> str:
+        """Who named the key."""
+        return f"the profile of {self.profile}" if self.profile else f"{side}_key="
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """One side, settled.
+
+    Attributes:
+        key: Its fields.
+        form: Their space.
+        reasons: Why.
+        fixed: Of an action, the fields that are always the same.
+    """
+
+    key: Key
+    form: SchemaSpace
+    reasons: tuple[str, ...]
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+    def with_form(self, form: SchemaSpace) -> Side:
+        """Return this side in another space."""
+        return replace(self, form=form)
+
+
+def action_side(schema: Schema, asked: Asked, sight: Sight) -> Side:
+    """Return the fields of the action.
+
+    Raises:
+        SpaceError: they are ambiguous.
+    """
+    branches = branches_of(schema, "action")
+    if branches is not None and asked.key is None and not asked.fixed:
+        return _union(schema, branches, asked)
+    if branches is not None:
+        schema = as_model(schema, branches, asked.fixed)
+    reader = _reader("action", schema, sight)
+    fixed = {**_constants(reader, asked), **asked.fixed}
+    _check_fixed(reader, asked.fixed)
+    key, why = _settled_key(reader, asked) or _action_key(reader, fixed)
+    side = _side(reader, key, why, asked)
+    named = {name: item for name, item in fixed.items() if name not in paths_of(key)}
+    reasons = [f"$.action.{name}: always {item!r}" for name, item in named.items()]
+    kept = {**named, **{name: item for name, item in asked.fixed.items() if name not in named}}
+    return replace(side, fixed=kept, reasons=(*side.reasons, *reasons))
+
+
+def observation_side(
+    schema: Schema, asked: Asked, sight: Sight, sequences: frozenset[str] = frozenset()
+) -> Side:
+    """Return the fields of the observation.
+
+    Raises:
+        SpaceError: they are ambiguous.
+    """
+    branches = branches_of(schema, "observation")
+    if branches is not None:
+        schema = as_model(schema, branches, {})
+    reader = _reader("observation", schema, sight, sequences)
+    settled = _settled_key(reader, asked)
+    if settled is not None:
+        return _side(reader, *settled, asked)
+    return _usable(reader, *_observation_names(reader), asked)
+
+
+def _reader(
+    side: str, schema: Schema, sight: Sight, sequences: frozenset[str] = frozenset()
+) -> Reader:
+    properties = schema.get("properties", {}) if isinstance(schema, dict) else None
+    if not isinstance(properties, dict):
+        raise SpaceError(
+            f"$.{side}: expected a JSON schema with 'properties', got {repr(schema)[:80]}; "
+            f"no {side}_space= helps here, the server is broken"
+        )
+    return Reader(side=side, schema=schema, sight=sight, sequences=sequences)
+
+
+def _union(schema: Schema, branches: list[Schema], asked: Asked) -> Side:
+    """An action that is one of several models, as one value."""
+    path = "$.action: one of several models"
+    if asked.space is not None:
+        reason = f"{path}; the space is the caller's action_space="
+        return Side(key=None, form=given(asked.space), reasons=(reason,))
+    form = read_schema(as_union(schema, branches), "$.action", is_open=True)
+    return Side(key=None, form=form, reasons=(f"{path}; its branches give {form.space}",))
+
+
+def _settled_key(reader: Reader, asked: Asked) -> tuple[Key, str] | None:
+    """The key that is given, or that of the only annotated field, or the keys of a given Dict."""
+    properties, side = reader.properties, reader.side
+    if asked.key is not None:
+        for name in paths_of(asked.key):
+            is_free = reader.schema.get("additionalProperties") is True and asked.space is not None
+            if name.partition(".")[0] not in properties and name not in properties and not is_free:
+                raise SpaceError(
+                    f"expected {side}_key to name a field of the {side} ({', '.join(properties)}), "
+                    f"got {name!r}"
+                )
+        return asked.key, asked.why(side)
+    annotated = [name for name, child in properties.items() if is_annotated(child)]
+    if len(annotated) == 1:
+        return annotated[0], "the only annotated field"
+    if isinstance(asked.space, gs.Dict) and asked.space.spaces.keys() <= properties.keys():
+        return tuple(asked.space.spaces), f"the keys of {side}_space="
+    return None
+
+
+def _action_key(reader: Reader, fixed: Mapping[str, Any]) -> tuple[Key, str]:
+    candidates = [
+        name for name in reader.properties if name not in BASE_FIELDS and name not in fixed
+    ]
+    required = [name for name in reader.schema.get("required", ()) if name in candidates]
+    if len(required) == 1:
+        return required[0], "the only required field"
+    if required:
+        return tuple(required), "the required fields"
+    if len(candidates) == 1:
+        return candidates[0], "the only field"
+    raise _ambiguous("action", candidates)
+
+
+def _observation_names(reader: Reader) -> tuple[list[str], str]:
+    """The fields that are meant: those with a shape beside, else the required, else all."""
+    properties = reader.properties
+    beside = {f"{name}{SHAPE}" for name in properties} & properties.keys()
+    helpers = beside | set(FIELDS) | BASE_FIELDS | FLAGS
+    candidates = [name for name in properties if name not in helpers]
+    shaped = [name for name in candidates if f"{name}{SHAPE}" in beside]
+    if len(shaped) == 1:
+        return shaped, f"the field with {shaped[0]}{SHAPE} beside"
+    required = [name for name in reader.schema.get("required", ()) if name in candidates]
+    if required:
+        return required, "the only required field" if len(required) == 1 else "required"
+    always = [name for name in candidates if not is_nullable(properties[name])]
+    if len(candidates) == 1:
+        return candidates, "the only field"
+    return always, "the only field that is never null" if len(always) == 1 else "never null"
+
+
+def _usable(reader: Reader, names: Sequence[str], why: str, asked: Asked) -> Side:
+    """The fields that have a space; the others go to ``info``."""
+    if asked.space is not None:
+        if len(names) != 1:
+            raise _ambiguous("observation", names)
+        return _side(reader, names[0], why, asked)
+    found: dict[str, Found] = {}
+    refused: dict[str, str] = {}
+    for name in names:
+        try:
+            found[name] = reader.read(name)
+        except SpaceError as exc:
+            refused[name] = str(exc)
+    if not found:
+        if len(refused) == 1:
+            raise SpaceError(next(iter(refused.values())))
+        raise _ambiguous("observation", list(refused) or list(names))
+    reasons = [f"$.observation.{name}: {why}; {each.why}" for name, each in found.items()]
+    reasons += [f"info: {text.partition('; pass the space')[0]}" for text in refused.values()]
+    if len(found) == 1:
+        ((name, one),) = found.items()
+        return Side(key=name, form=one.form, reasons=tuple(reasons))
+    form = object_of({name: each.form for name, each in found.items()}, {})
+    return Side(key=tuple(found), form=form, reasons=tuple(reasons))
+
+
+def _side(reader: Reader, key: Key, why: str, asked: Asked) -> Side:
+    """The fields of ``key``, each of which must have a space."""
+    if isinstance(key, str):
+        found = _found(reader, key, asked.space)
+        return Side(key=key, form=found.form, reasons=(f"{reader.path(key)}: {why}; {found.why}",))
+    names, space = paths_of(key), asked.space
+    if space is not None and not isinstance(space, gs.Dict):
+        raise SpaceError(
+            f"expected {reader.side}_space= as a Dict of {shown(key)}, got {space}; or name one "
+            f"field with {reader.side}_key="
+        )
+    spaces = {} if space is None else space.spaces
+    if space is not None and spaces.keys() != set(names):
+        raise SpaceError(
+            f"expected {reader.side}_space= with the keys {shown(key)}, got {', '.join(spaces)}"
+        )
+    each = {name: _found(reader, name, spaces.get(name)) for name in spaces or names}
+    reasons = tuple(f"{reader.path(name)}: {why}; {one.why}" for name, one in each.items())
+    form = object_of({name: one.form for name, one in each.items()}, {})
+    return Side(key=tuple(each), form=form, reasons=reasons)
+
+
+def _found(reader: Reader, name: str, space: Space | None) -> Found:
+    return reader.read(name) if space is None else reader.given(name, space)
+
+
+def _constants(reader: Reader, asked: Asked) -> dict[str, Any]:
+    """Fields that can have but one value, where the caller does not ask for them."""
+    named = paths_of(asked.key)
+    return {
+        name: child["const"]
+        for name, child in reader.properties.items()
+        if isinstance(child, dict)
+        and "const" in child
+        and not is_annotated(child)
+        and name not in named
+        and len(reader.properties.keys() - BASE_FIELDS) > 1
+    }
+
+
+def _check_fixed(reader: Reader, fixed: Mapping[str, Any]) -> None:
+    is_closed = reader.schema.get("additionalProperties") is not True
+    for name in fixed:
+        if is_closed and schema_at(reader.schema, name) is None:
+            raise SpaceError(
+                f"expected fixed_action= with fields of the action "
+                f"({', '.join(reader.properties)}), got {name!r}"
+            )
+
+
+def _ambiguous(side: str, candidates: Sequence[str]) -> SpaceError:
+    more = ", or all but one with fixed_action=" if side == "action" else ""
+    return SpaceError(
+        f"$.{side}: expected one field of the {side} that holds it, got "
+        f"{', '.join(candidates) or 'none'}; name it with {side}_key={more}"
+    )

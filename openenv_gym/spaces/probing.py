@@ -1,0 +1,84 @@
+"""One probing reset, made only if the schemas leave something open.
+
+How the reset is made is the caller's: over a connection of its own, or through a client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from openenv_gym.errors import NotOpenEnvError, OpenEnvGymError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probed:
+    """What one reset showed.
+
+    Attributes:
+        observation: The fields of the observation, as JSON.
+        state: The fields of the state, as JSON; empty where it was not asked for.
+    """
+
+    observation: dict[str, Any]
+    state: dict[str, Any] = field(default_factory=dict)
+
+
+Probe: TypeAlias = Callable[[], Probed]
+"""Resets once, and returns what it saw."""
+
+
+def probed(data: Any, state: Any = None) -> Probed:
+    """Return what the ``data`` of an observation message shows.
+
+    Args:
+        data: Of the message that answered a reset.
+        state: The ``data`` of a state message, where there is one.
+
+    Raises:
+        NotOpenEnvError: there is no observation in it.
+    """
+    observation = data.get("observation") if isinstance(data, dict) else None
+    if not isinstance(observation, dict):
+        raise NotOpenEnvError(
+            f"expected an observation in the answer to a probing reset, got {repr(data)[:80]}"
+        )
+    return Probed(observation=observation, state=state if isinstance(state, dict) else {})
+
+
+class Sight:
+    """Looks at most once, and only when somebody needs it.
+
+    Args:
+        probe: How; None where nobody can be asked.
+
+    Attributes:
+        has_looked: Whether it did.
+    """
+
+    def __init__(self, probe: Probe | None) -> None:
+        self._probe = probe
+        self._probed: Probed | None = None
+        self.has_looked = False
+
+    def look(self, why: str) -> Probed | None:
+        """Return what a reset shows, None where nobody can be asked.
+
+        Args:
+            why: What is open, for the error.
+
+        Raises:
+            OpenEnvGymError: the reset failed; the message says how to do without.
+        """
+        if self._probe is None or self._probed is not None:
+            return self._probed
+        try:
+            self._probed = self._probe()
+        except OpenEnvGymError as exc:
+            raise type(exc)(
+                f"{why}: its space is found by a probing reset, which failed: {exc}; pass the "
+                "space yourself with action_space= or observation_space="
+            ) from exc
+        self.has_looked = True
+        return self._probed

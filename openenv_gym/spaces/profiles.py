@@ -1,0 +1,227 @@
+"""What is known of the environments that OpenEnv began with, as data.
+
+A profile is recognised by the names of the fields, and says what their schemas do not: bounds,
+which of the fields is the action, which are the observation. Its entries replace the schemas of
+fields; all else is inferred as for any environment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from openenv_gym.spaces.fields import Key, is_annotated
+from openenv_gym.spaces.legal_actions import MaskMeans
+from openenv_gym.spaces.to_schema import Schema
+
+_TEXT: Schema = {"type": "string"}
+_INTEGER: Schema = {"type": "integer"}
+_TOKENS: Schema = {"type": "array", "items": {"type": "integer", "minimum": 0}}
+
+
+def _array(item: Schema, *lengths: int) -> Schema:
+    for length in reversed(lengths):
+        item = {"type": "array", "items": item, "minItems": length, "maxItems": length}
+    return item
+
+
+def _record(**properties: Schema) -> Schema:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """What is known of one environment.
+
+    Attributes:
+        name: Of the environment, for people.
+        recognised_by: The fields of the action, all of them, and some of the observation.
+        environments: The names under ``/metadata``, where the fields alone would not do.
+        action: Schemas of fields of the action, better than the server's own.
+        observation: Likewise.
+        action_key: As of the inference.
+        observation_key: Likewise.
+        fixed_action: Likewise.
+        mask_means: Likewise.
+        sequences: Fields whose length changes within an episode.
+    """
+
+    name: str
+    recognised_by: tuple[frozenset[str], frozenset[str]]
+    environments: frozenset[str] = frozenset()
+    action: Mapping[str, Schema]
+    observation: Mapping[str, Schema] = field(default_factory=dict)
+    action_key: Key
+    observation_key: Key
+    fixed_action: Mapping[str, Any] = field(default_factory=dict)
+    mask_means: MaskMeans | None = None
+    sequences: frozenset[str] = frozenset()
+
+
+def _by(action: str, observation: str) -> tuple[frozenset[str], frozenset[str]]:
+    return frozenset(action.split()), frozenset(observation.split())
+
+
+PROFILES: tuple[Profile, ...] = (
+    Profile(
+        name="echo",
+        recognised_by=_by("message", "echoed_message message_length"),
+        action={"message": _TEXT},
+        action_key="message",
+        observation_key="echoed_message",
+    ),
+    Profile(
+        name="echo",
+        recognised_by=_by("type tool_name arguments", "tool_name result error"),
+        environments=frozenset({"echo_env", "EchoEnvironment"}),
+        action={"arguments": _record(message=_TEXT)},
+        observation={"result": _record(data=_TEXT)},
+        action_key="arguments.message",
+        observation_key="result.data",
+        fixed_action={"type": "call_tool", "tool_name": "echo_message"},
+    ),
+    Profile(
+        name="openspiel",
+        recognised_by=_by(
+            "action_id game_name game_params", "info_state legal_actions current_player_id"
+        ),
+        action={"action_id": _INTEGER},
+        action_key="action_id",
+        observation_key="info_state",
+    ),
+    Profile(
+        name="connect4",
+        recognised_by=_by("column", "board legal_actions"),
+        action={"column": {**_INTEGER, "minimum": 0, "maximum": 6}},
+        observation={"board": _array({"type": "integer", "minimum": -1, "maximum": 1}, 6, 7)},
+        action_key="column",
+        observation_key="board",
+    ),
+    Profile(
+        name="atari",
+        recognised_by=_by(
+            "action_id game_name obs_type full_action_space", "screen screen_shape legal_actions"
+        ),
+        action={"action_id": _INTEGER},
+        action_key="action_id",
+        observation_key="screen",
+    ),
+    Profile(
+        name="browsergym",
+        recognised_by=_by("action_str", "text url screenshot goal axtree_txt pruned_html"),
+        action={"action_str": _TEXT},
+        action_key="action_str",
+        observation_key=(
+            *("text", "url", "goal", "axtree_txt", "pruned_html"),
+            *("error", "last_action_error"),
+        ),
+    ),
+    Profile(
+        name="coding",
+        recognised_by=_by("code", "stdout stderr exit_code"),
+        action={"code": _TEXT},
+        action_key="code",
+        observation_key=("stdout", "stderr", "exit_code"),
+    ),
+    Profile(
+        name="chat",
+        recognised_by=_by("tokens", "messages tokens"),
+        action={"tokens": {**_TOKENS, "minItems": 1}},
+        observation={
+            "messages": {"type": "array", "items": _record(role=_TEXT, content=_TEXT)},
+            "tokens": _TOKENS,
+        },
+        action_key="tokens",
+        observation_key=("messages", "tokens"),
+        sequences=frozenset({"tokens"}),
+    ),
+    Profile(
+        name="git",
+        recognised_by=_by(
+            "action_type repo_name target_dir command working_dir",
+            "success message output error repos",
+        ),
+        action={
+            "action_type": {"enum": ["list_repos", "clone_repo", "execute_git_command"]},
+            "repo_name": _TEXT,
+            "command": _TEXT,
+        },
+        action_key=("action_type", "repo_name", "command"),
+        observation_key=("success", "message", "output", "error"),
+    ),
+    Profile(
+        name="finrl",
+        recognised_by=_by("actions", "state portfolio_value date"),
+        action={
+            "actions": {
+                "type": "array",
+                "items": {"type": "number", "minimum": -1, "maximum": 1},
+            }
+        },
+        action_key="actions",
+        observation_key="state",
+    ),
+    Profile(
+        name="sumo_rl",
+        recognised_by=_by("phase_id ts_id", "observation observation_shape action_mask sim_time"),
+        action={"phase_id": _INTEGER},
+        action_key="phase_id",
+        observation_key="observation",
+        mask_means="indices",
+    ),
+    Profile(
+        name="textarena",
+        recognised_by=_by("message", "prompt messages current_player_id legal_players"),
+        action={"message": _TEXT},
+        action_key="message",
+        observation_key=("prompt", "messages"),
+    ),
+    Profile(
+        name="dipg_safety",
+        recognised_by=_by("llm_response", "context question"),
+        action={"llm_response": _TEXT},
+        action_key="llm_response",
+        observation_key=("context", "question"),
+    ),
+)
+
+
+UNKNOWN_ACTION: Schema = {"type": "object", "properties": {}, "additionalProperties": True}
+"""The schema of an action of which the server says nothing."""
+
+
+def find_profile(action: Any, observation: Any, environment: str | None = None) -> Profile | None:
+    """Return the profile of an environment, None where there is none.
+
+    Args:
+        action: The schema of its action.
+        observation: Likewise.
+        environment: Its name under ``/metadata``.
+    """
+    acts, sees = _properties(action), _properties(observation)
+    if any(is_annotated(child) for child in (*acts.values(), *sees.values())):
+        return None
+    own = acts.keys() - {"metadata"}
+    for profile in PROFILES:
+        acted, seen = profile.recognised_by
+        fits = (own == acted or action == UNKNOWN_ACTION) and seen <= sees.keys()
+        if fits and (not profile.environments or environment in profile.environments):
+            return profile
+    return None
+
+
+def _properties(schema: Any) -> dict[str, Any]:
+    found = schema.get("properties") if isinstance(schema, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def needs_name(action: Any) -> bool:
+    """Return whether the name of the environment tells more than the fields of its action."""
+    own = _properties(action).keys() - {"metadata"}
+    return any(p.environments and p.recognised_by[0] == own for p in PROFILES)
+
+
+def patched(schema: Schema, fields: Mapping[str, Schema]) -> Schema:
+    """Return ``schema`` with those of its fields replaced."""
+    return {**schema, "properties": {**schema.get("properties", {}), **fields}}

@@ -1,0 +1,83 @@
+"""What a message of any OpenEnv server says about the end and the reward of a step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from openenv_gym.errors import InvalidRequestError
+from openenv_gym.spaces.numbers import from_json_number
+from openenv_gym.wire.error_codes import brief
+
+DoneMeans: TypeAlias = Literal["terminated", "truncated"]
+
+_TRUNCATED = ("truncated", "is_truncated", "TimeLimit.truncated")
+
+
+class End(NamedTuple):
+    """How a step ended.
+
+    Attributes:
+        terminated: Whether the task itself ended the episode.
+        truncated: Whether something else did.
+    """
+
+    terminated: bool
+    truncated: bool
+
+
+def end_of(data: dict[str, Any], done_means: DoneMeans = "terminated") -> End:
+    """Return how a step ended, of the ``data`` of its message.
+
+    ``terminated`` and ``truncated`` are taken wherever they stand: in the observation, in its
+    ``metadata`` or ``info``, or beside it. A bare ``done`` is what ``done_means`` says.
+    """
+    done = data.get("done") is True or _first(data, ("done",)) is True
+    truncated = _first(data, _TRUNCATED)
+    terminated = _first(data, ("terminated",))
+    if terminated is None and truncated is None:
+        return End(done and done_means == "terminated", done and done_means == "truncated")
+    if terminated is None:
+        return End(done and not truncated, bool(truncated))
+    if truncated is None:
+        return End(terminated, done and not terminated and done_means == "truncated")
+    return End(terminated, truncated)
+
+
+def reward_of(data: dict[str, Any]) -> float | None:
+    """Return the reward of a message, None where there is none.
+
+    One inside the observation is taken where there is none beside it; a boolean is 0 or 1.
+
+    Raises:
+        InvalidRequestError: the reward is no number.
+    """
+    reward = data.get("reward")
+    observation = data.get("observation")
+    if reward is None and isinstance(observation, dict):
+        reward = observation.get("reward")
+    try:
+        return None if reward is None else float(from_json_number(reward))
+    except (ValueError, OverflowError) as exc:
+        raise InvalidRequestError(
+            f"$.data.reward: expected a number or null, got {brief(repr(reward), 80)}"
+        ) from exc
+
+
+def _first(data: dict[str, Any], names: tuple[str, ...]) -> bool | None:
+    """The first flag of one of ``names``; what is no boolean is none."""
+    for place in _places(data):
+        for name in names:
+            if isinstance(place.get(name), bool):
+                flag: bool = place[name]
+                return flag
+    return None
+
+
+def _places(data: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    observation = data.get("observation")
+    places = [observation, data]
+    for outer in (observation, data):
+        if isinstance(outer, dict):
+            places += [outer.get("metadata"), outer.get("info")]
+    return (place for place in places if isinstance(place, dict))
