@@ -110,9 +110,7 @@ def test_a_server_killed_between_steps(serve_theirs):
     os.kill(pid, signal.SIGKILL)
     with pytest.raises(ConnectionLostError, match=url.rpartition(":")[2]):
         env.step(2)
-    with (
-        pytest.raises(UnreachableError, match="is the server running"),
-    ):
+    with pytest.raises(UnreachableError, match="is the server running"):
         env.reset()
     env.close()
 

@@ -77,6 +77,10 @@ class Proxy:
             self._start(self._serve, client)
 
     def _serve(self, client: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # either end may leave at any time
+            self._pass_on(client)
+
+    def _pass_on(self, client: socket.socket) -> None:
         head = b""
         while b"\r\n\r\n" not in head:
             data = client.recv(65536)
@@ -107,7 +111,7 @@ class Proxy:
     def _pump(
         self, source: socket.socket, sink: socket.socket, gate: threading.Event | None
     ) -> None:
-        with contextlib.suppress(OSError):  # either end may leave at any time
+        with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 if gate is not None:
                     gate.wait()
