@@ -125,6 +125,10 @@ class ClientDriver:
         """
         self._run(self._prepare(self._thread)).result()
 
+    def begin_session(self) -> None:
+        """Forget the last session: its end is no fault of the next one."""
+        self._socket = None
+
     def give_up(self, future: Future[Any]) -> None:
         """Do not wait for a request: the session is not used again, since its reply may come."""
         future.cancel()
@@ -155,7 +159,7 @@ class ClientDriver:
     def __del__(self) -> None:
         if self.__dict__.get("_closes_when_lost") and not self._is_closed:
             self._is_closed = True
-            if self._socket is not None and not sys.is_finalizing():
+            if not sys.is_finalizing():
                 self._run(_closing(self.client))
 
     def _run(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
@@ -180,10 +184,11 @@ class ClientDriver:
         kwargs: dict[str, Any],
         before: threading.Thread | None,
     ) -> Any:
+        # A reset after a fault that was told begins anew; one that nobody knows of is told first.
+        if self.has_hung_up() and not (name == "reset" and self._needs_new_connection):
+            raise self._lost(f"before {name}")
         if name == "reset":
             await self._prepare(before)
-        elif self.has_hung_up():
-            raise self._lost(f"before {name}")
         try:
             result = await self._call(name, *args, **kwargs)
         except asyncio.CancelledError:

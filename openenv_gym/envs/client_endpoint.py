@@ -48,13 +48,14 @@ from openenv_gym.wire.client_schemas import (
 from openenv_gym.wire.schema_view import LoadedResult, SchemaView
 
 
-def from_client(
+def from_client(  # noqa: PLR0913 - each has its name
     client: Any,
     base_url: str | None = None,
     *,
     client_kwargs: dict[str, Any] | None = None,
     timeout_s: float | None = None,
     render_mode: str | None = None,
+    action_type: Any = None,
     closes_client: bool = True,
     done_means: str = "terminated",
     check_seeding: bool = False,
@@ -72,6 +73,7 @@ def from_client(
         client_kwargs: Further arguments of the class.
         timeout_s: How long to wait for a reply beside the client's own timeout, in seconds.
         render_mode: Gymnasium's, for a client with a method ``render``.
+        action_type: The class of the actions, for a client that names none, such as one of tools.
         closes_client: Whether ``close`` of the environment closes the client, and with it what it
             started, as a wrapper closes what it wraps.
         done_means: As for ``openenv/remote-v0``.
@@ -91,6 +93,7 @@ def from_client(
             client_kwargs=client_kwargs,
             timeout_s=timeout_s,
             render_mode=render_mode,
+            action_type=action_type,
             closes_client=closes_client,
             done_means=done_means,
             check_seeding=check_seeding,
@@ -116,7 +119,7 @@ def client_endpoint(
         )
     if isinstance(client, Awaitable):
         made = EVENT_LOOP.submit(_awaited(client)).result()
-        return ClientEndpoint(ClientDriver(made, closes_when_lost=True), **options)
+        return ClientEndpoint(_own(made, options), **options)
     if isinstance(client, gym.Env):
         raise InvalidRequestError(
             f"expected an OpenEnv client, got {client}, which is a gymnasium.Env already"
@@ -148,8 +151,13 @@ def _of_class(
             f"expected the address of a server beside the class {kind.__name__}: "
             f"from_client({kind.__name__}, base_url='http://host:port')"
         )
-    driver = ClientDriver(kind(**given), closes_when_lost=True)
+    driver = _own(kind(**given), options)
     return ClientEndpoint(driver, recipe=(kind, given, options), **options)
+
+
+def _own(client: Any, options: dict[str, Any]) -> ClientDriver:
+    """The driver of a client that nobody else has."""
+    return ClientDriver(client, closes_when_lost=options.get("closes_client", True))
 
 
 async def _awaited(client: Awaitable[Any]) -> Any:
@@ -163,6 +171,7 @@ class ClientEndpoint:
         driver: Of the client.
         timeout_s: See :func:`from_client`, as the others.
         render_mode: See there.
+        action_type: See there.
         closes_client: See there.
         done_means: See there.
         check_seeding: See there.
@@ -180,6 +189,7 @@ class ClientEndpoint:
         *,
         timeout_s: float | None = None,
         render_mode: str | None = None,
+        action_type: Any = None,
         closes_client: bool = True,
         done_means: str = "terminated",
         check_seeding: bool = False,
@@ -201,6 +211,7 @@ class ClientEndpoint:
         self._driver = driver
         self._timeout_s = timeout_s
         self._render_mode = render_mode
+        self._action_type = action_type
         self._closes_client = closes_client
         self._done_means = checked_done_means(done_means)
         self._check_seeding = check_seeding
@@ -252,6 +263,7 @@ class ClientEndpoint:
 
     def _session(self, view: ClientView, make_action: Any) -> ClientConnection:
         calls = ClientCalls(self.client, view, make_action)
+        self._driver.begin_session()
         return ClientConnection(
             self._driver, calls, timeout_s=self._timeout_s, closes_client=self._closes_client
         )
@@ -271,7 +283,8 @@ class ClientEndpoint:
     def _types(self) -> dict[str, Any]:
         inner = under_sync(self.client)
         own = getattr(inner, "models", None)  # of our client, which may be told them
-        return own if isinstance(own, dict) else type_arguments(type(inner))
+        types = own if isinstance(own, dict) else type_arguments(type(inner))
+        return types if self._action_type is None else {**types, ACTION: self._action_type}
 
     def _schemas(self, address: Address | None) -> tuple[Schema, Schema, str | None]:
         """The schemas of action and observation, and the name that the server gives to both."""

@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic_core import to_jsonable_python
 
 from openenv_gym.errors import InvalidActionError, InvalidRequestError
+from openenv_gym.spaces.infer import BASE_FIELDS
 from openenv_gym.wire.error_codes import brief
 
 Schema = dict[str, Any]
@@ -60,13 +61,16 @@ def _arguments(kind: type[Any]) -> dict[str, Any]:
 
 
 def schema_of(kind: Any) -> Schema | None:
-    """Return the JSON schema of a model, None of what has no fields, such as a dict or ``Any``."""
+    """Return the JSON schema of a model.
+
+    None of what says no more than every environment: a dict, ``Any``, OpenEnv's base classes.
+    """
     try:
         schema = TypeAdapter(kind).json_schema()
     except (PydanticUserError, PydanticUndefinedAnnotation):
         return None
-    has_fields = {"properties", "oneOf", "anyOf", "$ref"} & schema.keys()
-    return schema if has_fields else None
+    says_more = {"oneOf", "anyOf", "$ref"} & schema.keys()
+    return schema if says_more or schema.get("properties", {}).keys() - BASE_FIELDS else None
 
 
 def merged_schema(own: Schema | None, served: Schema | None) -> Schema | None:

@@ -142,6 +142,10 @@ def test_the_client_gets_an_action_of_its_class(call, their_servers):
     assert call("typed_actions", url=their_servers["traps"]) == [["TrapAction", 7]]
 
 
+def test_a_client_that_names_no_class_of_its_actions(call, their_servers):
+    assert call("named_action_type", url=their_servers["endless"]) == ["Discrete(4)", 3]
+
+
 ANEW = [[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]  # of the new episode, each the answer to its step
 
 
@@ -185,6 +189,10 @@ def test_a_socket_that_was_closed_ends_the_episode(form, call, their_servers):
     """The client of 0.10 would step on in a new session, which nobody has reset."""
     url = their_servers["traps"]
     assert call("idle_close", url=url, form=form) == ["ConnectionLostError", [3.0, 1.0]]
+
+
+def test_a_reset_tells_of_a_connection_that_was_lost(call, their_servers):
+    assert call("warned_reset", url=their_servers["traps"]) == [1, [3.0, 1.0]]
 
 
 @pytest.mark.parametrize("form", ASYNC_OR_SYNC)

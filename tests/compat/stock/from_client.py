@@ -112,6 +112,36 @@ def spaces(kind: str, url: str) -> list[Any]:
     return [repr(env.action_space), repr(env.observation_space), masks]
 
 
+class UntypedClient(EnvClient[Any, Any, State]):
+    """Names no classes, and yet reads its actions by their fields."""
+
+    _step_payload = CountClient._step_payload
+    _parse_result = CountClient._parse_result
+    _parse_state = CountClient._parse_state
+
+
+def named_action_type(url: str) -> list[Any]:
+    env = openenv_gym.from_client(UntypedClient(base_url=url), action_type=CountAction)
+    env.reset()
+    total = int(env.step(3)[0])
+    env.close()
+    return [repr(env.action_space), total]
+
+
+def warned_reset(url: str) -> list[Any]:
+    """A reset finds the socket closed, and nobody has said so before."""
+    env = make("traps", url, "async")
+    env.reset()
+    socket = env.endpoint.client._ws
+    asyncio.run_coroutine_threadsafe(socket.close(), EVENT_LOOP.loop).result(10)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        env.reset()
+    value = env.step(3)[0].tolist()
+    env.close()
+    return [len(caught), value]
+
+
 def ends(url: str) -> list[Any]:
     """A bare ``done`` that is a time limit, and the check whether the server takes seeds."""
     env = make("count", url, done_means="truncated", check_seeding=True)
