@@ -198,6 +198,7 @@ def own_timeout(url: str, form: str) -> list[Any]:
     )
     env.reset()
     client._step_payload = lambda given: {"value": 99, "sleep_s": 1.0}
+    error = "none"
     try:
         env.step(0)
     except openenv_gym.OpenEnvGymError as exc:
