@@ -7,7 +7,7 @@ import os
 import select
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -29,6 +29,7 @@ class Child:
         command: What to run; it can import from the repository.
         pass_fds: Descriptors that it inherits.
         python_path: Further directories that it can import from.
+        environ: Variables that it gets beside those of this process.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Child:
         *,
         pass_fds: Sequence[int] = (),
         python_path: Sequence[str] = (),
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         self._name = name
         self._process = subprocess.Popen(
@@ -47,8 +49,22 @@ class Child:
             pass_fds=pass_fds,
             process_group=0,  # Ctrl-C reaches this process only, which ends its children in order
             text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *python_path])},
+            env={
+                **os.environ,
+                **(environ or {}),
+                "PYTHONPATH": os.pathsep.join([str(ROOT), *python_path]),
+            },
         )
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def kill(self) -> None:
+        """End it at once, and wait until it is gone."""
+        self._process.kill()
+        self._process.wait()
 
     def ask(self, line: str) -> str:
         """Write a line, and return the line that answers it."""

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
-import venv
 from importlib import metadata
 from pathlib import Path
 
 from benchmarks.children import ROOT
 from benchmarks.errors import BenchmarkError
+from benchmarks.package_venv import InstallError, PackageVenv, last_line
 
 STOCK = "openenv==0.10.0"
 VENV = ROOT / ".venv-stock"
-INSTALL_TIMEOUT_S = 900.0
 PACKAGES = (
     "openenv",
     "gymnasium",
@@ -69,45 +68,23 @@ def stock_versions(python: Path, *modules: str) -> dict[str, str]:
         expected = ", ".join([STOCK, "gymnasium", *modules])
         raise BenchmarkError(
             f"{python} cannot be the stock peer: expected {expected} in it, got "
-            f"{_last_line(done.stderr)!r}"
+            f"{last_line(done.stderr)!r}"
         )
     versions: dict[str, str] = json.loads(done.stdout)
     return versions
 
 
 def _own_venv() -> Path:
-    """Make the venv; a stamp that is written last says what is in it."""
-    python, stamp = VENV / "bin" / "python", VENV / ".installed"
     # The same environments at both ends: only the way to them differs.
     same = [f"{name}=={metadata.version(name)}" for name in ("gymnasium", "open_spiel")]
-    requirements = [STOCK, *same]
-    if stamp.is_file() and stamp.read_text() == "\n".join(requirements):
-        return python
-    print(f"Installing {' and '.join(requirements)} into {VENV.name}, once.", flush=True)
-    command = [str(python), "-m", "pip", "install", "--quiet", *requirements]
+    own = PackageVenv(folder=VENV, packages=(STOCK, *same))
+    if not own.is_made:
+        print(f"Installing {' and '.join(own.packages)} into {VENV.name}, once.", flush=True)
     try:
-        venv.create(VENV, clear=True, with_pip=True)
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S, check=False
-        )
-    except (OSError, subprocess.CalledProcessError) as exc:
-        raise BenchmarkError(_cannot_install(f"there is no venv: {exc}")) from exc
-    except subprocess.TimeoutExpired:
-        raise BenchmarkError(_cannot_install(f"pip took over {INSTALL_TIMEOUT_S:g} s")) from None
-    if done.returncode:
-        raise BenchmarkError(_cannot_install(f"pip said {_last_line(done.stderr)!r}"))
-    stamp.write_text("\n".join(requirements))
-    return python
-
-
-def _cannot_install(why: str) -> str:
-    return (
-        f"cannot install {STOCK} for the stock peer: {why}. Is a package index within "
-        "reach? Else name a Python that has it with --stock-python PATH, or leave the peer out "
-        "with --without-stock"
-    )
-
-
-def _last_line(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "nothing"
+        return own.make()
+    except InstallError as exc:
+        raise BenchmarkError(
+            f"cannot install {STOCK} for the stock peer: {exc}. Is a package index within "
+            "reach? Else name a Python that has it with --stock-python PATH, or leave the peer out "
+            "with --without-stock"
+        ) from exc

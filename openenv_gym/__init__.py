@@ -20,9 +20,11 @@ from openenv_gym.errors import OpenEnvGymError
 
 if TYPE_CHECKING:
     from openenv_gym.adapters.openspiel_env import OpenSpielEnv
+    from openenv_gym.adapters.typed_environment import typed_environment
     from openenv_gym.client.openenv_client import OpenEnvClient
     from openenv_gym.client.websocket import WebSocketOptions
     from openenv_gym.environment import Environment
+    from openenv_gym.envs.client_endpoint import from_client
     from openenv_gym.envs.inspection import inspect, typed_models
     from openenv_gym.envs.remote_env import RemoteEnv
     from openenv_gym.envs.remote_vector_env import RemoteVectorEnv
@@ -50,7 +52,9 @@ _PLACES = {
     "StepResult": "wire.models",
     "WebSocketOptions": "client.websocket",
     "create_app": "server.app",
+    "from_client": "envs.client_endpoint",
     "inspect": "envs.inspection",
+    "typed_environment": "adapters.typed_environment",
     "typed_models": "envs.inspection",
 }
 
@@ -68,7 +72,9 @@ __all__ = [
     "StepResult",
     "WebSocketOptions",
     "create_app",
+    "from_client",
     "inspect",
+    "typed_environment",
     "typed_models",
 ]
 

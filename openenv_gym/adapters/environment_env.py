@@ -37,6 +37,9 @@ class EnvironmentEnv(gym.Env[Fields, Fields]):
     ) -> tuple[Fields, Fields]:
         """Begin an episode; ``options`` are further arguments of the environment's ``reset``.
 
+        Gymnasium has no reward of a reset. Where the environment gives one, or says that the
+        episode is over at once, the info has it under ``reward`` and ``done``.
+
         Raises:
             InvalidRequestError: the environment's ``reset`` does not take an argument.
         """
@@ -45,7 +48,11 @@ class EnvironmentEnv(gym.Env[Fields, Fields]):
         if seed is not None:
             arguments["seed"] = seed
         self._check(arguments)
-        return self._fields(self.environment.reset(**arguments)), {}
+        observation = self.environment.reset(**arguments)
+        info: Fields = {"done": True} if observation.done else {}
+        if observation.reward is not None:
+            info["reward"] = float(observation.reward)
+        return self._fields(observation), info
 
     def step(self, action: Fields) -> tuple[Fields, SupportsFloat, bool, bool, Fields]:
         """Act with the fields of an action; the reward is None where the environment gave none.

@@ -12,7 +12,7 @@ from openenv_gym.adapters.environment_env import EnvironmentEnv
 from openenv_gym.errors import EnvStartError, UnknownEnvironmentError
 from openenv_gym.protocol.events import Open
 from openenv_gym.wire.description import Description
-from openenv_gym.wire.models import State, type_parameters
+from openenv_gym.wire.models import State, annotated_models, type_parameters
 from openenv_gym.workers.hosted import Hosted
 
 
@@ -43,20 +43,23 @@ def host(
     Args:
         factory: The class of the environment, or a function that returns one.
         name: What clients are told that it is called.
-        action_model: Its action class; read from its type parameters unless given.
+        action_model: Its action class; unless given, read from its type parameters, or else from
+            the annotations of its ``step``.
         observation_model: Its observation class; likewise.
 
     Raises:
         EnvStartError: the models are neither given nor readable.
     """
     environment = factory()
-    models = type_parameters(type(environment))
+    kind = type(environment)
+    models = {**annotated_models(kind), **type_parameters(kind)}
     action = action_model or models.get("ActT")
     observation = observation_model or models.get("ObsT")
     if action is None or observation is None:
         raise EnvStartError(
-            f"{name}: the models of {type(environment).__name__} are not known; derive it from "
-            "Environment[YourAction, YourObservation, YourState], or name its models"
+            f"{name}: the models of {kind.__name__} are not known; derive it from "
+            "Environment[YourAction, YourObservation, YourState], annotate its step with the "
+            "first two, or name its models"
         )
     state = models.get("StateT", State)
     env = EnvironmentEnv(environment, action)

@@ -8,6 +8,7 @@ from typing import cast
 
 from openenv_gym.client.transport import Transport, Waitable
 from openenv_gym.errors import (
+    CapacityError,
     ConcurrentCallError,
     ConnectionLostError,
     InvalidRequestError,
@@ -112,8 +113,10 @@ class Connection:
     def _checked(self, reply: Reply) -> Reply:
         if type(reply) is Failed:
             error = reply.to_exception()
-            if isinstance(error, TransportError):  # the server has lost what is behind it
-                self.abandon()
+            # The server has lost what is behind it, or never had it: one without a free session
+            # may open the connection, say so, and close.
+            if isinstance(error, (TransportError, CapacityError)):
+                self._break(error)
             raise error
         return reply
 

@@ -17,7 +17,7 @@ from typing import Any, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from openenv_gym.address import parse_address
+from openenv_gym.address import Address, parse_address
 from openenv_gym.client.connection import Connection, check_timeout
 from openenv_gym.client.websocket import WebSocketOptions, WebSocketTransport
 from openenv_gym.errors import InvalidActionError, NotOpenEnvError, ProtocolError
@@ -57,7 +57,8 @@ class OpenEnvClient(Generic[ActT, ObsT, StateT]):
 
     A subclass names its models as type parameters and needs nothing else; the hooks
     :meth:`_step_payload`, :meth:`_parse_result` and :meth:`_parse_state` may be overridden
-    where a server's JSON differs from its models. The connection is made by the first request.
+    where a server's JSON differs from its models. The connection is made by the first request;
+    one that broke is made anew by :meth:`reset` alone, because the episode was lost with it.
 
     Args:
         base_url: ``http://host:port``, ``https://…``, ``ws://…``, ``wss://…`` or
@@ -89,6 +90,16 @@ class OpenEnvClient(Generic[ActT, ObsT, StateT]):
         if models is not None:
             self._models.update(zip(_BASE_MODELS, models, strict=True))
 
+    @property
+    def address(self) -> Address:
+        """Of the server."""
+        return self._address
+
+    @property
+    def models(self) -> dict[str, type[BaseModel]]:
+        """The action, observation and state class, by the names of the type parameters."""
+        return dict(self._models)
+
     def reset(
         self, seed: int | None = None, episode_id: str | None = None, **kwargs: Any
     ) -> StepResult[ObsT]:
@@ -103,6 +114,8 @@ class OpenEnvClient(Generic[ActT, ObsT, StateT]):
             TransportError: the server cannot be reached, or the connection broke.
             OpenEnvGymError: the server refused, or failed.
         """
+        if self._connection is not None and self._connection.is_broken:
+            self._connection = None
         return self._result(Reset(seed, None, episode_id, kwargs))
 
     def step(self, action: ActT) -> StepResult[ObsT]:
@@ -185,7 +198,8 @@ class OpenEnvClient(Generic[ActT, ObsT, StateT]):
         return self._parse_result(reply.obs)
 
     def _connect(self) -> Connection:
-        if self._connection is None or self._connection.is_broken:
+        # One that is broken stays, and says so: on another there would be another episode.
+        if self._connection is None:
             transport = WebSocketTransport(self._address, None, self._options)
             session = ClientSession(JsonClientMessages(_Payloads()), SessionState.READY)
             self._connection = Connection(session, transport, self._timeout_s)

@@ -179,6 +179,12 @@ class WebSocketTransport:
         try:
             rest = self._await_response(options.connect_timeout_s)
         except ConnectionLostError as exc:
+            if isinstance(exc.__cause__, ConnectionResetError):
+                # A process that is dying closes its sessions before it stops to listen.
+                raise UnreachableError(
+                    f"{address} took the connection and broke it off; is the server running, "
+                    "and is the address right?"
+                ) from exc
             raise NotOpenEnvError(
                 f"{address} closed the connection instead of opening a WebSocket"
             ) from exc

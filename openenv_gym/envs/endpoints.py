@@ -201,6 +201,11 @@ class ServerEndpoint:
     check_seeding: bool = False
     probes: dict[str, tuple[Any, Probed]] = field(default_factory=dict, compare=False, repr=False)
 
+    @property
+    def identity(self) -> Any:
+        """What is equal for endpoints of one environment: where it is served."""
+        return self.address
+
     def open(self) -> tuple[Face, Connection | None]:
         """Ask for the schema; no session is opened, because a server may have only one."""
         schema, description = self.read_schema()

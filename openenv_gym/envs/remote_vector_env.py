@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import msgspec
@@ -33,6 +33,9 @@ from openenv_gym.protocol.events import Render
 from openenv_gym.spaces.check import action_check
 from openenv_gym.wire.description import Description
 from openenv_gym.workers.process import available_cores
+
+if TYPE_CHECKING:
+    from openenv_gym.envs.sessions_vector_env import SessionsVectorEnv
 
 
 def shard_sizes(num_envs: int, shards: int) -> list[int]:
@@ -95,6 +98,32 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         self.spec = None
         self._take_face(self._sessions.descriptions)
         self._parts: list[Any] = [None] * len(self._sessions)
+
+    @staticmethod
+    def from_clients(
+        clients: Sequence[Any],
+        *,
+        autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        **arguments: Any,
+    ) -> SessionsVectorEnv:
+        """Return a vector environment of OpenEnv clients, one for each sub-environment.
+
+        A step asks all clients before it waits for any. What comes back is of another class: a
+        client plays one session of one environment, so that there is no message for many of them,
+        and nothing of what this class does with shards would apply.
+
+        Args:
+            clients: As :func:`openenv_gym.from_client` takes them, each once.
+            autoreset_mode: Gymnasium's.
+            **arguments: As of :func:`openenv_gym.from_client`, for all of them.
+
+        Raises:
+            InvalidRequestError: there is no client, one is given twice, or their spaces differ.
+        """
+        from openenv_gym.envs.client_endpoint import client_endpoints
+        from openenv_gym.envs.sessions_vector_env import SessionsVectorEnv
+
+        return SessionsVectorEnv(client_endpoints(clients, **arguments), autoreset_mode)
 
     def _take_face(self, descriptions: Sequence[Description]) -> None:
         first = descriptions[0]

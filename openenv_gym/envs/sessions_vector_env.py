@@ -11,8 +11,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space, concatenate, create_empty_array, iterate
 
-from openenv_gym.envs.endpoints import ServerEndpoint
-from openenv_gym.envs.shard_sessions import PlainSessions
+from openenv_gym.envs.shard_sessions import PlainEndpoint, PlainSessions
 from openenv_gym.envs.shards import check_reset_mask, seeds_of
 from openenv_gym.errors import InvalidRequestError, ResetNeededError
 from openenv_gym.protocol import Reset, Result, Step
@@ -37,14 +36,13 @@ class SessionsVectorEnv(VectorEnv[Any, Any, Any]):
 
     def __init__(
         self,
-        endpoints: Sequence[ServerEndpoint],
+        endpoints: Sequence[PlainEndpoint],
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
     ) -> None:
         if not endpoints:
             raise InvalidRequestError("expected at least one session, got none")
         self._sessions = PlainSessions(endpoints)
-        distinct = {endpoint.address: endpoint for endpoint in endpoints}
-        faces = [endpoint.open()[0] for endpoint in distinct.values()]
+        faces = self._sessions.open()
         spaces = [(face.action_space, face.observation_space) for face in faces]
         if any(pair != spaces[0] for pair in spaces):
             raise InvalidRequestError("expected servers of one environment, got other spaces")

@@ -10,10 +10,10 @@ import contextlib
 import select
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from openenv_gym.client import Connection
-from openenv_gym.envs.endpoints import EmbeddedEndpoint, ServerEndpoint
+from openenv_gym.envs.endpoints import EmbeddedEndpoint, Endpoint, Face, ServerEndpoint
 from openenv_gym.errors import OpenEnvGymError, ProtocolError, RequestTimeoutError
 from openenv_gym.protocol import BatchResult, Result
 from openenv_gym.wire.description import Description
@@ -169,6 +169,14 @@ class ShardSessions(Sessions):
                 self._connections[i], self.descriptions[i] = self.shards[i].start()
 
 
+class PlainEndpoint(Endpoint, Protocol):
+    """Where a session of one sub-environment is."""
+
+    @property
+    def identity(self) -> Any:
+        """What is equal for endpoints of one environment, of which one is asked for all."""
+
+
 class PlainSessions(Sessions):
     """One session for each sub-environment, made when it is first needed.
 
@@ -176,9 +184,18 @@ class PlainSessions(Sessions):
         endpoints: Where they are.
     """
 
-    def __init__(self, endpoints: Sequence[ServerEndpoint]) -> None:
+    def __init__(self, endpoints: Sequence[PlainEndpoint]) -> None:
         super().__init__(Result)
         self.endpoints = list(endpoints)
+
+    def open(self) -> list[Face]:
+        """Return the face of each environment; sessions that come with all of them are kept."""
+        distinct = {endpoint.identity: endpoint for endpoint in self.endpoints}
+        opened = [endpoint.open() for endpoint in distinct.values()]
+        made = [connection for _, connection in opened if connection is not None]
+        if len(made) == len(self.endpoints):
+            self._connections = made
+        return [face for face, _ in opened]
 
     def connect(self, asked: Sequence[int]) -> None:
         """Make those that there are not yet, and anew those of ``asked`` that are broken."""

@@ -106,7 +106,10 @@ class Opened(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What a reset or a step returned; ``reward`` is None after a reset."""
+    """What a reset or a step returned.
+
+    ``reward`` is None after a reset, but that of a typed environment which gives one.
+    """
 
     obs: Any
     reward: float | None

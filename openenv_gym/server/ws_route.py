@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Mapping
 from typing import Any, TypeVar
 
@@ -46,6 +47,9 @@ T = TypeVar("T")
 
 RETRY_AFTER_S = 5
 
+FIRST_MESSAGE_S = 10.0
+"""How long a client without a session may take until it asks for something."""
+
 PATIENCE_S = 1.0
 """A request that takes longer is given up where its client has left."""
 
@@ -59,7 +63,7 @@ async def websocket_endpoint(websocket: WebSocket, service: Service) -> None:
     try:
         session = await service.sessions.create()
     except CapacityError as exc:
-        await _refuse(websocket, exc)
+        await _refuse(websocket, exc, is_binary or VIEW_PARAMETER in websocket.query_params)
         return
     except OpenEnvGymError as exc:
         await _apologize(websocket, exc, is_binary)
@@ -102,21 +106,49 @@ async def _attend(websocket: WebSocket, service: Service, session_id: str) -> No
         inbox.close()
 
 
-async def _refuse(websocket: WebSocket, exc: CapacityError) -> None:
-    """Answer the handshake with 503: an error after it never reaches a stock client's user."""
-    body = error_data(str(exc), exc.code)
-    headers = {"Retry-After": str(RETRY_AFTER_S)}
-    await websocket.send_denial_response(JSONResponse(body, 503, headers))
+async def _refuse(websocket: WebSocket, exc: CapacityError, is_ours: bool) -> None:
+    """Say that there is no session, so that it reaches the user.
+
+    Our clients are told at the handshake, with 503. Of that a stock client would show its user the
+    number and nothing else, and an error that it did not ask for one of 0.3 shows as a connection
+    that was closed. Both show the answer to their first message.
+    """
+    if is_ours:
+        body = error_data(str(exc), exc.code)
+        headers = {"Retry-After": str(RETRY_AFTER_S)}
+        await websocket.send_denial_response(JSONResponse(body, 503, headers))
+        return
+    await websocket.accept()
+    await _decline(websocket, exc, 1013)  # try again later
+
+
+async def _decline(
+    websocket: WebSocket, exc: OpenEnvGymError, code: int, inbox: _Inbox | None = None
+) -> None:
+    """Answer the first message of a JSON session that there is none, and close."""
+    first = _next(websocket) if inbox is None else inbox.next()
+    with contextlib.suppress(TimeoutError):
+        if await asyncio.wait_for(first, FIRST_MESSAGE_S) is None:
+            return
+    with contextlib.suppress(WebSocketDisconnect):
+        await _send_text(websocket, error_message(str(exc), exc.code))
+        await websocket.close(code)
+
+
+async def _next(websocket: WebSocket) -> Any:
+    """The next message; None where the client has left."""
+    message = await websocket.receive()
+    return None if message["type"] == "websocket.disconnect" else message
 
 
 async def _apologize(websocket: WebSocket, exc: OpenEnvGymError, is_binary: bool) -> None:
     """Say why there is no session, and close."""
     await websocket.accept(SUBPROTOCOL if is_binary else None)
-    if is_binary:  # every failure answers a request
-        body = (await websocket.receive()).get("bytes") or b""
-        await websocket.send_bytes(BinaryMessages().encode_reply(sequence_of(body), failure(exc)))
-    else:
-        await _send_text(websocket, error_message(str(exc), exc.code))
+    if not is_binary:
+        await _decline(websocket, exc, 1011)
+        return
+    body = (await websocket.receive()).get("bytes") or b""
+    await websocket.send_bytes(BinaryMessages().encode_reply(sequence_of(body), failure(exc)))
     await websocket.close(1011)
 
 
@@ -223,8 +255,8 @@ async def _serve_json(
         wanted = service.settings.admit(_asked(websocket.query_params))
         description = await inbox.watch(engine.open(wanted))
     except OpenEnvGymError as exc:
-        await _send_text(websocket, error_message(str(exc), exc.code))
-        await websocket.close(1011)
+        await service.sessions.end(session)
+        await _decline(websocket, exc, 1011, inbox)
         return
     is_served = description.num_envs == service.description.num_envs
     view = service.view if is_served else view_for(description)

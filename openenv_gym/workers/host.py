@@ -116,6 +116,8 @@ class EnvHost:
         self._step_count = 0
         if hosted.description.num_envs is not None:
             return BatchResult(obs, None, None, None, info)
+        if hosted.description.view == "model":  # whose reset may say more than Gymnasium's
+            return Result(obs, info.pop("reward", None), info.pop("done", False), False, info)
         return Result(obs, None, False, False, info)
 
     def _step(self, request: Step) -> Reply:

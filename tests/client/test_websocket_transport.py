@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import threading
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -256,6 +257,22 @@ def test_pings_do_not_move_the_deadline():
         finally:
             end.set()
             transport.close()
+
+
+def test_a_connection_that_is_broken_off_is_unreachable():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def reset() -> None:
+            sock, _ = listener.accept()
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.close()
+
+        thread = threading.Thread(target=reset)
+        thread.start()
+        address = parse_address(f"ws://127.0.0.1:{listener.getsockname()[1]}")
+        with pytest.raises(UnreachableError, match="is the server running"):
+            WebSocketTransport(address, None, OPTIONS)
+        thread.join()
 
 
 @pytest.mark.parametrize("url", ["http://" + "a" * 70 + ".com", f"unix://{__file__}"])

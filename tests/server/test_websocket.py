@@ -123,9 +123,15 @@ def test_messages_sent_ahead_are_answered_in_order(url):
         assert firsts == [float(step) for step in range(21)]
 
 
-def test_capacity_is_refused_at_the_handshake(url):
+def test_capacity_is_refused_at_the_handshake_or_with_the_first_answer(url):
     with connect(url) as first, connect(url):
-        with pytest.raises(InvalidStatus) as refused, connect(url):
+        with connect(url) as stock:
+            kind, data = ask(stock, {"type": "reset"})
+            assert (kind, data["code"]) == ("error", "CAPACITY_REACHED")
+            assert "2 of 2 are in use (--max-sessions)" in data["message"]
+            with pytest.raises(ConnectionClosed, match="1013"):
+                stock.recv(timeout=20)
+        with pytest.raises(InvalidStatus) as refused, connect(f"{url}?view=gymnasium"):
             pass
         response = refused.value.response
         assert response.status_code == 503
@@ -143,7 +149,7 @@ def connect_when_free(url: str) -> Iterator[ClientConnection]:
     with ExitStack() as stack:
         while True:
             try:
-                socket = stack.enter_context(connect(url))
+                socket = stack.enter_context(connect(f"{url}?view=typed"))
                 break
             except InvalidStatus:
                 assert time.monotonic() < deadline, "the slot of a client that left was not freed"

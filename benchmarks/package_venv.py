@@ -1,0 +1,110 @@
+"""Venvs of packages that cannot live in ours: made once in the checkout, for benchmarks and tests.
+
+Knows the standard library only.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import venv
+from dataclasses import dataclass
+from pathlib import Path
+
+INSTALL_TIMEOUT_S = 900.0
+_UNREACHABLE = (
+    "NewConnectionError",
+    "ConnectTimeoutError",
+    "ReadTimeoutError",
+    "ProxyError",
+    "Temporary failure in name resolution",
+    "Failed to establish a new connection",
+)
+
+
+class InstallError(Exception):
+    """A venv that could not be made.
+
+    Attributes:
+        is_unreachable: Whether that was for want of a package index.
+    """
+
+    def __init__(self, message: str, *, is_unreachable: bool = False) -> None:
+        super().__init__(message)
+        self.is_unreachable = is_unreachable
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackageVenv:
+    """A venv and what is in it; a stamp that is written last says so.
+
+    Attributes:
+        folder: Where it is made.
+        packages: Requirements, as pip takes them.
+        alone: Requirements that are installed without what they depend on.
+        pip_options: Further options of ``pip install``.
+    """
+
+    folder: Path
+    packages: tuple[str, ...]
+    alone: tuple[str, ...] = ()
+    pip_options: tuple[str, ...] = ()
+
+    @property
+    def python(self) -> Path:
+        """Its interpreter."""
+        return self.folder / "bin" / "python"
+
+    @property
+    def is_made(self) -> bool:
+        """Whether everything is in it, and nothing else was asked for."""
+        stamp = self._stamp
+        return stamp.is_file() and stamp.read_text() == self._contents
+
+    def make(self) -> Path:
+        """Return its interpreter, after making it where it is not there yet.
+
+        Raises:
+            InstallError: it cannot be made, or a package cannot be installed.
+        """
+        if self.is_made:
+            return self.python
+        try:
+            venv.create(self.folder, clear=True, with_pip=True)
+        except (OSError, subprocess.CalledProcessError) as exc:
+            raise InstallError(f"there is no venv: {exc}") from exc
+        if self.alone:
+            self._install("--no-deps", *self.alone)
+        self._install(*self.packages)
+        self._stamp.write_text(self._contents)
+        return self.python
+
+    @property
+    def _stamp(self) -> Path:
+        return self.folder / ".installed"
+
+    @property
+    def _contents(self) -> str:
+        return "\n".join([*self.packages, *(f"{name} (alone)" for name in self.alone)])
+
+    def _install(self, *arguments: str) -> None:
+        options = ["--quiet", "--disable-pip-version-check", *self.pip_options]
+        command = [str(self.python), "-m", "pip", "install", *options, *arguments]
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S, check=False
+            )
+        except OSError as exc:
+            raise InstallError(f"pip cannot be run: {exc}") from exc
+        except subprocess.TimeoutExpired:
+            raise InstallError(f"pip took over {INSTALL_TIMEOUT_S:g} s") from None
+        if done.returncode:
+            raise InstallError(
+                f"pip said {last_line(done.stderr)!r}",
+                is_unreachable=any(sign in done.stderr for sign in _UNREACHABLE),
+            )
+
+
+def last_line(text: str) -> str:
+    """Return the last line of ``text`` that says something."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "nothing"
