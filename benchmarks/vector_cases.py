@@ -79,7 +79,9 @@ def embedded(
 
 
 @contextmanager
-def served(num_envs: int, vectorization: str = "sync", shards: int = 1) -> Iterator[VectorPlayer]:
+def served(
+    num_envs: int, vectorization: str = "sync", shards: int | None = None
+) -> Iterator[VectorPlayer]:
     """``openenv-gym serve`` in a process of its own, and our client here."""
     with ExitStack() as stack:
         url = stack.enter_context(ServerProcess(ENV_ID)).base_url
@@ -164,8 +166,8 @@ def _cartpole64(stock_python: Path | None, steps: int) -> Group:
         case("peer", "async", "AsyncVectorEnv", lambda: async_(ENV_ID, num), SLOW),
         case("ours", "embedded", "embedded, a shard for each core", lambda: embedded(num)),
         case("ours", "embedded_1", "embedded, one shard", lambda: embedded(num, shards=1)),
-        case("ours", "ws", "WebSocket over TCP", lambda: served(num)),
-        case("ours", "ws_2", "WebSocket over TCP, two shards", lambda: served(num, shards=2)),
+        case("ours", "ws", "WebSocket over TCP, a shard for each core", lambda: served(num)),
+        case("ours", "ws_1", "WebSocket over TCP, one shard", lambda: served(num, shards=1)),
         *_stock_cases(stock_python, num),
     ]
     return Group(name="cartpole64", label="CartPole x64", num_envs=num, steps=steps, cases=cases)

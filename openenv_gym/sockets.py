@@ -14,18 +14,25 @@ import socket
 import struct
 import time
 import weakref
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import TypeAlias, TypeVar
 
 from openenv_gym.errors import ConnectionLostError, RequestTimeoutError
 
 T = TypeVar("T")
+Buffer: TypeAlias = bytes | memoryview
 
 RECEIVE_BYTES = 1 << 16
 """At most so much is read at a time; larger buffers are mapped anew by the allocator."""
 
 SPIN_S = 200e-6
 """How long to look again before going to sleep: longer than a round trip through a server."""
+
+SOCKET_BUFFER_BYTES = 4 * 2**20
+"""So much may be under way to a peer that computes; the kernel may allow less."""
+
+_GATHERED_BYTES = 1 << 16
+"""From this size on, parts are not copied together before they are sent."""
 
 _MAX_MISSES = 6
 
@@ -81,6 +88,27 @@ class Spin:
         return found
 
 
+def enlarge_buffers(sock: socket.socket) -> None:
+    """Let a peer send a large message to its end while we do something else."""
+    for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+        sock.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER_BYTES)
+
+
+def send_parts(sock: socket.socket, parts: Sequence[Buffer]) -> None:
+    """Send all of ``parts``, one after the other."""
+    is_plain = type(sock) is socket.socket and hasattr(sock, "sendmsg")  # TLS has none
+    if sum(map(len, parts)) < _GATHERED_BYTES or not is_plain:
+        sock.sendall(b"".join(parts))
+        return
+    left = [memoryview(part) for part in parts]
+    while left:
+        count = sock.sendmsg(left)
+        while left and count >= len(left[0]):
+            count -= len(left.pop(0))
+        if left:
+            left[0] = left[0][count:]
+
+
 class BlockingSocket:
     """A connected socket.
 
@@ -102,8 +130,8 @@ class BlockingSocket:
         sock.settimeout(None)
         _open.add(self)
 
-    def send(self, data: bytes, timeout_s: float | None = None) -> None:
-        """Send all of ``data``.
+    def send(self, *parts: Buffer, timeout_s: float | None = None) -> None:
+        """Send all of ``parts``, one after the other.
 
         Raises:
             RequestTimeoutError: the peer took none of it for ``timeout_s``.
@@ -112,7 +140,7 @@ class BlockingSocket:
         if timeout_s != self._timeouts_s["SO_SNDTIMEO"]:
             self._set_timeout("SO_SNDTIMEO", timeout_s)
         try:
-            self.sock.sendall(data)
+            send_parts(self.sock, parts)
         except (BlockingIOError, TimeoutError) as exc:
             raise RequestTimeoutError(
                 f"{self.peer} took no request within {timeout_s:g} s; the connection was closed, "
@@ -121,25 +149,31 @@ class BlockingSocket:
         except OSError as exc:
             raise ConnectionLostError(f"the connection to {self.peer} broke: {exc}") from exc
 
-    def receive_until(self, take_in: Callable[[bytes], bool], timeout_s: float | None) -> None:
+    def receive_until(
+        self,
+        take_in: Callable[[Buffer], bool],
+        timeout_s: float | None,
+        room: Callable[[], memoryview | None] = lambda: None,
+    ) -> None:
         """Hand what comes to ``take_in`` until that returns True.
 
         Args:
             take_in: Told what came; returns whether it was enough.
             timeout_s: For all of it together, in seconds; None for ever.
+            room: Where to receive, None for anywhere; ``take_in`` is told the part that was filled.
 
         Raises:
             RequestTimeoutError: it was not enough within ``timeout_s``.
             ConnectionLostError: the peer is gone.
         """
         if timeout_s is None:
-            while not take_in(self.receive(None)):
+            while not take_in(self.receive(None, room())):
                 pass
             return
         end_s = time.monotonic() + timeout_s
         left_s = timeout_s
         try:
-            while not take_in(self.receive(left_s)):
+            while not take_in(self.receive(left_s, room())):
                 left_s = end_s - time.monotonic()
                 if left_s <= 0:
                     raise TimeoutError("pings or parts came, and no whole message")
@@ -149,8 +183,8 @@ class BlockingSocket:
                 "because a late answer could be taken for that to another request"
             ) from exc
 
-    def receive(self, timeout_s: float | None) -> bytes:
-        """Wait for some bytes.
+    def receive(self, timeout_s: float | None, room: memoryview | None = None) -> Buffer:
+        """Wait for some bytes, and return them, or the part of ``room`` that they fill.
 
         Raises:
             RequestTimeoutError: none came within ``timeout_s``.
@@ -159,9 +193,13 @@ class BlockingSocket:
         if timeout_s != self._timeouts_s["SO_RCVTIMEO"]:
             self._set_timeout("SO_RCVTIMEO", timeout_s)
         try:
-            data = self._spin.wait(self._look) if self._is_plain else None
-            if data is None:
-                data = self.sock.recv(RECEIVE_BYTES)
+            data: Buffer | None
+            if room is not None:
+                data = room[: self.sock.recv_into(room)]
+            else:
+                data = self._spin.wait(self._look) if self._is_plain else None
+                if data is None:
+                    data = self.sock.recv(RECEIVE_BYTES)
         except (BlockingIOError, TimeoutError) as exc:
             raise RequestTimeoutError(f"no answer from {self.peer} within {timeout_s:g} s") from exc
         except OSError as exc:

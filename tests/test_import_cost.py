@@ -76,3 +76,8 @@ def test_an_embedded_env_loads_neither_server_nor_simulator():
 def test_a_remote_env_loads_neither_server_nor_simulator(deaf_url):
     program = UNREACHABLE_SERVER.format(url=deaf_url)
     assert loaded_by(program, among=SERVING | SIMULATING | TRAINING) == []
+
+
+def test_a_server_loads_no_package_for_its_agents():
+    program = "from openenv_gym import create_app\ncreate_app('CartPole-v1')\n"
+    assert loaded_by(program, {"mcp", "PIL", "jsonschema"}) == []

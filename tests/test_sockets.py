@@ -126,4 +126,4 @@ def test_parts_that_trickle_in_do_not_move_the_deadline(pair):
 def test_a_peer_that_takes_nothing_is_not_waited_for(pair):
     here, _ = pair
     with pytest.raises(RequestTimeoutError, match=r"took no request within 0\.05 s"):
-        here.send(bytes(1 << 24), 0.05)
+        here.send(bytes(1 << 24), timeout_s=0.05)

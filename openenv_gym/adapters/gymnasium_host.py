@@ -81,6 +81,7 @@ def host(env: gym.Env[Any, Any], name: str) -> Hosted:
         metadata=plain_metadata(env.metadata),
         state={"env_id": spec.id if spec is not None else name},
         about={"name": name, "description": _summary(env)},
+        has_vector_form=getattr(spec, "vector_entry_point", None) is not None,
     )
     return Hosted(env=env, description=description, state=lambda: description.state)
 

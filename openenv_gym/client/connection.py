@@ -67,14 +67,10 @@ class Connection:
             TransportError: the connection broke; it is of no use any more.
             OpenEnvGymError: the server refused the request, or failed.
         """
-        if not self._lock.acquire(blocking=False):
-            raise ConcurrentCallError(
-                f"thread {threading.current_thread().name!r} called while {self._user!r} waits for "
-                "a reply; one environment is for one thread, make one for each"
-            )
+        self._claim()
         try:
-            self._user = threading.current_thread().name
-            reply = self._exchange(request)
+            self._send(request)
+            reply = self._receive()
         finally:
             self._lock.release()
         return self._checked(reply)
@@ -87,12 +83,7 @@ class Connection:
             TransportError: the connection broke; it is of no use any more.
             OpenEnvGymError: the request is not legal now; nothing was sent.
         """
-        if not self._lock.acquire(blocking=False):
-            raise ConcurrentCallError(
-                f"thread {threading.current_thread().name!r} called while {self._user!r} waits for "
-                "a reply; wait for the reply to what was begun first"
-            )
-        self._user = threading.current_thread().name
+        self._claim()
         try:
             self._send(request)
         except BaseException:
@@ -129,9 +120,14 @@ class Connection:
             raise error
         return reply
 
-    def _exchange(self, request: Request) -> Reply:
-        self._send(request)
-        return self._receive()
+    def _claim(self) -> None:
+        name = threading.current_thread().name
+        if not self._lock.acquire(blocking=False):
+            raise ConcurrentCallError(
+                f"thread {name!r} called while {self._user!r} waits for a reply; one environment "
+                "is for one thread, which waits for each reply: make one for each"
+            )
+        self._user = name
 
     def _send(self, request: Request) -> None:
         if self.is_broken:

@@ -6,7 +6,7 @@ import socket
 from collections import deque
 
 from openenv_gym.errors import ConnectionLostError, ProtocolError
-from openenv_gym.protocol import FrameReader, frame
+from openenv_gym.protocol import Body, FrameReader, frame_header
 from openenv_gym.sockets import BlockingSocket
 
 
@@ -21,19 +21,19 @@ class StreamTransport:
     def __init__(self, sock: socket.socket, peer: str) -> None:
         self._socket = BlockingSocket(sock, peer)
         self._reader = FrameReader()
-        self._bodies: deque[bytes] = deque()
+        self._bodies: deque[Body] = deque()
 
     def send(self, body: bytes, timeout_s: float | None = None) -> None:
         """Send one body."""
-        self._socket.send(frame(body), timeout_s)
+        self._socket.send(frame_header(body), body, timeout_s=timeout_s)
 
-    def receive(self, timeout_s: float | None) -> bytes:
+    def receive(self, timeout_s: float | None) -> Body:
         """Wait for one body."""
         if not self._bodies:
-            self._socket.receive_until(self._take_in, timeout_s)
+            self._socket.receive_until(self._take_in, timeout_s, self._reader.room)
         return self._bodies.popleft()
 
-    def _take_in(self, data: bytes) -> bool:
+    def _take_in(self, data: Body) -> bool:
         try:
             self._bodies.extend(self._reader.feed(data))
         except ProtocolError as exc:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from openenv_gym.protocol import Body
+
 
 class Transport(Protocol):
     """Carries bodies, in order, to one peer and back."""
@@ -20,7 +22,7 @@ class Transport(Protocol):
             ConnectionLostError: the connection is broken.
         """
 
-    def receive(self, timeout_s: float | None) -> bytes:
+    def receive(self, timeout_s: float | None) -> Body:
         """Wait for one body.
 
         Args:

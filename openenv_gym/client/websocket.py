@@ -24,7 +24,6 @@ from websockets.uri import parse_uri
 
 from openenv_gym.address import Address
 from openenv_gym.client.keepalive import KEEPALIVE
-from openenv_gym.client.websocket_frames import BINARY, TEXT, FrameSplitter, data_frame
 from openenv_gym.errors import (
     CapacityError,
     ConnectionLostError,
@@ -33,6 +32,8 @@ from openenv_gym.errors import (
     TransportError,
     UnreachableError,
 )
+from openenv_gym.protocol import Body
+from openenv_gym.protocol.websocket_frames import BINARY, TEXT, FrameSplitter, client_frame
 from openenv_gym.sockets import BlockingSocket
 
 DEFAULT_MAX_MESSAGE_BYTES = 100 * 2**20
@@ -81,8 +82,8 @@ class WebSocketTransport:
         query: str = "",
     ) -> None:
         self._opcode = TEXT if subprotocol is None else BINARY
-        self._splitter = FrameSplitter(options.max_message_bytes)
-        self._messages: deque[bytes] = deque()
+        self._splitter = FrameSplitter(options.max_message_bytes, in_place=self._opcode == BINARY)
+        self._messages: deque[Body] = deque()
         self._lock = threading.Lock()
         self._is_waiting = False
         self._is_closed = False
@@ -106,12 +107,12 @@ class WebSocketTransport:
         """Send one message."""
         with self._lock:  # held by the keepalive thread while it looks after this socket
             self._is_waiting = True
-        self._socket.send(data_frame(self._opcode, body), timeout_s)
+        self._socket.send(client_frame(self._opcode, body), timeout_s=timeout_s)
 
-    def receive(self, timeout_s: float | None) -> bytes:
+    def receive(self, timeout_s: float | None) -> Body:
         """Wait for one message."""
         if not self._messages:
-            self._socket.receive_until(self._take_in, timeout_s)
+            self._socket.receive_until(self._take_in, timeout_s, self._splitter.room)
         self.last_used_s = time.monotonic()
         self._is_waiting = False
         return self._messages.popleft()
@@ -148,7 +149,7 @@ class WebSocketTransport:
         self._lock = threading.Lock()
         self._is_closed = True
 
-    def _take_in(self, data: bytes) -> bool:
+    def _take_in(self, data: Body) -> bool:
         """Take in what was read; return whether there is a message."""
         try:
             messages, control = self._splitter.feed(data)
@@ -168,7 +169,7 @@ class WebSocketTransport:
     def _flush(self) -> None:
         for data in self._protocol.data_to_send():
             if data:  # the empty one means the end of the stream
-                self._socket.send(data, CONTROL_TIMEOUT_S)
+                self._socket.send(data, timeout_s=CONTROL_TIMEOUT_S)
 
     def _shake_hands(self, address: Address, options: WebSocketOptions) -> None:
         request = self._protocol.connect()
@@ -196,7 +197,7 @@ class WebSocketTransport:
         """Read the response to the handshake; return what came behind it."""
         received = bytearray()
 
-        def take_in(data: bytes) -> bool:
+        def take_in(data: Body) -> bool:
             nonlocal received
             received += data
             if len(received) > MAX_HANDSHAKE_BYTES:
@@ -214,8 +215,8 @@ class WebSocketTransport:
             self._socket.receive_until(self._take_in_refusal, timeout_s)
         return b""
 
-    def _take_in_refusal(self, data: bytes) -> bool:
-        self._protocol.receive_data(data)
+    def _take_in_refusal(self, data: Body) -> bool:
+        self._protocol.receive_data(bytes(data))
         return self._protocol.handshake_exc is not None
 
 

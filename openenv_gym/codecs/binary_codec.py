@@ -50,7 +50,9 @@ class BinaryCodec(NamedTuple):
         pack: ``pack(value)`` gives bytes, or for a large array a view of it, to be copied before
             the array can change; raises :class:`Misfit`.
         unpack: ``unpack(buffer, offset) -> (value, next offset)``; arrays are writable and
-            owned. Raises ``InvalidRequestError`` where the buffer ends too early or is malformed.
+            nobody else's: copies, or views of a buffer that can be written to, which is given
+            up by that. Raises ``InvalidRequestError`` where the buffer ends too early or is
+            malformed.
     """
 
     pack: Pack
@@ -123,6 +125,8 @@ def _(space: gs.Box | gs.MultiDiscrete | gs.MultiBinary) -> BinaryCodec:
         if end > len(buffer):
             raise _truncated(nbytes, len(buffer) - offset)
         array = frombuffer(buffer, wire_dtype, count, offset)
+        if is_viewed and is_native and array.flags.behaved:
+            return array.reshape(shape), end
         return (array if flat else array.reshape(shape)).astype(dtype), end
 
     return BinaryCodec(pack, unpack)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,6 +32,7 @@ from openenv_gym.protocol import BatchResult, Open, Rendered, Reset, Step, Use, 
 from openenv_gym.protocol.events import Render
 from openenv_gym.spaces.check import action_check
 from openenv_gym.wire.description import Description
+from openenv_gym.workers.process import available_cores
 
 
 def shard_sizes(num_envs: int, shards: int) -> list[int]:
@@ -47,8 +47,7 @@ def shard_sizes(num_envs: int, shards: int) -> list[int]:
 
 def default_shards(num_envs: int) -> int:
     """Return over how many workers ``num_envs`` are spread: one for each core."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(cores or 1, num_envs)
+    return min(available_cores(), num_envs)
 
 
 def _shards(source: Any, num_envs: int | None) -> list[Shard]:

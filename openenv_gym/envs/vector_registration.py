@@ -155,8 +155,9 @@ def make_vec(  # noqa: PLR0913 - Gymnasium passes arguments one by one
         num_envs: How many.
         base_url: Of a server, or of several that share them; unless given, the variable
             ``OPENENV_BASE_URL``, and where that is not set either, they are embedded.
-        shards: Over how many sessions they are spread. Unless given, one for each server, or
-            embedded one for each core; a vector form of the environment's own is not split.
+        shards: Over how many sessions they are spread, by turns where there are several servers.
+            Unless given, one for each core, here or of each server; a vector form of the
+            environment's own is not split.
         vectorization: ``sync``, ``native`` for the environment's own vector form, or ``auto``.
         autoreset_mode: Gymnasium's.
         max_episode_steps: Gymnasium's; -1 lifts the environment's own limit.
@@ -176,10 +177,19 @@ def make_vec(  # noqa: PLR0913 - Gymnasium passes arguments one by one
     check_timeout(timeout_s)
     urls = given_url(base_url)
     addresses = [parse_address(url) for url in ([urls] if isinstance(urls, str) else urls or ())]
-    whole = vectorization == "native" or (vectorization == "auto" and is_native)
-    default = len(addresses) or (1 if whole else default_shards(num_envs))
+    if shards is not None:
+        homes = [addresses[i % len(addresses)] if addresses else None for i in range(shards)]
+    elif addresses:
+        homes = [
+            address
+            for address in addresses
+            for _ in range(_shards_at(ServerEndpoint(address=address), vectorization))
+        ]
+    else:
+        whole = vectorization == "native" or (vectorization == "auto" and is_native)
+        homes = [None] * (1 if whole else default_shards(num_envs))
     endpoints: list[EmbeddedEndpoint | ServerEndpoint] = []
-    for i, size in enumerate(shard_sizes(num_envs, shards or default)):
+    for i, size in enumerate(shard_sizes(num_envs, len(homes))):
         request = Open(
             environment=environment,
             kwargs=kwargs,
@@ -189,12 +199,20 @@ def make_vec(  # noqa: PLR0913 - Gymnasium passes arguments one by one
             vectorization=vectorization,
             autoreset_mode=AutoresetMode(autoreset_mode).value,
         )
-        if addresses:
-            address = addresses[i % len(addresses)]
+        address = homes[i]
+        if address is not None:
             endpoints.append(ServerEndpoint(address=address, request=request, timeout_s=timeout_s))
         else:
             endpoints.append(EmbeddedEndpoint(request=request, timeout_s=timeout_s, worker=i))
     return RemoteVectorEnv(endpoints)
+
+
+def _shards_at(endpoint: ServerEndpoint, vectorization: str) -> int:
+    """Over how many sessions a server is best used, as it says itself."""
+    description = endpoint.read_schema()[1]
+    if description is None or vectorization == "native":
+        return 1
+    return 1 if vectorization == "auto" and description.has_vector_form else description.shards
 
 
 def _is_native(env_id: str) -> bool:

@@ -27,7 +27,7 @@ from openenv_gym.protocol.events import (
     Used,
     failure,
 )
-from openenv_gym.protocol.framing import FrameReader, frame
+from openenv_gym.protocol.framing import Body, FrameReader, frame, frame_header
 from openenv_gym.protocol.session import ClientSession, ServerSession
 from openenv_gym.protocol.states import SessionState
 
@@ -37,6 +37,7 @@ __all__ = [
     "VIEW_PARAMETER",
     "BatchResult",
     "BinaryMessages",
+    "Body",
     "ClientSession",
     "Close",
     "Closed",
@@ -59,4 +60,5 @@ __all__ = [
     "Used",
     "failure",
     "frame",
+    "frame_header",
 ]

@@ -47,6 +47,7 @@ from openenv_gym.protocol.events import (
     Use,
     Used,
 )
+from openenv_gym.protocol.framing import Body
 from openenv_gym.wire.description import Description, description_from_json
 
 SUBPROTOCOL = "openenv-gym.v1"
@@ -69,7 +70,7 @@ _RESULT_BYTES = _RESULT.size
 _anything = binary_codec(None)
 
 
-def sequence_of(body: bytes) -> int:
+def sequence_of(body: Body) -> int:
     """Return the ``seq`` of a body, 0 where it is too short to have one."""
     return int.from_bytes(body[4:8], "little") if len(body) >= HEADER_BYTES else 0
 
@@ -101,7 +102,7 @@ class BinaryMessages:
         kind, payload = _PACK_REQUEST[type(request)](request)
         return _HEADER.pack(kind, 0, 0, seq) + payload
 
-    def decode_request(self, body: bytes) -> tuple[int, Request]:
+    def decode_request(self, body: Body) -> tuple[int, Request]:
         """Return the number and the request in ``body``.
 
         Raises:
@@ -131,7 +132,7 @@ class BinaryMessages:
         kind, payload = _PACK_REPLY[type(reply)](reply)
         return _HEADER.pack(kind, 0, 0, seq) + payload
 
-    def decode_reply(self, body: bytes) -> tuple[int, Reply]:
+    def decode_reply(self, body: Body) -> tuple[int, Reply]:
         """Return the number and the reply in ``body``.
 
         Raises:
@@ -167,7 +168,7 @@ class BinaryMessages:
         head = _RESULT.pack(RESULT, flags, 0, seq, 0.0 if reward is None else reward)
         return b"".join((head, payload, info))
 
-    def _unpack_result(self, flags: int, body: bytes) -> Result:
+    def _unpack_result(self, flags: int, body: Body) -> Result:
         if len(body) < _RESULT_BYTES:
             raise ProtocolError(f"expected a result of at least 16 bytes, got {len(body)}")
         reward = _RESULT.unpack_from(body)[4] if flags & HAS_REWARD else None
@@ -198,7 +199,7 @@ class BinaryMessages:
             parts.append(pack_freeform(result.info))
         return b"".join((_HEADER.pack(BATCH_RESULT, flags, 0, seq), *parts))
 
-    def _unpack_batch(self, flags: int, body: bytes) -> BatchResult:
+    def _unpack_batch(self, flags: int, body: Body) -> BatchResult:
         obs, end = _unpack_value(self._observation, flags, body, HEADER_BYTES)
         rewards = terminations = truncations = None
         if flags & HAS_REWARD:
@@ -210,10 +211,10 @@ class BinaryMessages:
             end = middle + 2 * count
             if end > len(body):
                 raise InvalidRequestError(f"expected a body of {end} bytes, got {len(body)}")
-            rewards = np.frombuffer(body, wire, count, start).astype(wire.newbyteorder("="))
+            rewards = np.frombuffer(body, wire, count, start).astype(_REWARD_DTYPES[code])
             # A byte of a boolean array that is neither 0 nor 1 would be none of numpy's booleans.
-            terminations = np.frombuffer(body, np.uint8, count, middle).astype(np.bool_)
-            truncations = np.frombuffer(body, np.uint8, count, middle + count).astype(np.bool_)
+            endings = np.frombuffer(body, np.uint8, 2 * count, middle).astype(np.bool_)
+            terminations, truncations = endings[:count], endings[count:]
         info: Any = {}
         if flags & HAS_INFO:
             info = unpack_freeform(memoryview(body)[end:])
@@ -225,6 +226,7 @@ class BinaryMessages:
 
 
 _REWARD_WIRES = tuple(map(np.dtype, REWARD_DTYPES))
+_REWARD_DTYPES = tuple(wire.newbyteorder("=") for wire in _REWARD_WIRES)
 
 
 def _column(values: Any, count: int, wire: str) -> bytes:
@@ -235,7 +237,7 @@ def _column(values: Any, count: int, wire: str) -> bytes:
     return array.astype(wire, copy=False).tobytes()
 
 
-def _header(body: bytes) -> tuple[int, int, int]:
+def _header(body: Body) -> tuple[int, int, int]:
     if len(body) < HEADER_BYTES:
         raise ProtocolError(f"expected a body of at least 8 bytes, got {len(body)}")
     kind, flags, _, seq = _HEADER.unpack_from(body)
@@ -249,11 +251,11 @@ def _pack_value(codec: BinaryCodec, value: Any) -> tuple[int, Buffer]:
         return 0, _anything.pack(value)
 
 
-def _unpack_value(codec: BinaryCodec, flags: int, body: bytes, offset: int) -> tuple[Any, int]:
+def _unpack_value(codec: BinaryCodec, flags: int, body: Body, offset: int) -> tuple[Any, int]:
     return (codec if flags & COMPACT else _anything).unpack(body, offset)
 
 
-def _check_end(body: bytes, end: int) -> None:
+def _check_end(body: Body, end: int) -> None:
     if end != len(body):
         raise InvalidRequestError(f"expected a body of {end} bytes, got {len(body)}")
 

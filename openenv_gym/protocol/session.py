@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from openenv_gym.errors import OpenEnvGymError, ProtocolError
 from openenv_gym.protocol.events import Reply, Request, failure
+from openenv_gym.protocol.framing import Body
 from openenv_gym.protocol.states import TRANSITIONS, Row, SessionState, outcome_of, refusal
 
 _SEQ_MODULUS = 1 << 32
@@ -21,7 +22,7 @@ class ClientCodec(Protocol):
     def encode_request(self, seq: int, request: Request) -> bytes:
         """Return the body of ``request``."""
 
-    def decode_reply(self, body: bytes, /) -> tuple[int | None, Reply]:
+    def decode_reply(self, body: Any, /) -> tuple[int | None, Reply]:
         """Return the number, None where the wire has none, and the reply in ``body``."""
 
 
@@ -86,7 +87,7 @@ class ClientSession(_Session):
             self._row = None
             raise
 
-    def receive(self, body: bytes) -> Reply:
+    def receive(self, body: Body) -> Reply:
         """Return the reply in ``body``.
 
         Raises:
@@ -113,7 +114,7 @@ class ServerSession(_Session):
         self._codec = codec
         self._seq: int | None = 0
 
-    def receive(self, body: bytes | str) -> Request:
+    def receive(self, body: Body | str) -> Request:
         """Return the request in ``body``; it must be answered by :meth:`send`.
 
         Raises:

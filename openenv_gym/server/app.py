@@ -12,6 +12,7 @@ from fastapi import FastAPI, WebSocket
 from openenv_gym import __version__
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.server.http_routes import routes
+from openenv_gym.server.mcp_route import mcp_routes
 from openenv_gym.server.service import Service
 from openenv_gym.server.settings import Isolation, ServerSettings
 from openenv_gym.server.ws_route import websocket_endpoint
@@ -70,6 +71,7 @@ def app_of(service: Service) -> FastAPI:
         lifespan=lifespan,
     )
     app.include_router(routes(service))
+    app.include_router(mcp_routes(service))
 
     @app.websocket("/ws")
     async def ws(websocket: WebSocket) -> None:

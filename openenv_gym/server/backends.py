@@ -10,22 +10,29 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, cast
+from typing import Protocol, TypeAlias, cast
 
 from openenv_gym.errors import ConnectionLostError, ServerError
-from openenv_gym.protocol import FrameReader, frame
+from openenv_gym.protocol import Body, FrameReader, frame
 from openenv_gym.server.settings import ServerSettings
 from openenv_gym.workers.process import WorkerProcess
 from openenv_gym.workers.session import WorkerSession
 
 _log = logging.getLogger(__name__)
 
+OnReply: TypeAlias = Callable[[Body | None], None]
+"""Told the body of a reply; None where the worker was lost."""
+
+_EXIT_TIMEOUT_S = 1.0
+"""How long to wait for the exit code of a worker that has closed its socket."""
+
 
 class Backend(Protocol):
     """The home of one session."""
 
-    async def request(self, body: bytes) -> bytes:
+    async def request(self, body: bytes) -> Body:
         """Return the body of the reply to the request in ``body``.
 
         Raises:
@@ -77,10 +84,9 @@ class ThreadBackend:
 class _WorkerProtocol(asyncio.Protocol):
     """Matches the bodies that a worker sends to those who wait, first come, first served."""
 
-    def __init__(self, worker: WorkerProcess) -> None:
-        self._worker = worker
+    def __init__(self) -> None:
         self._reader = FrameReader()
-        self._waiting: deque[asyncio.Future[bytes]] = deque()
+        self._waiting: deque[OnReply] = deque()
         self._transport: asyncio.WriteTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -89,34 +95,23 @@ class _WorkerProtocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         for body in self._reader.feed(data):
-            waiter = self._waiting.popleft()
-            if not waiter.done():
-                waiter.set_result(body)
+            self._waiting.popleft()(body)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         while self._waiting:
-            waiter = self._waiting.popleft()
-            if not waiter.done():
-                waiter.set_exception(self._loss())
+            self._waiting.popleft()(None)
 
-    def ask(self, body: bytes) -> asyncio.Future[bytes]:
+    def ask(self, body: Body, on_reply: OnReply) -> None:
         if self._transport is None:
-            raise self._loss()
-        waiter: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiter)
+            on_reply(None)
+            return
+        self._waiting.append(on_reply)
         self._transport.write(frame(body))
-        return waiter
 
     def close(self) -> None:
         if self._transport is not None:
             self._transport.close()
-
-    def _loss(self) -> ConnectionLostError:
-        return ConnectionLostError(
-            f"the worker process of this session ended (exit code {self._worker.exit_code}); "
-            "open another session"
-        )
 
 
 class ProcessBackend:
@@ -137,15 +132,41 @@ class ProcessBackend:
         try:
             sock = worker.connect()
             sock.setblocking(False)
-            _, protocol = await loop.create_connection(lambda: _WorkerProtocol(worker), sock=sock)
+            _, protocol = await loop.create_connection(_WorkerProtocol, sock=sock)
         except BaseException:
             worker.stop(timeout_s=0)
             raise
         return cls(worker, protocol)
 
-    async def request(self, body: bytes) -> bytes:
+    async def request(self, body: bytes) -> Body:
         """Have the worker answer."""
-        return await self._protocol.ask(body)
+        future: asyncio.Future[Body | None] = asyncio.get_running_loop().create_future()
+
+        def on_reply(reply: Body | None) -> None:
+            if not future.done():  # else who asked has gone
+                future.set_result(reply)
+
+        self.ask(body, on_reply)
+        reply = await future
+        if reply is None:
+            raise await self.loss()
+        return reply
+
+    def ask(self, body: Body, on_reply: OnReply) -> None:
+        """Have the worker answer, without a task that waits for it.
+
+        Args:
+            body: Of the request.
+            on_reply: Called with the body of the reply, or with None where the worker is lost.
+        """
+        self._protocol.ask(body, on_reply)
+
+    async def loss(self) -> ConnectionLostError:
+        """Return how the worker was lost."""
+        code = await asyncio.to_thread(self._worker.wait, _EXIT_TIMEOUT_S)
+        return ConnectionLostError(
+            f"the worker process of this session ended (exit code {code}); open another session"
+        )
 
     async def close(self) -> None:
         """End the worker; it closes the environment."""

@@ -11,6 +11,7 @@ from openenv_gym.protocol import (
     Opened,
     Reply,
     Request,
+    SessionState,
     failure,
 )
 from openenv_gym.server.backends import Backend
@@ -33,6 +34,11 @@ class Engine:
     def is_lost(self) -> bool:
         """Whether the backend was given up."""
         return self._loss is not None
+
+    @property
+    def state(self) -> SessionState:
+        """Which requests are legal now."""
+        return self._session.state
 
     async def open(self, request: Open) -> Description:
         """Build the environment and return its description.

@@ -1,160 +1,95 @@
-"""Episodes over plain HTTP: sessions that last from request to request.
+"""Sessions that last from request to request, and their environments opened.
 
-Requests without a header share the default session; ``X-OpenEnv-Session: new`` on ``/reset``
-opens one of one's own, whose id the answer carries in the same header.
+A session of ``/ws`` ends with its connection. Over plain HTTP and over MCP there is no connection
+that would end: what is played there is kept here, by the id of its session.
 """
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
-from typing import Any
 
-from openenv_gym.codecs import info_to_json
-from openenv_gym.errors import InvalidRequestError, ResetNeededError, UnknownEnvironmentError
-from openenv_gym.protocol import (
-    BatchResult,
-    Failed,
-    GetState,
-    Open,
-    Reply,
-    Result,
-    StateReply,
-    Step,
-)
-from openenv_gym.protocol.json_messages import JsonServerMessages, parse_reset
+from openenv_gym.errors import ResetNeededError
+from openenv_gym.protocol import Open, Reply, Request
 from openenv_gym.server.engine import Engine
-from openenv_gym.server.service import Service
-from openenv_gym.server.sessions import Session
-from openenv_gym.wire.error_codes import brief
-
-SESSION_HEADER = "X-OpenEnv-Session"
-NEW = "new"
+from openenv_gym.server.sessions import Session, Sessions
+from openenv_gym.server.settings import ServerSettings
 
 
 @dataclass
-class _Episode:
-    """A session over HTTP."""
+class Episode:
+    """A session whose environment is open."""
 
     session: Session
     engine: Engine
 
+    @property
+    def session_id(self) -> str:
+        """The id of the session."""
+        return self.session.session_id
 
-class HttpEpisodes:
+
+class Episodes:
     """The sessions that live from request to request.
 
     Args:
-        service: What is served.
+        settings: What is served.
+        sessions: Where their slots are taken.
     """
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
-        self._messages = JsonServerMessages(service.view)
-        self._episodes: dict[str, _Episode] = {}
-        self._default_id: str | None = None
-        self._default_lock = asyncio.Lock()
+    def __init__(self, settings: ServerSettings, sessions: Sessions) -> None:
+        self._settings = settings
+        self._sessions = sessions
+        self._episodes: dict[str, Episode] = {}
 
-    async def reset(self, data: dict[str, Any], header: str | None) -> tuple[dict[str, Any], str]:
-        """Begin an episode; return the answer and the id of its session."""
-        request = parse_reset(data, self._service.description.num_envs)
-        episode = await self._open(header)
-        reply = await self._execute(episode, request)
-        return self._answer(reply), episode.session.session_id
+    async def begin(self, render_mode: str | None = None) -> Episode:
+        """Take a slot, and open the environment in it.
 
-    async def step(self, data: dict[str, Any], header: str | None) -> dict[str, Any]:
-        """Act in the episode of a session."""
-        unknown = set(data) - {"action", "timeout_s", "request_id"}
-        action = data.get("action")
-        if not isinstance(action, dict) or unknown:
-            raise InvalidRequestError(
-                'expected {"action": {...}} with the fields of an action, '
-                f"got {brief(repr(data), 100)}"
-            )
-        if data.get("timeout_s") is not None:
-            raise InvalidRequestError("timeout_s: not supported; leave it out, or null")
-        episode = self._find(header)
-        if episode is None:
-            raise ResetNeededError("step before a reset; send POST /reset first")
-        value = self._service.view.parse_action(action)
-        return self._answer(await self._execute(episode, Step(value)))
+        Raises:
+            CapacityError: there is no free slot.
+            OpenEnvGymError: the environment cannot be built.
+        """
+        session = await self._sessions.create(expires=True)
+        engine = Engine(session.backend)
+        try:
+            wanted = Open(is_typed=True, render_mode=render_mode)
+            await engine.open(self._settings.admit(wanted))
+        except BaseException:
+            await self._sessions.end(session)
+            raise
+        self._drop_ended()
+        episode = self._episodes[session.session_id] = Episode(session, engine)
+        return episode
 
-    async def state(self, header: str | None) -> dict[str, Any]:
-        """Return what is known about the episode of a session."""
-        episode = self._find(header)
-        if episode is None:
-            return {"episode_id": None, "step_count": 0, **self._service.description.state}
-        reply = await self._execute(episode, GetState())
-        assert isinstance(reply, StateReply)
-        state: dict[str, Any] = info_to_json(reply.state)[0]
-        return state
+    def find(self, session_id: str) -> Episode | None:
+        """Return the one with this id, and note that it is in use."""
+        if self._sessions.find(session_id) is None:
+            self._episodes.pop(session_id, None)
+            return None
+        return self._episodes.get(session_id)
 
-    async def close(self, header: str | None) -> None:
-        """End a session."""
-        episode = self._find(header)
-        if episode is not None:
-            await self._end(episode)
+    async def execute(self, episode: Episode, request: Request) -> Reply:
+        """Return the reply to ``request``, when it is its turn; a refusal is a reply too.
 
-    async def _end(self, episode: _Episode) -> None:
-        self._episodes.pop(episode.session.session_id, None)
-        await self._service.sessions.end(episode.session)
-
-    async def _execute(self, episode: _Episode, request: Any) -> Reply:
+        Raises:
+            ResetNeededError: the session ended before.
+        """
         async with episode.session.lock:
-            if episode.session.session_id not in self._episodes:
+            if episode.session_id not in self._episodes:
                 raise ResetNeededError(
                     "the session was closed before it was this request's turn; "
-                    "send POST /reset to begin another one"
+                    "reset to begin another one"
                 )
             reply = await episode.engine.execute(request)
         if episode.engine.is_lost:  # the next reset opens another one
-            await self._end(episode)
-        if isinstance(reply, Failed):
-            raise reply.to_exception()
+            await self.end(episode)
         return reply
 
-    def _answer(self, reply: Reply) -> dict[str, Any]:
-        assert isinstance(reply, Result | BatchResult)
-        return self._messages.result_data(reply)
-
-    async def _open(self, header: str | None) -> _Episode:
-        if header == NEW:
-            return await self._begin()
-        async with self._default_lock:  # two first resets are for one default session
-            found = self._find(header)
-            if found is None:
-                found = await self._begin()
-                self._default_id = found.session.session_id
-            return found
-
-    async def _begin(self) -> _Episode:
-        session = await self._service.sessions.create(expires=True)
-        engine = Engine(session.backend)
-        try:
-            await engine.open(self._service.settings.admit(Open(is_typed=True)))
-        except BaseException:
-            await self._service.sessions.end(session)
-            raise
-        self._drop_ended()
-        episode = self._episodes[session.session_id] = _Episode(session, engine)
-        return episode
+    async def end(self, episode: Episode) -> None:
+        """Close the environment and free the slot, once."""
+        self._episodes.pop(episode.session_id, None)
+        await self._sessions.end(episode.session)
 
     def _drop_ended(self) -> None:
         """Drop those that gave way to others."""
-        for session_id in [id_ for id_ in self._episodes if id_ not in self._service.sessions]:
+        for session_id in [id_ for id_ in self._episodes if id_ not in self._sessions]:
             del self._episodes[session_id]
-
-    def _find(self, header: str | None) -> _Episode | None:
-        """The session that ``header`` names; None where the default one does not exist yet."""
-        session_id = self._default_id if header is None else header
-        if session_id is None:
-            return None
-        session = self._service.sessions.find(session_id)
-        if session is None:
-            self._episodes.pop(session_id, None)
-            if header is None:
-                return None
-            raise UnknownEnvironmentError(
-                f"{SESSION_HEADER}: no session has this id, it may have expired; "
-                f"send POST /reset with {SESSION_HEADER}: {NEW}"
-            )
-        return self._episodes.get(session_id)

@@ -17,7 +17,7 @@ from openenv_gym.errors import (
     ResetNeededError,
     UnknownEnvironmentError,
 )
-from openenv_gym.server.episodes import SESSION_HEADER, HttpEpisodes
+from openenv_gym.server.http_episodes import SESSION_HEADER, HttpEpisodes
 from openenv_gym.server.openapi import reset_body, session_header, step_body
 from openenv_gym.server.service import Service
 from openenv_gym.wire.error_codes import brief
@@ -117,16 +117,26 @@ async def _body(request: Request, limit: int) -> dict[str, Any]:
     Raises:
         InvalidRequestError: it is no JSON object, or longer than ``limit`` bytes.
     """
+    raw = await read_body(request, limit)
+    try:
+        data = msgspec.json.decode(raw) if raw.strip() else {}
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
+        raise InvalidRequestError(f"expected a JSON object, got no JSON: {exc}") from exc
+    if not isinstance(data, dict):
+        raise InvalidRequestError(f"expected a JSON object, got {brief(repr(data), 80)}")
+    check_nesting(raw, data)
+    return data
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """Return the body of ``request``.
+
+    Raises:
+        InvalidRequestError: it is longer than ``limit`` bytes.
+    """
     raw = bytearray()
     async for chunk in request.stream():
         raw += chunk
         if len(raw) > limit:
             raise InvalidRequestError(f"expected a body of at most {limit} bytes, got more")
-    try:
-        data = msgspec.json.decode(bytes(raw)) if raw.strip() else {}
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
-        raise InvalidRequestError(f"expected a JSON object, got no JSON: {exc}") from exc
-    if not isinstance(data, dict):
-        raise InvalidRequestError(f"expected a JSON object, got {brief(repr(data), 80)}")
-    check_nesting(bytes(raw), data)
-    return data
+    return bytes(raw)

@@ -50,3 +50,14 @@ def _body(schema: dict[str, Any]) -> dict[str, Any]:
 def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
     """A schema without references into itself, which would mean another place in OpenAPI."""
     return {"type": "object"} if "$defs" in schema else schema
+
+
+def jsonrpc_body() -> dict[str, Any]:
+    """The body of ``/mcp``."""
+    properties: dict[str, Any] = {
+        "jsonrpc": {"const": "2.0"},
+        "id": {"type": ["string", "integer"]},
+        "method": {"type": "string"},
+        "params": {"type": "object"},
+    }
+    return _body({"type": "object", "properties": properties, "required": ["jsonrpc", "method"]})

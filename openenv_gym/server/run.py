@@ -11,6 +11,7 @@ from typing import Any
 import uvicorn
 
 from openenv_gym.errors import UnreachableError
+from openenv_gym.server.relay import RelayProtocol
 from openenv_gym.workers.lifeline import watch_lifeline
 
 PING_INTERVAL_S = 20.0
@@ -88,7 +89,7 @@ def run(app: Any, listener: Listener, title: str) -> None:
         port=listener.port,
         uds=listener.uds,
         log_level=listener.log_level,
-        ws="websockets-sansio",
+        ws=RelayProtocol,
         ws_ping_interval=PING_INTERVAL_S,
         ws_ping_timeout=PING_TIMEOUT_S,
         ws_per_message_deflate=False,

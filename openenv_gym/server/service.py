@@ -12,6 +12,7 @@ import msgspec
 from openenv_gym.protocol import Close, Open
 from openenv_gym.server.backends import Backends
 from openenv_gym.server.engine import Engine
+from openenv_gym.server.episodes import Episodes
 from openenv_gym.server.sessions import Sessions
 from openenv_gym.server.settings import ServerSettings
 from openenv_gym.server.wakeful import Wakeful
@@ -38,12 +39,15 @@ class Service:
         self.settings = settings
         self.backends = Backends(settings)
         self.sessions = Sessions(settings, self.backends)
+        self.episodes = Episodes(settings, self.sessions)
         self.wakeful = Wakeful()
         atexit.register(self.backends.close)
         try:
             described: Description = _run(self._describe())
             kwargs = plain_metadata(settings.kwargs)
-            self.description = msgspec.structs.replace(described, kwargs=kwargs)
+            self.description = msgspec.structs.replace(
+                described, kwargs=kwargs, shards=settings.shards
+            )
             self.view: TypedView = view_for(self.description)
         except BaseException:
             self.backends.close()

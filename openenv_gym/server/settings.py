@@ -12,6 +12,7 @@ from openenv_gym.codecs import pack_freeform
 from openenv_gym.errors import InvalidRequestError, UnknownEnvironmentError
 from openenv_gym.protocol import Open
 from openenv_gym.workers.hosted import Builder, build
+from openenv_gym.workers.process import available_cores
 
 Isolation = Literal["process", "thread", "inline"]
 ISOLATIONS: tuple[Isolation, ...] = get_args(Isolation)
@@ -69,6 +70,22 @@ class ServerSettings:
                 "expected max_sessions of at least 1 and workers of at least 0, "
                 f"got {self.max_sessions} and {self.workers}"
             )
+
+    @property
+    def shards(self) -> int:
+        """Over how many sessions one client is told to spread its sub-environments.
+
+        One for each core, where a session has a process of its own; but no client is told to take
+        more than a quarter of the sessions.
+        """
+        if self.isolation != "process":
+            return 1
+        return max(1, min(available_cores(), self.max_sessions // 4))
+
+    @property
+    def is_named(self) -> bool:
+        """Whether workers make the environment by its name, with what a client asks for."""
+        return self.builder is build
 
     def admit(self, request: Open) -> Open:
         """Return what a worker is to open for a client that asks for ``request``.

@@ -14,34 +14,68 @@ from openenv_gym.sockets import SPIN_S, Odds, offer_core
 
 
 class Wakeful:
-    """Keeps the loop awake while an answer may come any moment, as long as that pays."""
+    """Keeps the loop awake while somebody waits for what may come any moment."""
 
     def __init__(self) -> None:
-        self._odds = Odds()
-        self._end_s = 0.0
+        self._waits: set[Wait] = set()
         self._is_looking = False
-        self._has_heard = False
 
-    def expect(self) -> None:
-        """Stay awake: a client or a worker has something to answer."""
+    def watch(self, wait: Wait) -> None:
+        """Stay awake for ``wait``."""
+        self._waits.add(wait)
         if not self._is_looking:
-            if not self._odds.are_good():
-                return
-            self._is_looking, self._has_heard = True, False
+            self._is_looking = True
             asyncio.get_running_loop().call_soon(self._look)
-        self._end_s = time.perf_counter() + SPIN_S
 
-    def hear(self) -> None:
-        """Note that an answer came."""
-        self._has_heard = True
+    def leave(self, wait: Wait) -> None:
+        """Stay awake for ``wait`` no longer."""
+        self._waits.discard(wait)
 
     def _look(self) -> None:
-        if time.perf_counter() < self._end_s:
+        if self._waits:
+            now_s = time.perf_counter()
+            for wait in [wait for wait in self._waits if now_s > wait.end_s]:
+                self._waits.remove(wait)
+        if self._waits:
             offer_core()
             asyncio.get_running_loop().call_soon(self._look)
+        else:
+            self._is_looking = False
+
+
+class Wait:
+    """One kind of wait of one session, for its client or for its environment.
+
+    The loop is kept awake as long as that pays: an environment that computes for long needs the
+    core itself.
+
+    Args:
+        wakeful: Of the loop.
+
+    Attributes:
+        end_s: Until when the loop is kept awake, by ``time.perf_counter``.
+    """
+
+    def __init__(self, wakeful: Wakeful) -> None:
+        self._wakeful = wakeful
+        self._odds = Odds()
+        self._is_watched = False
+        self.end_s = 0.0
+
+    def begin(self) -> None:
+        """Note that the wait begins."""
+        self._is_watched = self._odds.are_good()
+        if self._is_watched:
+            self.end_s = time.perf_counter() + SPIN_S
+            self._wakeful.watch(self)
+
+    def end(self) -> None:
+        """Note that what was waited for has come, or is waited for no more."""
+        if not self._is_watched:
             return
-        self._is_looking = False
-        if self._has_heard:
+        self._is_watched = False
+        self._wakeful.leave(self)
+        if time.perf_counter() < self.end_s:
             self._odds.hit()
         else:
             self._odds.miss()

@@ -17,12 +17,14 @@ from openenv_gym.errors import (
     OpenEnvGymError,
     ProtocolError,
     RemoteEnvError,
+    UnknownEnvironmentError,
 )
 from openenv_gym.protocol import (
     GYMNASIUM_VIEW,
     SUBPROTOCOL,
     VIEW_PARAMETER,
     BinaryMessages,
+    Body,
     Close,
     Closed,
     Open,
@@ -32,11 +34,14 @@ from openenv_gym.protocol import (
 )
 from openenv_gym.protocol.binary_messages import CLOSED, OPENED, sequence_of
 from openenv_gym.protocol.json_messages import JsonServerMessages
+from openenv_gym.server.backends import Backend, ProcessBackend
 from openenv_gym.server.engine import Engine
+from openenv_gym.server.relay import EXTENSION, Relay
 from openenv_gym.server.service import Service
 from openenv_gym.server.sessions import Session
+from openenv_gym.server.wakeful import Wait
 from openenv_gym.wire.messages import error_data, error_message
-from openenv_gym.wire.typed import view_for
+from openenv_gym.wire.typed import TypedView, view_for
 
 T = TypeVar("T")
 
@@ -52,6 +57,9 @@ PATIENCE_S = 1.0
 async def websocket_endpoint(websocket: WebSocket, service: Service) -> None:
     """Serve one session, from the handshake to the goodbye."""
     is_binary = SUBPROTOCOL in websocket.scope.get("subprotocols", ())
+    if not is_binary and (session_id := websocket.query_params.get("session_id")) is not None:
+        await _attend(websocket, service, session_id)
+        return
     try:
         session = await service.sessions.create()
     except CapacityError as exc:
@@ -71,6 +79,31 @@ async def websocket_endpoint(websocket: WebSocket, service: Service) -> None:
     finally:
         inbox.close()
         await service.sessions.end(session)
+
+
+async def _attend(websocket: WebSocket, service: Service, session_id: str) -> None:
+    """Take part in a session that was begun over HTTP or MCP, and leave it there at the goodbye."""
+    episode = service.episodes.find(session_id)
+    if episode is None:
+        exc = UnknownEnvironmentError(
+            f"session_id: no session has the id {session_id[:40]!r}, it may have expired; "
+            "leave it out, and the connection has one of its own"
+        )
+        await _apologize(websocket, exc, is_binary=False)
+        return
+    session = episode.session
+    inbox = _Inbox(websocket, service, session)
+    session.expires = False
+    try:
+        await websocket.accept()
+        await _converse(websocket, service, session, episode.engine, inbox, is_guest=True)
+    except WebSocketDisconnect:
+        # The client left while it was being answered: there is nobody to tell.
+        return
+    finally:
+        session.expires = True
+        service.sessions.find(session.session_id)  # it was in use until now
+        inbox.close()
 
 
 async def _refuse(websocket: WebSocket, exc: CapacityError, is_ours: bool) -> None:
@@ -127,7 +160,7 @@ async def _serve_binary(
     Until then every request is read: what is opened is the server's to say, not the client's.
     """
     backend = session.backend
-    is_open = is_lost = False
+    is_open = False
     while (body := await inbox.next()) is not None:
         if isinstance(body, str):
             await websocket.close(1003, f"{SUBPROTOCOL} has binary messages only")
@@ -136,16 +169,67 @@ async def _serve_binary(
             if not is_open:
                 body = _admitted(service, body)
             reply = await inbox.watch(backend.request(body))
-        except OpenEnvGymError as exc:
-            if is_lost := isinstance(exc, ConnectionLostError):
-                # Now, so that who hears of it finds the slot free.
-                await service.sessions.end(session)
-            reply = BinaryMessages().encode_reply(sequence_of(body), failure(exc))
-        is_open = is_open or reply[0] == OPENED
-        await websocket.send_bytes(reply)
-        if is_lost or reply[0] == CLOSED:
-            await websocket.close(1011 if is_lost else 1000)
+        except ConnectionLostError as exc:
+            await _say_lost(websocket, service, session, body, exc)
             return
+        except OpenEnvGymError as exc:
+            reply = BinaryMessages().encode_reply(sequence_of(body), failure(exc))
+        relay = None
+        if reply[0] == OPENED and not is_open:
+            is_open, relay = True, _relay(websocket, service, backend)
+        await websocket.send_bytes(bytes(reply))
+        if reply[0] == CLOSED:
+            await websocket.close()
+            return
+        if relay is not None:
+            await _serve_relayed(websocket, service, session, inbox, relay)
+            return
+
+
+async def _say_lost(
+    websocket: WebSocket,
+    service: Service,
+    session: Session,
+    body: Body,
+    exc: ConnectionLostError,
+) -> None:
+    """Answer the request in ``body``, which was lost with the worker, and close."""
+    await service.sessions.end(session)  # first, so that who hears of it finds the slot free
+    await websocket.send_bytes(BinaryMessages().encode_reply(sequence_of(body), failure(exc)))
+    await websocket.close(1011)
+
+
+def _relay(websocket: WebSocket, service: Service, backend: Backend) -> Relay | None:
+    """What passes bodies on without this task; None with other ASGI servers, and in process."""
+    offer = (websocket.scope.get("extensions") or {}).get(EXTENSION)
+    if offer is None or not isinstance(backend, ProcessBackend):
+        return None
+    if not offer["connection"].can_be_taken_over:
+        return None
+    return Relay(offer["connection"], backend, service.wakeful)
+
+
+async def _serve_relayed(
+    websocket: WebSocket, service: Service, session: Session, inbox: _Inbox, relay: Relay
+) -> None:
+    """Wait for the end of a session that needs this task no more."""
+    while not relay.ended.done():
+        incoming = asyncio.ensure_future(inbox.next())
+        try:
+            await asyncio.wait({incoming, relay.ended}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            incoming.cancel()
+        if relay.ended.done():
+            break
+        body = incoming.result()
+        if body is None:
+            return
+        relay.pass_on(body)  # it came before the relay began
+    lost = relay.ended.result()
+    if lost is None:
+        await websocket.close()
+    else:
+        await _say_lost(websocket, service, session, lost, await relay.backend.loss())
 
 
 def _admitted(service: Service, body: bytes) -> bytes:
@@ -176,14 +260,33 @@ async def _serve_json(
         return
     is_served = description.num_envs == service.description.num_envs
     view = service.view if is_served else view_for(description)
-    server = ServerSession(JsonServerMessages(view), SessionState.READY)
+    await _converse(websocket, service, session, engine, inbox, view)
+
+
+async def _converse(
+    websocket: WebSocket,
+    service: Service,
+    session: Session,
+    engine: Engine,
+    inbox: _Inbox,
+    view: TypedView | None = None,
+    is_guest: bool = False,
+) -> None:
+    """Answer one message after the other; a guest's goodbye does not end the session."""
+    server = ServerSession(JsonServerMessages(view or service.view), SessionState.READY)
     while (text := await inbox.next()) is not None:
+        if is_guest:  # others play in the same session
+            server.state = engine.state
         try:
             request = server.receive(text)
         except OpenEnvGymError as exc:
             await _send_text(websocket, server.refuse(exc))
             continue
-        reply = await inbox.watch(engine.execute(request))
+        if is_guest and isinstance(request, Close):
+            await websocket.close()
+            return
+        async with session.lock:
+            reply = await inbox.watch(engine.execute(request))
         if isinstance(request, Close) or isinstance(reply, Closed):
             await websocket.close()
             return
@@ -224,17 +327,17 @@ class _Inbox:
         self._service = service
         self._session = session
         self._ahead: asyncio.Task[Any] | None = None
+        self._for_client, self._for_worker = Wait(service.wakeful), Wait(service.wakeful)
 
     async def next(self) -> Any:
         """The next message, text or bytes; None where the client has left."""
-        wakeful = self._service.wakeful
-        wakeful.expect()
+        self._for_client.begin()
         if self._ahead is None:
             message = await self._websocket.receive()
         else:
             message = await self._ahead
             self._ahead = None
-        wakeful.hear()
+        self._for_client.end()
         if message["type"] == "websocket.disconnect":
             return None
         text = message.get("text")
@@ -243,12 +346,11 @@ class _Inbox:
     async def watch(self, reply: Awaitable[T]) -> T:
         """Wait for ``reply``; end the session if the client leaves while it takes long."""
         timer = asyncio.get_running_loop().call_later(PATIENCE_S, self._look_ahead)
-        wakeful = self._service.wakeful
-        wakeful.expect()
+        self._for_worker.begin()
         try:
             return await reply
         finally:
-            wakeful.hear()
+            self._for_worker.end()
             timer.cancel()
 
     def close(self) -> None:

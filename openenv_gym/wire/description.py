@@ -34,6 +34,9 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
             ``gymnasium.vector.utils.batch_space`` makes of the single one.
         batched_observation: Likewise of the observation space.
         autoreset_mode: Of a batched session, by the value of Gymnasium's ``AutoresetMode``.
+        has_vector_form: Whether the environment has a vector entry point of its own.
+        shards: Over how many sessions the sub-environments of one client are best spread, so that
+            they use all cores of the server; said by servers only.
         protocol: Version of the binary protocol.
     """
 
@@ -53,6 +56,8 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
     batched_action: Descriptor | None = None
     batched_observation: Descriptor | None = None
     autoreset_mode: str | None = None
+    has_vector_form: bool = False
+    shards: int = 1
     protocol: int = PROTOCOL_VERSION
 
     def action_space(self) -> Space | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -9,9 +10,17 @@ import sys
 import weakref
 
 from openenv_gym.errors import ServerError
+from openenv_gym.sockets import enlarge_buffers
 from openenv_gym.workers.lifeline import Lifeline
 
 STOP_TIMEOUT_S = 5.0
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 class WorkerProcess:
@@ -70,6 +79,12 @@ class WorkerProcess:
         """How the worker ended, negative for a signal; None while it runs."""
         return self._process.poll()
 
+    def wait(self, timeout_s: float) -> int | None:
+        """Return how the worker ended, None if it still runs after ``timeout_s``."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout_s)
+        return self.exit_code
+
     def connect(self) -> socket.socket:
         """Open a session and return our end of its socket.
 
@@ -77,6 +92,8 @@ class WorkerProcess:
             ServerError: the worker is gone.
         """
         ours, theirs = socket.socketpair()
+        for end in (ours, theirs):
+            enlarge_buffers(end)
         try:
             socket.send_fds(self._control, [b"+"], [theirs.fileno()])
         except OSError as exc:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from openenv_gym.errors import OpenEnvGymError, RemoteEnvError
-from openenv_gym.protocol import BinaryMessages, ServerSession, SessionState, failure
+from openenv_gym.protocol import BinaryMessages, Body, ServerSession, SessionState, failure
 from openenv_gym.protocol.binary_messages import sequence_of
 from openenv_gym.workers.host import EnvHost
 from openenv_gym.workers.hosted import Builder, build
@@ -27,7 +27,7 @@ class WorkerSession:
         """Whether the client has said goodbye."""
         return self._session.state is SessionState.CLOSED
 
-    def handle(self, body: bytes) -> bytes:
+    def handle(self, body: Body) -> bytes:
         """Return the body of the reply to the request in ``body``."""
         try:
             request = self._session.receive(body)

@@ -18,8 +18,8 @@ import signal
 import socket
 
 from openenv_gym.errors import OpenEnvGymError
-from openenv_gym.protocol import FrameReader, frame
-from openenv_gym.sockets import RECEIVE_BYTES, Spin
+from openenv_gym.protocol import FrameReader, frame_header
+from openenv_gym.sockets import RECEIVE_BYTES, Spin, send_parts
 from openenv_gym.workers.lifeline import watch_lifeline
 from openenv_gym.workers.session import WorkerSession
 
@@ -41,7 +41,8 @@ class _Channel:
             if not data:
                 return False
             for body in self._reader.feed(data):
-                self.sock.sendall(frame(self._session.handle(body)))
+                reply = self._session.handle(body)
+                send_parts(self.sock, (frame_header(reply), reply))
         except (OSError, OpenEnvGymError):
             # The client is gone, or speaks no protocol of ours: its session is over.
             return False

@@ -26,6 +26,7 @@ from openenv_gym.errors import (
     UnknownEnvironmentError,
     UnsupportedRenderModeError,
 )
+from tests.support.openspiel import assert_same
 
 pytestmark = pytest.mark.single_env
 
@@ -60,24 +61,6 @@ def tensor_of(state: Any, player: int) -> np.ndarray:
     has_info_state = state.get_game().get_type().provides_information_state_tensor
     read = state.information_state_tensor if has_info_state else state.observation_tensor
     return np.array(read(player), np.float32)
-
-
-def assert_same(left: Any, right: Any) -> None:
-    """Equal in value and type, arrays in dtype and shape too."""
-    assert type(left) is type(right)
-    if isinstance(left, dict):
-        assert list(left) == list(right)
-        for key, value in left.items():
-            assert_same(value, right[key])
-    elif isinstance(left, (tuple, list)):
-        assert len(left) == len(right)
-        for one, other in zip(left, right, strict=True):
-            assert_same(one, other)
-    elif isinstance(left, np.ndarray):
-        assert left.dtype == right.dtype
-        np.testing.assert_array_equal(left, right, strict=True)
-    else:
-        assert left == right
 
 
 def play(env: OpenSpielEnv, pick: np.random.Generator, **reset: Any) -> Iterator[tuple[Any, ...]]:

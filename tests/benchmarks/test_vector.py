@@ -37,7 +37,7 @@ ROUNDS, STEPS, SIZES = 2, 20, [1, 4]
 STEP_BLOCK = "<!-- step: begin, written by the benchmark -->\n\nof step\n\n<!-- step: end -->\n"
 BEGIN, END = "<!-- vector: begin, written by the benchmark -->", "<!-- vector: end -->"
 CASES = {
-    "cartpole64": {"sync", "async", "embedded", "embedded_1", "ws", "ws_2"},
+    "cartpole64": {"sync", "async", "embedded", "embedded_1", "ws", "ws_1"},
     "native256": {"native", "raw_tcp", "embedded", "ws"},
     "envpool64": {"in_process", "embedded"},
     "breakout8": {"sync", "async", "embedded"},

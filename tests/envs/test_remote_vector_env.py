@@ -14,7 +14,6 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import NormalizeObservation, RecordEpisodeStatistics
 
 from openenv_gym.address import parse_address
-from openenv_gym.conformance import first_difference
 from openenv_gym.envs.endpoints import EmbeddedEndpoint, ServerEndpoint
 from openenv_gym.envs.remote_vector_env import RemoteVectorEnv, shard_sizes
 from openenv_gym.envs.shards import merge_infos
@@ -31,7 +30,9 @@ from openenv_gym.errors import (
 from openenv_gym.launchers.embedded import EMBEDDED
 from openenv_gym.protocol import Open
 from openenv_gym.workers.hosted import builder_for
+from openenv_gym.workers.process import available_cores
 from tests.support.envs import Scripted
+from tests.support.rollouts import assert_same
 
 ODD = "tests.support.envs:Batched-v0"
 ENVS = ["CartPole-v1", "FrozenLake-v1", "Blackjack-v1", "Pendulum-v1", ODD]
@@ -47,10 +48,6 @@ def embedded(env_id: str, num_envs: int, shards: int = 1, **options: Any) -> Rem
             for i, request in enumerate(requests)
         ]
     )
-
-
-def assert_same(expected: Any, actual: Any) -> None:
-    assert first_difference(expected, actual) is None
 
 
 def play(local: SyncVectorEnv, remote: RemoteVectorEnv, steps: int) -> None:
@@ -294,7 +291,7 @@ def test_what_cannot_be_sent_is_refused():
 
 
 def test_a_lost_shard_is_made_anew_by_reset():
-    remote = embedded("tests.support.envs:Scripted-v0", 4, 2, timeout_s=0.5)
+    remote = embedded("tests.support.envs:Scripted-v0", 4, 2, timeout_s=3)
     expected = remote.reset(seed=0)
     with pytest.raises(RequestTimeoutError):
         remote.step(np.array([0, 0, Scripted.HANG, 0]))
@@ -320,6 +317,26 @@ def test_urls_are_enough(serve):
         remote.close()
     with pytest.raises(InvalidRequestError, match="num_envs: expected"):
         RemoteVectorEnv(urls)
+
+
+def test_a_server_says_over_how_many_sessions_it_is_best_used(serve):
+    cores = available_cores()
+    url = serve("FrozenLake-v1").base_url
+    small = serve("FrozenLake-v1", "--max-sessions=7").base_url
+    native = serve("CartPole-v1").base_url
+    for env_id, base_url, vectorization, expected in [
+        ("FrozenLake-v1", url, "auto", min(cores, 16)),
+        ("FrozenLake-v1", small, "auto", 1),
+        ("FrozenLake-v1", [url, small], "auto", min(cores, 16) + 1),
+        ("CartPole-v1", native, "auto", 1),
+        ("CartPole-v1", native, "sync", min(cores, 16)),
+    ]:
+        envs = gym.make_vec(
+            f"openenv/{env_id}", num_envs=40, base_url=base_url, vectorization=vectorization
+        )
+        assert len(envs.unwrapped._sessions) == expected
+        assert envs.reset(seed=0)[0].shape[0] == 40
+        envs.close()
 
 
 def test_an_error_in_one_shard_leaves_the_others_in_step():

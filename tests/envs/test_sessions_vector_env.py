@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import pickle
-from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from openenv_gym.conformance import first_difference
 from openenv_gym.envs.sessions_vector_env import SessionsVectorEnv
 from openenv_gym.errors import (
     CapacityError,
@@ -20,10 +18,7 @@ from openenv_gym.errors import (
     TransportError,
 )
 from tests.support.envs import Scripted
-
-
-def assert_same(expected: Any, actual: Any) -> None:
-    assert first_difference(expected, actual) is None
+from tests.support.rollouts import assert_same
 
 
 @pytest.mark.parametrize("mode", AutoresetMode)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -55,6 +56,38 @@ def test_a_longer_frame_than_allowed_is_refused(rest: bytes):
 
 def test_the_longest_frame_is_read():
     assert FrameReader(max_frame_bytes=10).feed(frame(b"0123456789")) == [b"0123456789"]
+
+
+@pytest.mark.parametrize("step", [1000, 70_000, 1 << 20])
+@pytest.mark.parametrize("length", [1 << 16, (1 << 16) + 1, 300_000])
+def test_a_long_body_is_received_in_place(length: int, step: int):
+    body = np.random.default_rng(0).bytes(length)
+    stream, reader, read = memoryview(frame(b"a") + frame(body) + frame(b"b")), FrameReader(), []
+    while stream:
+        room = reader.room()
+        if room is None:
+            part, stream = stream[:step], stream[step:]
+            read += reader.feed(bytes(part))
+            continue
+        count = min(step, len(room), len(stream))
+        room[:count] = stream[:count]
+        read += reader.feed(room[:count])
+        stream = stream[count:]
+    assert read == [b"a", body, b"b"]
+    if step < length:
+        assert isinstance(read[1], memoryview) and not read[1].readonly
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.sampled_from([0, 3, 65_535, 65_536, 90_000]), max_size=5), st.data())
+def test_long_bodies_come_out_of_chunks_too(lengths: list[int], data: st.DataObject):
+    bodies = [bytes([i]) * length for i, length in enumerate(lengths)]
+    stream, reader, read = b"".join(map(frame, bodies)), FrameReader(), []
+    while stream:
+        size = data.draw(st.integers(1, 100_000))
+        read += reader.feed(stream[:size])
+        stream = stream[size:]
+    assert read == bodies
 
 
 def test_a_length_alone_takes_no_memory():

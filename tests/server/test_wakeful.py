@@ -7,49 +7,78 @@ import asyncio
 import pytest
 
 from openenv_gym.server import wakeful as module
-from openenv_gym.server.wakeful import Wakeful
+from openenv_gym.server.wakeful import Wait, Wakeful
 
 
-def looks_of(wakeful: Wakeful, monkeypatch: pytest.MonkeyPatch, rounds: int, *, hears: bool):
-    """How often the loop looked in each of ``rounds`` waits."""
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch):
+    """How often the loop looked, counted in its last item."""
     counts: list[int] = []
 
     def count() -> None:
         counts[-1] += 1
 
     monkeypatch.setattr(module, "offer_core", count)
-
-    async def wait() -> None:
-        counts.append(0)
-        wakeful.expect()
-        if hears:
-            wakeful.hear()
-        while wakeful._is_looking:
-            await asyncio.sleep(0)
-
-    async def play() -> None:
-        for _ in range(rounds):
-            await wait()
-
-    asyncio.run(play())
     return counts
 
 
-def test_it_looks_again_until_the_moment_is_over(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "SPIN_S", 0.01)
-    counts = looks_of(Wakeful(), monkeypatch, 3, hears=True)
-    assert min(counts) > 1
+async def settled(wakeful: Wakeful) -> None:
+    while wakeful._is_looking:
+        await asyncio.sleep(0)
 
 
-def test_where_nothing_is_heard_most_waits_are_slept_through(monkeypatch: pytest.MonkeyPatch):
+def waits(looks: list[int], wakeful: Wakeful, wait: Wait, rounds: int, *, comes: bool) -> list[int]:
+    """How often the loop looked in each of ``rounds`` waits that end soon, or late."""
+
+    async def play() -> None:
+        for _ in range(rounds):
+            looks.append(0)
+            wait.begin()
+            if comes:
+                await asyncio.sleep(0)
+                wait.end()
+            await settled(wakeful)
+            wait.end()
+
+    asyncio.run(play())
+    return looks[-rounds:]
+
+
+def test_it_looks_until_it_has_come_and_no_longer(
+    looks: list[int], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(module, "SPIN_S", 60.0)
+    wakeful = Wakeful()
+    counts = waits(looks, wakeful, Wait(wakeful), 3, comes=True)
+    assert all(0 < count < 5 for count in counts)
+
+
+def test_where_nothing_comes_most_waits_are_slept_through(
+    looks: list[int], monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(module, "SPIN_S", 0.001)
-    counts = looks_of(Wakeful(), monkeypatch, 31, hears=False)
+    wakeful = Wakeful()
+    counts = waits(looks, wakeful, Wait(wakeful), 31, comes=False)
     assert [i for i, count in enumerate(counts) if count] == [0, 2, 6, 14, 30]
 
 
-def test_hearing_makes_it_worth_it_again(monkeypatch: pytest.MonkeyPatch):
+def test_what_comes_soon_makes_it_worth_it_again(looks: list[int], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "SPIN_S", 0.001)
     wakeful = Wakeful()
-    looks_of(wakeful, monkeypatch, 1, hears=False)
-    counts = looks_of(wakeful, monkeypatch, 4, hears=True)
+    wait = Wait(wakeful)
+    waits(looks, wakeful, wait, 1, comes=False)
+    monkeypatch.setattr(module, "SPIN_S", 60.0)
+    counts = waits(looks, wakeful, wait, 4, comes=True)
     assert [count > 0 for count in counts] == [False, True, True, True]
+
+
+def test_who_waits_for_long_does_not_keep_others_asleep_or_awake(
+    looks: list[int], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(module, "SPIN_S", 0.001)
+    wakeful = Wakeful()
+    slow, quick = Wait(wakeful), Wait(wakeful)
+    waits(looks, wakeful, slow, 20, comes=False)
+    monkeypatch.setattr(module, "SPIN_S", 60.0)
+    assert all(waits(looks, wakeful, quick, 3, comes=True))
+    assert waits(looks, wakeful, slow, 2, comes=True) == [0, 0]

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
-from openenv_gym.conformance import play_parity, same
+from typing import Any
 
-__all__ = ["play_parity", "same"]
+from openenv_gym.conformance import first_difference, play_parity, same
+
+__all__ = ["assert_same", "play_parity", "same"]
+
+
+def assert_same(expected: Any, actual: Any) -> None:
+    """Equal in value and type, arrays in dtype and shape too; the difference is shown."""
+    assert first_difference(expected, actual) is None

@@ -1,0 +1,127 @@
+"""JSON-RPC 2.0: what a message is, and the answers to one that is none.
+
+See https://www.jsonrpc.org/specification.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, TypeAlias
+
+import msgspec
+
+from openenv_gym.wire.error_codes import brief, printable
+from openenv_gym.wire.messages import MalformedMessageError, check_nesting
+
+PARSE_ERROR = -32700
+INVALID_REQUEST = -32600
+METHOD_NOT_FOUND = -32601
+INVALID_PARAMS = -32602
+INTERNAL_ERROR = -32603
+SERVER_ERROR = -32000
+
+Id: TypeAlias = str | int | None
+Body: TypeAlias = dict[str, Any]
+
+
+class JsonRpcError(Exception):
+    """A request that is answered with an error.
+
+    Args:
+        code: JSON-RPC's, or one of the server's own.
+        message: What was expected, what came, what to do.
+        data: More, for programs.
+    """
+
+    def __init__(self, code: int, message: str, data: Any = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.data = data
+
+
+class Call(NamedTuple):
+    """A request, or a notification, which has no id and no answer.
+
+    Attributes:
+        method: What to do.
+        params: With what.
+        call_id: Of the request.
+        is_notification: Whether nobody waits for an answer.
+    """
+
+    method: str
+    params: dict[str, Any]
+    call_id: Id
+    is_notification: bool
+
+
+def decode(raw: bytes | str) -> Any:
+    """Return the JSON value in ``raw``.
+
+    Raises:
+        JsonRpcError: it is no JSON, or nested too deeply.
+    """
+    try:
+        value = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
+        raise JsonRpcError(
+            PARSE_ERROR, f"expected a JSON-RPC message, got no JSON: {brief(str(exc), 200)}"
+        ) from exc
+    try:
+        check_nesting(raw, value)
+    except MalformedMessageError as exc:
+        raise JsonRpcError(INVALID_REQUEST, str(exc)) from exc
+    return value
+
+
+def is_response(message: Any) -> bool:
+    """Whether a message answers a request, which servers of ours never send."""
+    return (
+        isinstance(message, dict)
+        and "method" not in message
+        and ("result" in message or "error" in message)
+    )
+
+
+def to_call(message: Any) -> Call:
+    """Return the request or notification that ``message`` is.
+
+    Raises:
+        JsonRpcError: it is neither.
+    """
+    if not isinstance(message, dict):
+        raise JsonRpcError(
+            INVALID_REQUEST, f"expected a JSON object, got {brief(repr(message), 80)}"
+        )
+    if message.get("jsonrpc") != "2.0":
+        got = brief(repr(message.get("jsonrpc")), 40)
+        raise JsonRpcError(INVALID_REQUEST, f'$.jsonrpc: expected "2.0", got {got}')
+    method, params = message.get("method"), message.get("params")
+    if not isinstance(method, str):
+        got = brief(repr(method), 80)
+        raise JsonRpcError(INVALID_REQUEST, f"$.method: expected a string, got {got}")
+    if "id" in message and type(message["id"]) not in (str, int):
+        got = brief(repr(message["id"]), 40)
+        raise JsonRpcError(INVALID_REQUEST, f"$.id: expected a string or an integer, got {got}")
+    if params is not None and not isinstance(params, dict):
+        got = brief(repr(params), 80)
+        raise JsonRpcError(INVALID_PARAMS, f"$.params: expected an object, got {got}")
+    return Call(method, params or {}, message.get("id"), "id" not in message)
+
+
+def id_of(message: Any) -> Id:
+    """The id to answer ``message`` with, which may be no request."""
+    found = message.get("id") if isinstance(message, dict) else None
+    return found if type(found) in (str, int) else None
+
+
+def result_body(call_id: Id, result: dict[str, Any]) -> Body:
+    """Return the message that answers a request."""
+    return {"jsonrpc": "2.0", "id": call_id, "result": result}
+
+
+def error_body(call_id: Id, error: JsonRpcError) -> Body:
+    """Return the message that refuses a request."""
+    said: dict[str, Any] = {"code": error.code, "message": brief(printable(str(error)))}
+    if error.data is not None:
+        said["data"] = error.data
+    return {"jsonrpc": "2.0", "id": call_id, "error": said}

@@ -1,0 +1,223 @@
+"""The Model Context Protocol over JSON-RPC: which methods there are, whatever carries them.
+
+See https://modelcontextprotocol.io/specification/2025-11-25. OpenEnv's own clients send the same
+``tools/list`` and ``tools/call`` without a handshake, and name the session in their parameters.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple, TypeAlias
+
+from openenv_gym import __version__
+from openenv_gym.errors import OpenEnvGymError
+from openenv_gym.server.jsonrpc import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    METHOD_NOT_FOUND,
+    SERVER_ERROR,
+    Body,
+    Call,
+    JsonRpcError,
+    error_body,
+    id_of,
+    is_response,
+    result_body,
+    to_call,
+)
+from openenv_gym.server.mcp_sessions import McpSession, McpSessions
+from openenv_gym.server.mcp_tools import McpTools, picture_mode, refusal
+from openenv_gym.server.service import Service
+from openenv_gym.wire.error_codes import brief
+
+_log = logging.getLogger(__name__)
+
+VERSIONS = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
+"""Revisions with a handshake, oldest first. What came after them has no sessions."""
+
+BATCHING = (None, "2024-11-05", "2025-03-26")
+"""Revisions in which one body may hold several messages, as in plain JSON-RPC."""
+
+MAX_BATCH = 100
+
+UNSUPPORTED_VERSION = -32022
+
+
+class Outcome(NamedTuple):
+    """What came of a body.
+
+    Attributes:
+        answer: What to send back; None where nobody waits for anything.
+        opened: The session that an ``initialize`` among the requests opened.
+    """
+
+    answer: Body | list[Body] | None
+    opened: McpSession | None = None
+
+
+Method: TypeAlias = Callable[[dict[str, Any], McpSession | None], Awaitable[dict[str, Any]]]
+
+
+class McpServer:
+    """Answers the messages of MCP clients.
+
+    Args:
+        service: What is served.
+    """
+
+    def __init__(self, service: Service) -> None:
+        has_own_mode = service.description.render_mode is not None
+        self._service = service
+        self.sessions = McpSessions(service, None if has_own_mode else picture_mode(service))
+        self._tools = McpTools(service, self.sessions)
+        self._methods: dict[str, Method] = {
+            "ping": self._ping,
+            "tools/list": self._list,
+            "tools/call": self._call,
+            "openenv/session/create": self._create,
+            "openenv/session/close": self._close,
+        }
+
+    async def receive(self, message: Any, session: McpSession | None) -> Outcome:
+        """Return the answer to ``message``, which is one of JSON-RPC's or a list of them.
+
+        Args:
+            message: As it was decoded.
+            session: That of the client, None where it has none.
+        """
+        if not isinstance(message, list):
+            return await self._receive_one(message, session)
+        version = None if session is None else session.version
+        fault = None
+        if version not in BATCHING:
+            fault = f"expected one message, got a batch, which MCP {version} does not have"
+        elif not 1 <= len(message) <= MAX_BATCH:
+            fault = f"expected a batch of 1 to {MAX_BATCH} messages, got {len(message)}"
+        if fault is not None:
+            return Outcome(error_body(None, JsonRpcError(INVALID_REQUEST, fault)))
+        outcomes = [await self._receive_one(one, session, is_batched=True) for one in message]
+        answers = [out.answer for out in outcomes if isinstance(out.answer, dict)]
+        return Outcome(answers or None)
+
+    async def _receive_one(
+        self, message: Any, session: McpSession | None, is_batched: bool = False
+    ) -> Outcome:
+        if is_response(message):
+            return Outcome(None)
+        try:
+            call = to_call(message)
+            if call.method == "initialize" and not call.is_notification and not is_batched:
+                return self._initialize(call, session)
+            result = await self._answer(call, session)
+        except JsonRpcError as exc:
+            if isinstance(message, dict) and "id" not in message and "method" in message:
+                return Outcome(None)  # a notification has no answer, not even this one
+            return Outcome(error_body(id_of(message), exc))
+        except Exception as exc:  # the border: whatever it is, the client hears of it
+            _log.exception("a request over MCP failed")
+            error = JsonRpcError(INTERNAL_ERROR, f"the server failed: {type(exc).__name__}: {exc}")
+            return Outcome(error_body(id_of(message), error))
+        return Outcome(None if call.is_notification else result_body(call.call_id, result))
+
+    async def _answer(self, call: Call, session: McpSession | None) -> dict[str, Any]:
+        if call.is_notification:
+            # Among them `notifications/cancelled`: a step that was begun is taken, because
+            # breaking it off would leave the environment nobody knows where. Its client does
+            # not look at the answer.
+            return {}
+        method = self._methods.get(call.method)
+        if method is None:
+            known = ", ".join(["initialize", *self._methods])
+            raise JsonRpcError(
+                METHOD_NOT_FOUND,
+                f"expected a method among {known}, got {brief(repr(call.method), 60)}",
+            )
+        return await method(call.params, session)
+
+    def _initialize(self, call: Call, session: McpSession | None) -> Outcome:
+        asked = call.params.get("protocolVersion")
+        if not isinstance(asked, str):
+            got = brief(repr(asked), 40)
+            raise JsonRpcError(
+                INVALID_PARAMS, f"$.params.protocolVersion: expected a string, got {got}"
+            )
+        version = asked if asked in VERSIONS else VERSIONS[-1]
+        opened = None
+        if session is None:
+            opened = self.sessions.open(version)
+        else:  # a connection is a session already
+            session.version = version
+        about = self._service.description.about
+        result = {
+            "protocolVersion": version,
+            "capabilities": {"tools": {"listChanged": False}},
+            "serverInfo": {"name": "openenv-gym", "version": __version__},
+            "instructions": f"{about.get('name', '')}: {about.get('description', '')}\n"
+            "Call reset, then step until done is true. Each session plays an episode of its own.",
+        }
+        return Outcome(result_body(call.call_id, result), opened)
+
+    async def _ping(self, params: dict[str, Any], session: McpSession | None) -> dict[str, Any]:
+        return {}
+
+    async def _list(self, params: dict[str, Any], session: McpSession | None) -> dict[str, Any]:
+        if params.get("cursor") is not None:
+            raise JsonRpcError(INVALID_PARAMS, "$.params.cursor: all tools are on the first page")
+        return {"tools": self._tools.listed}
+
+    async def _call(self, params: dict[str, Any], session: McpSession | None) -> dict[str, Any]:
+        name, arguments = params.get("name"), params.get("arguments")
+        if name not in self._tools.names:
+            raise JsonRpcError(
+                INVALID_PARAMS,
+                f"$.params.name: expected a tool among {', '.join(self._tools.names)}, "
+                f"got {brief(repr(name), 60)}",
+            )
+        if arguments is not None and not isinstance(arguments, dict):
+            got = brief(repr(arguments), 60)
+            raise JsonRpcError(INVALID_PARAMS, f"$.params.arguments: expected an object, got {got}")
+        is_named = session is None and "session_id" in params
+        player = self._named(params) if is_named else session or self.sessions.default
+        try:
+            result = await self._tools.call(name, player, arguments or {})
+        except OpenEnvGymError as exc:
+            if is_named:  # OpenEnv's client raises this, and looks into no result
+                raise _server_error(exc) from exc
+            return refusal(exc)
+        if is_named and "structuredContent" in result:
+            result["data"] = result["structuredContent"]  # what OpenEnv's client returns
+        return result
+
+    async def _create(self, params: dict[str, Any], session: McpSession | None) -> dict[str, Any]:
+        try:
+            return {"session_id": (await self.sessions.open_playing()).session_id}
+        except OpenEnvGymError as exc:
+            raise _server_error(exc) from exc
+
+    async def _close(self, params: dict[str, Any], session: McpSession | None) -> dict[str, Any]:
+        named = self._named(params)
+        await self.sessions.end(named)
+        return {"session_id": named.session_id, "closed": True}
+
+    def _named(self, params: dict[str, Any]) -> McpSession:
+        """The session that ``params`` name, as OpenEnv does.
+
+        Raises:
+            JsonRpcError: there is none.
+        """
+        session_id = params.get("session_id")
+        found = self.sessions.find(session_id) if isinstance(session_id, str) else None
+        if found is None:
+            raise JsonRpcError(
+                INVALID_PARAMS,
+                "$.params.session_id: expected the id of a session, got "
+                f"{brief(repr(session_id), 60)}; it may have been closed, "
+                "openenv/session/create makes another one",
+            )
+        return found
+
+
+def _server_error(exc: OpenEnvGymError) -> JsonRpcError:
+    return JsonRpcError(SERVER_ERROR, str(exc), {"code": exc.code})

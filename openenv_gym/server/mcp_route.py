@@ -1,0 +1,221 @@
+"""``/mcp``: MCP's Streamable HTTP, plain JSON-RPC over HTTP, and JSON-RPC over a WebSocket.
+
+Every answer is one JSON body: the tools send nothing meanwhile, so that there is no event stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Request, Response, WebSocket, WebSocketDisconnect
+
+from openenv_gym.errors import InvalidRequestError
+from openenv_gym.server.http_routes import read_body
+from openenv_gym.server.jsonrpc import (
+    INVALID_REQUEST,
+    JsonRpcError,
+    decode,
+    error_body,
+    id_of,
+)
+from openenv_gym.server.mcp import UNSUPPORTED_VERSION, VERSIONS, McpServer
+from openenv_gym.server.mcp_sessions import McpSession
+from openenv_gym.server.openapi import jsonrpc_body
+from openenv_gym.server.service import Service
+from openenv_gym.wire.error_codes import brief
+from openenv_gym.wire.messages import encode_json
+
+SESSION_HEADER = "Mcp-Session-Id"
+VERSION_HEADER = "MCP-Protocol-Version"
+
+MAX_AT_ONCE = 16
+"""So many messages of one WebSocket are answered at a time; the next one is read after that."""
+
+
+class _RefusedError(Exception):
+    """A request that the transport refuses, with the status that MCP asks for."""
+
+    def __init__(self, status: int, message: str, code: int = INVALID_REQUEST, data: Any = None):
+        super().__init__(message)
+        self.status = status
+        self.error = JsonRpcError(code, message, data)
+
+
+def mcp_routes(service: Service) -> APIRouter:
+    """Return the routes of ``/mcp``."""
+    router = APIRouter()
+    server = McpServer(service)
+    limit = service.settings.max_body_bytes
+
+    @router.post("/mcp", tags=["mcp"], openapi_extra=jsonrpc_body())
+    async def post(request: Request) -> Response:
+        """Speak the Model Context Protocol, or plain JSON-RPC 2.0."""
+        message: Any = None
+        try:
+            _check_origin(request.headers.get("origin"))
+            _check_accept(request.headers.get("accept"))
+            raw = await _read(request, limit)
+            message = decode(raw)
+            session = _session_of(request, server, message)
+        except _RefusedError as exc:
+            return _json(error_body(id_of(message), exc.error), exc.status)
+        except JsonRpcError as exc:
+            return _json(error_body(None, exc))
+        outcome = await server.receive(message, session)
+        if outcome.answer is None or (session is not None and session.is_ended):
+            # Who ended its session waits for nothing, and the SDK's client fails on its way out
+            # if an answer comes yet.
+            return Response(status_code=202)
+        opened = outcome.opened
+        headers = None if opened is None else {SESSION_HEADER: opened.session_id}
+        return _json(outcome.answer, headers=headers)
+
+    @router.delete("/mcp", tags=["mcp"])
+    async def delete(request: Request) -> Response:
+        """End the session that the header Mcp-Session-Id names."""
+        try:
+            _check_origin(request.headers.get("origin"))
+            session = _named(request, server)
+            if session is None:
+                raise _RefusedError(400, f"expected the header {SESSION_HEADER}, got none")
+        except _RefusedError as exc:
+            return _json(error_body(None, exc.error), exc.status)
+        await server.sessions.end(session)
+        return Response(status_code=204)
+
+    @router.websocket("/mcp")
+    async def ws(websocket: WebSocket) -> None:
+        await _serve_websocket(websocket, server)
+
+    return router
+
+
+def _json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(encode_json(body), status, headers, media_type="application/json")
+
+
+def _check_origin(origin: str | None) -> None:
+    """Pass unless a page of another site asks: it could have its name point to this machine.
+
+    Raises:
+        _RefusedError: it does.
+    """
+    if origin is not None and not _is_loopback(origin):
+        raise _RefusedError(
+            403,
+            f"Origin: expected no browser, or a page of this machine, got {brief(origin, 80)}; "
+            "agents need no Origin",
+        )
+
+
+def _is_loopback(origin: str) -> bool:
+    try:
+        host = urlsplit(origin).hostname or ""
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:  # neither an address nor, at times, a URL
+        return False
+
+
+def _check_accept(accept: str | None) -> None:
+    """Pass if JSON may be answered.
+
+    Raises:
+        _RefusedError: it may not.
+    """
+    kinds = {part.partition(";")[0].strip().lower() for part in (accept or "*/*").split(",")}
+    if kinds.isdisjoint({"application/json", "application/*", "*/*"}):
+        raise _RefusedError(
+            406, f"Accept: expected application/json among it, got {brief(accept or '', 80)}"
+        )
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    try:
+        return await read_body(request, limit)
+    except InvalidRequestError as exc:
+        raise _RefusedError(413, str(exc)) from exc
+
+
+def _session_of(request: Request, server: McpServer, message: Any) -> McpSession | None:
+    """The session of a request by its headers; None of plain JSON-RPC, which has neither.
+
+    Raises:
+        _RefusedError: the headers name a revision or a session that there is not.
+    """
+    version = request.headers.get(VERSION_HEADER)
+    if version is not None and version not in VERSIONS:
+        raise _RefusedError(
+            400,
+            f"{VERSION_HEADER}: expected one of {', '.join(VERSIONS)}, got {brief(version, 40)}; "
+            "send initialize to agree on one",
+            UNSUPPORTED_VERSION,
+            {"supported": list(VERSIONS), "requested": brief(version, 40)},
+        )
+    session = _named(request, server)
+    is_first = isinstance(message, dict) and message.get("method") in ("initialize", "ping")
+    if session is None and version is not None and not is_first:
+        raise _RefusedError(
+            400, f"expected the header {SESSION_HEADER}, which the answer to initialize carries"
+        )
+    return session
+
+
+def _named(request: Request, server: McpServer) -> McpSession | None:
+    session_id = request.headers.get(SESSION_HEADER)
+    if session_id is None:
+        return None
+    session = server.sessions.find(session_id)
+    if session is None:
+        raise _RefusedError(
+            404, f"{SESSION_HEADER}: no session has this id, it was ended; send initialize again"
+        )
+    return session
+
+
+async def _serve_websocket(websocket: WebSocket, server: McpServer) -> None:
+    """Serve one session, which is the connection's own and ends with it."""
+    try:
+        _check_origin(websocket.headers.get("origin"))
+    except _RefusedError as exc:
+        body = error_body(None, exc.error)
+        await websocket.send_denial_response(_json(body, exc.status))
+        return
+    await websocket.accept()
+    session = McpSession()
+    answering: set[asyncio.Task[None]] = set()
+    try:
+        while (text := await _next(websocket)) is not None:
+            if len(answering) >= MAX_AT_ONCE:
+                await asyncio.wait(answering, return_when=asyncio.FIRST_COMPLETED)
+            # A task, so that a ping is answered and a goodbye is heard while a step takes long.
+            task = asyncio.create_task(_answer(websocket, server, session, text))
+            answering.add(task)
+            task.add_done_callback(answering.discard)
+    finally:
+        await server.sessions.end(session)
+        await asyncio.gather(*answering)
+
+
+async def _next(websocket: WebSocket) -> str | bytes | None:
+    message = await websocket.receive()
+    if message["type"] == "websocket.disconnect":
+        return None
+    text: str | bytes | None = message.get("text")
+    return text if text is not None else message.get("bytes") or b""
+
+
+async def _answer(
+    websocket: WebSocket, server: McpServer, session: McpSession, text: str | bytes
+) -> None:
+    try:
+        answer: Any = (await server.receive(decode(text), session)).answer
+    except JsonRpcError as exc:
+        answer = error_body(None, exc)
+    if answer is not None:
+        # The client may have left meanwhile: there is nobody to tell.
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+            await websocket.send_text(encode_json(answer).decode())

@@ -1,0 +1,261 @@
+"""The MCP tools: ``reset``, ``step``, ``state``, and ``render`` where the environment draws."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import importlib.util
+import io
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from openenv_gym.codecs import info_to_json
+from openenv_gym.errors import (
+    InvalidRequestError,
+    OpenEnvGymError,
+    RemoteEnvError,
+    ResetNeededError,
+)
+from openenv_gym.protocol import (
+    BatchResult,
+    Failed,
+    GetState,
+    Render,
+    Rendered,
+    Reply,
+    Request,
+    Result,
+    StateReply,
+    Step,
+)
+from openenv_gym.protocol.json_messages import JsonServerMessages, parse_reset
+from openenv_gym.server.episodes import Episode
+from openenv_gym.server.mcp_schemas import (
+    NUMBERS_NOTE,
+    action_summary,
+    legal_actions,
+    reset_schema,
+    result_schema,
+    state_schema,
+)
+from openenv_gym.server.mcp_sessions import McpSession, McpSessions
+from openenv_gym.server.service import Service
+from openenv_gym.wire.error_codes import error_for
+from openenv_gym.wire.messages import encode_json, error_data
+
+Content: TypeAlias = dict[str, Any]
+Arguments: TypeAlias = dict[str, Any]
+Tool: TypeAlias = Callable[[McpSession, Arguments], Awaitable[dict[str, Any]]]
+
+RGB_ARRAY, ANSI = "rgb_array", "ansi"
+
+
+def picture_mode(service: Service) -> str | None:
+    """Return the render mode of what agents are shown, None where there is nothing to show.
+
+    An environment with a render mode of its own keeps it; one that is made by name is made with
+    the first of ``rgb_array`` (if Pillow is there to write it) and ``ansi`` that it has.
+    """
+    description = service.description
+    modes = [] if description.render_mode is None else [description.render_mode]
+    if not modes and service.settings.is_named and description.num_envs is None:
+        modes = description.render_modes
+    if RGB_ARRAY in modes and importlib.util.find_spec("PIL") is not None:
+        return RGB_ARRAY
+    return ANSI if ANSI in modes else None
+
+
+class McpTools:
+    """What the tools are and what they do.
+
+    Args:
+        service: What is served.
+        sessions: Of the clients that call them.
+    """
+
+    def __init__(self, service: Service, sessions: McpSessions) -> None:
+        self._service = service
+        self._sessions = sessions
+        self._messages = JsonServerMessages(service.view)
+        self._legal_actions = legal_actions(service.description)
+        self._tools: dict[str, Tool] = {
+            "reset": self._reset,
+            "step": self._step,
+            "state": self._state,
+        }
+        mode = picture_mode(service)
+        if mode is not None:
+            self._tools["render"] = self._render
+        self.listed = [tool for tool in self._described(mode) if tool["name"] in self._tools]
+
+    @property
+    def names(self) -> list[str]:
+        """The tools that there are."""
+        return list(self._tools)
+
+    async def call(self, name: str, session: McpSession, arguments: Arguments) -> dict[str, Any]:
+        """Return the result of a tool; what it refuses is a result, too.
+
+        Raises:
+            OpenEnvGymError: the tool refused its arguments, or failed.
+        """
+        async with session.lock:
+            return await self._tools[name](session, arguments)
+
+    async def _reset(self, session: McpSession, arguments: Arguments) -> dict[str, Any]:
+        request = parse_reset(arguments, self._service.description.num_envs)
+        if request.extra and self._service.description.view != "model":
+            raise InvalidRequestError(
+                f"reset: expected seed, options and episode_id, got {', '.join(request.extra)} "
+                "too; what the environment's own reset takes goes into options"
+            )
+        episode = await self._sessions.begin(session)
+        return self._played(await self._execute(episode, request))
+
+    async def _step(self, session: McpSession, arguments: Arguments) -> dict[str, Any]:
+        episode = self._playing(session, "step")
+        action = self._service.view.parse_action(arguments)
+        return self._played(await self._execute(episode, Step(action)))
+
+    async def _state(self, session: McpSession, arguments: Arguments) -> dict[str, Any]:
+        _expect_none("state", arguments)
+        episode = self._sessions.playing(session)
+        if episode is None:
+            none_yet = {"episode_id": None, "step_count": 0}
+            return _structured({**none_yet, **self._service.description.state})
+        reply = await self._execute(episode, GetState())
+        assert isinstance(reply, StateReply)
+        return _structured(info_to_json(reply.state)[0])
+
+    async def _render(self, session: McpSession, arguments: Arguments) -> dict[str, Any]:
+        _expect_none("render", arguments)
+        reply = await self._execute(self._playing(session, "render"), Render())
+        assert isinstance(reply, Rendered)
+        return {"content": await asyncio.to_thread(_pictures, reply.frame), "isError": False}
+
+    def _playing(self, session: McpSession, tool: str) -> Episode:
+        episode = self._sessions.playing(session)
+        if episode is None:
+            raise ResetNeededError(f"{tool} before a reset; call the tool reset first")
+        return episode
+
+    async def _execute(self, episode: Episode, request: Request) -> Reply:
+        reply = await self._service.episodes.execute(episode, request)
+        if isinstance(reply, Failed):  # without the traceback, which is not for the agent
+            raise error_for(reply.code, reply.message)
+        return reply
+
+    def _played(self, reply: Reply) -> dict[str, Any]:
+        assert isinstance(reply, Result | BatchResult)
+        data = self._messages.result_data(reply)
+        if metadata := data["observation"].get("metadata"):
+            data["metadata"] = metadata
+        legal = self._legal_actions(data)
+        return _structured(data, *([] if legal is None else [legal]))
+
+    def _described(self, render_mode: str | None) -> list[dict[str, Any]]:
+        """The tools as ``tools/list`` gives them."""
+        description, view = self._service.description, self._service.view
+        name = str(description.about.get("name", description.environment))
+        about = str(description.about.get("description", "")).strip().rstrip(".")
+        action = action_summary(description, view)
+        legal = " Legal actions are named in every answer." if description.has_action_masks else ""
+        nothing = {"type": "object", "properties": {}, "additionalProperties": False}
+        picture = "a PNG image" if render_mode == RGB_ARRAY else "text"
+        result = result_schema(view)
+        return [
+            {
+                "name": "reset",
+                "title": f"Begin an episode of {name}",
+                "description": f"Begin an episode of {name}. {about}. Answers the first "
+                f"observation. {NUMBERS_NOTE}",
+                "inputSchema": reset_schema(description),
+                "outputSchema": result,
+                "annotations": {"readOnlyHint": False, "openWorldHint": False},
+            },
+            {
+                "name": "step",
+                "title": f"Act in {name}",
+                "description": f"Act once in {name}. {action}{legal} Answers the observation, "
+                "the reward of this action, and done: then the episode has ended, and reset begins "
+                "the next one. An action that is refused changes nothing.",
+                "inputSchema": view.action_schema,
+                "outputSchema": result,
+                "annotations": {"readOnlyHint": False, "openWorldHint": False},
+            },
+            {
+                "name": "state",
+                "title": f"State of the episode of {name}",
+                "description": "Say what is known about the episode: its id, the number of steps, "
+                "and what the environment adds. Changes nothing.",
+                "inputSchema": nothing,
+                "outputSchema": state_schema(view),
+                "annotations": {"readOnlyHint": True, "openWorldHint": False},
+            },
+            {
+                "name": "render",
+                "title": f"Picture of {name}",
+                "description": f"Show {name} as it is now, as {picture}. Changes nothing.",
+                "inputSchema": nothing,
+                "annotations": {"readOnlyHint": True, "openWorldHint": False},
+            },
+        ]
+
+
+def refusal(exc: OpenEnvGymError) -> dict[str, Any]:
+    """Return the result of a tool that refused, from which an agent can correct itself."""
+    said = error_data(str(exc), exc.code)
+    return {"content": [_text(f"{said['code']}: {said['message']}")], "isError": True}
+
+
+def _structured(data: dict[str, Any], *remarks: str) -> dict[str, Any]:
+    texts = [encode_json(data).decode(), *remarks]
+    return {
+        "content": [_text(text) for text in texts],
+        "structuredContent": data,
+        "isError": False,
+    }
+
+
+def _text(text: str) -> Content:
+    return {"type": "text", "text": text}
+
+
+def _expect_none(tool: str, arguments: Arguments) -> None:
+    if arguments:
+        raise InvalidRequestError(f"{tool}: expected no arguments, got {', '.join(arguments)}")
+
+
+def _pictures(frame: Any) -> list[Content]:
+    """What ``Env.render`` returned, as content that agents read.
+
+    Raises:
+        RemoteEnvError: it is neither a picture nor text.
+    """
+    if isinstance(frame, str):
+        return [_text(frame)]
+    if isinstance(frame, list | tuple):
+        return [content for one in frame for content in _pictures(one)]
+    if isinstance(frame, np.ndarray) and frame.dtype == np.uint8 and _is_picture(frame.shape):
+        return [_png(frame)]
+    got = (
+        f"an array {frame.dtype} of shape {frame.shape}"
+        if isinstance(frame, np.ndarray)
+        else (f"{type(frame).__name__}")
+    )
+    raise RemoteEnvError(f"render: expected text or a picture of uint8 (h, w, 3), got {got}")
+
+
+def _is_picture(shape: tuple[int, ...]) -> bool:
+    return 0 not in shape and (len(shape) == 2 or (len(shape) == 3 and shape[2] in (3, 4)))
+
+
+def _png(frame: Any) -> Content:
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(frame)).save(file, format="PNG")
+    data = base64.b64encode(file.getvalue()).decode()
+    return {"type": "image", "data": data, "mimeType": "image/png"}

@@ -1,0 +1,150 @@
+"""Bodies between a WebSocket and a worker, passed on without a task in between.
+
+An ASGI application is a task: to receive, to ask the worker, to wait and to send take it four
+turns of the event loop a step. Once an environment is open, a binary session needs no decision of
+the application's any more. So where the server is ours, the session takes the messages of the
+connection over: what comes from the one socket is written to the other where it arrives, and the
+task sleeps until the session ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from openenv_gym.protocol import SUBPROTOCOL, Body
+from openenv_gym.protocol.binary_messages import CLOSED
+from openenv_gym.protocol.websocket_frames import (
+    BINARY,
+    UNSUPPORTED_DATA,
+    FrameError,
+    FrameSplitter,
+    server_frame_header,
+)
+from openenv_gym.server.backends import ProcessBackend
+from openenv_gym.server.wakeful import Wait, Wakeful
+
+EXTENSION = "openenv_gym.connection"
+"""Under which an application finds the connection among the extensions of its scope."""
+
+_GATHERED_BYTES = 4096
+
+
+class RelayProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket, whose data messages a session may take over.
+
+    ``websockets`` goes on to do the handshake, pings and the closing.
+    """
+
+    _on_message: Callable[[Body], None] | None = None
+    _splitter: FrameSplitter
+
+    def handle_connect(self, event: Any) -> None:
+        """Offer the connection to the application."""
+        super().handle_connect(event)
+        if self.response.status_code == 101:
+            self.scope["extensions"][EXTENSION] = {"connection": self}
+
+    @property
+    def can_be_taken_over(self) -> bool:
+        """Whether messages are as they were sent: not where compression was agreed on."""
+        return not self.conn.extensions
+
+    def take_over(self, on_message: Callable[[Body], None]) -> None:
+        """Hand each binary message to ``on_message`` from now on, when none is under way."""
+        limit = self.config.ws_max_size
+        self._splitter = FrameSplitter(limit, is_server=True, opcode=BINARY)
+        self._on_message = on_message
+
+    def data_received(self, data: bytes) -> None:
+        """Take in what was read."""
+        if self._on_message is None:
+            super().data_received(data)
+            return
+        try:
+            messages, control = self._splitter.feed(data)
+        except FrameError as exc:
+            if not self.conn.close_sent:
+                reason = str(exc)
+                if exc.close_code == UNSUPPORTED_DATA:
+                    reason = f"{SUBPROTOCOL} has binary messages only"
+                self.conn.fail(exc.close_code, reason[:100])
+            self.handle_parser_exception()
+            return
+        for message in messages:
+            self._on_message(message)
+        if control:
+            super().data_received(control)
+
+    def send_message(self, body: Body) -> None:
+        """Send one binary message, unless the connection is closing."""
+        if self.close_sent or self.transport.is_closing():
+            return
+        head = server_frame_header(BINARY, body)
+        if len(body) < _GATHERED_BYTES:
+            self.transport.write(head + body)
+        else:
+            self.transport.writelines([head, body])
+
+
+class Relay:
+    """Passes the requests of one client to its worker, one at a time, and the replies back.
+
+    Args:
+        connection: To the client.
+        backend: Has the worker.
+        wakeful: Keeps the event loop awake while an answer is near.
+
+    Attributes:
+        backend: As given.
+        ended: Done when the session is over: with None after its goodbye, with the head of the
+            request that was lost where the worker was.
+    """
+
+    def __init__(
+        self, connection: RelayProtocol, backend: ProcessBackend, wakeful: Wakeful
+    ) -> None:
+        self._connection = connection
+        self.backend = backend
+        self._for_client, self._for_worker = Wait(wakeful), Wait(wakeful)
+        self._under_way: Body | None = None
+        self._waiting: deque[Body] = deque()
+        self.ended: asyncio.Future[Body | None]
+        self.ended = asyncio.get_running_loop().create_future()
+        connection.take_over(self.pass_on)
+
+    def pass_on(self, body: Body) -> None:
+        """Pass on a request, now or when the one before it is answered."""
+        self._for_client.end()
+        if self._under_way is None:
+            self._ask(body)
+            return
+        self._waiting.append(body)
+        self._connection.transport.pause_reading()
+
+    def _ask(self, body: Body) -> None:
+        self._under_way = body[:8]
+        self._for_worker.begin()
+        self.backend.ask(body, self._answer)
+
+    def _answer(self, reply: Body | None) -> None:
+        self._for_worker.end()
+        if self.ended.done() or self._under_way is None:
+            return
+        if reply is None:
+            self.ended.set_result(self._under_way)
+            return
+        self._under_way = None
+        self._connection.send_message(reply)
+        if reply[0] == CLOSED:
+            self.ended.set_result(None)
+        elif self._waiting:
+            self._ask(self._waiting.popleft())
+            if not self._waiting:
+                self._connection.transport.resume_reading()
+        else:
+            self._for_client.begin()

@@ -1,0 +1,128 @@
+"""``/mcp`` under OpenEnv's own client and validator, and under older clients of MCP.
+
+They live in the venv that ``python -m benchmarks`` makes for the stock peer.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.stock_python import VENV
+from openenv_gym.launchers import ServerProcess
+
+PYTHON = VENV / "bin" / "python"
+
+pytestmark = pytest.mark.skipif(
+    not PYTHON.exists(), reason=f"{VENV.name} is made by the first run of `python -m benchmarks`"
+)
+
+OPENENV = """
+import json, sys
+from openenv.core.mcp_client import MCPToolClient
+
+said = []
+with MCPToolClient(base_url=sys.argv[1]).sync() as env:
+    said.append([tool.name for tool in env.list_tools()])
+    said.append(env.reset(seed=3).observation.obs)
+    said.append(env.call_tool("step", action=1))
+    said.append(env.state().step_count)
+    try:
+        env.call_tool("step", action=7)
+    except RuntimeError as exc:
+        said.append(str(exc))
+    said.append(env.call_tool("reset", seed=3)["observation"]["obs"])
+    said.append(env.state().step_count)
+print(json.dumps(said))
+"""
+
+SDK = """
+import asyncio, json, sys
+from mcp import ClientSession
+from mcp.client.streamable_http import streamablehttp_client
+
+async def play():
+    async with streamablehttp_client(sys.argv[1] + "/mcp") as (reading, writing, _):
+        async with ClientSession(reading, writing) as session:
+            hello = await session.initialize()
+            tools = [tool.name for tool in (await session.list_tools()).tools]
+            first = await session.call_tool("reset", {"seed": 3})
+            bad = await session.call_tool("step", {"action": 7})
+            drawn = await session.call_tool("render", {})
+            return [hello.protocolVersion, tools, first.structuredContent, bad.isError,
+                    drawn.content[0].mimeType]
+
+print(json.dumps(asyncio.run(play())))
+"""
+
+FASTMCP = """
+import asyncio, json, sys
+from fastmcp import Client
+
+async def play():
+    async with Client(sys.argv[1] + "/mcp") as client:
+        tools = [tool.name for tool in await client.list_tools()]
+        first = await client.call_tool("reset", {"seed": 3})
+        bad = await client.call_tool("step", {"action": 7}, raise_on_error=False)
+        return [tools, first.structured_content, first.data.observation.obs, bad.is_error]
+
+print(json.dumps(asyncio.run(play())))
+"""
+
+TOOLS = ["reset", "step", "state", "render"]
+
+
+@pytest.fixture(scope="module")
+def base_url():
+    with ServerProcess("CartPole-v1", "--max-sessions=1") as server:
+        yield server.base_url
+
+
+def run(tmp_path: Path, *command: str) -> str:
+    """What ``command`` of the stock venv prints; its home is a scratch folder."""
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+        env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def said_by(tmp_path: Path, program: str, base_url: str) -> Any:
+    return json.loads(run(tmp_path, str(PYTHON), "-c", program, base_url).splitlines()[-1])
+
+
+def test_openenvs_mcp_client_plays_over_both_routes_in_one_session(tmp_path, base_url):
+    tools, obs, stepped, count, error, again, count_again = said_by(tmp_path, OPENENV, base_url)
+    assert tools == TOOLS
+    assert (stepped["reward"], count, count_again) == (1.0, 1, 0)
+    assert error.startswith("Tool 'step' failed: $.action.action: expected one in Discrete(2)")
+    assert obs == again
+
+
+def test_openenvs_validator_passes(tmp_path, base_url):
+    report = run(tmp_path, str(VENV / "bin" / "openenv"), "validate", "--url", base_url)
+    assert "PASS  mcp_endpoint" in report
+    assert "PASS  mode_endpoint_consistency" in report
+    assert "FAIL" not in report
+
+
+def test_the_first_major_version_of_the_sdk(tmp_path, base_url):
+    version, tools, first, is_error, kind = said_by(tmp_path, SDK, base_url)
+    assert (version, tools) == ("2025-11-25", TOOLS)
+    assert (first["done"], is_error, kind) == (False, True, "image/png")
+
+
+def test_fastmcp_makes_objects_of_results_by_their_schema(tmp_path, base_url):
+    tools, first, obs, is_error = said_by(tmp_path, FASTMCP, base_url)
+    assert tools == TOOLS
+    assert obs == first["observation"]["obs"]
+    assert is_error

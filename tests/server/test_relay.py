@@ -1,0 +1,264 @@
+"""A binary session is the same where its messages bypass the task of the application.
+
+The relay is what ``openenv-gym serve`` runs with a worker process for each session; under another
+server, and with the environment in a thread, the task passes every message on.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+import uvicorn
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
+from websockets.sync.client import ClientConnection, connect
+
+from openenv_gym import create_app
+from openenv_gym.protocol import (
+    SUBPROTOCOL,
+    BinaryMessages,
+    Close,
+    Closed,
+    Failed,
+    Open,
+    Opened,
+    Reset,
+    Step,
+)
+from openenv_gym.server.relay import Relay, RelayProtocol
+from tests.support.envs import Scripted
+
+SCRIPTED = "tests.support.envs:Scripted-v0"
+MAX_BYTES = 1 << 20
+
+
+class Server:
+    """uvicorn in a thread."""
+
+    def __init__(self, app: Any, ws: Any, deflates: bool) -> None:
+        config = uvicorn.Config(
+            app,
+            port=0,
+            log_level="warning",
+            ws=ws,
+            ws_max_size=MAX_BYTES,
+            ws_per_message_deflate=deflates,
+            ws_ping_interval=0.2,
+            ws_ping_timeout=5,
+        )
+        self.server = uvicorn.Server(config)
+        self.thread = threading.Thread(target=self.server.run)
+
+    def __enter__(self) -> str:
+        self.thread.start()
+        while not self.server.started:
+            assert self.thread.is_alive()
+            time.sleep(0.01)
+        return f"ws://127.0.0.1:{self.server.servers[0].sockets[0].getsockname()[1]}/ws"
+
+    def __exit__(self, *exc: object) -> None:
+        self.server.should_exit = True
+        self.thread.join()
+
+
+WAYS = {
+    "relay": (RelayProtocol, "process", False),
+    "task": ("websockets-sansio", "process", False),
+    "compressed": (RelayProtocol, "process", True),
+    "thread": (RelayProtocol, "thread", False),
+}
+
+
+@pytest.fixture(scope="module", params=WAYS)
+def way(request: pytest.FixtureRequest, no_process_is_left: None):
+    ws, isolation, deflates = WAYS[request.param]
+    app = create_app(SCRIPTED, isolation=isolation, max_sessions=2)
+    with Server(app, ws, deflates) as url:
+        yield request.param, url
+
+
+@pytest.fixture
+def relays(monkeypatch: pytest.MonkeyPatch) -> list[Relay]:
+    """The relays that are made."""
+    made: list[Relay] = []
+    init = Relay.__init__
+
+    def counted(self: Relay, *arguments: Any) -> None:
+        made.append(self)
+        init(self, *arguments)
+
+    monkeypatch.setattr(Relay, "__init__", counted)
+    return made
+
+
+class Session:
+    """One binary session by hand, its environment open."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket, self.messages, self.seq = socket, BinaryMessages(), 0
+        assert isinstance(self.ask(Open()), Opened)
+
+    def send(self, request: Any) -> None:
+        self.seq += 1
+        self.socket.send(self.messages.encode_request(self.seq, request))
+
+    def receive(self) -> tuple[int, Any]:
+        return self.messages.decode_reply(self.socket.recv(timeout=20))
+
+    def ask(self, request: Any) -> Any:
+        self.send(request)
+        seq, reply = self.receive()
+        assert seq == self.seq
+        return reply
+
+
+def session(url: str, **options: Any) -> ClientConnection:
+    return connect(url, subprotocols=[SUBPROTOCOL], **options)
+
+
+def test_an_episode(way: tuple[str, str], relays: list[Relay]):
+    name, url = way
+    with session(url) as socket:
+        binary = Session(socket)
+        assert len(relays) == (name == "relay")
+        for episode in range(3):
+            assert binary.ask(Reset(episode)).obs[0] == 0.0
+            for step in range(1, 30):
+                assert binary.ask(Step(0)).obs[0] == step
+        assert binary.ask(Open()).code == "PROTOCOL_ERROR"
+        assert isinstance(binary.ask(Close()), Closed)
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(timeout=20)
+        assert closed.value.rcvd.code == 1000
+
+
+def test_requests_sent_ahead_are_answered_in_order(way: tuple[str, str]):
+    with session(way[1]) as socket:
+        binary = Session(socket)
+        binary.ask(Reset(0))
+        first = binary.seq + 1
+        for _ in range(50):
+            binary.send(Step(0))
+        for number in range(50):
+            seq, reply = binary.receive()
+            assert (seq, reply.obs[0]) == (first + number, number + 1)
+        assert binary.ask(Step(0)).obs[0] == 51
+
+
+def test_messages_may_come_in_fragments_with_pings_between(way: tuple[str, str]):
+    with session(way[1]) as socket:
+        binary = Session(socket)
+        binary.ask(Reset(0))
+        binary.seq += 1
+        body = binary.messages.encode_request(binary.seq, Step(0))
+        protocol = socket.protocol
+
+        def write(opcode: Opcode, data: bytes, fin: bool) -> None:
+            protocol.send_frame(Frame(opcode, data, fin))
+            for part in protocol.data_to_send():
+                socket.socket.sendall(part)
+
+        write(Opcode.BINARY, body[:3], False)
+        write(Opcode.PING, b"between", True)
+        write(Opcode.CONT, b"", False)
+        write(Opcode.CONT, body[3:], True)
+        assert binary.receive()[1].obs[0] == 1.0
+        assert socket.ping().wait(20)
+        assert binary.ask(Step(0)).obs[0] == 2.0
+
+
+def test_bytes_may_come_one_at_a_time(way: tuple[str, str]):
+    with session(way[1]) as socket:
+        binary = Session(socket)
+        binary.ask(Reset(0))
+        binary.seq += 1
+        body = binary.messages.encode_request(binary.seq, Step(0))
+        frame = Frame(Opcode.BINARY, body).serialize(mask=True)
+        for byte in frame:
+            socket.socket.sendall(bytes([byte]))
+            time.sleep(0.001)
+        assert binary.receive()[1].obs[0] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("opcode", "data", "mask", "code"),
+    [
+        (Opcode.TEXT, b"{}", True, 1003),
+        (Opcode.BINARY, b"\3", False, 1002),
+        (Opcode.BINARY, bytes(MAX_BYTES + 1), True, 1009),
+    ],
+)
+def test_what_breaks_the_rules_ends_the_session(
+    way: tuple[str, str], opcode: Opcode, data: bytes, mask: bool, code: int
+):
+    with session(way[1]) as socket:
+        binary = Session(socket)
+        binary.ask(Reset(0))
+        socket.socket.sendall(Frame(opcode, data).serialize(mask=mask))
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(timeout=20)
+        assert closed.value.rcvd.code == code
+    both_slots_are_free(way[1])
+
+
+def test_long_messages_come_whole(way: tuple[str, str]):
+    with session(way[1]) as socket:
+        binary = Session(socket)
+        options = {"long": np.random.default_rng(0).bytes(300_000)}
+        assert binary.ask(Reset(0, options)).info == {"options": options}
+        assert binary.ask(Step(0)).obs[0] == 1.0
+
+
+def test_pings_are_answered_during_a_step_and_a_silence(way: tuple[str, str]):
+    with session(way[1]) as socket:
+        binary = Session(socket)
+        binary.ask(Reset(0))
+        time.sleep(1)  # five pings of the server's
+        assert binary.ask(Step(0)).obs[0] == 1.0
+        if way[0] != "thread":  # which could not be ended
+            binary.send(Step(Scripted.HANG))
+            assert socket.ping().wait(20)
+
+
+def test_a_client_that_leaves_in_a_step_frees_its_slot(way: tuple[str, str]):
+    if way[0] == "thread":
+        pytest.skip("a thread that hangs cannot be ended, which is why process is the default")
+    for _ in range(3):
+        with session(way[1]) as socket:
+            binary = Session(socket)
+            binary.ask(Reset(0))
+            binary.send(Step(Scripted.HANG))
+        both_slots_are_free(way[1])
+
+
+def test_a_worker_that_dies_is_told_with_its_request(way: tuple[str, str]):
+    if way[0] == "thread":
+        pytest.skip("os._exit in a thread ends the whole test run")
+    with session(way[1]) as socket:
+        binary = Session(socket)
+        binary.ask(Reset(0))
+        reply = binary.ask(Step(Scripted.EXIT))
+        assert isinstance(reply, Failed)
+        assert reply.code == "CONNECTION_LOST"
+        assert "exit code 7" in reply.message
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(timeout=20)
+        assert closed.value.rcvd.code == 1011
+    both_slots_are_free(way[1])
+
+
+def both_slots_are_free(url: str) -> None:
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            with session(url) as one, session(url) as two:
+                Session(one), Session(two)
+            return
+        except Exception:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
