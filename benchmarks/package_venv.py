@@ -87,7 +87,8 @@ class PackageVenv:
         return "\n".join([*self.packages, *(f"{name} (alone)" for name in self.alone)])
 
     def _install(self, *arguments: str) -> None:
-        options = ["--quiet", "--disable-pip-version-check", *self.pip_options]
+        # Retries are also what pip says of an index that it cannot reach.
+        options = ["--quiet", "--disable-pip-version-check", "--retries=2", *self.pip_options]
         command = [str(self.python), "-m", "pip", "install", *options, *arguments]
         try:
             done = subprocess.run(

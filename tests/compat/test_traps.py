@@ -6,6 +6,7 @@ is no object in ``tests/server`` and ``test_environments_both_ways.py``; capacit
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import ssl
@@ -246,29 +247,35 @@ def test_a_bearer_token(generation, their_servers, crossed_servers, their_client
                 their_clients.call("clients:with_headers", **call | {"headers": {}})
 
 
-@pytest.mark.parametrize("by", ["", "openenv_gym"])
-def test_tls_with_a_private_ca(by, serve_theirs, tmp_path: Path):
+def test_tls_with_a_private_ca(generation, tmp_path: Path):
     ca = trustme.CA()
     certificate = ca.issue_cert("localhost")
     files = {"ssl_certfile": tmp_path / "cert.pem", "ssl_keyfile": tmp_path / "key.pem"}
     for blob in certificate.cert_chain_pems:
         blob.write_to_path(files["ssl_certfile"], append=True)
     certificate.private_key_pem.write_to_path(files["ssl_keyfile"])
-    uvicorn = {name: str(path) for name, path in files.items()}
-    url, _ = serve_theirs("traps", by=by, uvicorn=uvicorn)
-    assert url.startswith("https://localhost:")
     context = ssl.create_default_context()
     ca.configure_trust(context)
     options = WebSocketOptions(ssl_context=context)
-    for scheme in ("https", "wss"):
-        env = make(url.replace("https", scheme), options=options)
-        env.reset()
-        assert env.step(1)[0].tolist() == [1.0, 1.0]
-        env.close()
-        with TrapClient(url.replace("https", scheme), options=options) as client:
-            client.reset()
-            assert client.step(TrapAction(value=2)).observation.numbers == [2.0, 1.0]
-    with pytest.raises(UnreachableError, match=r"(?i)certificate"):
-        make(url)
-    with pytest.raises(UnreachableError, match=r"(?i)certificate"):
-        TrapClient(url).reset()
+    uvicorn = {name: str(path) for name, path in files.items()}
+    served = {"environment": "tests.compat.stock.traps", "uvicorn": uvicorn}
+    wanted = {"theirs": served, "ours": {**served, "by": "openenv_gym"}}
+    with generation.serve(wanted) as process:
+        for url in json.loads(process.line()).values():
+            assert url.startswith("https://localhost:")
+            for scheme in ("https", "wss"):
+                play_one_step(url.replace("https", scheme), options)
+            with pytest.raises(UnreachableError, match=r"(?i)certificate"):
+                make(url)
+            with pytest.raises(UnreachableError, match=r"(?i)certificate"):
+                TrapClient(url).reset()
+
+
+def play_one_step(url: str, options: WebSocketOptions) -> None:
+    env = make(url, options=options)
+    env.reset()
+    assert env.step(1)[0].tolist() == [1.0, 1.0]
+    env.close()
+    with TrapClient(url, options=options) as client:
+        client.reset()
+        assert client.step(TrapAction(value=2)).observation.numbers == [2.0, 1.0]

@@ -252,6 +252,7 @@ def test_sessions_as_openenv_makes_them_and_its_websocket_takes_part():
         again = client.post("/mcp", json=call("openenv/session/close", **made)).json()["error"]
         assert again["code"] == -32602
         with connect(f"{url}/ws?session_id={made['session_id']}") as socket:
+            socket.send(json.dumps({"type": "state"}))
             said = json.loads(socket.recv())["data"]
             assert said["code"] == "UNKNOWN_ENVIRONMENT"
         assert "result" in client.post("/mcp", json=tool("reset")).json()
