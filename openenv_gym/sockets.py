@@ -119,10 +119,14 @@ class BlockingSocket:
     Args:
         sock: The socket; this object owns it.
         peer: What it leads to, for messages.
+
+    Attributes:
+        looks_again: Whether to look again before going to sleep.
     """
 
     def __init__(self, sock: socket.socket, peer: str) -> None:
         self.sock = sock
+        self.looks_again = True
         self.peer = peer
         self._timeouts_s: dict[str, float | None] = {"SO_RCVTIMEO": None, "SO_SNDTIMEO": None}
         self._is_plain = type(sock) is socket.socket and hasattr(socket, "SO_RCVTIMEO")
@@ -197,7 +201,8 @@ class BlockingSocket:
             if room is not None:
                 data = room[: self.sock.recv_into(room)]
             else:
-                data = self._spin.wait(self._look) if self._is_plain else None
+                looks = self.looks_again and self._is_plain
+                data = self._spin.wait(self._look) if looks else None
                 if data is None:
                     data = self.sock.recv(RECEIVE_BYTES)
         except (BlockingIOError, TimeoutError) as exc:

@@ -157,6 +157,10 @@ class Connection:
         self.is_broken = True
         self._transport.close()
 
+    def sleep_at_once(self) -> None:
+        """Wait for replies asleep from the beginning: others need the core."""
+        cast(Waitable, self._transport).sleep_at_once()
+
     def fileno(self) -> int:
         """The descriptor of the socket, to wait for a reply to what was begun."""
         return cast(Waitable, self._transport).fileno()

@@ -48,6 +48,10 @@ class StreamTransport:
         """Whether the peer is known to be gone."""
         return self._socket.has_hung_up()
 
+    def sleep_at_once(self) -> None:
+        """Leave the core to others while nothing comes."""
+        self._socket.looks_again = False
+
     def fileno(self) -> int:
         """The descriptor of the socket."""
         return self._socket.fileno()

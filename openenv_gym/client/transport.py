@@ -40,6 +40,9 @@ class Transport(Protocol):
 class Waitable(Transport, Protocol):
     """A transport over a socket, of which several can be waited for at once."""
 
+    def sleep_at_once(self) -> None:
+        """Leave the core to others while nothing comes, where waits are not short."""
+
     def fileno(self) -> int:
         """The descriptor of the socket."""
 

@@ -17,6 +17,7 @@ from openenv_gym.envs.endpoints import EmbeddedEndpoint, Endpoint, Face, ServerE
 from openenv_gym.errors import OpenEnvGymError, ProtocolError, RequestTimeoutError
 from openenv_gym.protocol import BatchResult, Result
 from openenv_gym.wire.description import Description
+from openenv_gym.workers.process import available_cores
 
 Shard: TypeAlias = EmbeddedEndpoint | ServerEndpoint
 
@@ -117,7 +118,7 @@ class ShardSessions(Sessions):
         self.descriptions: list[Description] = []
         try:
             for shard in self.shards:
-                connection, description = shard.start()
+                connection, description = self._start(shard)
                 self._connections.append(connection)
                 self.descriptions.append(description)
         except BaseException:
@@ -161,12 +162,20 @@ class ShardSessions(Sessions):
             ready += [waiting[descriptor] for descriptor, _ in events]
         return sorted(ready)
 
+    def _start(self, shard: Shard) -> tuple[Connection, Description]:
+        connection, description = shard.start()
+        if len(self.shards) >= available_cores():
+            # Every core has a shard to work for. Who looked again for replies would take one from
+            # a worker, or from the server that has yet to pass on what was sent.
+            connection.sleep_at_once()
+        return connection, description
+
     def reconnect(self) -> None:
         """Make anew what is broken, for a reset: it acts on nothing that was lost."""
         for i, connection in enumerate(self._connections):
             if connection.is_gone():
                 connection.abandon()
-                self._connections[i], self.descriptions[i] = self.shards[i].start()
+                self._connections[i], self.descriptions[i] = self._start(self.shards[i])
 
 
 class PlainEndpoint(Endpoint, Protocol):
