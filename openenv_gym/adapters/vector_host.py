@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -80,6 +81,7 @@ def host(request: Open, build_one: Callable[[Open], Hosted]) -> Hosted:
     Raises:
         InvalidRequestError: a number or a name makes no sense.
         EnvStartError: Gymnasium is too old, or the environment has no native form.
+        SpaceError: the models of a typed environment leave its spaces open.
     """
     mode, count = _autoreset_mode(request.autoreset_mode), request.num_envs or 0
     if count < 1:
@@ -91,14 +93,19 @@ def host(request: Open, build_one: Callable[[Open], Hosted]) -> Hosted:
         )
     single = msgspec.structs.replace(request, num_envs=None)
     first = build_one(single)
-    if first.description.action is None:
-        first.env.close()
-        raise EnvStartError(
-            f"{first.description.environment} has models of its own and no spaces to batch"
-        )
+    build: Callable[[], Hosted] = partial(build_one, single)
+    if first.description.action is None:  # it has models of its own
+        from openenv_gym.adapters.inferred_env import inferred
+
+        try:
+            build = inferred(build, first)
+        except BaseException:
+            first.env.close()
+            raise
+        first = build()
     envs = _native(request, first, mode)
     if envs is None:
-        envs = _sync(first, [lambda: build_one(single)] * (count - 1), mode)
+        envs = _sync(first, [build] * (count - 1), mode)
     return Hosted(env=envs, description=_describe(first.description, envs), state=first.state)
 
 

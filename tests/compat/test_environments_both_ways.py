@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from websockets.asyncio.client import connect
 
+from openenv_gym import RemoteVectorEnv
 from openenv_gym.launchers import ServerProcess
 from tests.compat.generations import RemoteError
+from tests.support.rollouts import assert_same
 
 
 def test_ours_under_their_server(generation, crossed_servers, their_clients):
@@ -146,16 +148,22 @@ def test_a_refused_action_and_json_that_is_no_object_lose_no_session(crossed_ser
     assert asyncio.run(play()) == ["observation", "INVALID_ACTION", *codes, "observation"]
 
 
-def test_what_has_no_spaces_has_no_batch(crossed_servers):
-    """Many of them are plain sessions each: ``gymnasium.make_vec("openenv/remote-v0")``."""
-
-    async def ask() -> dict[str, str]:
-        address = crossed_servers["traps"].replace("http", "ws") + "/ws?num_envs=2"
-        async with connect(address) as socket:
-            await socket.send('{"type": "reset"}')
-            return json.loads(await socket.recv())["data"]
-
-    assert "no spaces to batch" in asyncio.run(ask())["message"]
+@pytest.mark.parametrize("name", ["echo", "coding", "openspiel", "screen", "endless", "tools"])
+def test_theirs_are_stepped_in_batches_under_our_server(name, crossed_servers):
+    """What comes is what plain sessions of the same server say."""
+    arguments = {"base_url": crossed_servers[name], "num_envs": 3}
+    plain = gym.make_vec("openenv/remote-v0", codec="json", **arguments)
+    batched = gym.make_vec("openenv/remote-v0", **arguments)
+    assert isinstance(batched.unwrapped, RemoteVectorEnv)
+    assert batched.single_action_space == plain.single_action_space
+    assert batched.single_observation_space == plain.single_observation_space
+    plain.action_space.seed(0)
+    assert_same(plain.reset(seed=5), batched.reset(seed=5))
+    for _ in range(20):
+        actions = plain.action_space.sample()
+        assert_same(plain.step(actions), batched.step(actions))
+    plain.close()
+    batched.close()
 
 
 def test_their_class_by_name_in_a_process_of_its_own(generation, their_clients, monkeypatch):

@@ -1,0 +1,125 @@
+"""A typed environment in the spaces that its schemas give, so that many can be stepped at once.
+
+What a client of a plain session reads out of each message is read where the environment is: the
+same inference, the same view, one probing reset where the schemas leave something open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+import msgspec
+
+from openenv_gym.adapters.environment_env import EnvironmentEnv
+from openenv_gym.codecs import info_to_json
+from openenv_gym.spaces import Inference, infer, to_descriptor
+from openenv_gym.spaces.probing import Probed, probed
+from openenv_gym.wire.description import Description
+from openenv_gym.wire.schema_view import SchemaView
+from openenv_gym.workers.hosted import Hosted
+
+
+class InferredEnv(gym.Env[Any, Any]):
+    """A typed environment behind the whole of Gymnasium's interface.
+
+    Args:
+        env: The environment, whose actions and observations are the fields of its models.
+        inference: Its spaces.
+        observation_schema: JSON schema of its observation model.
+    """
+
+    def __init__(
+        self, env: EnvironmentEnv, inference: Inference, observation_schema: dict[str, Any]
+    ) -> None:
+        self._env = env
+        self._view = SchemaView(inference, observation_schema)
+        self.action_space, self.observation_space = (
+            inference.action_space,
+            inference.observation_space,
+        )
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Begin an episode; ``options`` are further arguments of the environment's ``reset``.
+
+        Raises:
+            InvalidRequestError: the environment's ``reset`` does not take an argument, or its
+                observation does not have the form of its space.
+        """
+        super().reset(seed=seed)
+        result = self._view.load_result(
+            _message(*self._env.reset(seed=seed, options=options)), is_first=True
+        )
+        return result.obs, result.info
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Act; a reward that the environment does not give is 0.
+
+        Raises:
+            InvalidActionError: the fields are not those of the action model.
+            InvalidRequestError: the observation does not have the form of its space.
+        """
+        fields, reward, terminated, truncated, _ = self._env.step(self._view.dump_action(action))
+        ended = {"terminated": terminated, "truncated": truncated}
+        message = {
+            **_message(fields, {}),
+            "reward": reward,
+            "done": terminated or truncated,
+            **ended,
+        }
+        result = self._view.load_result(message)
+        return result.obs, result.reward or 0.0, result.terminated, result.truncated, result.info
+
+    def close(self) -> None:
+        """Close the environment."""
+        self._env.close()
+
+
+def inferred(build_one: Callable[[], Hosted], first: Hosted) -> Callable[[], Hosted]:
+    """Return a builder of environments with spaces, the first of which is there already.
+
+    Args:
+        build_one: Builds a typed environment.
+        first: One that is built; it is reset once if its schemas leave something open.
+
+    Raises:
+        SpaceError: a field or a space is ambiguous.
+    """
+    schemas = first.description.schemas
+    inference = infer(
+        schemas["action"],
+        schemas["observation"],
+        probe=lambda: _probe(first),
+        environment=first.description.about.get("name"),
+    )
+    description = _described(first.description, inference)
+    waiting = [first]
+
+    def build() -> Hosted:
+        hosted = waiting.pop() if waiting else build_one()
+        env = InferredEnv(hosted.env, inference, schemas["observation"])
+        return Hosted(env=env, description=description, state=hosted.state)
+
+    return build
+
+
+def _probe(hosted: Hosted) -> Probed:
+    return probed(_message(*hosted.env.reset()), hosted.state())
+
+
+def _message(fields: dict[str, Any], info: dict[str, Any]) -> dict[str, Any]:
+    """What an answer to a reset would say."""
+    said = {"reward": info.get("reward"), "done": info.get("done", False)}
+    return {"observation": info_to_json(fields)[0], **said}
+
+
+def _described(description: Description, inference: Inference) -> Description:
+    return msgspec.structs.replace(
+        description,
+        view="gymnasium",
+        action=to_descriptor(inference.action_space),
+        observation=to_descriptor(inference.observation_space),
+    )
