@@ -28,7 +28,7 @@ from openenv_gym.errors import (
     ResetNeededError,
     UnknownAttributeError,
 )
-from openenv_gym.protocol import BatchResult, Open, Rendered, Reset, Step, Use, Used
+from openenv_gym.protocol import BatchResult, Open, Rendered, Reset, Step, Use
 from openenv_gym.protocol.events import Render
 from openenv_gym.spaces.check import action_check
 from openenv_gym.wire.description import Description
@@ -369,37 +369,11 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             InvalidRequestError: there are more or fewer values to set than sub-environments.
         """
         self._check_idle(request.how)
-        numbers = list(range(self.num_envs)) if request.numbers is None else request.numbers
-        if request.how == "set":
-            self._check_values(request, numbers)
-        places: dict[int, list[int]] = {}
-        requests: dict[int, Use] = {}
-        for i, (start, stop) in enumerate(self._sessions.ranges):
-            own = [place for place, number in enumerate(numbers) if start <= number < stop]
-            if not own:
-                continue
-            args = [request.args[place] for place in own] if request.how == "set" else request.args
-            places[i] = own
-            requests[i] = msgspec.structs.replace(
-                request, args=args, numbers=[numbers[place] - start for place in own]
-            )
-        self._sessions.begin(requests)
-        answers: list[Any] = [None] * len(numbers)
-        for i, used in self._sessions.finish(list(requests), Used).items():
-            for place, value in zip(places[i], used.values, strict=True):
-                answers[place] = value
-        return answers
-
-    def _check_values(self, request: Use, numbers: Sequence[int]) -> None:
-        if request.name in self.known_attributes:
+        if request.how == "set" and request.name in self.known_attributes:
             raise UnknownAttributeError(
                 f"{request.name!r} of {self} cannot be set: it was fixed when it was made"
             )
-        if len(request.args) != len(numbers):
-            raise InvalidRequestError(
-                f"{request.name}: expected {len(numbers)} values, one for each sub-environment, "
-                f"or one that is no list, got {len(request.args)}"
-            )
+        return self._sessions.use(request)
 
     @property
     def known_attributes(self) -> dict[str, Any]:

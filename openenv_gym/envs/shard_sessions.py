@@ -12,10 +12,17 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any, Protocol, TypeAlias
 
+import msgspec
+
 from openenv_gym.client import Connection
 from openenv_gym.envs.endpoints import EmbeddedEndpoint, Endpoint, Face, ServerEndpoint
-from openenv_gym.errors import OpenEnvGymError, ProtocolError, RequestTimeoutError
-from openenv_gym.protocol import BatchResult, Result
+from openenv_gym.errors import (
+    InvalidRequestError,
+    OpenEnvGymError,
+    ProtocolError,
+    RequestTimeoutError,
+)
+from openenv_gym.protocol import BatchResult, Result, Use, Used
 from openenv_gym.wire.description import Description
 from openenv_gym.workers.process import available_cores
 
@@ -134,6 +141,44 @@ class ShardSessions(Sessions):
     def request(self, shard: int, request: Any) -> Any:
         """Return the reply of one shard."""
         return self._connections[shard].request(request)
+
+    def use(self, request: Use) -> list[Any]:
+        """Read, set or call something of some sub-environments, or of all.
+
+        Args:
+            request: Its numbers are those of all shards together.
+
+        Returns:
+            What each answers, in the order of the numbers.
+
+        Raises:
+            InvalidRequestError: there are more or fewer values to set than sub-environments.
+        """
+        total = sum(self.counts)
+        numbers = list(range(total)) if request.numbers is None else request.numbers
+        values = request.args if request.how == "set" else None
+        if values is not None and len(values) != len(numbers):
+            raise InvalidRequestError(
+                f"{request.name}: expected {len(numbers)} values, one for each sub-environment, "
+                f"or one that is no list, got {len(values)}"
+            )
+        places: dict[int, list[int]] = {}
+        requests: dict[int, Use] = {}
+        for i, (start, stop) in enumerate(self.ranges):
+            own = [place for place, number in enumerate(numbers) if start <= number < stop]
+            if own:
+                places[i] = own
+                requests[i] = msgspec.structs.replace(
+                    request,
+                    args=request.args if values is None else [values[place] for place in own],
+                    numbers=[numbers[place] - start for place in own],
+                )
+        self.begin(requests)
+        answers: list[Any] = [None] * len(numbers)
+        for i, used in self.finish(list(requests), Used).items():
+            for place, value in zip(places[i], used.values, strict=True):
+                answers[place] = value
+        return answers
 
     def wait(self, count: int, timeout_s: float | None) -> list[int]:
         """Wait for shards with at least ``count`` sub-environments, or all that are under way.
