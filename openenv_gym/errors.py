@@ -29,15 +29,20 @@ Each class takes one string, has non-empty ``args`` and pickles, because Gymnasi
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class OpenEnvGymError(Exception):
     """Root of all errors of this package.
 
     Attributes:
         code: The code of this error on the wire, see :mod:`openenv_gym.wire.error_codes`.
+        fault: Where a session was lost, what is known of it: its ``kind``, and where there are any
+            the ``signal`` and ``exitcode`` of the worker and the ``stderr_tail``.
     """
 
     code = "SERVER_ERROR"
+    fault: dict[str, Any] | None = None
 
 
 class AddressError(OpenEnvGymError, ValueError):

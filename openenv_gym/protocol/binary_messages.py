@@ -275,7 +275,7 @@ _FIELDS: dict[type[Any], tuple[str, ...]] = {
     Reset: ("seed", "options", "episode_id", "extra"),
     Use: ("name", "how", "args", "kwargs", "numbers"),
     Used: ("values",),
-    Failed: ("code", "message", "traceback"),
+    Failed: ("code", "message", "traceback", "fault"),
 }
 
 

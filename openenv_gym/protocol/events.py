@@ -167,16 +167,21 @@ class Failed(msgspec.Struct, frozen=True):
         code: See :mod:`openenv_gym.wire.error_codes`.
         message: What was expected, what came, where, and what to do.
         traceback: The environment's own, where there is one and it may be shown.
+        fault: Where the session was lost, what is known of it: its ``kind``, and where there are
+            any the ``signal`` and ``exitcode`` of the worker and the ``stderr_tail``.
     """
 
     code: str
     message: str
     traceback: str = ""
+    fault: dict[str, Any] | None = None
 
     def to_exception(self) -> OpenEnvGymError:
         """The exception that stands for this reply."""
         text = f"{self.message}\n\nIn the environment's process:\n{self.traceback}"
-        return error_for(self.code, text if self.traceback else self.message)
+        error = error_for(self.code, text if self.traceback else self.message)
+        error.fault = self.fault
+        return error
 
 
 Request: TypeAlias = Open | Reset | Step | GetState | Render | Use | Close
@@ -185,4 +190,4 @@ Reply: TypeAlias = Opened | Result | BatchResult | StateReply | Rendered | Used 
 
 def failure(exc: OpenEnvGymError, traceback: str = "") -> Failed:
     """Return the reply that says ``exc``."""
-    return Failed(exc.code, brief(printable(str(exc))), printable(traceback))
+    return Failed(exc.code, brief(printable(str(exc))), printable(traceback), exc.fault)

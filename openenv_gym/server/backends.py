@@ -164,9 +164,16 @@ class ProcessBackend:
     async def loss(self) -> ConnectionLostError:
         """Return how the worker was lost."""
         code = await asyncio.to_thread(self._worker.wait, _EXIT_TIMEOUT_S)
-        return ConnectionLostError(
+        error = ConnectionLostError(
             f"the worker process of this session ended (exit code {code}); open another session"
         )
+        is_signal = code is not None and code < 0
+        error.fault = {
+            "kind": "worker_died",
+            "signal": -code if is_signal and code is not None else None,
+            "exitcode": None if is_signal else code,
+        }
+        return error
 
     async def close(self) -> None:
         """End the worker; it closes the environment."""

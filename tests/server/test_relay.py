@@ -247,6 +247,8 @@ def test_a_worker_that_dies_is_told_with_its_request(way: tuple[str, str]):
         assert isinstance(reply, Failed)
         assert reply.code == "CONNECTION_LOST"
         assert "exit code 7" in reply.message
+        assert reply.fault == {"kind": "worker_died", "signal": None, "exitcode": 7}
+        assert reply.to_exception().fault == reply.fault
         with pytest.raises(ConnectionClosed) as closed:
             socket.recv(timeout=20)
         assert closed.value.rcvd.code == 1011
