@@ -16,6 +16,7 @@ from websockets.sync.client import connect
 
 from openenv_gym import create_app
 from openenv_gym.launchers import ServerProcess
+from openenv_gym.server.mcp_route import MAX_AT_ONCE
 from tests.server.test_app import running
 
 SCRIPTED = "tests.support.envs:Scripted-v0"
@@ -278,13 +279,19 @@ def test_a_websocket_is_a_session_and_a_ping_is_answered_during_a_step(serve):
         assert [answer["id"] for answer in answers] == [5, 4]
 
 
-def test_the_end_of_a_websocket_ends_its_session_though_a_step_hangs():
+@pytest.mark.parametrize("more", [0, 20])
+def test_the_end_of_a_websocket_ends_its_session_though_a_step_hangs(more):
     with ServerProcess(SCRIPTED, "--max-sessions=1") as server:
         url = server.base_url.replace("http", "ws", 1) + "/mcp"
         with connect(url) as socket:
             socket.send(json.dumps(tool("reset")))
             socket.recv()
             socket.send(json.dumps(tool("step", action=3)))
+            for number in range(2, 2 + more):
+                socket.send(json.dumps(tool("step", number, action=0)))
+            refused = [json.loads(socket.recv()) for _ in range(more - MAX_AT_ONCE + 1)]
+            assert [one["id"] for one in refused] == list(range(MAX_AT_ONCE + 1, 2 + more))
+            assert all("wait for an answer" in one["error"]["message"] for one in refused)
         for _ in range(1000):
             with connect(url) as socket:
                 socket.send(json.dumps(tool("reset")))
