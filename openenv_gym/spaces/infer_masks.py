@@ -11,6 +11,7 @@ from openenv_gym.spaces.fields import is_annotated
 from openenv_gym.spaces.infer_sides import Side
 from openenv_gym.spaces.legal_actions import (
     FIELDS,
+    MOST_ACTIONS,
     LegalActions,
     MaskMeans,
     is_action_list,
@@ -65,9 +66,8 @@ def with_legal_actions(
         values = None if probed is None else probed.observation.get(name)
         if problem := _problem(values, name, n, means):
             return action, None, (f"{path}: not read, {problem}",)
-    is_ones = means == "mask" if means else bool(is_mask(name, values or [], n))
-    if name == "legal_actions":
-        is_ones = False
+    is_said = means is not None and name == "action_mask"
+    is_ones = means == "mask" if is_said else bool(is_mask(name, values or [], n))
     if n is not None:
         why = f"{path}: gives info['legal_actions'] and action_masks of {n} actions"
         return action, LegalActions(field=name, is_mask=is_ones, n=n), (why,)
@@ -85,7 +85,7 @@ def with_legal_actions(
 def _problem(values: Any, name: str, n: int | None, means: MaskMeans | None) -> str:
     """Why the values of one observation do not tell, "" where they do."""
     if not is_action_list(values):
-        return f"no reset shows a list of actions there; {_SETTLE} for bounds"
+        return f"no reset shows a list of actions below {MOST_ACTIONS} there; {_SETTLE} for bounds"
     if not values and n is None:
         return f"it was empty at the probing reset; {_SETTLE} for bounds"
     if means is None and is_mask(name, values, n) is None:
