@@ -177,6 +177,15 @@ def test_a_session_keeps_its_episode_to_itself(client):
     assert [steps(client, headers) for headers in (mine, yours, {})] == [1, 0, 0]
 
 
+def test_a_request_belongs_to_one_session(client):
+    headers, other = begin(client), begin(client)[SESSION]
+    both = call("tools/call", name="state", session_id=other)
+    refused = client.post("/mcp", json=both, headers=headers).json()["error"]
+    assert refused["code"] == -32602 and "leave out either" in refused["message"]
+    same = call("tools/call", name="state", session_id=headers[SESSION])
+    assert not client.post("/mcp", json=same, headers=headers).json()["result"]["isError"]
+
+
 def test_json_rpc_without_a_handshake_shares_one_episode(client):
     client.post("/mcp", json=tool("reset", seed=1))
     client.post("/mcp", json=tool("step", action=1))
