@@ -53,7 +53,7 @@ def with_legal_actions(
         is_given: Whether the space of the action is the caller's, which stays.
     """
     properties = observation_schema.get("properties", {})
-    name = next((name for name in FIELDS if name in properties), None)
+    name = next((name for name in FIELDS if _may_list_numbers(properties.get(name))), None)
     n = _count(action.form)
     is_bounded = n is not None or is_given or not _is_unbounded(action.form)
     is_ours = any(map(is_annotated, properties.values()))
@@ -80,6 +80,13 @@ def with_legal_actions(
     )
     bounded = action.with_form(SchemaSpace(space=space, kinds=frozenset({"number"})))
     return bounded, LegalActions(field=name, is_mask=is_ones, n=n), (why,)
+
+
+def _may_list_numbers(child: Any) -> bool:
+    """Whether the schema of a field may be one of actions by number, and not of their names."""
+    items = child.get("items") if isinstance(child, dict) else None
+    kind = items.get("type") if isinstance(items, dict) else None
+    return child is not None and kind in (None, "integer", "number", "boolean")
 
 
 def _problem(values: Any, name: str, n: int | None, means: MaskMeans | None) -> str:

@@ -531,6 +531,14 @@ def test_null_among_numbers_is_nan():
         assert np.isnan(obs["v"][0]) and obs["v"][1] == 2.0 and np.isnan(obs["x"])
 
 
+def test_legal_actions_by_name_are_no_mask_and_go_to_info():
+    fields = {"n": INTEGER, "legal_actions": array(TEXT)}
+    server = seeing(observation_schema("n", **fields), n=1, legal_actions=["up", "down"])
+    with made(server) as env:
+        assert env.reset()[1]["legal_actions"] == ["up", "down"]
+        assert not hasattr(env.unwrapped, "action_masks")
+
+
 def test_null_where_a_text_belongs_is_an_empty_text():
     server = seeing(observation_schema("text", "n", text=TEXT, n=INTEGER), text="hello", n=1)
     server.step = lambda data, number: observed(text=None, n=2)
