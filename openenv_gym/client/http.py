@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
 from openenv_gym.address import Address
@@ -73,8 +74,13 @@ def _get(address: Address, path: str, options: WebSocketOptions) -> Any:
     url = f"{address.http_url}/{path}"
     auth = None if address.username is None else (address.username, address.password or "")
     try:
-        with httpx.Client(transport=transport, timeout=options.connect_timeout_s) as client:
-            return client.get(url, headers=options.headers, auth=auth)
+        with (
+            httpx.Client(transport=transport, timeout=options.connect_timeout_s) as client,
+            client.stream("GET", url, headers=options.headers, auth=auth) as response,
+        ):
+            content = _content(response, options)
+            kind = {"content-type": response.headers.get("content-type", "")}
+            return httpx.Response(response.status_code, headers=kind, content=content)
     except (httpx.TransportError, OSError, ValueError) as exc:
         raise UnreachableError(
             f"cannot connect to {address}: {exc or type(exc).__name__}; is the server running, "
@@ -82,3 +88,22 @@ def _get(address: Address, path: str, options: WebSocketOptions) -> Any:
         ) from exc
     except httpx.DecodingError as exc:
         raise NotOpenEnvError(f"{address} sent what cannot be read: {exc}") from exc
+
+
+def _content(response: Any, options: WebSocketOptions) -> bytes:
+    """The whole body, of a server that may go on without end, or as slowly as it likes."""
+    deadline_s = time.monotonic() + options.connect_timeout_s
+    content = bytearray()
+    for chunk in response.iter_bytes():
+        content += chunk
+        if len(content) > options.max_message_bytes:
+            raise NotOpenEnvError(
+                f"{response.url}: expected at most {options.max_message_bytes} bytes "
+                "(max_message_bytes), got more; is this an OpenEnv server?"
+            )
+        if time.monotonic() > deadline_s:
+            raise NotOpenEnvError(
+                f"{response.url}: expected the answer within {options.connect_timeout_s:g} s "
+                f"(connect_timeout_s), got {len(content)} bytes and no end of it"
+            )
+    return bytes(content)

@@ -229,9 +229,21 @@ class JsonClientMessages:
         if kind == "state":
             return None, StateReply(data)
         if kind == "error":
-            text = str(data.get("message", "the server gave no reason"))
-            return None, Failed(str(data.get("code", "UNKNOWN")), text)
+            return None, Failed(str(data.get("code", "UNKNOWN")), _reason(data))
         return None, failure(ProtocolError(f"expected an observation, got a {kind!r} message"))
+
+
+def _reason(data: dict[str, Any]) -> str:
+    """Why a server refused; OpenEnv's says which fields are wrong beside an "Invalid message"."""
+    said = str(data.get("message", "the server gave no reason"))
+    errors = data.get("errors")
+    wrong = [one for one in errors if isinstance(one, dict)] if isinstance(errors, list) else []
+    each = [f"{_place(one.get('loc'))}: {one.get('msg')}" for one in wrong]
+    return brief(f"{said}: {'; '.join(each)}") if each else said
+
+
+def _place(location: Any) -> str:
+    return ".".join(map(str, location)) if isinstance(location, list) else str(location)
 
 
 def _reset_data(reset: Reset) -> dict[str, Any]:

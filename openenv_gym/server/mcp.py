@@ -179,6 +179,12 @@ class McpServer:
             got = brief(repr(arguments), 60)
             raise JsonRpcError(INVALID_PARAMS, f"$.params.arguments: expected an object, got {got}")
         is_named = session is None and "session_id" in params
+        if session is not None and params.get("session_id") not in (None, session.session_id):
+            raise JsonRpcError(
+                INVALID_PARAMS,
+                "$.params.session_id: expected none, because the request belongs to the session of "
+                "its header or its connection, got another one; leave out either",
+            )
         player = self._named(params) if is_named else session or self.sessions.default
         try:
             result = await self._tools.call(name, player, arguments or {})

@@ -17,10 +17,12 @@ from openenv_gym.errors import InvalidRequestError
 from openenv_gym.server.http_routes import read_body
 from openenv_gym.server.jsonrpc import (
     INVALID_REQUEST,
+    SERVER_ERROR,
     JsonRpcError,
     decode,
     error_body,
     id_of,
+    is_response,
 )
 from openenv_gym.server.mcp import UNSUPPORTED_VERSION, VERSIONS, McpServer
 from openenv_gym.server.mcp_sessions import McpSession
@@ -33,7 +35,10 @@ SESSION_HEADER = "Mcp-Session-Id"
 VERSION_HEADER = "MCP-Protocol-Version"
 
 MAX_AT_ONCE = 16
-"""So many messages of one WebSocket are answered at a time; the next one is read after that."""
+"""So many messages of one WebSocket are answered at a time; more are refused.
+
+They cannot wait unread: behind them, nobody would hear the goodbye of a client whose step hangs.
+"""
 
 
 class _RefusedError(Exception):
@@ -190,7 +195,8 @@ async def _serve_websocket(websocket: WebSocket, server: McpServer) -> None:
     try:
         while (text := await _next(websocket)) is not None:
             if len(answering) >= MAX_AT_ONCE:
-                await asyncio.wait(answering, return_when=asyncio.FIRST_COMPLETED)
+                await _refuse_one_more(websocket, text)
+                continue
             # A task, so that a ping is answered and a goodbye is heard while a step takes long.
             task = asyncio.create_task(_answer(websocket, server, session, text))
             answering.add(task)
@@ -198,6 +204,19 @@ async def _serve_websocket(websocket: WebSocket, server: McpServer) -> None:
     finally:
         await server.sessions.end(session)
         await asyncio.gather(*answering)
+
+
+async def _refuse_one_more(websocket: WebSocket, text: str | bytes) -> None:
+    message: Any = None
+    with contextlib.suppress(JsonRpcError):
+        message = decode(text)
+    if is_response(message) or (isinstance(message, dict) and "id" not in message):
+        return
+    error = JsonRpcError(
+        SERVER_ERROR,
+        f"expected at most {MAX_AT_ONCE} requests under way, got one more; wait for an answer",
+    )
+    await _send(websocket, error_body(id_of(message), error))
 
 
 async def _next(websocket: WebSocket) -> str | bytes | None:
@@ -216,6 +235,11 @@ async def _answer(
     except JsonRpcError as exc:
         answer = error_body(None, exc)
     if answer is not None:
-        # The client may have left meanwhile: there is nobody to tell.
-        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
-            await websocket.send_text(encode_json(answer).decode())
+        await _send(websocket, answer)
+
+
+async def _send(websocket: WebSocket, answer: Any) -> None:
+    text = encode_json(answer).decode()
+    # The client may have left meanwhile: there is nobody to tell.
+    with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+        await websocket.send_text(text)

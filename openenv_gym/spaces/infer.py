@@ -19,6 +19,7 @@ from openenv_gym.spaces.infer_sides import BASE_FIELDS, Asked, action_side, obse
 from openenv_gym.spaces.legal_actions import LegalActions, MaskMeans
 from openenv_gym.spaces.probing import Probe, Sight
 from openenv_gym.spaces.profiles import find_profile, patched
+from openenv_gym.spaces.schema_form import check_model
 from openenv_gym.spaces.schema_space import SchemaSpace
 from openenv_gym.spaces.to_schema import Schema
 
@@ -105,6 +106,8 @@ def infer(  # noqa: PLR0913 - each override has its name
         SpaceError: a field or a space is ambiguous; the message names the override.
         OpenEnvGymError: the probing reset failed.
     """
+    check_model(action_schema, "action")
+    check_model(observation_schema, "observation")
     sight = Sight(probe)
     means: MaskMeans | None = checked_means(mask_means)
     reasons: list[str] = []

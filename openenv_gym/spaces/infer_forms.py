@@ -201,10 +201,9 @@ def _of_spec(spec: Mapping[str, Any]) -> SchemaSpace | None:
     shape, dtype = spec.get("shape"), str(spec.get("dtype", "float64"))
     if not isinstance(shape, list) or any(type(n) is not int or n < 0 for n in shape):
         return None
-    size = math.prod(shape)
     bounds = {
-        "low": _bound(spec, _LOWS, size, "-Infinity"),
-        "high": _bound(spec, _HIGHS, size, "Infinity"),
+        "low": _bound(spec, _LOWS, "-Infinity"),
+        "high": _bound(spec, _HIGHS, "Infinity"),
     }
     try:
         space = from_descriptor({"type": "Box", "dtype": dtype, "shape": shape, **bounds})
@@ -213,12 +212,12 @@ def _of_spec(spec: Mapping[str, Any]) -> SchemaSpace | None:
     return reshaped(space)  # type: ignore[arg-type]
 
 
-def _bound(spec: Mapping[str, Any], names: tuple[str, ...], size: int, infinite: str) -> Any:
-    """A bound for each element; null is what a server makes of an infinity."""
+def _bound(spec: Mapping[str, Any], names: tuple[str, ...], infinite: str) -> Any:
+    """A bound of all elements, or for each; null is what a server makes of an infinity."""
     value = next((spec[name] for name in names if spec.get(name) is not None), infinite)
     flat = np.array(value, object).reshape(-1).tolist()
     items = [infinite if item is None else item for item in flat]
-    return items if len(items) == size > 0 else next(iter(items), infinite)
+    return items[0] if len(items) == 1 else items
 
 
 def _is_shape(shape: Any) -> TypeGuard[list[int]]:

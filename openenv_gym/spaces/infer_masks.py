@@ -11,6 +11,7 @@ from openenv_gym.spaces.fields import is_annotated
 from openenv_gym.spaces.infer_sides import Side
 from openenv_gym.spaces.legal_actions import (
     FIELDS,
+    MOST_ACTIONS,
     LegalActions,
     MaskMeans,
     is_action_list,
@@ -52,7 +53,7 @@ def with_legal_actions(
         is_given: Whether the space of the action is the caller's, which stays.
     """
     properties = observation_schema.get("properties", {})
-    name = next((name for name in FIELDS if name in properties), None)
+    name = next((name for name in FIELDS if _may_list_numbers(properties.get(name))), None)
     n = _count(action.form)
     is_bounded = n is not None or is_given or not _is_unbounded(action.form)
     is_ours = any(map(is_annotated, properties.values()))
@@ -65,9 +66,8 @@ def with_legal_actions(
         values = None if probed is None else probed.observation.get(name)
         if problem := _problem(values, name, n, means):
             return action, None, (f"{path}: not read, {problem}",)
-    is_ones = means == "mask" if means else bool(is_mask(name, values or [], n))
-    if name == "legal_actions":
-        is_ones = False
+    is_said = means is not None and name == "action_mask"
+    is_ones = means == "mask" if is_said else bool(is_mask(name, values or [], n))
     if n is not None:
         why = f"{path}: gives info['legal_actions'] and action_masks of {n} actions"
         return action, LegalActions(field=name, is_mask=is_ones, n=n), (why,)
@@ -82,10 +82,17 @@ def with_legal_actions(
     return bounded, LegalActions(field=name, is_mask=is_ones, n=n), (why,)
 
 
+def _may_list_numbers(child: Any) -> bool:
+    """Whether the schema of a field may be one of actions by number, and not of their names."""
+    items = child.get("items") if isinstance(child, dict) else None
+    kind = items.get("type") if isinstance(items, dict) else None
+    return child is not None and kind in (None, "integer", "number", "boolean")
+
+
 def _problem(values: Any, name: str, n: int | None, means: MaskMeans | None) -> str:
     """Why the values of one observation do not tell, "" where they do."""
     if not is_action_list(values):
-        return f"no reset shows a list of actions there; {_SETTLE} for bounds"
+        return f"no reset shows a list of actions below {MOST_ACTIONS} there; {_SETTLE} for bounds"
     if not values and n is None:
         return f"it was empty at the probing reset; {_SETTLE} for bounds"
     if means is None and is_mask(name, values, n) is None:

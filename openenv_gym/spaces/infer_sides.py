@@ -98,6 +98,7 @@ def action_side(schema: Schema, asked: Asked, sight: Sight) -> Side:
     fixed = {**_constants(reader, asked), **asked.fixed}
     key, why = _settled_key(reader, asked) or _action_key(reader, fixed)
     _check_fixed(reader, asked.fixed, key)
+    _check_required(reader, fixed, key)
     side = _side(reader, key, why, asked)
     reasons = tuple(f"$.action.{name}: always {item!r}" for name, item in fixed.items())
     return replace(side, fixed=fixed, reasons=side.reasons + reasons)
@@ -124,12 +125,6 @@ def observation_side(
 def _reader(
     side: str, schema: Schema, sight: Sight, sequences: frozenset[str] = frozenset()
 ) -> Reader:
-    properties = schema.get("properties", {}) if isinstance(schema, dict) else None
-    if not isinstance(properties, dict):
-        raise SpaceError(
-            f"$.{side}: expected a JSON schema with 'properties', got {repr(schema)[:80]}; "
-            f"no {side}_space= helps here, the server is broken"
-        )
     return Reader(side=side, schema=schema, sight=sight, sequences=sequences)
 
 
@@ -273,6 +268,17 @@ def _check_fixed(reader: Reader, fixed: Mapping[str, Any], key: Key) -> None:
                 f"expected fixed_action= with other fields than {shown(key)}, which the agent "
                 f"chooses, got {name!r}"
             )
+
+
+def _check_required(reader: Reader, fixed: Mapping[str, Any], key: Key) -> None:
+    if key is not None and any(is_annotated(schema_at(reader.schema, p)) for p in paths_of(key)):
+        return  # our own servers know what their actions need
+    said = {path.partition(".")[0] for path in (*paths_of(key), *fixed)} | set(paths_of(key))
+    if left := [name for name in reader.schema.get("required", ()) if name not in said]:
+        raise SpaceError(
+            f"expected every required field of the action, got none for {', '.join(left)}; say "
+            "what is always the same with fixed_action=, or name the fields in action_key="
+        )
 
 
 def _ambiguous(side: str, candidates: Sequence[str]) -> SpaceError:

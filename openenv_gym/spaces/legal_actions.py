@@ -17,6 +17,9 @@ FIELDS = ("legal_actions", "action_mask")
 
 MaskMeans: TypeAlias = Literal["mask", "indices"]
 
+MOST_ACTIONS = 1 << 24
+"""Actions are not counted beyond this by a number that a server said: masks have an entry each."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LegalActions:
@@ -42,7 +45,7 @@ class LegalActions:
             return []
         if not isinstance(data, list) or any(type(item) not in (int, bool) for item in data):
             raise InvalidRequestError(f"{path}: expected a list of integers, got {repr(data)[:80]}")
-        if self.is_mask:
+        if self.is_mask or (data and all(type(item) is bool for item in data)):
             if len(data) != self.n or not {0, 1}.issuperset(data):
                 raise InvalidRequestError(
                     f"{path}: expected {self.n} zeros and ones, one for each action, "
@@ -66,14 +69,14 @@ def is_mask(field: str, values: Sequence[Any], n: int | None) -> bool | None:
     True
 
     Args:
-        field: Its name; ``legal_actions`` is always a list of actions.
+        field: Its name; ``legal_actions`` is a list of actions, unless it holds booleans.
         values: Of one observation.
         n: How many actions there are, where that is known.
     """
-    if field == "legal_actions":
-        return False
     if any(type(value) is bool for value in values):
         return True
+    if field == "legal_actions":
+        return False
     if not values:
         return None
     if not {0, 1}.issuperset(values):
@@ -86,5 +89,5 @@ def is_mask(field: str, values: Sequence[Any], n: int | None) -> bool | None:
 def is_action_list(values: Any) -> bool:
     """Return whether ``values`` may name actions by number."""
     return isinstance(values, list) and all(
-        type(value) in (int, bool) and value >= 0 for value in values
+        type(value) in (int, bool) and 0 <= value < MOST_ACTIONS for value in values
     )

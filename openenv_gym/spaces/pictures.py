@@ -105,5 +105,5 @@ def _decoded(content: bytes) -> NDArray[np.uint8] | None:
                 return None
             mode = picture.mode if picture.mode in ("L", "RGB", "RGBA") else "RGB"
             return np.array(picture.convert(mode), np.uint8)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError):
         return None

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from openenv_gym.spaces import ANNOTATION, from_descriptor
+from openenv_gym.spaces.schema_form import check_model
 from openenv_gym.spaces.to_schema import BIG_INTEGER, NON_FINITE, Schema
 from openenv_gym.wire.error_codes import printable
 from openenv_gym.wire.models import Action, Observation, State
@@ -36,7 +37,12 @@ def model_source(schemas: dict[str, Schema]) -> str:
 
     Args:
         schemas: The JSON schema of each, as ``GET /schema`` answers them.
+
+    Raises:
+        SpaceError: one of them is no JSON schema.
     """
+    for side, schema in schemas.items():
+        check_model(schema, side)
     classes = [_Writer(schemas[side], side).source() for side in _BASES if side in schemas]
     body = "\n\n".join(text for text in classes if text)
     used = {

@@ -30,7 +30,8 @@ def end_of(data: dict[str, Any], done_means: DoneMeans = "terminated") -> End:
     """Return how a step ended, of the ``data`` of its message.
 
     ``terminated`` and ``truncated`` are taken wherever they stand: in the observation, in its
-    ``metadata`` or ``info``, or beside it. A bare ``done`` is what ``done_means`` says.
+    ``metadata`` or ``info``, or beside it. A bare ``done`` is what ``done_means`` says; a ``done``
+    that is not ``terminated`` is ``truncated``, so that no end is lost.
     """
     done = data.get("done") is True or _first(data, ("done",)) is True
     truncated = _first(data, _TRUNCATED)
@@ -40,7 +41,9 @@ def end_of(data: dict[str, Any], done_means: DoneMeans = "terminated") -> End:
     if terminated is None:
         return End(done and not truncated, bool(truncated))
     if truncated is None:
-        return End(terminated, done and not terminated and done_means == "truncated")
+        return End(terminated, done and not terminated)
+    if done and not terminated and not truncated:  # flags that nobody set
+        return End(done_means == "terminated", done_means == "truncated")
     return End(terminated, truncated)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from typing import Any, NamedTuple
 
 import gymnasium.spaces as gs
@@ -14,6 +15,7 @@ from openenv_gym.spaces.blank import blank
 from openenv_gym.spaces.descriptor import Space
 from openenv_gym.spaces.fields import MISSING, field_at, paths_of
 from openenv_gym.spaces.infer import BASE_FIELDS
+from openenv_gym.spaces.schema_space import SchemaSpace
 from openenv_gym.wire.error_codes import brief
 from openenv_gym.wire.outcome import DoneMeans, end_of, reward_of
 
@@ -40,22 +42,25 @@ def _fields(inference: Inference) -> list[_Field]:
     """The fields that the observation is made of, each read on its own."""
     form, key = inference.observation_form, inference.observation_key
     if isinstance(key, str):
-        return [_Field(key, json_codec(form), form.space)]
-    forms = form.fields
-    return [_Field(path, json_codec(forms[path]), forms[path].space) for path in paths_of(key)]
+        return [_field(key, form)]
+    return [_field(path, form.fields[path]) for path in paths_of(key)]
 
 
-def _is_said_by_nothing(space: Space) -> bool:
-    """Whether a value that is left out may be an empty one; a number is never made up."""
+def _field(path: str, form: SchemaSpace) -> _Field:
+    return _Field(path, json_codec(form), form.space, _may_be_empty(form.space))
+
+
+def _may_be_empty(space: Space) -> bool:
+    """Whether a value that is left out, or null, may be an empty one; no number is made up."""
     if isinstance(space, gs.Dict):
-        return all(map(_is_said_by_nothing, space.spaces.values()))
+        return all(map(_may_be_empty, space.spaces.values()))
     return isinstance(space, gs.Text | gs.Sequence)
 
 
 def _with_nan(data: Any) -> Any:
     """``data`` with NaN for null, which is what other servers make of NaN and of infinities."""
     if data is None:
-        return "NaN"
+        return math.nan  # and not its name, which would do for a text
     if isinstance(data, list):
         items = [_with_nan(item) for item in data]
         is_same = all(one is other for one, other in zip(items, data, strict=True))
@@ -73,6 +78,7 @@ class _Field(NamedTuple):
     path: str
     codec: JsonCodec
     space: Space
+    may_be_empty: bool
 
 
 class SchemaView:
@@ -113,7 +119,8 @@ class SchemaView:
         """Return what the ``data`` of an observation message says.
 
         What a server leaves out of its schema's fields is its default, else empty: a text, a
-        sequence, null. Zeros stand for numbers in the answer to a reset only. Each such field is
+        sequence. So is null where such a one belongs. Zeros stand for numbers in the answer to a
+        reset only. Each such field is
         named in ``info["missing"]``.
 
         Args:
@@ -142,10 +149,11 @@ class SchemaView:
 
     def _own_result(self, observation: dict[str, Any], data: dict[str, Any]) -> LoadedResult:
         """What our own servers say: flags and info are where they should be."""
-        ((key, codec, _),) = self._fields
-        if key not in observation:
+        (field,) = self._fields
+        if field.path not in observation:
             raise self._no_observation(observation)
-        obs = codec.from_json(observation[key], f"$.data.observation.{key}")
+        path = f"$.data.observation.{field.path}"
+        obs = field.codec.from_json(observation[field.path], path)
         truncated = bool(observation.get("truncated", False))
         done = bool(data.get("done", False))
         terminated = bool(observation.get("terminated", done and not truncated))
@@ -156,13 +164,14 @@ class SchemaView:
         self, field: _Field, observation: dict[str, Any], missing: list[str], is_first: bool
     ) -> Any:
         found = field_at(observation, field.path)
-        if found is MISSING:
+        is_null = found is None and field.may_be_empty and not self._has_info
+        if found is MISSING or is_null:
             found = self._defaults.get(field.path, MISSING)
-            is_blank = is_first or _is_said_by_nothing(field.space)
+            is_blank = is_first or field.may_be_empty
             if self._has_info or (found is MISSING and not is_blank):
                 raise self._no_observation(observation)
             missing.append(field.path)
-            if found is MISSING:
+            if found is MISSING or (found is None and field.may_be_empty):
                 return blank(field.space)
         path = f"$.data.observation.{field.path}"
         try:

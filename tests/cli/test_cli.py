@@ -66,3 +66,13 @@ def test_a_port_that_is_taken_is_one_error():
     assert (out.returncode, out.stdout) == (1, "")
     assert out.stderr.startswith(f"openenv-gym: cannot listen on 127.0.0.1, port {port}: ")
     assert "choose another --port" in out.stderr
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    source = "import sys; from openenv_gym.cli import main; sys.exit(main(['list']))"
+    command = [sys.executable, "-c", source]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as listing:
+        assert listing.stdout is not None and listing.stderr is not None
+        listing.stdout.close()
+        assert listing.stderr.read() == b""
+    assert listing.returncode == 0

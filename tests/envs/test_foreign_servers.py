@@ -531,6 +531,45 @@ def test_null_among_numbers_is_nan():
         assert np.isnan(obs["v"][0]) and obs["v"][1] == 2.0 and np.isnan(obs["x"])
 
 
+def test_legal_actions_by_name_are_no_mask_and_go_to_info():
+    fields = {"n": INTEGER, "legal_actions": array(TEXT)}
+    server = seeing(observation_schema("n", **fields), n=1, legal_actions=["up", "down"])
+    with made(server) as env:
+        assert env.reset()[1]["legal_actions"] == ["up", "down"]
+        assert not hasattr(env.unwrapped, "action_masks")
+
+
+def test_null_where_a_text_belongs_is_an_empty_text():
+    server = seeing(observation_schema("text", "n", text=TEXT, n=INTEGER), text="hello", n=1)
+    server.step = lambda data, number: observed(text=None, n=2)
+    with made(server) as env:
+        assert env.reset()[0]["text"] == "hello"
+        obs, _, _, _, info = env.step(0)
+        assert (obs["text"], info["missing"]) == ("", ["text"])
+
+
+def test_null_within_a_list_of_messages_is_refused():
+    message = {"type": "object", "properties": {"content": TEXT}, "required": ["content"]}
+    server = seeing(observation_schema("messages", messages=array(message)), messages=[])
+    server.step = lambda data, number: observed(messages=[{"content": None}])
+    with made(server) as env:
+        env.reset()
+        with pytest.raises(InvalidRequestError, match=r"messages\[0\]\.content: expected a string"):
+            env.step(0)
+
+
+def test_a_required_field_of_the_action_that_nobody_says_is_told_at_once():
+    server = seeing(observation_schema("n", n=INTEGER), n=1)
+    server.action = action_schema("tool", "where", tool=TEXT, where=INTEGER)
+    refused = pytest.raises(SpaceError, match=r"got none for where; say .* fixed_action=")
+    with refused, made(server, action_key="tool"):
+        pass
+    with made(server, action_key="tool", fixed_action={"where": 1}) as env:
+        env.reset()
+        env.step("hammer")
+    assert server.said("step") == [{"tool": "hammer", "where": 1}]
+
+
 @pytest.mark.parametrize("heeds", [True, False])
 def test_a_server_that_ignores_seeds_is_told_once_when_asked(heeds: bool):
     server = seeing(observation_schema("n", n=INTEGER), n=1)

@@ -216,3 +216,12 @@ def test_any_reply_is_read_or_refused(observation: Any, reward: Any):
     except OpenEnvGymError:
         return
     assert BOX.shape == reply.obs.shape
+
+
+def test_the_wrong_fields_beside_an_invalid_message_reach_the_user():
+    wrong = [{"loc": ["where", 1], "msg": "Field required"}, {"loc": "x", "msg": "odd"}, 5]
+    said = {"message": "Invalid message", "code": "VALIDATION_ERROR", "errors": wrong}
+    text = json.dumps({"type": "error", "data": said})
+    _, reply = CLIENT.decode_reply(text)
+    expected = "Invalid message: where.1: Field required; x: odd"
+    assert reply == Failed("VALIDATION_ERROR", expected)

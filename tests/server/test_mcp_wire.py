@@ -16,6 +16,7 @@ from websockets.sync.client import connect
 
 from openenv_gym import create_app
 from openenv_gym.launchers import ServerProcess
+from openenv_gym.server.mcp_route import MAX_AT_ONCE
 from tests.support.uvicorn_thread import serving
 
 SCRIPTED = "tests.support.envs:Scripted-v0"
@@ -176,6 +177,15 @@ def test_a_session_keeps_its_episode_to_itself(client):
     assert [steps(client, headers) for headers in (mine, yours, {})] == [1, 0, 0]
 
 
+def test_a_request_belongs_to_one_session(client):
+    headers, other = begin(client), begin(client)[SESSION]
+    both = call("tools/call", name="state", session_id=other)
+    refused = client.post("/mcp", json=both, headers=headers).json()["error"]
+    assert refused["code"] == -32602 and "leave out either" in refused["message"]
+    same = call("tools/call", name="state", session_id=headers[SESSION])
+    assert not client.post("/mcp", json=same, headers=headers).json()["result"]["isError"]
+
+
 def test_json_rpc_without_a_handshake_shares_one_episode(client):
     client.post("/mcp", json=tool("reset", seed=1))
     client.post("/mcp", json=tool("step", action=1))
@@ -278,13 +288,19 @@ def test_a_websocket_is_a_session_and_a_ping_is_answered_during_a_step(serve):
         assert [answer["id"] for answer in answers] == [5, 4]
 
 
-def test_the_end_of_a_websocket_ends_its_session_though_a_step_hangs():
+@pytest.mark.parametrize("more", [0, 20])
+def test_the_end_of_a_websocket_ends_its_session_though_a_step_hangs(more):
     with ServerProcess(SCRIPTED, "--max-sessions=1") as server:
         url = server.base_url.replace("http", "ws", 1) + "/mcp"
         with connect(url) as socket:
             socket.send(json.dumps(tool("reset")))
             socket.recv()
             socket.send(json.dumps(tool("step", action=3)))
+            for number in range(2, 2 + more):
+                socket.send(json.dumps(tool("step", number, action=0)))
+            refused = [json.loads(socket.recv()) for _ in range(more - MAX_AT_ONCE + 1)]
+            assert [one["id"] for one in refused] == list(range(MAX_AT_ONCE + 1, 2 + more))
+            assert all("wait for an answer" in one["error"]["message"] for one in refused)
         for _ in range(1000):
             with connect(url) as socket:
                 socket.send(json.dumps(tool("reset")))

@@ -169,6 +169,7 @@ SPEC = {"shape": [2], "dtype": "float32", "minimum": -1, "maximum": 1}
         (["v"], {}, [gs.Sequence(POSITION)]),
         (["v"], {"shape": [0], "low": []}, [gs.Box(-np.inf, np.inf, (0,), np.float64)]),
         (["v"], {"shape": [2], "minimum": {"x": 1}}, [gs.Sequence(POSITION)]),
+        (["v"], {"shape": [2], "minimum": [0, 1, 2]}, [gs.Sequence(POSITION)]),
         (["v", "w"], SPEC, [gs.Sequence(POSITION)] * 2),
         (["v", "w"], {"w": SPEC}, [gs.Sequence(POSITION), gs.Box(-1, 1, (2,), np.float32)]),
     ],
@@ -212,3 +213,22 @@ def test_a_space_of_the_caller_reads_pictures_and_flat_lists():
     box = gs.Box(0, 1, (2, 1), np.float32)
     read = infer(ACTION, flat, observation_space=box).observation_form.read
     assert read is not None and read([0, 1], "$").tolist() == [[0.0], [1.0]]
+
+
+@pytest.mark.parametrize(
+    ("legal", "expected"), [([True, False, True], gs.Discrete(3)), ([1 << 70], None)]
+)
+def test_legal_actions_may_be_booleans_and_are_not_counted_without_end(legal: Any, expected: Any):
+    number = {"type": "integer"}
+    action = {"properties": {"a": number}, "required": ["a"]}
+    seen = {"n": number, "legal_actions": {"type": "array"}}
+    observation = {"properties": seen, "required": ["n"]}
+    found = infer(
+        action, observation, probe=lambda: Probed(observation={"n": 1, "legal_actions": legal})
+    )
+    if expected is None:
+        assert found.legal_actions is None and isinstance(found.action_space, gs.Box)
+        assert "no reset shows a list of actions" in found.reasons[-1]
+    else:
+        assert found.action_space == expected and found.legal_actions is not None
+        assert found.legal_actions.read([False, True, True], "$") == [1, 2]

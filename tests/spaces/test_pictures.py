@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import struct
+import zlib
 from typing import Any
 
 import gymnasium.spaces as gs
@@ -58,3 +60,12 @@ def test_what_is_no_picture_is_none(data: Any):
     assert pixels_of(data, (2, 3)) is None
     with pytest.raises(InvalidRequestError, match=r"^\$: expected a picture of shape \(2, 3\)"):
         json_codec(pictured((2, 3))).from_json(data, "$")
+
+
+def test_a_picture_that_says_it_is_huge_is_none():
+    pytest.importorskip("PIL")
+    header = struct.pack(">IIBBBBB", 20000, 20000, 8, 2, 0, 0, 0)
+    chunk = b"IHDR" + header
+    png = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", len(header)) + chunk
+    png += struct.pack(">I", zlib.crc32(chunk))
+    assert pixels_of(base64.b64encode(png).decode()) is None

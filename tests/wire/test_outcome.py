@@ -22,7 +22,9 @@ pytestmark = pytest.mark.single_env
         ({"done": True, "observation": {"truncated": True}}, False, True),
         ({"done": True, "observation": {"truncated": False}}, True, False),
         ({"done": False, "observation": {"truncated": True}}, False, True),
-        ({"done": True, "observation": {"terminated": False}}, False, False),
+        ({"done": True, "observation": {"terminated": False}}, False, True),
+        ({"done": False, "observation": {"terminated": False}}, False, False),
+        ({"done": True, "observation": {"terminated": False, "truncated": False}}, True, False),
         ({"observation": {"terminated": True}}, True, False),
         ({"done": True, "observation": None, "metadata": {"is_truncated": True}}, False, True),
         ({"done": True, "metadata": [], "info": {"TimeLimit.truncated": True}}, False, True),
@@ -36,8 +38,8 @@ def test_a_flag_is_taken_wherever_it_stands(data: Any, terminated: bool, truncat
 def test_a_bare_done_is_what_is_said():
     assert end_of({"done": True}, "truncated") == (False, True)
     assert end_of({"done": False}, "truncated") == (False, False)
-    half = {"done": True, "observation": {"terminated": False}}
-    assert end_of(half, "truncated") == (False, True)
+    unset = {"done": True, "observation": {"terminated": False, "truncated": False}}
+    assert end_of(unset, "truncated") == (False, True)
 
 
 @pytest.mark.parametrize(

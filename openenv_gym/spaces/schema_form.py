@@ -1,0 +1,79 @@
+"""Whether a JSON schema is one: who reads it then need not ask of each keyword what it holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from openenv_gym.errors import SpaceError
+
+_MANY = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
+_NAMED = frozenset({"properties", "$defs", "definitions", "patternProperties"})
+_ONE = frozenset({"items", "additionalProperties", "contains", "propertyNames", "not"})
+_SIZES = frozenset({"minItems", "maxItems", "minLength", "maxLength"})
+_TEXTS = frozenset({"$ref", "pattern", "format"})
+
+
+def check_model(schema: Any, side: str) -> None:
+    """Pass if the keywords of the schema of a model hold what JSON Schema says.
+
+    Args:
+        schema: As a server published it.
+        side: ``action``, ``observation`` or ``state``, for errors.
+
+    >>> check_model({"required": 5}, "action")
+    Traceback (most recent call last):
+    openenv_gym.errors.SpaceError: $.action.required: expected a list of names, got 5; the schema \
+that the server publishes is broken
+
+    Raises:
+        SpaceError: one does not.
+    """
+    if not isinstance(schema, dict) or not isinstance(schema.get("properties", {}), dict):
+        raise SpaceError(
+            f"$.{side}: expected a JSON schema with 'properties', got {repr(schema)[:80]}; "
+            f"no {side}_space= helps here, the server is broken"
+        )
+    waiting: list[tuple[str, Any]] = [(f"$.{side}", schema)]
+    while waiting:  # no recursion: a server may nest as it likes
+        place, one = waiting.pop()
+        if isinstance(one, bool):
+            continue
+        _expect(isinstance(one, dict), place, "a JSON schema", one)
+        for key, value in one.items():
+            waiting += _children(f"{place}.{key}", key, value)
+
+
+def _children(place: str, key: str, value: Any) -> list[tuple[str, Any]]:
+    """The schemas under a keyword, which is checked itself."""
+    if key in _NAMED:
+        _expect(isinstance(value, dict), place, "an object of schemas", value)
+        return [(f"{place}.{name}", child) for name, child in value.items()]
+    if key in _MANY:
+        is_list = isinstance(value, list) and bool(value or key == "prefixItems")
+        _expect(is_list, place, "a list of schemas", value)
+        return [(f"{place}[{i}]", child) for i, child in enumerate(value)]
+    if key in _ONE:
+        return [(place, value)]
+    if key in _TEXTS:
+        _expect(isinstance(value, str), place, "a text", value)
+    elif key in _SIZES:
+        _expect(type(value) in (int, float) and value >= 0, place, "a number >= 0", value)
+    elif key == "enum":
+        _expect(isinstance(value, list), place, "a list of values", value)
+    elif key == "required":
+        _expect(_is_names(value), place, "a list of names", value)
+    elif key == "type":
+        _expect(isinstance(value, str) or _is_names(value), place, "a type or several", value)
+    return []
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+def _expect(is_met: bool, place: str, expected: str, got: Any) -> None:
+    if not is_met:
+        raise SpaceError(
+            f"{place}: expected {expected}, got {repr(got)[:80]}; the schema that the server "
+            "publishes is broken"
+        )
