@@ -6,6 +6,13 @@ import argparse
 import json
 from typing import Any
 
+DEADLINES = (
+    ("start", 120.0, "a worker process may take to build an environment before it is killed"),
+    ("reset", 120.0, "it may take for a reset"),
+    ("step", 60.0, "it may take for a step"),
+    ("close", 5.0, "it may take to close the environment"),
+)
+
 
 def add_to(commands: Any) -> None:
     """Add the command to the parser of all commands."""
@@ -56,6 +63,14 @@ def add_to(commands: Any) -> None:
         help="attributes and methods of the environment that clients may read, set and call, "
         "with commas between; none unless given",
     )
+    for name, seconds, what in DEADLINES:
+        parser.add_argument(
+            f"--{name}-timeout",
+            type=float,
+            default=seconds,
+            metavar="S",
+            help=f"seconds that {what}, 0 for no limit (default: %(default)g)",
+        )
     parser.add_argument(
         "--log-level",
         choices=("critical", "error", "warning", "info", "debug"),
@@ -89,6 +104,7 @@ def run(options: argparse.Namespace) -> None:
         workers=options.workers,
         max_sessions=options.max_sessions,
         attributes=options.attributes,
+        **{f"{name}_timeout_s": getattr(options, f"{name}_timeout") for name, *_ in DEADLINES},
     )
     listener = Listener(
         host=options.host,

@@ -25,7 +25,7 @@ from openenv_gym.protocol.websocket_frames import (
     FrameSplitter,
     server_frame_header,
 )
-from openenv_gym.server.backends import ProcessBackend
+from openenv_gym.server.process_backend import ProcessBackend
 from openenv_gym.server.wakeful import Wait, Wakeful
 
 EXTENSION = "openenv_gym.connection"

@@ -46,7 +46,7 @@ class Service:
             described: Description = _run(self._describe())
             kwargs = plain_metadata(settings.kwargs)
             self.description = msgspec.structs.replace(
-                described, kwargs=kwargs, shards=settings.shards
+                described, kwargs=kwargs, shards=settings.shards, deadlines=settings.deadlines
             )
             self.view: TypedView = view_for(self.description)
         except BaseException:

@@ -34,8 +34,9 @@ from openenv_gym.protocol import (
 )
 from openenv_gym.protocol.binary_messages import CLOSED, OPENED, sequence_of
 from openenv_gym.protocol.json_messages import JsonServerMessages
-from openenv_gym.server.backends import Backend, ProcessBackend
+from openenv_gym.server.backends import Backend
 from openenv_gym.server.engine import Engine
+from openenv_gym.server.process_backend import ProcessBackend
 from openenv_gym.server.relay import EXTENSION, Relay
 from openenv_gym.server.service import Service
 from openenv_gym.server.sessions import Session

@@ -105,15 +105,24 @@ class WorkerProcess:
             theirs.close()
         return ours
 
+    def dismiss(self) -> None:
+        """Have the worker close its environments and end, without waiting for it."""
+        self._control.close()
+
+    def kill(self) -> None:
+        """End the worker at once: a signal that could be handled does not stop C code."""
+        if self._owner_pid == os.getpid():
+            self._process.kill()
+
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
         """Let the worker close its environments, and kill it if that takes too long."""
         _alive.discard(self)
-        self._control.close()
+        self.dismiss()
         if self._owner_pid == os.getpid():
             try:
                 self._process.wait(timeout_s)
             except subprocess.TimeoutExpired:
-                self._process.kill()
+                self.kill()
                 self._process.wait()
         self._lifeline.close()
 
