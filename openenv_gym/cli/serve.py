@@ -63,6 +63,12 @@ def add_to(commands: Any) -> None:
         help="attributes and methods of the environment that clients may read, set and call, "
         "with commas between; none unless given",
     )
+    parser.add_argument(
+        "--memory-limit",
+        type=float,
+        metavar="MB",
+        help="how large the address space of a worker process may become, in MiB",
+    )
     for name, seconds, what in DEADLINES:
         parser.add_argument(
             f"--{name}-timeout",
@@ -71,6 +77,14 @@ def add_to(commands: Any) -> None:
             metavar="S",
             help=f"seconds that {what}, 0 for no limit (default: %(default)g)",
         )
+    parser.add_argument(
+        "--drain-timeout",
+        type=float,
+        default=25.0,
+        metavar="S",
+        help="seconds that a server which is to end waits for what is under way "
+        "(default: %(default)g)",
+    )
     parser.add_argument(
         "--log-level",
         choices=("critical", "error", "warning", "info", "debug"),
@@ -104,6 +118,7 @@ def run(options: argparse.Namespace) -> None:
         workers=options.workers,
         max_sessions=options.max_sessions,
         attributes=options.attributes,
+        memory_limit_mb=options.memory_limit,
         **{f"{name}_timeout_s": getattr(options, f"{name}_timeout") for name, *_ in DEADLINES},
     )
     listener = Listener(
@@ -112,5 +127,6 @@ def run(options: argparse.Namespace) -> None:
         uds=options.uds,
         log_level=options.log_level,
         lifeline=options.lifeline,
+        drain_timeout_s=options.drain_timeout,
     )
     run(app, listener, f"openenv-gym serves {options.environment}")

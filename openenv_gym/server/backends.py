@@ -18,10 +18,14 @@ from openenv_gym.protocol import Body
 from openenv_gym.server.process_backend import ProcessBackend
 from openenv_gym.server.settings import ServerSettings
 from openenv_gym.server.watchdog import Watchdog
+from openenv_gym.workers.output import Output
 from openenv_gym.workers.process import WorkerProcess
 from openenv_gym.workers.session import WorkerSession
 
 _log = logging.getLogger(__name__)
+
+SESSION_THREAD = "openenv-gym session"
+"""How the names of the threads of sessions begin."""
 
 
 class Backend(Protocol):
@@ -58,8 +62,9 @@ class ThreadBackend:
 
     def __init__(self, settings: ServerSettings) -> None:
         self._session = WorkerSession(settings.builder)
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="openenv-gym session")
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=SESSION_THREAD)
         self._is_closed = False
+        self._close_timeout_s = settings.close_timeout_s or None
 
     async def request(self, body: bytes) -> bytes:
         """Step in the session's thread."""
@@ -73,15 +78,25 @@ class ThreadBackend:
         self._is_closed = True
         closing = asyncio.get_running_loop().run_in_executor(self._executor, self._session.close)
         self._executor.shutdown(wait=False)
-        await closing
+        try:
+            await asyncio.wait_for(closing, self._close_timeout_s)
+        except TimeoutError:
+            _log.warning("an environment in a thread hangs, and a thread cannot be ended")
 
 
 class Backends:
-    """Makes the home of each session, and keeps worker processes waiting for the next ones."""
+    """Makes the home of each session, and keeps worker processes waiting for the next ones.
+
+    Args:
+        settings: Say what a home is.
+
+    Attributes:
+        watchdog: Knows the worker processes that have a session.
+    """
 
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
-        self._watchdog = Watchdog()
+        self.watchdog = Watchdog()
         self._spares: deque[WorkerProcess] = deque()
         self._refill()
 
@@ -101,18 +116,30 @@ class Backends:
     def close(self) -> None:
         """End the workers that wait."""
         while self._spares:
-            self._spares.popleft().stop(timeout_s=1.0)
+            spare = self._spares.popleft()
+            spare.stop(timeout_s=1.0)
+            if spare.output is not None:
+                spare.output.close()
 
     async def _start(self) -> Backend:
         while self._spares:
             with contextlib.suppress(ServerError):  # it died while it waited
                 return await self._begin(self._spares.popleft())
-        return await self._begin(WorkerProcess())
+        return await self._begin(self._worker())
 
     async def _begin(self, worker: WorkerProcess) -> Backend:
-        return await ProcessBackend.start(worker, self._settings, self._watchdog)
+        return await ProcessBackend.start(worker, self._settings, self.watchdog)
 
     def _refill(self) -> None:
         wanted = self._settings.workers if self._settings.isolation == "process" else 0
         while len(self._spares) < wanted:
-            self._spares.append(WorkerProcess())
+            self._spares.append(self._worker())
+
+    def _worker(self) -> WorkerProcess:
+        output = Output()
+        try:
+            limit = self._settings.memory_limit_mb
+            return WorkerProcess(output=output, memory_limit_mb=limit)
+        except BaseException:
+            output.close()
+            raise

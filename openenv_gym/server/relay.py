@@ -31,6 +31,9 @@ from openenv_gym.server.wakeful import Wait, Wakeful
 EXTENSION = "openenv_gym.connection"
 """Under which an application finds the connection among the extensions of its scope."""
 
+GOING_AWAY = 1012
+"""The close code of a server that ends and may be started anew."""
+
 _GATHERED_BYTES = 4096
 
 
@@ -80,6 +83,10 @@ class RelayProtocol(WebSocketsSansIOProtocol):
         if control:
             super().data_received(control)
 
+    def wake(self) -> None:
+        """Have the task of the application, which waits for a message, go on as at the end."""
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": GOING_AWAY})
+
     def send_message(self, body: Body) -> None:
         """Send one binary message, unless the connection is closing."""
         if self.close_sent or self.transport.is_closing():
@@ -111,6 +118,7 @@ class Relay:
         self._connection = connection
         self.backend = backend
         self._for_client, self._for_worker = Wait(wakeful), Wait(wakeful)
+        self._is_draining = False
         self._under_way: Body | None = None
         self._waiting: deque[Body] = deque()
         self.ended: asyncio.Future[Body | None]
@@ -126,6 +134,12 @@ class Relay:
         self._waiting.append(body)
         self._connection.transport.pause_reading()
 
+    def drain(self) -> None:
+        """End when the request under way is answered."""
+        self._is_draining = True
+        if self._under_way is None and not self.ended.done():
+            self.ended.set_result(None)
+
     def _ask(self, body: Body) -> None:
         self._under_way = body[:8]
         self._for_worker.begin()
@@ -140,7 +154,7 @@ class Relay:
             return
         self._under_way = None
         self._connection.send_message(reply)
-        if reply[0] == CLOSED:
+        if reply[0] == CLOSED or self._is_draining:
             self.ended.set_result(None)
         elif self._waiting:
             self._ask(self._waiting.popleft())

@@ -45,6 +45,8 @@ class ServerSettings:
             resets.
         start_timeout_s: Likewise for building the environment.
         close_timeout_s: Likewise for closing it.
+        memory_limit_mb: How large the address space of a worker process may become, in MiB; None
+            and 0 are no limit.
     """
 
     environment: str
@@ -61,6 +63,7 @@ class ServerSettings:
     reset_timeout_s: float | None = 120.0
     start_timeout_s: float | None = 120.0
     close_timeout_s: float | None = 5.0
+    memory_limit_mb: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense.

@@ -7,10 +7,11 @@ at which it began.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass
 from typing import Protocol
 
-from openenv_gym.protocol import BinaryMessages, Body
+from openenv_gym.protocol import Body
 from openenv_gym.protocol.binary_messages import CLOSE, OPEN, RESET
 from openenv_gym.protocol.events import Open
 from openenv_gym.server.settings import ServerSettings
@@ -24,7 +25,7 @@ class Deadline:
 
     Attributes:
         name: Of the request, for messages.
-        limit_s: The limit, in seconds.
+        limit_s: The limit, in seconds; infinite where there is none.
         option: Of ``openenv-gym serve``, which sets it.
     """
 
@@ -33,52 +34,49 @@ class Deadline:
     option: str
 
 
-@dataclass
 class Deadlines:
     """What one session's environment may take for each kind of request.
 
-    Attributes:
+    Args:
         settings: Have the limits.
-        is_batched: Whether a step may hold resets, as that of several sub-environments does.
     """
 
-    settings: ServerSettings
-    is_batched: bool = field(default=False, init=False)
+    def __init__(self, settings: ServerSettings) -> None:
+        self._step = _deadline("step", settings.step_timeout_s)
+        self._reset = _deadline("reset", settings.reset_timeout_s)
+        self._by_kind = {
+            OPEN: _deadline("start", settings.start_timeout_s),
+            RESET: self._reset,
+            CLOSE: _deadline("close", settings.close_timeout_s),
+        }
 
-    def of(self, body: Body) -> Deadline | None:
-        """Return that of the request in ``body``, None where there is no limit."""
-        kind = body[0] if body else 0
-        if kind == OPEN:
-            self._note(body)
-            return _deadline("start", self.settings.start_timeout_s)
-        if kind == RESET:
-            return _deadline("reset", self.settings.reset_timeout_s)
-        if kind == CLOSE:
-            return _deadline("close", self.settings.close_timeout_s)
-        step, reset = self.settings.step_timeout_s, self.settings.reset_timeout_s
-        if self.is_batched and step and (not reset or reset > step):
-            return _deadline("reset", reset)
-        return _deadline("step", step)
+    def of(self, body: Body) -> Deadline:
+        """Return that of the request in ``body``."""
+        return self._by_kind.get(body[0] if body else 0, self._step)
 
-    def _note(self, body: Body) -> None:
-        request = BinaryMessages().decode_request(body)[1]
-        assert isinstance(request, Open)
+    def note(self, request: Open) -> None:
+        """Take in what is opened: a step of several sub-environments may hold resets."""
         is_vector = (request.environment or "").startswith("vector:")
-        self.is_batched = request.num_envs is not None or is_vector
+        if request.num_envs is not None or is_vector:
+            self._step = max(self._step, self._reset, key=lambda deadline: deadline.limit_s)
 
 
-def _deadline(name: str, limit_s: float | None) -> Deadline | None:
-    return Deadline(name, limit_s, f"--{name}-timeout") if limit_s else None
+def _deadline(name: str, limit_s: float | None) -> Deadline:
+    return Deadline(name, limit_s or math.inf, f"--{name}-timeout")
 
 
 class Watched(Protocol):
-    """Who may have a request under way.
+    """Who may have a request under way."""
 
-    Attributes:
-        due_s: When it is to be answered, on the loop's clock; infinite where nothing is due.
-    """
+    @property
+    def due_s(self) -> float:
+        """When it is to be answered, on the loop's clock; infinite where nothing is due."""
 
-    due_s: float
+    def kill(self, kind: str, why: str) -> None:
+        """End it for another reason."""
+
+    def look(self) -> None:
+        """Do what is to be done a few times a second."""
 
     def expire(self) -> None:
         """End it."""
@@ -105,6 +103,14 @@ class Watchdog:
             self._next.cancel()
             self._next = None
 
+    def __len__(self) -> int:
+        return len(self._watched)
+
+    def kill_all(self, kind: str, why: str) -> None:
+        """End all that are there, overdue or not."""
+        for watched in list(self._watched):
+            watched.kill(kind, why)
+
     def _wind(self) -> None:
         loop = asyncio.get_running_loop()
         self._next_s = loop.time() + PERIOD_S
@@ -117,4 +123,6 @@ class Watchdog:
         if now_s < self._next_s + PERIOD_S:
             for watched in [one for one in self._watched if one.due_s < now_s]:
                 watched.expire()
+        for watched in list(self._watched):
+            watched.look()
         self._wind()

@@ -48,7 +48,7 @@ class Lifeline:
 
 
 def watch_lifeline(fd: int) -> None:
-    """End this process when the other end of ``fd`` closes.
+    """End this process when the other end of ``fd`` closes, and its group where it leads one.
 
     The kernel is asked for a ``SIGIO``, whose default action is to end the process without
     asking Python, even in the middle of a step that never returns; a thread that waits does the
@@ -56,7 +56,8 @@ def watch_lifeline(fd: int) -> None:
     """
     signal.signal(signal.SIGIO, signal.SIG_DFL)
     with contextlib.suppress(OSError):
-        fcntl.fcntl(fd, fcntl.F_SETOWN, os.getpid())
+        leads = os.getpgrp() == os.getpid()
+        fcntl.fcntl(fd, fcntl.F_SETOWN, -os.getpid() if leads else os.getpid())
         fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_ASYNC)
 
     def wait() -> None:

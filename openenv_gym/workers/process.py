@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import weakref
 from openenv_gym.errors import ServerError
 from openenv_gym.sockets import enlarge_buffers
 from openenv_gym.workers.lifeline import Lifeline
+from openenv_gym.workers.output import Output
 
 STOP_TIMEOUT_S = 5.0
 
@@ -32,12 +34,21 @@ class WorkerProcess:
     Args:
         python: The interpreter to run; it needs this package, and may have other versions of
             everything else.
+        output: Takes what the worker prints; where there is none, that goes where this process
+            prints.
+        memory_limit_mb: How large its address space may become, in MiB; None for no limit.
 
     Raises:
         ServerError: the platform has no Unix sockets, or the interpreter cannot be run.
     """
 
-    def __init__(self, python: str = sys.executable) -> None:
+    def __init__(
+        self,
+        python: str = sys.executable,
+        *,
+        output: Output | None = None,
+        memory_limit_mb: float | None = None,
+    ) -> None:
         if not hasattr(socket, "send_fds"):
             raise ServerError(
                 "a worker process needs Unix sockets, which this platform does not have; "
@@ -45,18 +56,23 @@ class WorkerProcess:
             )
         control, control_there = socket.socketpair()
         self._lifeline = Lifeline()
+        command = [
+            *(python, "-m", "openenv_gym.workers"),
+            f"--control={control_there.fileno()}",
+            f"--lifeline={self._lifeline.there}",
+        ]
+        if memory_limit_mb:
+            command.append(f"--memory-limit={memory_limit_mb:g}")
         try:
             self._process = subprocess.Popen(
-                [
-                    python,
-                    "-m",
-                    "openenv_gym.workers",
-                    f"--control={control_there.fileno()}",
-                    f"--lifeline={self._lifeline.there}",
-                ],
+                command,
                 pass_fds=(control_there.fileno(), self._lifeline.there),
                 stdin=subprocess.DEVNULL,
+                stdout=None if output is None else output.fd,
+                stderr=None if output is None else output.fd,
                 env=_environment(python),
+                # What the environment starts is of the worker's group, and ends with it.
+                process_group=0,
             )
         except OSError as exc:
             control.close()
@@ -65,6 +81,7 @@ class WorkerProcess:
         finally:
             control_there.close()
             self._lifeline.handed_over()
+        self.output = output
         self._control = control
         self._owner_pid = os.getpid()
         _alive.add(self)
@@ -111,8 +128,8 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """End the worker at once: a signal that could be handled does not stop C code."""
-        if self._owner_pid == os.getpid():
-            self._process.kill()
+        if self._owner_pid == os.getpid() and self._process.poll() is None:
+            self._end_group()
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
         """Let the worker close its environments, and kill it if that takes too long."""
@@ -124,11 +141,19 @@ class WorkerProcess:
             except subprocess.TimeoutExpired:
                 self.kill()
                 self._process.wait()
+            self._end_group()
         self._lifeline.close()
+
+    def _end_group(self) -> None:
+        """Kill the worker, and what its environments started and left behind."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # there is nobody left
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def _forget(self) -> None:
         """In a forked child: drop our copy of the control socket, say nothing to the worker."""
         self._control.close()
+        if self.output is not None:
+            self.output.forget()
         # `Popen` would warn, when collected, of a child that is not this process's to wait for.
         self._process.returncode = 0
 

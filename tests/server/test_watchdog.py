@@ -15,7 +15,12 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from openenv_gym.errors import CapacityError, ConnectionLostError, InvalidRequestError
+from openenv_gym.errors import (
+    CapacityError,
+    ConnectionLostError,
+    InvalidRequestError,
+    RemoteEnvError,
+)
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.protocol import SUBPROTOCOL, BinaryMessages, Failed, Open, Reset, Step
 from openenv_gym.server.settings import ServerSettings
@@ -153,7 +158,7 @@ def test_a_start_that_hangs(tmp_path: Path):
     with ServerProcess(HANGING, kwargs, "--start-timeout=3", "--max-sessions=1") as server:
         flag.touch()
         env = gym.make("openenv/remote-v0", base_url=server.base_url)
-        with pytest.raises(ConnectionLostError, match="a start within 3 s .* --start-timeout"):
+        with pytest.raises(ConnectionLostError, match=r"a start within 3 s .* --start-timeout"):
             env.reset()
         flag.unlink()
         env.reset()
@@ -185,3 +190,43 @@ def test_clients_learn_the_deadlines(server: ServerProcess):
 def test_a_deadline_that_is_none(limit: Any):
     with pytest.raises(InvalidRequestError, match="step_timeout_s: expected seconds"):
         ServerSettings(environment="any", step_timeout_s=limit)
+
+
+def test_what_a_worker_said_last_reaches_its_client(capfd: pytest.CaptureFixture[str]):
+    with ServerProcess(HANGING) as server:
+        env = make(server)
+        env.reset()
+        with pytest.raises(ConnectionLostError, match="signal 6") as told:
+            env.step(Hanging.PRINT)
+        fault = told.value.fault
+        assert (fault["kind"], fault["signal"], fault["exitcode"]) == ("worker_died", 6, None)
+        assert "yyy the last words\nFatal Python error: Aborted" in fault["stderr_tail"]
+        assert "in step" in fault["stderr_tail"]
+        assert len(fault["stderr_tail"]) < 10_000
+        env.close()
+    log = capfd.readouterr().err
+    assert "yyy the last words" not in log  # a line is cut
+    assert "Fatal Python error: Aborted" in log
+
+
+def test_a_worker_that_is_killed_from_outside_had_no_deadline(server: ServerProcess):
+    env = make(server)
+    before = set(psutil.Process(server.pid).children())
+    env.reset()
+    (mine,) = set(psutil.Process(server.pid).children()) & before
+    mine.kill()
+    with pytest.raises(ConnectionLostError):
+        for _ in range(1000):
+            env.step(0)
+    env.close()
+
+
+def test_a_memory_limit_makes_a_fault_of_its_own():
+    with ServerProcess(HANGING, "--memory-limit=2000") as server:
+        env = make(server)
+        env.reset()
+        with pytest.raises(RemoteEnvError, match="MemoryError") as told:
+            env.step(Hanging.ALLOCATE)
+        assert told.value.fault == {"kind": "oom"}
+        assert env.step(0)[0][0] == 2.0  # the session lives
+        env.close()

@@ -23,7 +23,7 @@ class Hanging(gym.Env[np.ndarray, int]):
             before it serves.
     """
 
-    SLEEP, SPIN, STOP, HOLD_GIL, IGNORE_SIGTERM, FORK, SLOW, PRINT = range(1, 9)
+    SLEEP, SPIN, STOP, HOLD_GIL, IGNORE_SIGTERM, FORK, SLOW, PRINT, ALLOCATE = range(1, 10)
     WAYS = {
         "sleep": SLEEP,
         "spin": SPIN,
@@ -38,7 +38,7 @@ class Hanging(gym.Env[np.ndarray, int]):
     def __init__(self, flag: str | None = None) -> None:
         if flag is not None and os.path.exists(flag):
             time.sleep(FOREVER_S)
-        self.action_space = spaces.Discrete(9)
+        self.action_space = spaces.Discrete(10)
         self.observation_space = spaces.Box(0, np.inf, (2,), np.float64)
         self._hangs_at_the_end = False
 
@@ -58,6 +58,8 @@ class Hanging(gym.Env[np.ndarray, int]):
             print("printed", "x" * 100_000)
             os.write(2, b"y" * 300_000 + b" the last words\n")
             os.abort()
+        elif action == self.ALLOCATE:
+            bytearray(8 << 30)
         elif action:
             self._hang(action)
         return self._observe(), 1.0, False, False, {}
