@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import threading
-import time
-from contextlib import contextmanager
 
 import gymnasium as gym
 import pytest
-import uvicorn
 
 from openenv_gym import Action, Environment, Observation, OpenEnvClient, State, create_app
 from openenv_gym.errors import (
@@ -21,6 +18,7 @@ from openenv_gym.errors import (
     SpaceError,
     UnknownEnvironmentError,
 )
+from tests.support.uvicorn_thread import serving
 
 
 class CountAction(Action):
@@ -71,26 +69,9 @@ class CarelessClient(CountClient):
         return {"by": action}
 
 
-@contextmanager
-def running(app):
-    """Yields the address of ``app`` under uvicorn, in a thread."""
-    config = uvicorn.Config(app, port=0, log_level="warning", ws="websockets-sansio")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
 def test_a_typed_environment_of_ones_own():
     app = create_app(Counter, CountAction, CountObservation, env_name="counter")
-    with running(app) as url, CountClient(url) as client:
+    with serving(app) as url, CountClient(url) as client:
         first = client.reset(seed=5, episode_id="x", start=10)
         assert (first.observation.total, first.reward, first.metadata) == (15, None, {"n": 1})
         assert first.observation.where.startswith("openenv-gym session")
@@ -106,13 +87,13 @@ def test_a_typed_environment_of_ones_own():
 
 
 def test_models_are_read_from_the_type_parameters():
-    with running(create_app(Counter)) as url, CountClient(url) as client:
+    with serving(create_app(Counter)) as url, CountClient(url) as client:
         assert client.reset(start=1).observation.total == 1
 
 
 def test_a_typed_environment_by_name_in_a_process():
     name = "environment:tests.server.test_app:Counter"
-    with running(create_app(name)) as url, CarelessClient(url) as client:
+    with serving(create_app(name)) as url, CarelessClient(url) as client:
         assert client.reset(start=1).observation.where == "MainThread"
         with pytest.raises(InvalidActionError, match=r"\$\.action\.by"):
             client.step("x")
@@ -120,7 +101,7 @@ def test_a_typed_environment_by_name_in_a_process():
 
 
 def test_one_object_is_one_session():
-    with running(create_app(Counter())) as url, CountClient(url) as client:
+    with serving(create_app(Counter())) as url, CountClient(url) as client:
         client.reset(start=4)
         with pytest.raises(CapacityError, match="1 of 1"), CountClient(url) as second:
             second.reset()
@@ -130,7 +111,7 @@ def test_one_object_is_one_session():
 @pytest.mark.parametrize("isolation", ["thread", "inline"])
 def test_a_function_that_makes_a_gymnasium_environment(isolation):
     app = create_app(lambda: gym.make("CartPole-v1"), env_name="mine", isolation=isolation)
-    with running(app) as url:
+    with serving(app) as url:
         env = gym.make("openenv/remote-v0", base_url=url)
         assert env.unwrapped.name == "mine"
         assert env.reset(seed=1)[0].tolist() == gym.make("CartPole-v1").reset(seed=1)[0].tolist()
@@ -138,7 +119,7 @@ def test_a_function_that_makes_a_gymnasium_environment(isolation):
 
 
 def test_a_typed_environment_has_no_binary_spaces():
-    with running(create_app(Counter)) as url:
+    with serving(create_app(Counter)) as url:
         with pytest.raises(NotOpenEnvError, match="use codec='json' or 'auto'"):
             gym.make("openenv/remote-v0", base_url=url, codec="binary")
         with pytest.raises(SpaceError, match=r"expected one field of the .*total, where"):

@@ -16,7 +16,7 @@ from websockets.sync.client import connect
 
 from openenv_gym import create_app
 from openenv_gym.launchers import ServerProcess
-from tests.server.test_app import running
+from tests.support.uvicorn_thread import serving
 
 SCRIPTED = "tests.support.envs:Scripted-v0"
 SLOW = "tests.support.envs:Slow-v0"
@@ -303,7 +303,7 @@ def test_a_page_of_another_site_opens_no_websocket(serve):
 
 def test_a_client_that_vanished_gives_way_and_is_told_when_it_comes_back():
     app = create_app("CartPole-v1", max_sessions=1, http_idle_s=0.0, isolation="inline")
-    with running(app) as url, httpx.Client(base_url=url) as client:
+    with serving(app) as url, httpx.Client(base_url=url) as client:
         vanished, next_one = begin(client), begin(client)
         for headers in (vanished, next_one):
             answer = client.post("/mcp", json=tool("reset"), headers=headers).json()
@@ -317,7 +317,7 @@ def test_a_client_that_vanished_gives_way_and_is_told_when_it_comes_back():
 
 def test_of_too_many_clients_the_one_unused_longest_is_forgotten():
     app = create_app("CartPole-v1", max_sessions=2, isolation="inline")
-    with running(app) as url, httpx.Client(base_url=url) as client:
+    with serving(app) as url, httpx.Client(base_url=url) as client:
         playing, forgotten = begin(client), begin(client)
         client.post("/mcp", json=tool("reset"), headers=playing)
         for _ in range(1024 + 2 - 2 + 1):
@@ -346,7 +346,7 @@ def render_of(client: httpx.Client) -> Any:
 def test_an_environment_of_ones_own_is_shown_in_the_mode_that_it_was_made_with(
     environment, is_drawn
 ):
-    with running(create_app(environment)) as url, httpx.Client(base_url=url) as client:
+    with serving(create_app(environment)) as url, httpx.Client(base_url=url) as client:
         shown = render_of(client)
     assert shown is None if not is_drawn else shown[0]["mimeType"] == "image/png"
 
@@ -357,7 +357,7 @@ def test_without_pillow_there_is_text_or_nothing(monkeypatch, name, kind):
     hidden = lambda name, *rest: None if name == "PIL" else found(name, *rest)  # noqa: E731
     monkeypatch.setattr(importlib.util, "find_spec", hidden)
     app = create_app(name, isolation="inline")
-    with running(app) as url, httpx.Client(base_url=url) as client:
+    with serving(app) as url, httpx.Client(base_url=url) as client:
         shown = render_of(client)
     assert shown is None if kind is None else shown[0]["type"] == kind
 

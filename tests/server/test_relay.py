@@ -6,13 +6,11 @@ server, and with the environment in a thread, the task passes every message on.
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import Any
 
 import numpy as np
 import pytest
-import uvicorn
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 from websockets.sync.client import ClientConnection, connect
@@ -31,38 +29,10 @@ from openenv_gym.protocol import (
 )
 from openenv_gym.server.relay import Relay, RelayProtocol
 from tests.support.envs import Scripted
+from tests.support.uvicorn_thread import serving
 
 SCRIPTED = "tests.support.envs:Scripted-v0"
 MAX_BYTES = 1 << 20
-
-
-class Server:
-    """uvicorn in a thread."""
-
-    def __init__(self, app: Any, ws: Any, deflates: bool) -> None:
-        config = uvicorn.Config(
-            app,
-            port=0,
-            log_level="warning",
-            ws=ws,
-            ws_max_size=MAX_BYTES,
-            ws_per_message_deflate=deflates,
-            ws_ping_interval=0.2,
-            ws_ping_timeout=5,
-        )
-        self.server = uvicorn.Server(config)
-        self.thread = threading.Thread(target=self.server.run)
-
-    def __enter__(self) -> str:
-        self.thread.start()
-        while not self.server.started:
-            assert self.thread.is_alive()
-            time.sleep(0.01)
-        return f"ws://127.0.0.1:{self.server.servers[0].sockets[0].getsockname()[1]}/ws"
-
-    def __exit__(self, *exc: object) -> None:
-        self.server.should_exit = True
-        self.thread.join()
 
 
 WAYS = {
@@ -77,8 +47,15 @@ WAYS = {
 def way(request: pytest.FixtureRequest, no_process_is_left: None):
     ws, isolation, deflates = WAYS[request.param]
     app = create_app(SCRIPTED, isolation=isolation, max_sessions=2)
-    with Server(app, ws, deflates) as url:
-        yield request.param, url
+    options = {
+        "ws": ws,
+        "ws_max_size": MAX_BYTES,
+        "ws_per_message_deflate": deflates,
+        "ws_ping_interval": 0.2,
+        "ws_ping_timeout": 5,
+    }
+    with serving(app, **options) as url:
+        yield request.param, f"{url}/ws".replace("http", "ws")
 
 
 @pytest.fixture

@@ -7,16 +7,15 @@ They speak OpenEnv's wire as its own server does: one unsolicited error at capac
 from __future__ import annotations
 
 import json
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import uvicorn
 from fastapi import FastAPI, WebSocket
 from fastapi.responses import JSONResponse, PlainTextResponse
+
+from tests.support import uvicorn_thread
 
 Message = dict[str, Any]
 
@@ -138,21 +137,6 @@ class Plain:
 
 @contextmanager
 def serving(app: Any) -> Iterator[str]:
-    """Serves ``app`` in a thread, and gives its URL."""
-    if isinstance(app, Plain):
-        app = app.app()
-    config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, log_level="error", ws="websockets-sansio"
-    )
-    server = uvicorn.Server(config)
-    sock = config.bind_socket()
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
-    thread.start()
-    try:
-        while not server.started:
-            time.sleep(0.005)
-        yield f"http://127.0.0.1:{sock.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
-        sock.close()
+    """Serves ``app``, ASGI or plain, in a thread, and gives its URL."""
+    with uvicorn_thread.serving(app.app() if isinstance(app, Plain) else app) as url:
+        yield url
