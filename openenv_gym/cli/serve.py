@@ -86,6 +86,14 @@ def add_to(commands: Any) -> None:
         "(default: %(default)g)",
     )
     parser.add_argument(
+        "--write-timeout",
+        type=float,
+        default=30.0,
+        metavar="S",
+        help="seconds that a client may leave its answers unread before its connection is closed, "
+        "0 for no limit (default: %(default)g)",
+    )
+    parser.add_argument(
         "--log-level",
         choices=("critical", "error", "warning", "info", "debug"),
         default="warning",
@@ -128,5 +136,6 @@ def run(options: argparse.Namespace) -> None:
         log_level=options.log_level,
         lifeline=options.lifeline,
         drain_timeout_s=options.drain_timeout,
+        write_timeout_s=options.write_timeout,
     )
     run(app, listener, f"openenv-gym serves {options.environment}")

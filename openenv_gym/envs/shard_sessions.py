@@ -199,6 +199,8 @@ class ShardSessions(Sessions):
                 poll.register(descriptor, select.POLLIN)
             events = poll.poll(timeout_ms)
             if not events:
+                for i in waiting.values():
+                    self._connections[i].kill_peer()
                 self._give_up(list(waiting.values()))
                 raise RequestTimeoutError(
                     f"no answer from {len(waiting)} shards within {timeout_s:g} s; their "

@@ -14,7 +14,7 @@ import uvicorn
 
 from openenv_gym.errors import UnreachableError
 from openenv_gym.server.backends import SESSION_THREAD
-from openenv_gym.server.relay import RelayProtocol
+from openenv_gym.server.relay import WRITE_TIMEOUT_S, RelayProtocol
 from openenv_gym.server.service import Service
 from openenv_gym.workers.lifeline import watch_lifeline
 
@@ -37,6 +37,8 @@ class Listener:
         lifeline: Descriptor of a lifeline, for a server that ends with who started it; the
             address is written there instead of printed.
         drain_timeout_s: How long a server that is to end waits for what is under way.
+        write_timeout_s: How long a client may leave unread what was sent to it; None and 0 are no
+            limit.
     """
 
     host: str = "127.0.0.1"
@@ -45,6 +47,7 @@ class Listener:
     log_level: str = "warning"
     lifeline: int | None = None
     drain_timeout_s: float = DRAIN_TIMEOUT_S
+    write_timeout_s: float | None = WRITE_TIMEOUT_S
 
 
 class _RefusalIsNoFault(logging.Filter):
@@ -112,7 +115,7 @@ def run(app: Any, listener: Listener, title: str) -> None:
         port=listener.port,
         uds=listener.uds,
         log_level=listener.log_level,
-        ws=RelayProtocol,
+        ws=_protocol(listener.write_timeout_s),
         ws_ping_interval=PING_INTERVAL_S,
         ws_ping_timeout=PING_TIMEOUT_S,
         ws_per_message_deflate=False,
@@ -123,6 +126,10 @@ def run(app: Any, listener: Listener, title: str) -> None:
     if any(thread.name.startswith(SESSION_THREAD) for thread in threading.enumerate()):
         logging.shutdown()
         os._exit(0)  # an environment hangs in a thread, which Python would wait for
+
+
+def _protocol(write_timeout_s: float | None) -> type[RelayProtocol]:
+    return type("Protocol", (RelayProtocol,), {"write_timeout_s": write_timeout_s})
 
 
 def _bound(listener: Listener) -> list[socket.socket] | None:

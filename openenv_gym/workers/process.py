@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import weakref
+from typing import Any
 
 from openenv_gym.errors import ServerError
 from openenv_gym.sockets import enlarge_buffers
@@ -84,6 +85,7 @@ class WorkerProcess:
         self.output = output
         self._control = control
         self._owner_pid = os.getpid()
+        self._is_killed = False
         _alive.add(self)
 
     @property
@@ -102,12 +104,25 @@ class WorkerProcess:
             self._process.wait(timeout_s)
         return self.exit_code
 
+    def fault(self, timeout_s: float) -> dict[str, Any] | None:
+        """Return how the worker ended, None if it still runs after ``timeout_s``."""
+        code = self.wait(timeout_s) if self._owner_pid == os.getpid() else None
+        if code is None:
+            return None
+        return {
+            "kind": "worker_died",
+            "signal": -code if code < 0 else None,
+            "exitcode": None if code < 0 else code,
+        }
+
     def connect(self) -> socket.socket:
         """Open a session and return our end of its socket.
 
         Raises:
             ServerError: the worker is gone.
         """
+        if self._is_killed:  # though it may take the last bytes yet
+            raise ServerError(f"the worker process {self.pid} was killed")
         ours, theirs = socket.socketpair()
         for end in (ours, theirs):
             enlarge_buffers(end)
@@ -129,6 +144,7 @@ class WorkerProcess:
     def kill(self) -> None:
         """End the worker at once: a signal that could be handled does not stop C code."""
         if self._owner_pid == os.getpid() and self._process.poll() is None:
+            self._is_killed = True
             self._end_group()
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:

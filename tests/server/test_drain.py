@@ -67,6 +67,13 @@ def family_of(server: ServerProcess) -> list[psutil.Process]:
     return [process, *process.children(recursive=True)]
 
 
+def has_ended(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 def exit_code(server: ServerProcess) -> int:
     return server._process.wait(40)
 
@@ -138,7 +145,7 @@ def test_a_step_over_http_is_finished():
         assert answers[0].status_code == 200
 
 
-@pytest.mark.parametrize("way", Hanging.WAYS)
+@pytest.mark.parametrize("way", ["spin", "stop", "fork"])
 def test_what_hangs_is_killed_when_its_time_is_over(way: str, play: Begin):
     with ServerProcess(HANGING, "--drain-timeout=1", "--close-timeout=600") as server:
         hung, other = play(server), play(server)
@@ -179,7 +186,9 @@ def test_a_second_signal_is_the_end(number: signal.Signals, play: Begin):
                 pass
         os.kill(server.pid, number)
         assert exit_code(server) == 128 + number
-        assert psutil.wait_procs(family[1:], timeout=2)[1] == []
+        # Who adopts them reaps them when it comes to it.
+        while not all(map(has_ended, family)):
+            pass
 
 
 @pytest.mark.parametrize("isolation", ["thread", "process"])

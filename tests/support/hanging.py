@@ -48,7 +48,7 @@ class Hanging(gym.Env[np.ndarray, int]):
         if options and options.get("hang") == "reset":
             time.sleep(FOREVER_S)
         self._hangs_at_the_end = bool(options and options.get("hang") == "close")
-        return self._observe(), {}
+        return self._observe(), dict(options or {})
 
     def step(self, action: int):
         self.steps += 1
