@@ -60,6 +60,11 @@ class Connection:
         self.is_broken = False
         self._why = "it was closed"
 
+    @property
+    def timeout_s(self) -> float | None:
+        """How long it waits for a reply, in seconds; None for ever."""
+        return self._timeout_s
+
     def request(self, request: Request) -> Reply:
         """Send ``request`` and return its reply, which is never a ``Failed``.
 

@@ -186,6 +186,17 @@ def test_clients_learn_the_deadlines(server: ServerProcess):
     assert told == {"start": 120.0, "reset": 0.7, "step": 0.5, "close": 0.6}
 
 
+def test_clients_are_more_patient_than_the_server_unless_told_how_patient(server: ServerProcess):
+    for asked, waits in (({}, 125.0), ({"timeout_s": 7}, 7), ({"timeout_s": None}, None)):
+        env = gym.make("openenv/remote-v0", base_url=server.base_url, **asked).unwrapped
+        env.reset()
+        assert env._connection.timeout_s == waits
+        env.close()
+        envs = gym.make_vec("openenv/remote-v0", num_envs=1, base_url=server.base_url, **asked)
+        assert envs.unwrapped._sessions._connections[0].timeout_s == waits
+        envs.close()
+
+
 @pytest.mark.parametrize("limit", [-1, float("nan"), float("inf")])
 def test_a_deadline_that_is_none(limit: Any):
     with pytest.raises(InvalidRequestError, match="step_timeout_s: expected seconds"):
