@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import select
 import signal
 import socket
 import threading
@@ -60,9 +61,12 @@ def watch_lifeline(fd: int) -> None:
         fcntl.fcntl(fd, fcntl.F_SETOWN, -os.getpid() if leads else os.getpid())
         fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_ASYNC)
 
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+
     def wait() -> None:
-        with contextlib.suppress(OSError):
-            os.read(fd, 1)
+        # Not in a read: while one waits on a socket, the kernel sends no SIGIO for it.
+        poll.poll()
         os._exit(1)
 
     threading.Thread(target=wait, name="lifeline", daemon=True).start()
