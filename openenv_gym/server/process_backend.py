@@ -212,8 +212,8 @@ class ProcessBackend:
             self._worker.kill()
             await self._exit_code(_EXIT_TIMEOUT_S)
         self._watchdog.leave(self)
-        self._worker.stop(timeout_s=0)
         self._log.write(is_last=True)
+        self._worker.stop(timeout_s=0)
         self._output.close()
 
     async def _exit_code(self, timeout_s: float) -> int | None:

@@ -159,6 +159,8 @@ class WorkerProcess:
                 self._process.wait()
             self._end_group()
         self._lifeline.close()
+        if self.output is not None:
+            self.output.close()
 
     def _end_group(self) -> None:
         """Kill the worker, and what its environments started and left behind."""
