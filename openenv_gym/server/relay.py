@@ -103,6 +103,7 @@ class RelayProtocol(WebSocketsSansIOProtocol):
     def pause_writing(self) -> None:
         """Note that the client does not read what is sent, and give it some time to."""
         super().pause_writing()
+        self.writable.clear()  # which old versions of uvicorn leave to nobody
         if self.write_timeout_s:
             self._write_timer = self.loop.call_later(self.write_timeout_s, self._give_up)
 
@@ -110,6 +111,7 @@ class RelayProtocol(WebSocketsSansIOProtocol):
         """Note that it has."""
         self._stop_write_timer()
         super().resume_writing()
+        self.writable.set()
         if self._on_writable is not None:
             self._on_writable()
 
@@ -117,6 +119,7 @@ class RelayProtocol(WebSocketsSansIOProtocol):
         """Note that there is no connection any more."""
         self._stop_write_timer()
         super().connection_lost(exc)
+        self.writable.set()
 
     def _stop_write_timer(self) -> None:
         if self._write_timer is not None:
