@@ -155,10 +155,10 @@ def test_a_step_over_http_that_hangs(server: ServerProcess, bystander: None):
 def test_a_start_that_hangs(tmp_path: Path):
     flag = tmp_path / "flag"
     kwargs = f'--kwargs={{"flag": "{flag}"}}'
-    with ServerProcess(HANGING, kwargs, "--start-timeout=3", "--max-sessions=1") as server:
+    with ServerProcess(HANGING, kwargs, "--start-timeout=10", "--max-sessions=1") as server:
         flag.touch()
         env = gym.make("openenv/remote-v0", base_url=server.base_url)
-        with pytest.raises(ConnectionLostError, match=r"a start within 3 s .* --start-timeout"):
+        with pytest.raises(ConnectionLostError, match=r"a start within 10 s .* --start-timeout"):
             env.reset()
         flag.unlink()
         env.reset()
