@@ -16,8 +16,7 @@ from gymnasium import spaces
 
 from openenv_gym.adapters.openspiel_env import OpenSpielEnv
 from openenv_gym.adapters.openspiel_episode import shorten
-from openenv_gym.client.connection import check_timeout
-from openenv_gym.envs.endpoints import DEFAULT_TIMEOUT_S, EmbeddedEndpoint
+from openenv_gym.envs.endpoints import AUTO, EmbeddedEndpoint, Timeout, check_patience
 from openenv_gym.envs.registration import make_openspiel
 from openenv_gym.envs.remote_env import RemoteEnv
 from openenv_gym.errors import InvalidActionError, InvalidRequestError, ResetNeededError
@@ -81,7 +80,7 @@ def _make_game(  # noqa: PLR0913 - the keyword arguments of the functions above
     embedded: bool = False,
     base_url: str | None = None,
     codec: str = "auto",
-    timeout_s: float | None = DEFAULT_TIMEOUT_S,
+    timeout_s: Timeout = AUTO,
     render_mode: str | None = None,
 ) -> gymnasium.Env[Any, Any]:
     settings = {"game_params": game_params, "observation": observation, "shaped": shaped}
@@ -93,10 +92,10 @@ def _make_game(  # noqa: PLR0913 - the keyword arguments of the functions above
         kwargs = {**_ALL_SEATS, **given} if given else {}
         place: dict[str, Any] = {"base_url": base_url, "codec": codec, "timeout_s": timeout_s}
         return make_openspiel(game, **place, render_mode=render_mode, **kwargs)
-    if codec != "auto" or (timeout_s != DEFAULT_TIMEOUT_S and not embedded):
+    if codec != "auto" or (timeout_s != AUTO and not embedded):
         raise InvalidRequestError("codec needs base_url, and timeout_s base_url or embedded=True")
     if embedded:
-        check_timeout(timeout_s)
+        check_patience(timeout_s)
         request = Open(f"openspiel:{game}", {**_ALL_SEATS, **given}, render_mode)
         return RemoteEnv(EmbeddedEndpoint(request=request, timeout_s=timeout_s))
     return OpenSpielEnv(game, render_mode=render_mode, **_ALL_SEATS, **given)

@@ -6,6 +6,13 @@ import argparse
 import json
 from typing import Any
 
+DEADLINES = (
+    ("start", 120.0, "a worker process may take to build an environment before it is killed"),
+    ("reset", 120.0, "it may take for a reset"),
+    ("step", 60.0, "it may take for a step"),
+    ("close", 5.0, "it may take to close the environment"),
+)
+
 
 def add_to(commands: Any) -> None:
     """Add the command to the parser of all commands."""
@@ -57,6 +64,36 @@ def add_to(commands: Any) -> None:
         "with commas between; none unless given",
     )
     parser.add_argument(
+        "--memory-limit",
+        type=float,
+        metavar="MB",
+        help="how large the address space of a worker process may become, in MiB",
+    )
+    for name, seconds, what in DEADLINES:
+        parser.add_argument(
+            f"--{name}-timeout",
+            type=float,
+            default=seconds,
+            metavar="S",
+            help=f"seconds that {what}, 0 for no limit (default: %(default)g)",
+        )
+    parser.add_argument(
+        "--drain-timeout",
+        type=float,
+        default=25.0,
+        metavar="S",
+        help="seconds that a server which is to end waits for what is under way "
+        "(default: %(default)g)",
+    )
+    parser.add_argument(
+        "--write-timeout",
+        type=float,
+        default=30.0,
+        metavar="S",
+        help="seconds that a client may leave its answers unread before its connection is closed, "
+        "0 for no limit (default: %(default)g)",
+    )
+    parser.add_argument(
         "--log-level",
         choices=("critical", "error", "warning", "info", "debug"),
         default="warning",
@@ -89,6 +126,8 @@ def run(options: argparse.Namespace) -> None:
         workers=options.workers,
         max_sessions=options.max_sessions,
         attributes=options.attributes,
+        memory_limit_mb=options.memory_limit,
+        **{f"{name}_timeout_s": getattr(options, f"{name}_timeout") for name, *_ in DEADLINES},
     )
     listener = Listener(
         host=options.host,
@@ -96,5 +135,7 @@ def run(options: argparse.Namespace) -> None:
         uds=options.uds,
         log_level=options.log_level,
         lifeline=options.lifeline,
+        drain_timeout_s=options.drain_timeout,
+        write_timeout_s=options.write_timeout,
     )
     run(app, listener, f"openenv-gym serves {options.environment}")

@@ -13,6 +13,7 @@ from openenv_gym.errors import (
     ConnectionLostError,
     InvalidRequestError,
     OpenEnvGymError,
+    RequestTimeoutError,
     TransportError,
 )
 from openenv_gym.protocol import ClientSession, Close, Failed, Reply, Request
@@ -55,8 +56,14 @@ class Connection:
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
         self._user = ""
+        self._is_closing = False
         self.is_broken = False
         self._why = "it was closed"
+
+    @property
+    def timeout_s(self) -> float | None:
+        """How long it waits for a reply, in seconds; None for ever."""
+        return self._timeout_s
 
     def request(self, request: Request) -> Reply:
         """Send ``request`` and return its reply, which is never a ``Failed``.
@@ -149,8 +156,17 @@ class Connection:
             raise
 
     def _break(self, exc: BaseException) -> None:
+        # A goodbye may wait for the step of somebody else who shares the worker.
+        if isinstance(exc, RequestTimeoutError) and not self._is_closing:
+            self.kill_peer()
         self._why = f"the last request ended in {type(exc).__name__}"
         self.abandon()
+
+    def kill_peer(self) -> None:
+        """Kill the process that owes a reply, where it is a worker of this process."""
+        kill = getattr(self._transport, "kill_peer", None)
+        if kill is not None:
+            kill()
 
     def abandon(self) -> None:
         """Close the transport without a word to the server."""
@@ -180,6 +196,7 @@ class Connection:
             return
         if timeout_s is not None and (self._timeout_s is None or timeout_s < self._timeout_s):
             self._timeout_s = timeout_s
+        self._is_closing = True
         try:
             self.request(Close())
         except OpenEnvGymError:

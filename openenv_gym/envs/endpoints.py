@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
 from openenv_gym.address import Address
 from openenv_gym.client import Connection, StreamTransport
+from openenv_gym.client.connection import check_timeout
 from openenv_gym.envs.probing import probe_or_remember
 from openenv_gym.errors import (
     InvalidRequestError,
@@ -47,6 +48,12 @@ Codec = Literal["auto", "binary", "json"]
 CODECS: tuple[Codec, ...] = ("auto", "binary", "json")
 
 DEFAULT_TIMEOUT_S = 60.0
+Timeout: TypeAlias = float | Literal["auto"] | None
+"""How long to wait for a reply, in seconds; None for ever; ``auto`` for longer than a server of
+ours lets an environment take, so that it tells what was too slow, and else 60."""
+AUTO: Literal["auto"] = "auto"
+BEYOND_S = 5.0
+"""How much longer than the server a client waits."""
 SCHEMA_KEY = "x-openenv-gym"
 """Under which ``GET /schema`` of our servers carries the description of the environment."""
 
@@ -81,6 +88,35 @@ class Endpoint(Protocol):
 
     def connect(self) -> Connection:
         """Return a new session."""
+
+
+def check_patience(timeout_s: Timeout) -> None:
+    """Pass if ``timeout_s`` is ``auto``, or a time to wait.
+
+    Raises:
+        InvalidRequestError: it is neither.
+    """
+    if timeout_s != AUTO:
+        check_timeout(timeout_s)
+
+
+def patience(timeout_s: Timeout, deadlines: Mapping[str, float]) -> float | None:
+    """Return how long to wait for a reply, in seconds; None for ever.
+
+    >>> patience("auto", {"start": 120.0, "reset": 120.0, "step": 60.0})
+    125.0
+
+    Args:
+        timeout_s: What the caller asked for.
+        deadlines: What a server said of itself; empty where it limits nothing.
+    """
+    if timeout_s != AUTO:
+        return timeout_s
+    if not deadlines:
+        return DEFAULT_TIMEOUT_S
+    if not {"start", "reset", "step"} <= set(deadlines):
+        return None  # its operator wants no limit there
+    return max(deadlines.values()) + BEYOND_S
 
 
 def _face(description: Description, render_mode: str | None) -> Face:
@@ -118,11 +154,11 @@ class EmbeddedEndpoint:
     Attributes:
         request: What to open.
         worker: Which of them.
-        timeout_s: How long to wait for a reply, in seconds; None for ever.
+        timeout_s: How long to wait for a reply.
     """
 
     request: Open
-    timeout_s: float | None = DEFAULT_TIMEOUT_S
+    timeout_s: Timeout = AUTO
     worker: int = 0
 
     def open(self) -> tuple[Face, Connection | None]:
@@ -138,9 +174,11 @@ class EmbeddedEndpoint:
         """Return a new session and what its environment says of itself."""
         from openenv_gym.launchers.embedded import EMBEDDED
 
-        sock, peer = EMBEDDED.connect(self.worker)
+        sock, worker = EMBEDDED.connect(self.worker)
         session = ClientSession(BinaryMessages())
-        connection = Connection(session, StreamTransport(sock, peer), self.timeout_s)
+        peer = f"the embedded worker (process {worker.pid})"
+        transport = StreamTransport(sock, peer, worker)
+        connection = Connection(session, transport, patience(self.timeout_s, {}))
         return connection, _open(connection, self.request)
 
 
@@ -182,7 +220,7 @@ class ServerEndpoint:
         address: Of the server.
         request: What the server is expected to serve; an ``environment`` of None takes any.
         codec: ``binary`` for ours, ``json`` for any, ``auto`` for the fastest there is.
-        timeout_s: How long to wait for a reply, in seconds; None for ever.
+        timeout_s: How long to wait for a reply.
         overrides: What the caller knows better.
         options: How the WebSocket is opened; None for the defaults.
         done_means: What a bare ``done`` is, of servers that do not say more.
@@ -194,7 +232,7 @@ class ServerEndpoint:
     address: Address
     request: Open = field(default_factory=Open)
     codec: Codec = "auto"
-    timeout_s: float | None = DEFAULT_TIMEOUT_S
+    timeout_s: Timeout = AUTO
     overrides: SpaceOverrides = field(default_factory=SpaceOverrides)
     options: Any = None
     done_means: DoneMeans = "terminated"
@@ -241,9 +279,10 @@ class ServerEndpoint:
     def connect(self) -> Connection:
         """Return a new session."""
         schema, description = self.read_schema()
+        timeout_s = patience(self.timeout_s, description.deadlines if description else {})
         if self.codec == "json" or not self._can_binary(description):
-            return self._connect_json(schema)
-        return self._connect_binary()
+            return self._connect_json(schema, timeout_s)
+        return self._connect_binary(timeout_s)[0]
 
     def start(self) -> tuple[Connection, Description]:
         """Return a new binary session and what its environment says of itself.
@@ -251,18 +290,22 @@ class ServerEndpoint:
         Raises:
             NotOpenEnvError: the server is none of ours.
         """
-        session = ClientSession(BinaryMessages())
-        connection = Connection(session, self._transport(SUBPROTOCOL), self.timeout_s)
-        return connection, _open(connection, self.request)
+        deadlines: Mapping[str, float] = {}
+        if self.timeout_s == AUTO:
+            description = self.read_schema()[1]
+            deadlines = description.deadlines if description else {}
+        return self._connect_binary(patience(self.timeout_s, deadlines))
 
     def _can_binary(self, description: Description | None) -> bool:
         has_spaces = description is not None and description.action is not None
         return has_spaces and self.overrides.is_empty
 
-    def _connect_binary(self) -> Connection:
-        return self.start()[0]
+    def _connect_binary(self, timeout_s: float | None) -> tuple[Connection, Description]:
+        session = ClientSession(BinaryMessages())
+        connection = Connection(session, self._transport(SUBPROTOCOL), timeout_s)
+        return connection, _open(connection, self.request)
 
-    def _connect_json(self, schema: dict[str, Any]) -> Connection:
+    def _connect_json(self, schema: dict[str, Any], timeout_s: float | None) -> Connection:
         from openenv_gym.protocol.json_messages import JsonClientMessages
         from openenv_gym.wire.schema_view import SchemaView
 
@@ -270,7 +313,7 @@ class ServerEndpoint:
         view = SchemaView(inference, schema["observation"], done_means=self.done_means)
         session = ClientSession(JsonClientMessages(view), SessionState.READY)
         query = f"?{VIEW_PARAMETER}={GYMNASIUM_VIEW}"
-        return Connection(session, self._transport(None, query), self.timeout_s)
+        return Connection(session, self._transport(None, query), timeout_s)
 
     def _transport(self, subprotocol: str | None, query: str = "") -> Any:
         from openenv_gym.client.websocket import WebSocketOptions, WebSocketTransport
@@ -319,7 +362,8 @@ class ServerEndpoint:
         made_for, seen = self.probes.get(key, (None, None))
         if seen is None or made_for != schema:
             whole = key, json.dumps(schema, sort_keys=True)
-            seen = probe_or_remember(whole, lambda: self._transport(None), self.timeout_s)
+            timeout_s = patience(self.timeout_s, {})
+            seen = probe_or_remember(whole, lambda: self._transport(None), timeout_s)
             self.probes[key] = schema, seen
         return seen
 

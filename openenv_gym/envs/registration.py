@@ -15,14 +15,15 @@ import gymnasium as gym
 import msgspec
 
 from openenv_gym.address import parse_address
-from openenv_gym.client.connection import check_timeout
 from openenv_gym.envs.endpoints import (
+    AUTO,
     CODECS,
-    DEFAULT_TIMEOUT_S,
     EmbeddedEndpoint,
     Endpoint,
     ServerEndpoint,
     SpaceOverrides,
+    Timeout,
+    check_patience,
 )
 from openenv_gym.envs.remote_env import RemoteEnv
 from openenv_gym.errors import InvalidRequestError
@@ -45,7 +46,7 @@ def make_gymnasium(
     *,
     base_url: str | None = None,
     codec: str = "auto",
-    timeout_s: float | None = DEFAULT_TIMEOUT_S,
+    timeout_s: Timeout = AUTO,
     render_mode: str | None = None,
     server_time_limit: bool = True,
     **kwargs: Any,
@@ -57,7 +58,8 @@ def make_gymnasium(
         base_url: Of the server; unless given, the variable ``OPENENV_BASE_URL``, and where that
             is not set either, the environment is embedded.
         codec: ``auto``, ``binary`` or ``json``, for a server.
-        timeout_s: How long to wait for a reply, in seconds; None for ever.
+        timeout_s: How long to wait for a reply, in seconds; None for ever; ``auto`` for 60, and
+            with a server of ours for longer than that lets an environment take.
         render_mode: Gymnasium's.
         server_time_limit: Whether the environment's own time limit acts where it runs.
         **kwargs: Keyword arguments of the environment.
@@ -80,7 +82,7 @@ def make_openspiel(
     *,
     base_url: str | None = None,
     codec: str = "auto",
-    timeout_s: float | None = DEFAULT_TIMEOUT_S,
+    timeout_s: Timeout = AUTO,
     render_mode: str | None = None,
     **kwargs: Any,
 ) -> RemoteEnv:
@@ -90,7 +92,8 @@ def make_openspiel(
         game: Its short name, with parameters where wanted: ``catch(rows=5,columns=4)``.
         base_url: See :func:`make_gymnasium`.
         codec: ``auto``, ``binary`` or ``json``, for a server.
-        timeout_s: How long to wait for a reply, in seconds; None for ever.
+        timeout_s: How long to wait for a reply, in seconds; None for ever; ``auto`` for 60, and
+            with a server of ours for longer than that lets an environment take.
         render_mode: Gymnasium's.
         **kwargs: Keyword arguments of ``OpenSpielEnv``, such as ``opponent_policy``.
 
@@ -107,7 +110,7 @@ def make_remote(
     *,
     base_url: str | None = None,
     codec: str = "auto",
-    timeout_s: float | None = DEFAULT_TIMEOUT_S,
+    timeout_s: Timeout = AUTO,
     render_mode: str | None = None,
     options: Any = None,
     done_means: str = "terminated",
@@ -119,7 +122,8 @@ def make_remote(
     Args:
         base_url: Of the server; unless given, the variable ``OPENENV_BASE_URL``.
         codec: ``auto``, ``binary`` for our servers only, or ``json`` for any.
-        timeout_s: How long to wait for a reply, in seconds; None for ever.
+        timeout_s: How long to wait for a reply, in seconds; None for ever; ``auto`` for 60, and
+            with a server of ours for longer than that lets an environment take.
         render_mode: Gymnasium's.
         options: How the WebSocket is opened, a ``WebSocketOptions``.
         done_means: What a bare ``done`` is, of a server that does not say more: ``terminated``
@@ -139,7 +143,7 @@ def make_remote(
             "openenv/remote-v0 needs the address of a server: pass base_url='http://host:port' "
             f"or set {BASE_URL_VARIABLE}"
         )
-    check_timeout(timeout_s)
+    check_patience(timeout_s)
     known = SpaceOverrides.__dataclass_fields__
     unknown = [name for name in overrides if name not in known]
     if unknown:
@@ -170,10 +174,10 @@ def given_url(base_url: Any) -> Any:
     return base_url or os.environ.get(BASE_URL_VARIABLE)
 
 
-def _endpoint(request: Open, base_url: str | None, codec: str, timeout_s: float | None) -> Endpoint:
+def _endpoint(request: Open, base_url: str | None, codec: str, timeout_s: Timeout) -> Endpoint:
     url = given_url(base_url)
     checked = _checked_codec(codec)
-    check_timeout(timeout_s)
+    check_patience(timeout_s)
     if not url:
         if checked == "json":
             raise InvalidRequestError(

@@ -265,7 +265,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         """
         if not self._sessions.under_way:
             raise ProtocolError("recv without send or async_reset before it")
-        ready = self._sessions.wait(count, self._sessions.shards[0].timeout_s)
+        ready = self._sessions.wait(count)
         results = self._sessions.finish(ready)
         ranges = self._sessions.ranges
         env_id = np.concatenate([np.arange(*ranges[i]) for i in ready])

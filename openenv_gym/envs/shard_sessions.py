@@ -180,17 +180,17 @@ class ShardSessions(Sessions):
                 answers[place] = value
         return answers
 
-    def wait(self, count: int, timeout_s: float | None) -> list[int]:
+    def wait(self, count: int) -> list[int]:
         """Wait for shards with at least ``count`` sub-environments, or all that are under way.
 
         Args:
             count: How many sub-environments.
-            timeout_s: For each to become ready, in seconds; None for ever.
 
         Raises:
             RequestTimeoutError: nothing came in time.
         """
         ready: list[int] = []
+        timeout_s = self._connections[0].timeout_s
         timeout_ms = None if timeout_s is None else timeout_s * 1000
         while sum(self.counts[i] for i in ready) < count and len(ready) < len(self.under_way):
             waiting = {self._connections[i].fileno(): i for i in self.under_way if i not in ready}
@@ -199,6 +199,8 @@ class ShardSessions(Sessions):
                 poll.register(descriptor, select.POLLIN)
             events = poll.poll(timeout_ms)
             if not events:
+                for i in waiting.values():
+                    self._connections[i].kill_peer()
                 self._give_up(list(waiting.values()))
                 raise RequestTimeoutError(
                     f"no answer from {len(waiting)} shards within {timeout_s:g} s; their "

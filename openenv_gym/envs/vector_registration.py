@@ -10,12 +10,13 @@ import gymnasium as gym
 from gymnasium.vector import AutoresetMode
 
 from openenv_gym.address import parse_address
-from openenv_gym.client.connection import check_timeout
 from openenv_gym.envs.endpoints import (
-    DEFAULT_TIMEOUT_S,
+    AUTO,
     EmbeddedEndpoint,
     ServerEndpoint,
     SpaceOverrides,
+    Timeout,
+    check_patience,
 )
 from openenv_gym.envs.registration import checked_done_means, given_url
 from openenv_gym.envs.remote_vector_env import RemoteVectorEnv, default_shards, shard_sizes
@@ -76,7 +77,7 @@ def make_remote_vec(
     num_envs: int = 1,
     codec: str = "auto",
     autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
-    timeout_s: float | None = DEFAULT_TIMEOUT_S,
+    timeout_s: Timeout = AUTO,
     options: Any = None,
     done_means: str = "terminated",
     **others: Any,
@@ -90,7 +91,8 @@ def make_remote_vec(
         num_envs: How many.
         codec: ``json`` for plain sessions with our servers too.
         autoreset_mode: Gymnasium's.
-        timeout_s: How long to wait for a reply, in seconds; None for ever.
+        timeout_s: How long to wait for a reply, in seconds; None for ever; ``auto`` for 60, and
+            with a server of ours for longer than that lets an environment take.
         options: How the WebSockets of plain sessions are opened.
         done_means: As of ``gymnasium.make``.
         **others: Spaces and keys, where the schemas leave them open; or of :func:`make_vec`.
@@ -142,7 +144,7 @@ def make_vec(  # noqa: PLR0913 - Gymnasium passes arguments one by one
     vectorization: str = "auto",
     autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
     max_episode_steps: int | None = None,
-    timeout_s: float | None = DEFAULT_TIMEOUT_S,
+    timeout_s: Timeout = AUTO,
     render_mode: str | None = None,
     copy: bool = True,
     is_native: bool = False,
@@ -161,7 +163,8 @@ def make_vec(  # noqa: PLR0913 - Gymnasium passes arguments one by one
         vectorization: ``sync``, ``native`` for the environment's own vector form, or ``auto``.
         autoreset_mode: Gymnasium's.
         max_episode_steps: Gymnasium's; -1 lifts the environment's own limit.
-        timeout_s: How long to wait for a reply, in seconds; None for ever.
+        timeout_s: How long to wait for a reply, in seconds; None for ever; ``auto`` for 60, and
+            with a server of ours for longer than that lets an environment take.
         render_mode: Gymnasium's.
         copy: Gymnasium's; what a step returns is new here either way.
         is_native: Whether ``auto`` will find a vector form of the environment's own.
@@ -174,7 +177,7 @@ def make_vec(  # noqa: PLR0913 - Gymnasium passes arguments one by one
         raise InvalidRequestError(f"num_envs: expected a number from 1, got {num_envs!r}")
     if shards is not None and (type(shards) is not int or shards < 1):
         raise InvalidRequestError(f"shards: expected a number from 1, got {shards!r}")
-    check_timeout(timeout_s)
+    check_patience(timeout_s)
     urls = given_url(base_url)
     addresses = [parse_address(url) for url in ([urls] if isinstance(urls, str) else urls or ())]
     if shards is not None:

@@ -70,6 +70,7 @@ def app_of(service: Service) -> FastAPI:
         version=__version__,
         lifespan=lifespan,
     )
+    app.state.service = service
     app.include_router(routes(service))
     app.include_router(mcp_routes(service))
 

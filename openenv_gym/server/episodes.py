@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from openenv_gym.errors import ResetNeededError
 from openenv_gym.protocol import Open, Reply, Request
 from openenv_gym.server.engine import Engine
-from openenv_gym.server.sessions import Session, Sessions
+from openenv_gym.server.sessions import Session, Sessions, draining_error
 from openenv_gym.server.settings import ServerSettings
 
 
@@ -72,7 +72,10 @@ class Episodes:
 
         Raises:
             ResetNeededError: the session ended before.
+            CapacityError: the server is to end.
         """
+        if self._sessions.is_draining:
+            raise draining_error()
         async with episode.session.lock:
             if episode.session_id not in self._episodes:
                 raise ResetNeededError(

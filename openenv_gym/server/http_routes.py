@@ -36,7 +36,7 @@ _STATUS: tuple[tuple[type[OpenEnvGymError], int], ...] = (
 
 def routes(service: Service) -> APIRouter:
     """Return the routes of ``service``."""
-    router = APIRouter()
+    router = _health_routes(service)
     episodes = HttpEpisodes(service)
     limit = service.settings.max_body_bytes
 
@@ -44,11 +44,6 @@ def routes(service: Service) -> APIRouter:
     async def root() -> dict[str, str]:
         """Where to go from here."""
         return {"environment": service.settings.environment, "schema": "/schema", "docs": "/docs"}
-
-    @router.get("/health", tags=["server"])
-    async def health() -> dict[str, str]:
-        """Whether the server answers."""
-        return {"status": "healthy"}
 
     @router.get("/metadata", tags=["environment"])
     async def metadata() -> dict[str, Any]:
@@ -85,6 +80,31 @@ def routes(service: Service) -> APIRouter:
         """End a session."""
         await episodes.close(_header(request))
         return _json({"closed": True})
+
+    return router
+
+
+def _health_routes(service: Service) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/health", tags=["server"])
+    async def health() -> dict[str, str]:
+        """Whether the server answers."""
+        return {"status": "healthy"}
+
+    @router.get("/livez", tags=["server"])
+    async def livez() -> dict[str, str]:
+        """Whether the server is alive."""
+        return {"status": "alive"}
+
+    @router.get("/readyz", tags=["server"])
+    async def readyz() -> Response:
+        """Whether a session could begin now: 503 where all are taken, or the server ends."""
+        sessions = service.sessions
+        if sessions.is_draining:
+            return _json({"status": "draining"}, 503)
+        is_full = len(sessions) >= service.settings.max_sessions
+        return _json({"status": "full"}, 503) if is_full else _json({"status": "ready"})
 
     return router
 

@@ -10,6 +10,7 @@ task sleeps until the session ends.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -25,11 +26,18 @@ from openenv_gym.protocol.websocket_frames import (
     FrameSplitter,
     server_frame_header,
 )
-from openenv_gym.server.backends import ProcessBackend
+from openenv_gym.server.process_backend import ProcessBackend
 from openenv_gym.server.wakeful import Wait, Wakeful
+
+_log = logging.getLogger(__name__)
+
+WRITE_TIMEOUT_S = 30.0
 
 EXTENSION = "openenv_gym.connection"
 """Under which an application finds the connection among the extensions of its scope."""
+
+GOING_AWAY = 1012
+"""The close code of a server that ends and may be started anew."""
 
 _GATHERED_BYTES = 4096
 
@@ -40,8 +48,13 @@ class RelayProtocol(WebSocketsSansIOProtocol):
     ``websockets`` goes on to do the handshake, pings and the closing.
     """
 
+    write_timeout_s: float | None = WRITE_TIMEOUT_S
+    """How long a client may leave unread what was sent to it."""
+
     _on_message: Callable[[Body], None] | None = None
+    _on_writable: Callable[[], None] | None = None
     _splitter: FrameSplitter
+    _write_timer: asyncio.TimerHandle | None = None
 
     def handle_connect(self, event: Any) -> None:
         """Offer the connection to the application."""
@@ -54,11 +67,18 @@ class RelayProtocol(WebSocketsSansIOProtocol):
         """Whether messages are as they were sent: not where compression was agreed on."""
         return not self.conn.extensions
 
-    def take_over(self, on_message: Callable[[Body], None]) -> None:
-        """Hand each binary message to ``on_message`` from now on, when none is under way."""
+    def take_over(
+        self, on_message: Callable[[Body], None], on_writable: Callable[[], None]
+    ) -> None:
+        """Hand each binary message to ``on_message`` from now on, when none is under way.
+
+        Args:
+            on_message: Takes messages.
+            on_writable: Called when a client that was slow has read again.
+        """
         limit = self.config.ws_max_size
         self._splitter = FrameSplitter(limit, is_server=True, opcode=BINARY)
-        self._on_message = on_message
+        self._on_message, self._on_writable = on_message, on_writable
 
     def data_received(self, data: bytes) -> None:
         """Take in what was read."""
@@ -79,6 +99,44 @@ class RelayProtocol(WebSocketsSansIOProtocol):
             self._on_message(message)
         if control:
             super().data_received(control)
+
+    def pause_writing(self) -> None:
+        """Note that the client does not read what is sent, and give it some time to."""
+        super().pause_writing()
+        self.writable.clear()  # which old versions of uvicorn leave to nobody
+        if self.write_timeout_s:
+            self._write_timer = self.loop.call_later(self.write_timeout_s, self._give_up)
+
+    def resume_writing(self) -> None:
+        """Note that it has."""
+        self._stop_write_timer()
+        super().resume_writing()
+        self.writable.set()
+        if self._on_writable is not None:
+            self._on_writable()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Note that there is no connection any more."""
+        self._stop_write_timer()
+        super().connection_lost(exc)
+        self.writable.set()
+
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+
+    def _give_up(self) -> None:
+        _log.warning(
+            "%s has not read its answers for %g s (--write-timeout): its connection is closed",
+            self.client,
+            self.write_timeout_s,
+        )
+        self.transport.abort()
+
+    def wake(self) -> None:
+        """Have the task of the application, which waits for a message, go on as at the end."""
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": GOING_AWAY})
 
     def send_message(self, body: Body) -> None:
         """Send one binary message, unless the connection is closing."""
@@ -111,20 +169,40 @@ class Relay:
         self._connection = connection
         self.backend = backend
         self._for_client, self._for_worker = Wait(wakeful), Wait(wakeful)
+        self._is_draining = False
         self._under_way: Body | None = None
         self._waiting: deque[Body] = deque()
         self.ended: asyncio.Future[Body | None]
         self.ended = asyncio.get_running_loop().create_future()
-        connection.take_over(self.pass_on)
+        connection.take_over(self.pass_on, self._go_on)
 
     def pass_on(self, body: Body) -> None:
-        """Pass on a request, now or when the one before it is answered."""
+        """Pass on a request, now or when the one before it is answered and its answer read.
+
+        Nothing more is read meanwhile: what waits is no more than what one read brought.
+        """
         self._for_client.end()
-        if self._under_way is None:
+        if self._under_way is None and not self._waiting and self._connection.writable.is_set():
             self._ask(body)
             return
         self._waiting.append(body)
         self._connection.transport.pause_reading()
+
+    def _go_on(self) -> None:
+        """Take the next request that waits, if it can be answered now."""
+        is_writable = self._connection.writable.is_set()
+        if self.ended.done() or self._under_way is not None or not is_writable:
+            return
+        if self._waiting:
+            self._ask(self._waiting.popleft())
+        if not self._waiting:
+            self._connection.transport.resume_reading()
+
+    def drain(self) -> None:
+        """End when the request under way is answered."""
+        self._is_draining = True
+        if self._under_way is None and not self.ended.done():
+            self.ended.set_result(None)
 
     def _ask(self, body: Body) -> None:
         self._under_way = body[:8]
@@ -140,11 +218,9 @@ class Relay:
             return
         self._under_way = None
         self._connection.send_message(reply)
-        if reply[0] == CLOSED:
+        if reply[0] == CLOSED or self._is_draining:
             self.ended.set_result(None)
         elif self._waiting:
-            self._ask(self._waiting.popleft())
-            if not self._waiting:
-                self._connection.transport.resume_reading()
+            self._go_on()
         else:
             self._for_client.begin()

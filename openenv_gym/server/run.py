@@ -5,18 +5,24 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import threading
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 import uvicorn
 
 from openenv_gym.errors import UnreachableError
-from openenv_gym.server.relay import RelayProtocol
+from openenv_gym.server.backends import SESSION_THREAD
+from openenv_gym.server.relay import WRITE_TIMEOUT_S, RelayProtocol
+from openenv_gym.server.service import Service
 from openenv_gym.workers.lifeline import watch_lifeline
 
 PING_INTERVAL_S = 20.0
 PING_TIMEOUT_S = 120.0
-DRAIN_TIMEOUT_S = 25
+DRAIN_TIMEOUT_S = 25.0
+_CONNECTIONS_CLOSE_S = 1
+"""How long connections may take to close when their sessions have ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +36,9 @@ class Listener:
         log_level: uvicorn's.
         lifeline: Descriptor of a lifeline, for a server that ends with who started it; the
             address is written there instead of printed.
+        drain_timeout_s: How long a server that is to end waits for what is under way.
+        write_timeout_s: How long a client may leave unread what was sent to it; None and 0 are no
+            limit.
     """
 
     host: str = "127.0.0.1"
@@ -37,6 +46,8 @@ class Listener:
     uds: str | None = None
     log_level: str = "warning"
     lifeline: int | None = None
+    drain_timeout_s: float = DRAIN_TIMEOUT_S
+    write_timeout_s: float | None = WRITE_TIMEOUT_S
 
 
 class _RefusalIsNoFault(logging.Filter):
@@ -47,12 +58,27 @@ class _RefusalIsNoFault(logging.Filter):
 
 
 class _Server(uvicorn.Server):
-    """Says where it listens as soon as it does."""
+    """Says where it listens as soon as it does, and finishes what is under way before it ends."""
 
-    def __init__(self, config: uvicorn.Config, title: str, lifeline: int | None) -> None:
+    def __init__(self, config: uvicorn.Config, title: str, listener: Listener) -> None:
         super().__init__(config)
         self._title = title
-        self._lifeline = lifeline
+        self._lifeline = listener.lifeline
+        self._drain_timeout_s = listener.drain_timeout_s
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Take in a signal: the first one begins the end, a second one is the end."""
+        if self.should_exit:
+            os._exit(128 + sig)  # the workers end with this process
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the sessions while the server still answers, then the rest."""
+        state = getattr(self.config.app, "state", None)
+        service: Service | None = getattr(state, "service", None)
+        if service is not None:
+            await service.drain(self._drain_timeout_s)
+        await super().shutdown(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -89,14 +115,21 @@ def run(app: Any, listener: Listener, title: str) -> None:
         port=listener.port,
         uds=listener.uds,
         log_level=listener.log_level,
-        ws=RelayProtocol,
+        ws=_protocol(listener.write_timeout_s),
         ws_ping_interval=PING_INTERVAL_S,
         ws_ping_timeout=PING_TIMEOUT_S,
         ws_per_message_deflate=False,
-        timeout_graceful_shutdown=DRAIN_TIMEOUT_S,
+        timeout_graceful_shutdown=_CONNECTIONS_CLOSE_S,
     )
     logging.getLogger("uvicorn.error").addFilter(_RefusalIsNoFault())
-    _Server(config, title, listener.lifeline).run(_bound(listener))
+    _Server(config, title, listener).run(_bound(listener))
+    if any(thread.name.startswith(SESSION_THREAD) for thread in threading.enumerate()):
+        logging.shutdown()
+        os._exit(0)  # an environment hangs in a thread, which Python would wait for
+
+
+def _protocol(write_timeout_s: float | None) -> type[RelayProtocol]:
+    return type("Protocol", (RelayProtocol,), {"write_timeout_s": write_timeout_s})
 
 
 def _bound(listener: Listener) -> list[socket.socket] | None:

@@ -20,6 +20,10 @@ from openenv_gym.wire.description import Description
 from openenv_gym.wire.typed import TypedView, view_for
 from openenv_gym.workers.hosted import plain_metadata
 
+DRAIN_PERIOD_S = 0.02
+TOLD_WITHIN_S = 0.5
+"""How long clients have to hear that their worker was killed because the server ends."""
+
 
 class Service:
     """One served environment.
@@ -46,12 +50,31 @@ class Service:
             described: Description = _run(self._describe())
             kwargs = plain_metadata(settings.kwargs)
             self.description = msgspec.structs.replace(
-                described, kwargs=kwargs, shards=settings.shards
+                described, kwargs=kwargs, shards=settings.shards, deadlines=settings.deadlines
             )
             self.view: TypedView = view_for(self.description)
         except BaseException:
             self.backends.close()
             raise
+
+    async def drain(self, timeout_s: float) -> None:
+        """Finish what is under way, begin nothing more, and tell every client.
+
+        Args:
+            timeout_s: After which workers that still have something to do are killed.
+        """
+        clock = asyncio.get_running_loop().time
+        end_s = clock() + timeout_s
+        self.sessions.drain()
+        while (self.sessions.are_busy or len(self.backends.watchdog)) and clock() < end_s:
+            ending = asyncio.ensure_future(self.sessions.end_idle())
+            await asyncio.sleep(DRAIN_PERIOD_S)
+            await asyncio.wait({ending}, timeout=max(0.0, end_s - clock()))
+        why = f"the server is ending and waited {timeout_s:g} s for this request (--drain-timeout)"
+        self.backends.watchdog.kill_all("server_draining", why)
+        end_s = clock() + TOLD_WITHIN_S
+        while (self.sessions.are_busy or len(self.backends.watchdog)) and clock() < end_s:
+            await asyncio.sleep(DRAIN_PERIOD_S)
 
     async def close(self) -> None:
         """End all sessions and workers."""

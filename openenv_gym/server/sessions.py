@@ -23,6 +23,7 @@ class Session:
         expires: Whether it may be ended when it was not used for long.
         last_used_s: When it was used last, on the server's clock.
         lock: One request at a time.
+        on_drain: Called when the server is to end; None of sessions that no connection holds.
     """
 
     session_id: str
@@ -30,6 +31,7 @@ class Session:
     expires: bool
     last_used_s: float
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    on_drain: Callable[[], None] | None = None
 
 
 class Sessions:
@@ -39,6 +41,9 @@ class Sessions:
         settings: The limits.
         backends: Make their homes.
         clock: Seconds that only grow.
+
+    Attributes:
+        is_draining: Whether the server is to end: what runs is finished, and nothing begun.
     """
 
     def __init__(
@@ -52,6 +57,7 @@ class Sessions:
         self._clock = clock
         self._sessions: dict[str, Session] = {}
         self._opening = 0
+        self.is_draining = False
 
     def __len__(self) -> int:
         return len(self._sessions) + self._opening
@@ -66,8 +72,10 @@ class Sessions:
             expires: See :attr:`Session.expires`.
 
         Raises:
-            CapacityError: there is none.
+            CapacityError: there is none, or the server is to end.
         """
+        if self.is_draining:
+            raise draining_error()
         idle = self._idle() if len(self) >= self._settings.max_sessions else None
         self._opening += 1  # before anything is awaited: another one may come meanwhile
         try:
@@ -98,6 +106,23 @@ class Sessions:
             # Who waits may be cancelled; what was begun ends all the same.
             await asyncio.shield(session.backend.close())
 
+    @property
+    def are_busy(self) -> bool:
+        """Whether a request is under way, or a client is still to hear that the server ends."""
+        return self._opening > 0 or any(map(_is_busy, self._sessions.values()))
+
+    def drain(self) -> None:
+        """Begin nothing more, and have each session end as soon as it has nothing under way."""
+        self.is_draining = True
+        for session in list(self._sessions.values()):
+            if session.on_drain is not None:
+                session.on_drain()
+
+    async def end_idle(self) -> None:
+        """End the sessions that no connection holds and that have nothing under way."""
+        sessions = list(self._sessions.values())
+        await asyncio.gather(*(self.end(one) for one in sessions if not _is_busy(one)))
+
     async def close(self) -> None:
         """End all sessions, all at once: one that hangs takes its time."""
         await asyncio.gather(*map(self.end, list(self._sessions.values())))
@@ -116,3 +141,16 @@ class Sessions:
                 f"{self._settings.max_sessions} are in use (--max-sessions); try again later"
             )
         return min(idle, key=lambda session: session.last_used_s)
+
+
+def draining_error() -> CapacityError:
+    """Return what a client is told while the server is to end."""
+    error = CapacityError(
+        "the server is ending and begins nothing more; try again when it was started anew"
+    )
+    error.fault = {"kind": "server_draining"}
+    return error
+
+
+def _is_busy(session: Session) -> bool:
+    return session.on_drain is not None or session.lock.locked()

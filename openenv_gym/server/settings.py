@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -16,6 +17,7 @@ from openenv_gym.workers.process import available_cores
 
 Isolation = Literal["process", "thread", "inline"]
 ISOLATIONS: tuple[Isolation, ...] = get_args(Isolation)
+DEADLINES = ("start", "reset", "step", "close")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,14 @@ class ServerSettings:
         max_num_envs: How many sub-environments a session may have.
         attributes: The names of attributes and methods of the environment that clients may read,
             set and call.
+        step_timeout_s: How long a worker may take for a step, or for anything else that is none of
+            the following; it is killed then. None and 0 are no limit, here as for the others.
+        reset_timeout_s: Likewise for a reset, and for a step of a batched session, which may hold
+            resets.
+        start_timeout_s: Likewise for building the environment.
+        close_timeout_s: Likewise for closing it.
+        memory_limit_mb: How large the address space of a worker process may become, in MiB; None
+            and 0 are no limit.
     """
 
     environment: str
@@ -49,6 +59,11 @@ class ServerSettings:
     max_body_bytes: int = 16 * 2**20
     max_num_envs: int = 1024
     attributes: Sequence[str] = ()
+    step_timeout_s: float | None = 60.0
+    reset_timeout_s: float | None = 120.0
+    start_timeout_s: float | None = 120.0
+    close_timeout_s: float | None = 5.0
+    memory_limit_mb: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense.
@@ -70,6 +85,20 @@ class ServerSettings:
                 "expected max_sessions of at least 1 and workers of at least 0, "
                 f"got {self.max_sessions} and {self.workers}"
             )
+        for name in DEADLINES:
+            limit = getattr(self, f"{name}_timeout_s")
+            if limit is not None and not 0 <= limit < math.inf:
+                raise InvalidRequestError(
+                    f"{name}_timeout_s: expected seconds, or None or 0 for no limit, got {limit!r}"
+                )
+
+    @property
+    def deadlines(self) -> dict[str, float]:
+        """What clients are told: how long each kind of request may take, where that is limited."""
+        if self.isolation != "process":  # which alone can be killed
+            return {}
+        limits = {name: getattr(self, f"{name}_timeout_s") for name in DEADLINES}
+        return {name: limit for name, limit in limits.items() if limit}
 
     @property
     def shards(self) -> int:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from fastapi import WebSocket, WebSocketDisconnect
 from fastapi.responses import JSONResponse
+from starlette.websockets import WebSocketState
 
 from openenv_gym.errors import (
     CapacityError,
@@ -34,9 +35,10 @@ from openenv_gym.protocol import (
 )
 from openenv_gym.protocol.binary_messages import CLOSED, OPENED, sequence_of
 from openenv_gym.protocol.json_messages import JsonServerMessages
-from openenv_gym.server.backends import Backend, ProcessBackend
+from openenv_gym.server.backends import Backend
 from openenv_gym.server.engine import Engine
-from openenv_gym.server.relay import EXTENSION, Relay
+from openenv_gym.server.process_backend import ProcessBackend
+from openenv_gym.server.relay import EXTENSION, GOING_AWAY, Relay, RelayProtocol
 from openenv_gym.server.service import Service
 from openenv_gym.server.sessions import Session
 from openenv_gym.server.wakeful import Wait
@@ -69,16 +71,24 @@ async def websocket_endpoint(websocket: WebSocket, service: Service) -> None:
         await _apologize(websocket, exc, is_binary)
         return
     inbox = _Inbox(websocket, service, session)
+    session.on_drain = inbox.drain
     try:
         await websocket.accept(SUBPROTOCOL if is_binary else None)
         serve = _serve_binary if is_binary else _serve_json
         await serve(websocket, service, session, inbox)
+        await _say_draining(websocket, service)
     except WebSocketDisconnect:
         # The client left while it was being answered: there is nobody to tell.
         return
     finally:
         inbox.close()
         await service.sessions.end(session)
+
+
+async def _say_draining(websocket: WebSocket, service: Service) -> None:
+    """Tell a client that is still there why there are no more answers."""
+    if service.sessions.is_draining and websocket.application_state is WebSocketState.CONNECTED:
+        await websocket.close(GOING_AWAY, "server_draining")
 
 
 async def _attend(websocket: WebSocket, service: Service, session_id: str) -> None:
@@ -196,23 +206,31 @@ async def _say_lost(
     """Answer the request in ``body``, which was lost with the worker, and close."""
     await service.sessions.end(session)  # first, so that who hears of it finds the slot free
     await websocket.send_bytes(BinaryMessages().encode_reply(sequence_of(body), failure(exc)))
-    await websocket.close(1011)
+    if not service.sessions.is_draining:
+        await websocket.close(1011)
 
 
 def _relay(websocket: WebSocket, service: Service, backend: Backend) -> Relay | None:
     """What passes bodies on without this task; None with other ASGI servers, and in process."""
+    connection = _connection(websocket)
+    if connection is None or not isinstance(backend, ProcessBackend):
+        return None
+    return Relay(connection, backend, service.wakeful) if connection.can_be_taken_over else None
+
+
+def _connection(websocket: WebSocket) -> RelayProtocol | None:
+    """What is below the application; None with other ASGI servers."""
     offer = (websocket.scope.get("extensions") or {}).get(EXTENSION)
-    if offer is None or not isinstance(backend, ProcessBackend):
-        return None
-    if not offer["connection"].can_be_taken_over:
-        return None
-    return Relay(offer["connection"], backend, service.wakeful)
+    return None if offer is None else offer["connection"]
 
 
 async def _serve_relayed(
     websocket: WebSocket, service: Service, session: Session, inbox: _Inbox, relay: Relay
 ) -> None:
     """Wait for the end of a session that needs this task no more."""
+    session.on_drain = relay.drain
+    if service.sessions.is_draining:
+        relay.drain()
     while not relay.ended.done():
         incoming = asyncio.ensure_future(inbox.next())
         try:
@@ -227,7 +245,9 @@ async def _serve_relayed(
         relay.pass_on(body)  # it came before the relay began
     lost = relay.ended.result()
     if lost is None:
-        await websocket.close()
+        await _say_draining(websocket, service)
+        if websocket.application_state is WebSocketState.CONNECTED:
+            await websocket.close()
     else:
         await _say_lost(websocket, service, session, lost, await relay.backend.loss())
 
@@ -298,7 +318,8 @@ async def _converse(
             await service.sessions.end(session)
         await _send_text(websocket, body)
         if engine.is_lost:
-            await websocket.close(1011)
+            if not service.sessions.is_draining:
+                await websocket.close(1011)
             return
 
 
@@ -327,16 +348,21 @@ class _Inbox:
         self._service = service
         self._session = session
         self._ahead: asyncio.Task[Any] | None = None
+        self._is_waiting = False
         self._for_client, self._for_worker = Wait(service.wakeful), Wait(service.wakeful)
 
     async def next(self) -> Any:
-        """The next message, text or bytes; None where the client has left."""
+        """The next message, text or bytes; None where the client has left, or the server ends."""
+        if self._service.sessions.is_draining:
+            return None
         self._for_client.begin()
+        self._is_waiting = True
         if self._ahead is None:
             message = await self._websocket.receive()
         else:
             message = await self._ahead
             self._ahead = None
+        self._is_waiting = False
         self._for_client.end()
         if message["type"] == "websocket.disconnect":
             return None
@@ -352,6 +378,12 @@ class _Inbox:
         finally:
             self._for_worker.end()
             timer.cancel()
+
+    def drain(self) -> None:
+        """Wait for no further message; what is being answered is answered."""
+        connection = _connection(self._websocket)
+        if self._is_waiting and connection is not None:
+            connection.wake()
 
     def close(self) -> None:
         """Look for nothing more."""

@@ -37,6 +37,8 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
         has_vector_form: Whether the environment has a vector entry point of its own.
         shards: Over how many sessions the sub-environments of one client are best spread, so that
             they use all cores of the server; said by servers only.
+        deadlines: How many seconds an environment may take for ``start``, ``reset``, ``step`` and
+            ``close`` before it is killed; said by servers only, of what they limit.
         protocol: Version of the binary protocol.
     """
 
@@ -58,6 +60,7 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
     autoreset_mode: str | None = None
     has_vector_form: bool = False
     shards: int = 1
+    deadlines: dict[str, float] = {}
     protocol: int = PROTOCOL_VERSION
 
     def action_space(self) -> Space | None:

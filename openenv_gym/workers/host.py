@@ -162,4 +162,7 @@ def _env_failure(exc: Exception, kind: type[Any]) -> Failed:
     """The reply for an exception of the environment's own code."""
     error = EnvStartError if kind is Open else RemoteEnvError
     text = f"the environment raised {type(exc).__name__} in {kind.__name__.lower()}: {exc}"
-    return failure(error(text), "".join(traceback.format_exception(exc)))
+    raised = error(text)
+    if isinstance(exc, MemoryError):
+        raised.fault = {"kind": "oom"}
+    return failure(raised, "".join(traceback.format_exception(exc)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import select
 import signal
 import socket
 import threading
@@ -48,7 +49,7 @@ class Lifeline:
 
 
 def watch_lifeline(fd: int) -> None:
-    """End this process when the other end of ``fd`` closes.
+    """End this process when the other end of ``fd`` closes, and its group where it leads one.
 
     The kernel is asked for a ``SIGIO``, whose default action is to end the process without
     asking Python, even in the middle of a step that never returns; a thread that waits does the
@@ -56,12 +57,16 @@ def watch_lifeline(fd: int) -> None:
     """
     signal.signal(signal.SIGIO, signal.SIG_DFL)
     with contextlib.suppress(OSError):
-        fcntl.fcntl(fd, fcntl.F_SETOWN, os.getpid())
+        leads = os.getpgrp() == os.getpid()
+        fcntl.fcntl(fd, fcntl.F_SETOWN, -os.getpid() if leads else os.getpid())
         fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_ASYNC)
 
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+
     def wait() -> None:
-        with contextlib.suppress(OSError):
-            os.read(fd, 1)
+        # Not in a read: while one waits on a socket, the kernel sends no SIGIO for it.
+        poll.poll()
         os._exit(1)
 
     threading.Thread(target=wait, name="lifeline", daemon=True).start()

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
 import weakref
+from typing import Any
 
 from openenv_gym.errors import ServerError
 from openenv_gym.sockets import enlarge_buffers
 from openenv_gym.workers.lifeline import Lifeline
+from openenv_gym.workers.output import Output
 
 STOP_TIMEOUT_S = 5.0
 
@@ -32,12 +35,21 @@ class WorkerProcess:
     Args:
         python: The interpreter to run; it needs this package, and may have other versions of
             everything else.
+        output: Takes what the worker prints; where there is none, that goes where this process
+            prints.
+        memory_limit_mb: How large its address space may become, in MiB; None for no limit.
 
     Raises:
         ServerError: the platform has no Unix sockets, or the interpreter cannot be run.
     """
 
-    def __init__(self, python: str = sys.executable) -> None:
+    def __init__(
+        self,
+        python: str = sys.executable,
+        *,
+        output: Output | None = None,
+        memory_limit_mb: float | None = None,
+    ) -> None:
         if not hasattr(socket, "send_fds"):
             raise ServerError(
                 "a worker process needs Unix sockets, which this platform does not have; "
@@ -45,18 +57,23 @@ class WorkerProcess:
             )
         control, control_there = socket.socketpair()
         self._lifeline = Lifeline()
+        command = [
+            *(python, "-m", "openenv_gym.workers"),
+            f"--control={control_there.fileno()}",
+            f"--lifeline={self._lifeline.there}",
+        ]
+        if memory_limit_mb:
+            command.append(f"--memory-limit={memory_limit_mb:g}")
         try:
             self._process = subprocess.Popen(
-                [
-                    python,
-                    "-m",
-                    "openenv_gym.workers",
-                    f"--control={control_there.fileno()}",
-                    f"--lifeline={self._lifeline.there}",
-                ],
+                command,
                 pass_fds=(control_there.fileno(), self._lifeline.there),
                 stdin=subprocess.DEVNULL,
+                stdout=None if output is None else output.fd,
+                stderr=None if output is None else output.fd,
                 env=_environment(python),
+                # What the environment starts is of the worker's group, and ends with it.
+                process_group=0,
             )
         except OSError as exc:
             control.close()
@@ -65,8 +82,10 @@ class WorkerProcess:
         finally:
             control_there.close()
             self._lifeline.handed_over()
+        self.output = output
         self._control = control
         self._owner_pid = os.getpid()
+        self._is_killed = False
         _alive.add(self)
 
     @property
@@ -85,12 +104,25 @@ class WorkerProcess:
             self._process.wait(timeout_s)
         return self.exit_code
 
+    def fault(self, timeout_s: float) -> dict[str, Any] | None:
+        """Return how the worker ended, None if it still runs after ``timeout_s``."""
+        code = self.wait(timeout_s) if self._owner_pid == os.getpid() else None
+        if code is None:
+            return None
+        return {
+            "kind": "worker_died",
+            "signal": -code if code < 0 else None,
+            "exitcode": None if code < 0 else code,
+        }
+
     def connect(self) -> socket.socket:
         """Open a session and return our end of its socket.
 
         Raises:
             ServerError: the worker is gone.
         """
+        if self._is_killed:  # though it may take the last bytes yet
+            raise ServerError(f"the worker process {self.pid} was killed")
         ours, theirs = socket.socketpair()
         for end in (ours, theirs):
             enlarge_buffers(end)
@@ -105,21 +137,41 @@ class WorkerProcess:
             theirs.close()
         return ours
 
+    def dismiss(self) -> None:
+        """Have the worker close its environments and end, without waiting for it."""
+        self._control.close()
+
+    def kill(self) -> None:
+        """End the worker at once: a signal that could be handled does not stop C code."""
+        if self._owner_pid == os.getpid() and self._process.poll() is None:
+            self._is_killed = True
+            self._end_group()
+
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
         """Let the worker close its environments, and kill it if that takes too long."""
         _alive.discard(self)
-        self._control.close()
+        self.dismiss()
         if self._owner_pid == os.getpid():
             try:
                 self._process.wait(timeout_s)
             except subprocess.TimeoutExpired:
-                self._process.kill()
+                self.kill()
                 self._process.wait()
+            self._end_group()
         self._lifeline.close()
+        if self.output is not None:
+            self.output.close()
+
+    def _end_group(self) -> None:
+        """Kill the worker, and what its environments started and left behind."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # there is nobody left
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def _forget(self) -> None:
         """In a forked child: drop our copy of the control socket, say nothing to the worker."""
         self._control.close()
+        if self.output is not None:
+            self.output.forget()
         # `Popen` would warn, when collected, of a child that is not this process's to wait for.
         self._process.returncode = 0
 

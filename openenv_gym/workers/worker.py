@@ -13,14 +13,17 @@ that must not be delayed, or must not die with each other, get workers of their 
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import selectors
 import signal
 import socket
+import sys
 
 from openenv_gym.errors import OpenEnvGymError
 from openenv_gym.protocol import FrameReader, frame_header
 from openenv_gym.sockets import RECEIVE_BYTES, Spin, send_parts
 from openenv_gym.workers.lifeline import watch_lifeline
+from openenv_gym.workers.memory import be_killed_first, limit_memory
 from openenv_gym.workers.session import WorkerSession
 
 _MAX_FDS = 16
@@ -99,7 +102,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m openenv_gym.workers", description=__doc__)
     parser.add_argument("--control", type=int, required=True, help="inherited descriptor")
     parser.add_argument("--lifeline", type=int, required=True, help="inherited descriptor")
+    parser.add_argument("--memory-limit", type=float, help="in MiB")
     options = parser.parse_args()
+    faulthandler.enable()  # a crash in C says where, which is the end of what it prints
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    be_killed_first()
+    if options.memory_limit:
+        limit_memory(options.memory_limit)
     # Ctrl-C reaches the whole process group; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     watch_lifeline(options.lifeline)

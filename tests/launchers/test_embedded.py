@@ -13,8 +13,13 @@ import psutil
 import pytest
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
 
+from openenv_gym.errors import RequestTimeoutError
 from openenv_gym.launchers.embedded import EMBEDDED
+from openenv_gym.protocol import Step
+from tests.support.hanging import Hanging
 from tests.support.rollouts import same
+
+HANGING = "tests.support.hanging:Hanging-v0"
 
 
 def test_environments_of_a_process_share_one_worker():
@@ -77,3 +82,46 @@ def test_a_forked_child_has_a_worker_of_its_own_and_the_parent_goes_on():
     command = [sys.executable, "-c", script]
     out = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (out.returncode, out.stdout) == (0, "went on\n"), out.stderr
+
+
+@pytest.mark.parametrize("way", ["sleep", "gil", "stop", "fork"])
+def test_a_worker_that_hangs_is_killed_when_its_client_gives_up(way: str):
+    env = gym.make("openenv/gymnasium-v0", env_id=HANGING, timeout_s=4)
+    env.reset(seed=1)
+    hung = psutil.Process(EMBEDDED.pid)
+    with pytest.raises(RequestTimeoutError):
+        env.step(Hanging.WAYS[way])
+    assert psutil.wait_procs([hung], timeout=2)[1] == []
+    env.reset(seed=1)
+    assert EMBEDDED.pid != hung.pid
+    assert env.step(0)[0][0] == 1.0
+    env.close()
+
+
+def test_the_worker_of_a_shard_that_hangs_is_killed():
+    envs = gym.make_vec(
+        "openenv/gymnasium-v0",
+        num_envs=2,
+        shards=2,
+        timeout_s=4,
+        env_id=HANGING,
+    )
+    first = envs.reset(seed=1)[0]
+    hung = psutil.Process(EMBEDDED._workers[1].pid)
+    envs.unwrapped.send(np.array([Hanging.SPIN]), [1])
+    with pytest.raises(RequestTimeoutError):
+        envs.unwrapped.recv()
+    assert psutil.wait_procs([hung], timeout=2)[1] == []
+    assert same(first, envs.reset(seed=1)[0])
+    envs.close()
+
+
+def test_a_goodbye_that_waits_for_others_of_the_worker_kills_nobody():
+    busy = gym.make("openenv/gymnasium-v0", env_id=HANGING).unwrapped
+    busy.reset(seed=1)
+    leaves = gym.make("openenv/gymnasium-v0", env_id=HANGING).unwrapped
+    leaves.reset()
+    busy._connection.begin(Step(Hanging.SLOW))  # 1.5 s
+    leaves._connection.close(timeout_s=0.1)
+    assert busy._connection.finish().obs[0] == 1.0
+    busy.close()

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 
+import gymnasium as gym
 import httpx
 import psutil
 import pytest
 
 from openenv_gym.errors import EnvStartError
 from openenv_gym.launchers import ServerProcess
+from openenv_gym.protocol import Step
+from tests.support.hanging import Hanging
 
 
 def test_it_serves_and_ends():
@@ -49,6 +53,31 @@ def test_workers_end_with_a_killed_server():
     psutil.Process(server.pid).kill()
     assert psutil.wait_procs(workers, timeout=2)[1] == []
     assert server.stop() == -9
+
+
+@pytest.mark.parametrize("way", Hanging.WAYS)
+def test_workers_that_hang_end_with_a_killed_server_too(way: str):
+    server = ServerProcess("tests.support.hanging:Hanging-v0")
+    env = gym.make("openenv/remote-v0", base_url=server.base_url).unwrapped
+    env.reset()
+    env._connection.begin(Step(Hanging.WAYS[way]))
+    time.sleep(0.3)  # until it hangs
+    family = psutil.Process(server.pid).children(recursive=True)
+    assert len(family) == (3 if way == "fork" else 2)  # one waits
+    psutil.Process(server.pid).kill()
+    server.stop()
+    deadline = time.monotonic() + 20
+    while not all(map(has_ended, family)):
+        assert time.monotonic() < deadline
+    env._connection.give_up()
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Whether it has; who adopted it reaps it when it comes to it."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def test_an_interpreter_that_does_not_exist():

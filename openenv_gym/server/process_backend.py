@@ -1,0 +1,236 @@
+"""A session in a worker process of its own, which has to answer in time."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import signal
+from collections import deque
+from collections.abc import Callable
+from typing import Any, TypeAlias, cast
+
+from openenv_gym.errors import ConnectionLostError
+from openenv_gym.protocol import BinaryMessages, Body, FrameReader, Open, frame
+from openenv_gym.protocol.binary_messages import OPEN, OPENED
+from openenv_gym.server.output_log import OutputLog
+from openenv_gym.server.settings import ServerSettings
+from openenv_gym.server.watchdog import Deadline, Deadlines, Watchdog
+from openenv_gym.workers.memory import oom_kills
+from openenv_gym.workers.output import Output
+from openenv_gym.workers.process import WorkerProcess
+
+OnReply: TypeAlias = Callable[[Body | None], None]
+"""Told the body of a reply; None where the worker was lost."""
+
+_EXIT_TIMEOUT_S = 1.0
+"""How long to wait for the exit code of a worker that has closed its socket, or was killed."""
+
+
+TAIL_BYTES = 8192
+"""How much of what a lost worker printed last its client is told."""
+
+
+class _WorkerProtocol(asyncio.Protocol):
+    """Matches the bodies that a worker sends to those who wait, first come, first served.
+
+    Attributes:
+        due_s: When the request under way is to be answered.
+    """
+
+    def __init__(self) -> None:
+        self.due_s = math.inf
+        self._reader = FrameReader()
+        self._waiting: deque[OnReply] = deque()
+        self._transport: asyncio.WriteTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # A cast: uvloop's transports do not derive from asyncio's.
+        self._transport = cast(asyncio.WriteTransport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        for body in self._reader.feed(data):
+            self.due_s = math.inf
+            self._waiting.popleft()(body)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self.due_s = math.inf
+        while self._waiting:
+            self._waiting.popleft()(None)
+
+    def ask(self, body: Body, on_reply: OnReply, due_s: float) -> None:
+        if self._transport is None:
+            on_reply(None)
+            return
+        self.due_s = due_s
+        self._waiting.append(on_reply)
+        self._transport.write(frame(body))
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once: a child that the worker forked may hold the other end open."""
+        if self._transport is not None:
+            self._transport.abort()
+
+
+class ProcessBackend:
+    """In a worker process of its own.
+
+    Args:
+        worker: The process.
+        protocol: Speaks with it.
+        settings: Have the limits.
+        watchdog: Ends it when it is overdue.
+    """
+
+    def __init__(
+        self,
+        worker: WorkerProcess,
+        protocol: _WorkerProtocol,
+        settings: ServerSettings,
+        watchdog: Watchdog,
+    ) -> None:
+        self._worker = worker
+        self._protocol = protocol
+        self._settings = settings
+        self._watchdog = watchdog
+        self._clock = asyncio.get_running_loop().time
+        self._output = worker.output or Output()
+        self._log = OutputLog(worker.pid, self._output, self._clock)
+        self._oom_kills = oom_kills()
+        self._deadlines = Deadlines(settings)
+        self._deadline: Deadline
+        self._is_open = False
+        self._cause: dict[str, Any] | None = None
+        self._why = ""
+        watchdog.watch(self)
+
+    @classmethod
+    async def start(
+        cls, worker: WorkerProcess, settings: ServerSettings, watchdog: Watchdog
+    ) -> ProcessBackend:
+        """Open a session on ``worker``, which is this session's from now on.
+
+        Raises:
+            ServerError: the worker is gone.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            sock = worker.connect()
+            sock.setblocking(False)
+            _, protocol = await loop.create_connection(_WorkerProtocol, sock=sock)
+        except BaseException:
+            worker.stop(timeout_s=0)
+            raise
+        return cls(worker, protocol, settings, watchdog)
+
+    @property
+    def due_s(self) -> float:
+        """When the request under way is to be answered, on the loop's clock; else infinite."""
+        return self._protocol.due_s
+
+    async def request(self, body: bytes) -> Body:
+        """Have the worker answer."""
+        if not self._is_open and body[0] == OPEN:  # until then, requests are the server's own
+            request = BinaryMessages().decode_request(body)[1]
+            assert isinstance(request, Open)
+            self._deadlines.note(request)
+        future: asyncio.Future[Body | None] = asyncio.get_running_loop().create_future()
+
+        def on_reply(reply: Body | None) -> None:
+            if not future.done():  # else who asked has gone
+                future.set_result(reply)
+
+        self.ask(body, on_reply)
+        reply = await future
+        if reply is None:
+            raise await self.loss()
+        self._is_open = self._is_open or reply[0] == OPENED
+        return reply
+
+    def ask(self, body: Body, on_reply: OnReply) -> None:
+        """Have the worker answer, without a task that waits for it; one request at a time.
+
+        Args:
+            body: Of the request.
+            on_reply: Called with the body of the reply, or with None where the worker is lost.
+        """
+        self._deadline = self._deadlines.of(body)
+        self._protocol.ask(body, on_reply, self._clock() + self._deadline.limit_s)
+
+    def look(self) -> None:
+        """Log what the worker printed."""
+        self._log.write()
+
+    def expire(self) -> None:
+        """Kill a worker that is overdue."""
+        late = self._deadline
+        self.kill(
+            "step_timeout",
+            f"the environment did not answer a {late.name} within {late.limit_s:g} s and was "
+            f"killed; start the server with a higher {late.option}, or 0 for no limit",
+        )
+
+    def kill(self, kind: str, why: str) -> None:
+        """End the worker at once.
+
+        Args:
+            kind: Of the fault that this is for its client.
+            why: What the client is told.
+        """
+        if self._cause is None:
+            self._cause, self._why = {"kind": kind}, why
+        self._worker.kill()
+        self._protocol.abort()
+
+    async def loss(self) -> ConnectionLostError:
+        """Return how the worker was lost."""
+        code = await self._exit_code(_EXIT_TIMEOUT_S)
+        number = -code if code is not None and code < 0 else None
+        fault, why = self._cause, self._why
+        if fault is None:
+            fault, why = {"kind": "worker_died"}, f"the worker process of this session {_end(code)}"
+            if number == signal.SIGKILL and self._oom_kills != oom_kills():
+                fault = {"kind": "oom"}
+                why += ", and the machine ran out of memory since the session began"
+        self._log.write()
+        tail = self._output.tail[-TAIL_BYTES:].decode(errors="replace").strip()
+        said = {"stderr_tail": tail} if tail else {}
+        error = ConnectionLostError(f"{why}; open another session")
+        exitcode = code if number is None else None
+        error.fault = {**fault, "signal": number, "exitcode": exitcode, **said}
+        return error
+
+    async def close(self) -> None:
+        """End the worker; it closes the environment, and is killed if that takes too long."""
+        self._protocol.close()
+        self._worker.dismiss()
+        if await self._exit_code(self._settings.close_timeout_s or math.inf) is None:
+            self._worker.kill()
+            await self._exit_code(_EXIT_TIMEOUT_S)
+        self._watchdog.leave(self)
+        self._log.write(is_last=True)
+        self._worker.stop(timeout_s=0)
+        self._output.close()
+
+    async def _exit_code(self, timeout_s: float) -> int | None:
+        """How the worker ended, None if it still runs after ``timeout_s``.
+
+        It is asked time and again: to wait would take a thread for each worker that hangs.
+        """
+        end_s, pause_s = self._clock() + timeout_s, 0.001
+        while (code := self._worker.exit_code) is None and self._clock() < end_s:
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, 0.05)
+        return code
+
+
+def _end(code: int | None) -> str:
+    if code is None:
+        return "closed its connection"
+    if code < 0:
+        return f"was ended by signal {-code} (exit code {code})"
+    return f"ended (exit code {code})"

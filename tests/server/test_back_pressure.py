@@ -1,0 +1,100 @@
+"""What a client sends too fast, or reads too slowly, is its own to wait for."""
+
+from __future__ import annotations
+
+import socket
+from urllib.parse import urlsplit
+
+import gymnasium as gym
+import psutil
+import pytest
+from websockets.frames import Frame, Opcode
+from websockets.sync.client import connect
+
+from openenv_gym.launchers import ServerProcess
+from openenv_gym.protocol import SUBPROTOCOL, BinaryMessages, Open, Reset, Step
+from tests.support.hanging import Hanging
+
+HANGING = "tests.support.hanging:Hanging-v0"
+MOST_BYTES = 20 * 2**20
+
+
+def open_session(url: str) -> connect:
+    return connect(url.replace("http", "ws") + "/ws", subprotocols=[SUBPROTOCOL], max_size=None)
+
+
+def begin(ws, messages: BinaryMessages, options: dict | None = None) -> None:
+    for seq, request in enumerate((Open(), Reset(0, options)), 1):
+        ws.send(messages.encode_request(seq, request))
+        messages.decode_reply(ws.recv(timeout=40))
+
+
+def flood(sock: socket.socket, data: bytes, most_bytes: int) -> int:
+    """Send until the other end takes no more for a second; return how many bytes it took."""
+    sock.settimeout(1)
+    sent = 0
+    try:
+        while sent < most_bytes:
+            sent += sock.send(data)
+    except TimeoutError:
+        pass
+    return sent
+
+
+def test_requests_behind_a_step_that_hangs_are_not_read():
+    with (
+        ServerProcess(HANGING, "--step-timeout=20") as server,
+        open_session(server.base_url) as ws,
+    ):
+        messages = BinaryMessages()
+        begin(ws, messages)
+        ws.send(messages.encode_request(3, Step(Hanging.SLEEP)))
+        before = psutil.Process(server.pid).memory_info().rss
+        step = Frame(Opcode.BINARY, messages.encode_request(4, Step(0))).serialize(mask=True)
+        with ws.protocol_mutex:
+            sent = flood(ws.socket, step * 2000, 200 * 2**20)
+        assert sent < 2 * MOST_BYTES  # the rest waits in the sockets
+        assert psutil.Process(server.pid).memory_info().rss - before < MOST_BYTES
+        env = gym.make("openenv/remote-v0", base_url=server.base_url)
+        env.reset()
+        assert env.step(0)[0][0] == 1.0
+        env.close()
+        ws.socket.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("codec", ["binary", "json"])
+def test_a_client_that_reads_nothing_is_left(codec: str):
+    with ServerProcess(HANGING, "--write-timeout=1", "--max-sessions=1") as server:
+        address = urlsplit(server.base_url)
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.connect((address.hostname, address.port))
+        before = psutil.Process(server.pid).memory_info().rss
+        messages = BinaryMessages()
+        large = {"text": "x" * 300_000}
+        if codec == "binary":
+            protocol, opcode = f"Sec-WebSocket-Protocol: {SUBPROTOCOL}\r\n", Opcode.BINARY
+            first = messages.encode_request(1, Open())
+            again = messages.encode_request(2, Reset(0, large))
+        else:
+            protocol, opcode = "", Opcode.TEXT
+            first = b'{"type": "reset", "data": {}}'
+            again = b'{"type": "reset", "data": {"options": {"text": "%s"}}}' % (b"x" * 300_000)
+        head = (
+            "GET /ws HTTP/1.1\r\nHost: any\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{protocol}"
+            "Sec-WebSocket-Version: 13\r\n\r\n"
+        )
+        sock.sendall(head.encode() + Frame(opcode, first).serialize(mask=True))
+        flooding = Frame(opcode, again).serialize(mask=True)
+        try:
+            sock.settimeout(40)
+            while True:  # until the server has had enough
+                sock.sendall(flooding)
+        except ConnectionError:
+            pass
+        assert psutil.Process(server.pid).memory_info().rss - before < MOST_BYTES
+        env = gym.make("openenv/remote-v0", base_url=server.base_url)
+        env.reset()  # the slot is free
+        env.close()
+        sock.close()

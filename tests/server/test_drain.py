@@ -1,0 +1,202 @@
+"""A server that is told to end finishes what is under way, tells everybody, and ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import TypeAlias
+
+import gymnasium as gym
+import httpx
+import psutil
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from openenv_gym.errors import CapacityError, ConnectionLostError
+from openenv_gym.launchers import ServerProcess
+from openenv_gym.protocol import SUBPROTOCOL, BinaryMessages, Failed, Open, Reset, Step
+from tests.support.hanging import Hanging
+
+Begin: TypeAlias = Callable[[ServerProcess], "Player"]
+
+HANGING = "tests.support.hanging:Hanging-v0"
+
+
+class Player:
+    """One binary session by hand."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket = socket
+        self.messages, self.seq = BinaryMessages(), 0
+        for request in (Open(), Reset(0)):
+            self.send(request)
+            self.receive()
+
+    def send(self, request: object) -> None:
+        self.seq += 1
+        self.socket.send(self.messages.encode_request(self.seq, request))
+
+    def receive(self) -> object:
+        return self.messages.decode_reply(self.socket.recv(timeout=40))[1]
+
+    def close_code(self) -> tuple[int, str]:
+        with pytest.raises(ConnectionClosed) as closed:
+            self.socket.recv(timeout=40)
+        return closed.value.rcvd.code, closed.value.rcvd.reason
+
+
+@pytest.fixture
+def play() -> Iterator[Callable[[ServerProcess], Player]]:
+    """Begins a session."""
+    with ExitStack() as stack:
+
+        def begin(server: ServerProcess) -> Player:
+            url = server.base_url.replace("http", "ws") + "/ws"
+            return Player(stack.enter_context(connect(url, subprotocols=[SUBPROTOCOL])))
+
+        yield begin
+
+
+def family_of(server: ServerProcess) -> list[psutil.Process]:
+    process = psutil.Process(server.pid)
+    return [process, *process.children(recursive=True)]
+
+
+def has_ended(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def exit_code(server: ServerProcess) -> int:
+    return server._process.wait(40)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_steps_under_way_are_answered_and_everybody_is_told(number: signal.Signals, play: Begin):
+    with ServerProcess(HANGING, "--drain-timeout=20") as server:
+        players = [play(server) for _ in range(8)]
+        json = gym.make("openenv/remote-v0", base_url=server.base_url, codec="json").unwrapped
+        json.reset()
+        family = family_of(server)
+        busy, idle = players[:6], players[6:]
+        for player in busy:
+            player.send(Step(Hanging.SLOW))
+        os.kill(server.pid, number)
+        for player in idle:
+            assert player.close_code() == (1012, "server_draining")
+        for player in busy:
+            assert player.receive().obs[0] == 1.0
+            assert player.close_code() == (1012, "server_draining")
+        with pytest.raises(ConnectionLostError):
+            json.step(0)
+        assert exit_code(server) == 0
+        assert psutil.wait_procs(family[1:], timeout=2)[1] == []
+
+
+def test_while_it_drains_nothing_begins(play: Begin):
+    with ServerProcess(HANGING, "--max-sessions=2") as server:
+        with httpx.Client(base_url=server.base_url, timeout=40) as client:
+            assert client.get("/livez").json() == {"status": "alive"}
+            assert client.get("/readyz").json() == {"status": "ready"}
+            client.post("/reset", json={})
+            player = play(server)
+            assert client.get("/readyz").status_code == 503  # full
+            player.send(Step(Hanging.SLOW))
+            server._process.terminate()
+            while (answer := client.get("/readyz")).json()["status"] != "draining":
+                assert answer.json()["status"] == "full"
+            assert answer.status_code == 503
+            assert client.get("/livez").status_code == 200
+            step = client.post("/step", json={"action": {"action": 0}})
+            assert step.status_code in (409, 503)  # its session has ended, or is refused
+            reset = client.post("/reset", json={})
+            assert (reset.status_code, reset.json()["detail"]["code"]) == (503, "CAPACITY_REACHED")
+            with pytest.raises(CapacityError, match="the server is ending"):
+                gym.make("openenv/remote-v0", base_url=server.base_url).reset()
+        assert player.receive().obs[0] == 1.0
+        assert exit_code(server) == 0
+
+
+def test_a_step_over_http_is_finished():
+    with ServerProcess(HANGING) as server:
+        answers = []
+
+        def play() -> None:
+            with httpx.Client(base_url=server.base_url, timeout=40) as client:
+                client.post("/reset", json={})
+                began.set()
+                answers.append(client.post("/step", json={"action": {"action": Hanging.SLOW}}))
+
+        began = threading.Event()
+        thread = threading.Thread(target=play)
+        thread.start()
+        assert began.wait(40)
+        time.sleep(0.3)  # until the step is there; it takes 1.5 s
+        server._process.terminate()
+        assert exit_code(server) == 0
+        thread.join()
+        assert answers[0].status_code == 200
+
+
+@pytest.mark.parametrize("way", ["spin", "stop", "fork"])
+def test_what_hangs_is_killed_when_its_time_is_over(way: str, play: Begin):
+    with ServerProcess(HANGING, "--drain-timeout=1", "--close-timeout=600") as server:
+        hung, other = play(server), play(server)
+        hung.send(Step(Hanging.WAYS[way]))
+        while psutil.Process(server.pid).children() == []:
+            pass
+        family = family_of(server)
+        server._process.terminate()
+        assert other.close_code() == (1012, "server_draining")
+        lost = hung.receive()
+        assert isinstance(lost, Failed)
+        assert (lost.code, lost.fault["kind"]) == ("CONNECTION_LOST", "server_draining")
+        assert "--drain-timeout" in lost.message
+        assert hung.close_code() == (1012, "server_draining")
+        assert exit_code(server) == 0
+        assert psutil.wait_procs(family[1:], timeout=2)[1] == []
+
+
+def test_an_environment_that_does_not_close_is_killed_too():
+    with ServerProcess(HANGING, "--drain-timeout=1", "--close-timeout=600") as server:
+        env = gym.make("openenv/remote-v0", base_url=server.base_url)
+        env.reset(options={"hang": "close"})
+        family = family_of(server)
+        server._process.terminate()
+        assert exit_code(server) == 0
+        assert psutil.wait_procs(family[1:], timeout=2)[1] == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_is_the_end(number: signal.Signals, play: Begin):
+    with ServerProcess(HANGING, "--drain-timeout=600") as server:
+        player = play(server)
+        player.send(Step(Hanging.SPIN))
+        family = family_of(server)
+        os.kill(server.pid, number)
+        with httpx.Client(base_url=server.base_url, timeout=40) as client:
+            while client.get("/readyz").json()["status"] != "draining":
+                pass
+        os.kill(server.pid, number)
+        assert exit_code(server) == 128 + number
+        # Who adopts them reaps them when it comes to it.
+        while not all(map(has_ended, family)):
+            pass
+
+
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+def test_workers_and_threads_that_hang_do_not_keep_a_server(isolation: str, play: Begin):
+    arguments = ("--drain-timeout=0.5", "--close-timeout=0.5", f"--isolation={isolation}")
+    with ServerProcess(HANGING, *arguments) as server:
+        player = play(server)
+        player.send(Step(Hanging.SLEEP))
+        time.sleep(0.3)
+        server._process.terminate()
+        assert exit_code(server) == 0

@@ -1,0 +1,243 @@
+"""A worker that does not answer in time is killed, its client told, its slot freed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import httpx
+import numpy as np
+import psutil
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from openenv_gym.errors import (
+    CapacityError,
+    ConnectionLostError,
+    InvalidRequestError,
+    RemoteEnvError,
+)
+from openenv_gym.launchers import ServerProcess
+from openenv_gym.protocol import SUBPROTOCOL, BinaryMessages, Failed, Open, Reset, Step
+from openenv_gym.server.settings import ServerSettings
+from tests.support.hanging import Hanging
+
+HANGING = "tests.support.hanging:Hanging-v0"
+ARGUMENTS = ("--step-timeout=0.5", "--reset-timeout=0.7", "--close-timeout=0.6")
+
+
+@pytest.fixture(scope="module")
+def server(no_process_is_left: None) -> Iterator[ServerProcess]:
+    with ServerProcess(HANGING, "--max-sessions=3", *ARGUMENTS) as process:
+        yield process
+
+
+def make(server: ServerProcess, codec: str = "binary") -> gym.Env:
+    env = gym.make("openenv/remote-v0", base_url=server.base_url, codec=codec, timeout_s=50)
+    return env.unwrapped
+
+
+def trajectory(env: gym.Env, stop: threading.Event, out: list[np.ndarray]) -> None:
+    out.append(env.reset(seed=5)[0])
+    while not stop.is_set():
+        out.append(env.step(0)[0])
+
+
+@pytest.fixture
+def bystander(server: ServerProcess) -> Iterator[None]:
+    """Somebody who steps on meanwhile, and ends with the right trajectory."""
+    env, stop, seen = make(server), threading.Event(), []
+    thread = threading.Thread(target=trajectory, args=(env, stop, seen))
+    thread.start()
+    yield
+    assert thread.is_alive()
+    stop.set()
+    thread.join()
+    env.close()
+    local = gym.make(HANGING).unwrapped
+    expected = [local.reset(seed=5)[0], *(local.step(0)[0] for _ in seen[1:])]
+    assert len(seen) > 10
+    assert np.array_equal(seen, expected)
+
+
+def all_slots_are_free(server: ServerProcess) -> None:
+    envs = [make(server) for _ in range(3)]
+    for env in envs:
+        while True:
+            try:
+                env.reset()
+                break
+            except CapacityError:
+                continue
+    for env in envs:
+        env.close()
+
+
+def only_spares_are_left(server: ServerProcess) -> None:
+    """No worker of a session, no zombie, and nobody that a worker started."""
+    everybody = psutil.Process(server.pid).children(recursive=True)
+    deadline = 100
+    while len(everybody) > 1 and deadline:
+        psutil.wait_procs(everybody, timeout=0.1)
+        everybody = psutil.Process(server.pid).children(recursive=True)
+        deadline -= 1
+    assert len(everybody) == 1
+    assert everybody[0].status() != psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize("codec", ["binary", "json"])
+@pytest.mark.parametrize("way", Hanging.WAYS)
+def test_a_step_that_hangs(server: ServerProcess, bystander: None, way: str, codec: str):
+    env = make(server, codec)
+    env.reset(seed=1)
+    expected = r"did not answer a step within 0\.5 s .* --step-timeout"
+    with pytest.raises(ConnectionLostError, match=expected) as told:
+        env.step(Hanging.WAYS[way])
+    if codec == "binary":
+        fault = {"kind": "step_timeout", "signal": 9, "exitcode": None}
+        assert {key: told.value.fault[key] for key in fault} == fault
+    assert env.reset(seed=1)[0][0] == 0.0  # the slot is free
+    assert env.step(0)[0][0] == 1.0
+    env.close()
+
+
+@pytest.mark.parametrize("codec", ["binary", "json"])
+def test_a_reset_that_hangs(server: ServerProcess, codec: str):
+    env = make(server, codec)
+    env.reset()
+    with pytest.raises(ConnectionLostError, match=r"a reset within 0\.7 s .* --reset-timeout"):
+        env._exchange(env._connection, Reset(None, {"hang": "reset"}))
+    env.close()
+    all_slots_are_free(server)
+    only_spares_are_left(server)
+
+
+def test_a_close_that_hangs(server: ServerProcess):
+    for says_goodbye in (True, False):
+        env = make(server)
+        env.reset(options={"hang": "close"})
+        env.close() if says_goodbye else env._connection.abandon()
+    all_slots_are_free(server)
+    only_spares_are_left(server)
+
+
+def test_a_step_before_the_relay_and_after_it_is_limited_alike(server: ServerProcess):
+    url = server.base_url.replace("http", "ws") + "/ws"
+    with connect(url, subprotocols=[SUBPROTOCOL]) as socket:
+        messages = BinaryMessages()
+        for seq, request in enumerate((Open(), Reset(0), Step(Hanging.SLEEP)), 1):
+            socket.send(messages.encode_request(seq, request))
+            seen, reply = messages.decode_reply(socket.recv(timeout=20))
+            assert seen == seq
+        assert isinstance(reply, Failed)
+        assert (reply.code, reply.fault["kind"]) == ("CONNECTION_LOST", "step_timeout")
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(timeout=20)
+        assert closed.value.rcvd.code == 1011
+
+
+def test_a_step_over_http_that_hangs(server: ServerProcess, bystander: None):
+    with httpx.Client(base_url=server.base_url, timeout=50) as client:
+        client.post("/reset", json={"seed": 1})
+        answer = client.post("/step", json={"action": {"action": Hanging.SPIN}})
+        detail = answer.json()["detail"]
+        assert (answer.status_code, detail["code"]) == (500, "CONNECTION_LOST")
+        assert "--step-timeout" in detail["message"]
+        assert client.post("/step", json={"action": {"action": 0}}).status_code == 409
+        assert client.post("/reset", json={}).status_code == 200
+        client.post("/close")
+
+
+def test_a_start_that_hangs(tmp_path: Path):
+    flag = tmp_path / "flag"
+    kwargs = f'--kwargs={{"flag": "{flag}"}}'
+    with ServerProcess(HANGING, kwargs, "--start-timeout=10", "--max-sessions=1") as server:
+        flag.touch()
+        env = gym.make("openenv/remote-v0", base_url=server.base_url)
+        with pytest.raises(ConnectionLostError, match=r"a start within 10 s .* --start-timeout"):
+            env.reset()
+        flag.unlink()
+        env.reset()
+        env.close()
+
+
+def test_a_batched_step_may_take_as_long_as_the_resets_in_it():
+    with ServerProcess(HANGING, "--step-timeout=0.5", "--reset-timeout=20") as server:
+        envs = gym.make_vec("openenv/remote-v0", num_envs=2, base_url=server.base_url)
+        envs.reset()
+        assert envs.step(np.array([Hanging.SLOW, 0]))[0][:, 0].tolist() == [1.0, 1.0]
+        envs.close()
+
+
+def test_no_limit():
+    with ServerProcess(HANGING, "--step-timeout=0") as server:
+        env = gym.make("openenv/remote-v0", base_url=server.base_url)
+        env.reset()
+        assert env.step(Hanging.SLOW)[0][0] == 1.0
+        env.close()
+
+
+def test_clients_learn_the_deadlines(server: ServerProcess):
+    told = httpx.get(f"{server.base_url}/schema").json()["x-openenv-gym"]["deadlines"]
+    assert told == {"start": 120.0, "reset": 0.7, "step": 0.5, "close": 0.6}
+
+
+def test_clients_are_more_patient_than_the_server_unless_told_how_patient(server: ServerProcess):
+    for asked, waits in (({}, 125.0), ({"timeout_s": 7}, 7), ({"timeout_s": None}, None)):
+        env = gym.make("openenv/remote-v0", base_url=server.base_url, **asked).unwrapped
+        env.reset()
+        assert env._connection.timeout_s == waits
+        env.close()
+        envs = gym.make_vec("openenv/remote-v0", num_envs=1, base_url=server.base_url, **asked)
+        assert envs.unwrapped._sessions._connections[0].timeout_s == waits
+        envs.close()
+
+
+@pytest.mark.parametrize("limit", [-1, float("nan"), float("inf")])
+def test_a_deadline_that_is_none(limit: Any):
+    with pytest.raises(InvalidRequestError, match="step_timeout_s: expected seconds"):
+        ServerSettings(environment="any", step_timeout_s=limit)
+
+
+def test_what_a_worker_said_last_reaches_its_client(capfd: pytest.CaptureFixture[str]):
+    with ServerProcess(HANGING) as server:
+        env = make(server)
+        env.reset()
+        with pytest.raises(ConnectionLostError, match="signal 6") as told:
+            env.step(Hanging.PRINT)
+        fault = told.value.fault
+        assert (fault["kind"], fault["signal"], fault["exitcode"]) == ("worker_died", 6, None)
+        assert "yyy the last words\nFatal Python error: Aborted" in fault["stderr_tail"]
+        assert "in step" in fault["stderr_tail"]
+        assert len(fault["stderr_tail"]) < 10_000
+        env.close()
+    log = capfd.readouterr().err
+    assert "yyy the last words" not in log  # a line is cut
+    assert "Fatal Python error: Aborted" in log
+
+
+def test_a_worker_that_is_killed_from_outside_had_no_deadline(server: ServerProcess):
+    env = make(server)
+    before = set(psutil.Process(server.pid).children())
+    env.reset()
+    (mine,) = set(psutil.Process(server.pid).children()) & before
+    mine.kill()
+    with pytest.raises(ConnectionLostError):
+        for _ in range(1000):
+            env.step(0)
+    env.close()
+
+
+def test_a_memory_limit_makes_a_fault_of_its_own():
+    with ServerProcess(HANGING, "--memory-limit=2000") as server:
+        env = make(server)
+        env.reset()
+        with pytest.raises(RemoteEnvError, match="MemoryError") as told:
+            env.step(Hanging.ALLOCATE)
+        assert told.value.fault == {"kind": "oom"}
+        assert env.step(0)[0][0] == 2.0  # the session lives
+        env.close()
