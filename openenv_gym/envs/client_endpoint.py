@@ -20,12 +20,12 @@ from openenv_gym.client.http import get_name, get_schema
 from openenv_gym.client.websocket import WebSocketOptions
 from openenv_gym.envs.client_session import ClientCalls, ClientConnection
 from openenv_gym.envs.endpoints import Face, SpaceOverrides
+from openenv_gym.envs.probing import AsItIs
 from openenv_gym.envs.registration import checked_done_means
 from openenv_gym.envs.remote_env import RemoteEnv
 from openenv_gym.errors import (
     InvalidRequestError,
     NotOpenEnvError,
-    ProtocolError,
     RemoteEnvError,
     UnreachableError,
     UnsupportedRenderModeError,
@@ -45,7 +45,7 @@ from openenv_gym.wire.client_schemas import (
     schema_of,
     type_arguments,
 )
-from openenv_gym.wire.schema_view import LoadedResult, SchemaView
+from openenv_gym.wire.schema_view import SchemaView
 
 
 def from_client(  # noqa: PLR0913 - each has its name
@@ -271,7 +271,7 @@ class ClientEndpoint:
     def _probe(self) -> Probed:
         """Reset the client once; its session goes on with the first reset of the environment."""
         if self._probed is None:
-            session = self._session(_AsItIs(), dict)
+            session = self._session(AsItIs(), dict)
             reply, state = session.request(Reset()), None
             if callable(getattr(self.client, "state", None)):
                 with contextlib.suppress(RemoteEnvError, InvalidRequestError):
@@ -324,13 +324,3 @@ class ClientEndpoint:
                 f"make the environment of its class: from_client({self._driver.name}, base_url=...)"
             )
         return _of_class, self._recipe
-
-
-class _AsItIs:
-    """A view that hands over what the client answers, as it answers it."""
-
-    def dump_action(self, value: Any) -> dict[str, Any]:
-        raise ProtocolError("a probing reset takes no step")
-
-    def load_result(self, data: dict[str, Any], *, is_first: bool = False) -> LoadedResult:
-        return LoadedResult(data, None, terminated=False, truncated=False, info={})

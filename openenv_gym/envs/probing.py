@@ -49,13 +49,15 @@ def probe_or_remember(
     return _REMEMBERED[key]
 
 
-class _Messages:
-    """A view that hands over what the server says, as it says it."""
+class AsItIs:
+    """A view that hands over what a server or a client answers, as it answers it."""
 
     def dump_action(self, value: Any) -> dict[str, Any]:
+        """A probing session takes no step."""
         raise ProtocolError("a probing session takes no step")
 
     def load_result(self, data: dict[str, Any], *, is_first: bool = False) -> LoadedResult:
+        """Return the message for an observation."""
         return LoadedResult(data, None, terminated=False, truncated=False, info={})
 
 
@@ -69,7 +71,7 @@ def probe_server(connect: Callable[[], Transport], timeout_s: float | None) -> P
     Raises:
         OpenEnvGymError: the server has no session free, or refused, or answered no observation.
     """
-    session = ClientSession(JsonClientMessages(_Messages()), SessionState.READY)
+    session = ClientSession(JsonClientMessages(AsItIs()), SessionState.READY)
     connection = Connection(session, connect(), timeout_s)
     try:
         reply = connection.request(Reset())
