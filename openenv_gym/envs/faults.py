@@ -11,7 +11,7 @@ import copy
 import random
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -95,7 +95,9 @@ def fault_policy(on_fault: OnFault) -> FaultPolicy:
 
 
 def fault_kind(exc: OpenEnvGymError) -> str | None:
-    """Return the kind of fault that ``exc`` is, None for a mistake of the caller."""
+    """Return the kind of fault that ``exc`` is, None for what no new session would help."""
+    if isinstance(exc, EnvCrashLoopError):
+        return None
     if exc.fault is not None:
         return str(exc.fault.get("kind", "connection_lost"))
     return next((name for kind, name in _KINDS.items() if isinstance(exc, kind)), None)
@@ -193,32 +195,23 @@ class Restarts:
         return policy.backoff(len(self._times) - 1)
 
     def renew(self, make: Callable[[], T], fault: OpenEnvGymError | None) -> T:
-        """Return what ``make`` makes, which is tried as often and as long as the policy says.
+        """Return what ``make`` makes, as :func:`renew` of this environment alone."""
+        return renew([self], make, fault)
 
-        Args:
-            make: Connects and resets. What it raises of a fault counts as a restart; a server that
-                does not answer, or has no free session, is waited for.
-            fault: Why the environment is made anew.
+    def wait(self, delay_s: float) -> None:
+        """Sleep."""
+        self._sleep(delay_s)
+
+    def now(self) -> float:
+        """The time, in seconds."""
+        return self._clock()
+
+    def check_patience(self, exc: OpenEnvGymError, waited_s: float) -> None:
+        """Pass while a server that does not answer, or is full, may be waited for.
 
         Raises:
-            EnvCrashLoopError: there were too many restarts, or the server did not come back.
-            OpenEnvGymError: a mistake of the caller.
+            EnvCrashLoopError: it was for too long.
         """
-        delay_s, began_s, waits = self.spend(fault), self._clock(), 0
-        while True:
-            self._sleep(delay_s)
-            try:
-                return make()
-            except (UnreachableError, NotOpenEnvError, CapacityError) as exc:
-                self._check_patience(exc, self._clock() - began_s)
-                waits += 1
-                delay_s = self.policy.backoff(waits)
-            except OpenEnvGymError as exc:
-                if fault_kind(exc) is None or isinstance(exc, EnvCrashLoopError):
-                    raise
-                delay_s = self.spend(exc)
-
-    def _check_patience(self, exc: OpenEnvGymError, waited_s: float) -> None:
         is_full = isinstance(exc, CapacityError)
         limit_s = self.policy.restart_timeout_s if is_full else self.policy.reconnect_timeout_s
         if waited_s >= limit_s:
@@ -237,3 +230,32 @@ class Restarts:
         error.fault = known or None
         error.remote_traceback = "" if fault is None else fault.remote_traceback
         return error
+
+
+def renew(restarts: Sequence[Restarts], make: Callable[[], T], fault: OpenEnvGymError | None) -> T:
+    """Return what ``make`` makes, which is tried as often and as long as the policy says.
+
+    Args:
+        restarts: Those of the environments that are made anew together.
+        make: Connects and resets. What it raises of a fault counts as a restart; a server that
+            does not answer, or has no free session, is waited for.
+        fault: Why they are made anew.
+
+    Raises:
+        EnvCrashLoopError: there were too many restarts, or the server did not come back.
+        OpenEnvGymError: a mistake of the caller.
+    """
+    one = restarts[0]
+    delay_s, began_s, waits = max(each.spend(fault) for each in restarts), one.now(), 0
+    while True:
+        one.wait(delay_s)
+        try:
+            return make()
+        except (UnreachableError, NotOpenEnvError, CapacityError) as exc:
+            one.check_patience(exc, one.now() - began_s)
+            waits += 1
+            delay_s = one.policy.backoff(waits)
+        except OpenEnvGymError as exc:
+            if fault_kind(exc) is None:
+                raise
+            delay_s = max(each.spend(exc) for each in restarts)

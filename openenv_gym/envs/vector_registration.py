@@ -17,6 +17,7 @@ from openenv_gym.envs.endpoints import (
     ServerEndpoint,
     SpaceOverrides,
 )
+from openenv_gym.envs.faults import OnFault
 from openenv_gym.envs.registration import checked_done_means, given_url
 from openenv_gym.envs.remote_vector_env import RemoteVectorEnv, default_shards, shard_sizes
 from openenv_gym.envs.sessions_vector_env import SessionsVectorEnv
@@ -146,6 +147,7 @@ def make_vec(  # noqa: PLR0913 - Gymnasium passes arguments one by one
     render_mode: str | None = None,
     copy: bool = True,
     is_native: bool = False,
+    on_fault: OnFault = "truncate",
     **kwargs: Any,
 ) -> RemoteVectorEnv:
     """Make ``num_envs`` sub-environments of one environment.
@@ -165,6 +167,7 @@ def make_vec(  # noqa: PLR0913 - Gymnasium passes arguments one by one
         render_mode: Gymnasium's.
         copy: Gymnasium's; what a step returns is new here either way.
         is_native: Whether ``auto`` will find a vector form of the environment's own.
+        on_fault: As of :class:`RemoteVectorEnv`.
         **kwargs: Keyword arguments of each sub-environment.
 
     Raises:
@@ -204,7 +207,7 @@ def make_vec(  # noqa: PLR0913 - Gymnasium passes arguments one by one
             endpoints.append(ServerEndpoint(address=address, request=request, timeout_s=timeout_s))
         else:
             endpoints.append(EmbeddedEndpoint(request=request, timeout_s=timeout_s, worker=i))
-    return RemoteVectorEnv(endpoints)
+    return RemoteVectorEnv(endpoints, on_fault=on_fault)
 
 
 def _shards_at(endpoint: ServerEndpoint, vectorization: str) -> int:
