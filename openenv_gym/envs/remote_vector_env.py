@@ -122,6 +122,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         clients: Sequence[Any],
         *,
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        on_fault: OnFault = "truncate",
         **arguments: Any,
     ) -> SessionsVectorEnv:
         """Return a vector environment of OpenEnv clients, one for each sub-environment.
@@ -133,6 +134,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         Args:
             clients: As :func:`openenv_gym.from_client` takes them, each once.
             autoreset_mode: Gymnasium's.
+            on_fault: As of this class.
             **arguments: As of :func:`openenv_gym.from_client`, for all of them.
 
         Raises:
@@ -141,7 +143,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         from openenv_gym.envs.client_endpoint import client_endpoints
         from openenv_gym.envs.sessions_vector_env import SessionsVectorEnv
 
-        return SessionsVectorEnv(client_endpoints(clients, **arguments), autoreset_mode)
+        return SessionsVectorEnv(client_endpoints(clients, **arguments), autoreset_mode, on_fault)
 
     def _take_face(self, descriptions: Sequence[Description]) -> None:
         first = descriptions[0]
@@ -421,6 +423,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             is_shared = self._faults.policy.is_soft and len(results) == 1
             self._parts[i] = kept(result.obs) if is_shared else result.obs
             if result.rewards is not None:
+                self._rewards_dtype = result.rewards.dtype
                 ended = result.terminations | result.truncations
                 self._ended[slice(*self._sessions.ranges[i])] = ended
         parts = list(results.values())

@@ -335,6 +335,11 @@ class PlainSessions(Sessions):
                 self._connections[i].abandon()
                 self._connections[i] = self.endpoints[i].connect()
 
+    def renew(self, number: int) -> None:
+        """Make a session anew, whatever has become of the old one."""
+        self._connections[number].end_session(CLOSE_TIMEOUT_S)
+        self._connections[number] = self.endpoints[number].connect()
+
     def exchange(self, requests: Mapping[int, Any]) -> dict[int, Result]:
         """Send to some, then receive from all of them."""
         self.begin(requests)

@@ -80,6 +80,7 @@ def make_remote_vec(
     timeout_s: float | None = DEFAULT_TIMEOUT_S,
     options: Any = None,
     done_means: str = "terminated",
+    on_fault: OnFault = "truncate",
     **others: Any,
 ) -> RemoteVectorEnv | SessionsVectorEnv:
     """Make many of whatever the OpenEnv servers at ``base_url`` serve.
@@ -94,6 +95,7 @@ def make_remote_vec(
         timeout_s: How long to wait for a reply, in seconds; None for ever.
         options: How the WebSockets of plain sessions are opened.
         done_means: As of ``gymnasium.make``.
+        on_fault: As of :class:`RemoteVectorEnv`.
         **others: Spaces and keys, where the schemas leave them open; or of :func:`make_vec`.
 
     Raises:
@@ -116,6 +118,7 @@ def make_remote_vec(
             num_envs=num_envs,
             autoreset_mode=autoreset_mode,
             timeout_s=timeout_s,
+            on_fault=on_fault,
             **others,
         )
     if others:
@@ -131,7 +134,7 @@ def make_remote_vec(
         done_means=checked_done_means(done_means),
     )
     sessions = [replace(plain, address=addresses[i % len(addresses)]) for i in range(num_envs)]
-    return SessionsVectorEnv(sessions, autoreset_mode)
+    return SessionsVectorEnv(sessions, autoreset_mode, on_fault)
 
 
 def make_vec(  # noqa: PLR0913 - Gymnasium passes arguments one by one
