@@ -272,8 +272,13 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         self._failed |= self._sessions.begin_each(
             {i: step for i, step in steps.items() if i not in lost}
         )
-        for i in lost:
-            self._renewed[i] = self._faults.renew(i)
+        try:
+            for i in lost:
+                self._renewed[i] = self._faults.renew(i)
+        except BaseException:  # what the others answer is nobody's then
+            self._sessions.collect(self._sessions.under_way)
+            self._failed, self._renewed = {}, {}
+            raise
 
     def step_wait(self) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Return what came of the actions that :meth:`step_async` sent."""
