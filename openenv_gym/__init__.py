@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from openenv_gym.client.websocket import WebSocketOptions
     from openenv_gym.environment import Environment
     from openenv_gym.envs.client_endpoint import from_client
+    from openenv_gym.envs.faults import FaultPolicy
     from openenv_gym.envs.inspection import inspect, typed_models
     from openenv_gym.envs.remote_env import RemoteEnv
     from openenv_gym.envs.remote_vector_env import RemoteVectorEnv
@@ -43,6 +44,7 @@ _PLACES = {
     "Action": "wire.models",
     "Environment": "environment",
     "EnvironmentMetadata": "wire.models",
+    "FaultPolicy": "envs.faults",
     "Observation": "wire.models",
     "OpenEnvClient": "client.openenv_client",
     "OpenSpielEnv": "adapters.openspiel_env",
@@ -62,6 +64,7 @@ __all__ = [
     "Action",
     "Environment",
     "EnvironmentMetadata",
+    "FaultPolicy",
     "Observation",
     "OpenEnvClient",
     "OpenEnvGymError",

@@ -91,13 +91,13 @@ def _make_game(  # noqa: PLR0913 - the keyword arguments of the functions above
         # JSON cannot say arguments: unless some were given, the spaces tell what is served.
         kwargs = {**_ALL_SEATS, **given} if given else {}
         place: dict[str, Any] = {"base_url": base_url, "codec": codec, "timeout_s": timeout_s}
-        return make_openspiel(game, **place, render_mode=render_mode, **kwargs)
+        return make_openspiel(game, **place, render_mode=render_mode, on_fault="raise", **kwargs)
     if codec != "auto" or (timeout_s != AUTO and not embedded):
         raise InvalidRequestError("codec needs base_url, and timeout_s base_url or embedded=True")
     if embedded:
         check_patience(timeout_s)
         request = Open(f"openspiel:{game}", {**_ALL_SEATS, **given}, render_mode)
-        return RemoteEnv(EmbeddedEndpoint(request=request, timeout_s=timeout_s))
+        return RemoteEnv(EmbeddedEndpoint(request=request, timeout_s=timeout_s), "raise")
     return OpenSpielEnv(game, render_mode=render_mode, **_ALL_SEATS, **given)
 
 

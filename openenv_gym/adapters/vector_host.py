@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from copy import deepcopy
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import gymnasium as gym
 import msgspec
+import numpy as np
+from gymnasium.vector.utils import iterate
 
+from openenv_gym.adapters.guarded_env import GuardedEnv
 from openenv_gym.errors import EnvStartError, InvalidRequestError, UnknownEnvironmentError
 from openenv_gym.protocol.events import Open
 from openenv_gym.spaces import to_descriptor
@@ -18,6 +23,7 @@ from openenv_gym.workers.hosted import Hosted, plain_metadata
 
 VECTORIZATIONS = ("auto", "sync", "native")
 _NO_LIMIT = -1
+_MOST_RESTARTS = 100
 
 
 def build(name: str, request: Open) -> Hosted:
@@ -105,7 +111,7 @@ def host(request: Open, build_one: Callable[[Open], Hosted]) -> Hosted:
         first = build()
     envs = _native(request, first, mode)
     if envs is None:
-        envs = _sync(first, [build] * (count - 1), mode)
+        envs = _sync(first, build, request, mode)
     return Hosted(env=envs, description=_describe(first.description, envs), state=first.state)
 
 
@@ -162,10 +168,31 @@ def _native(request: Open, first: Hosted, mode: Any) -> Any:
     return envs
 
 
-def _sync(first: Hosted, others: list[Callable[[], Hosted]], mode: Any) -> Any:
-    makers = [lambda: first.env, *[lambda make=make: make().env for make in others]]
+def _sync(first: Hosted, build: Callable[[], Hosted], request: Open, mode: Any) -> Any:
+    waiting = [first]
+
+    def make() -> Any:
+        return (waiting.pop() if waiting else build()).env
+
+    count, recovery = request.num_envs or 1, request.recovery
+    makers: list[Callable[[], Any]] = [make] * count
+    if recovery is not None:
+        makers = [partial(_guarded, make, number, recovery) for number in range(count)]
     # What it returns is written into a message before it steps again, so nothing is copied.
-    return _recording(gym.vector.SyncVectorEnv)(makers, copy=False, autoreset_mode=mode)
+    envs = _recording(gym.vector.SyncVectorEnv)(makers, copy=False, autoreset_mode=mode)
+    if recovery is not None:
+        envs.watch(recovery["first_env"], recovery["base_seeds"])
+    return envs
+
+
+def _guarded(make: Callable[[], Any], number: int, recovery: dict[str, Any]) -> GuardedEnv:
+    return GuardedEnv(
+        make(),
+        make,
+        recovery["first_env"] + number,
+        recovery["incarnations"][number],
+        min(recovery["restarts"], _MOST_RESTARTS),
+    )
 
 
 def _recording(base: Any) -> Any:
@@ -179,9 +206,28 @@ def _recording(base: Any) -> Any:
         """Returns a list of pairs, a sub-environment and its info, in the order of batching."""
 
         records: list[tuple[int, dict[str, Any]]]
+        first_env: int | None = None  # where the sub-environments are guarded
+        keeps_base = False
+
+        def watch(self, first_env: int, base_seeds: list[int | None]) -> None:
+            """Tell the guards of the sub-environments what they cannot know."""
+            self.first_env = first_env
+            for number, guard in enumerate(self.envs):
+                guard.last_obs = partial(self.row, number)
+                guard.base_seed = base_seeds[number]
+            # The first reset of one that was made anew has seeds that are derived already.
+            self.keeps_base = any(guard._incarnation for guard in self.envs)
+
+        def row(self, number: int) -> Any:
+            rows = iterate(self.observation_space, self._observations)
+            return deepcopy(next(islice(rows, number, None)))
 
         def reset(self, **keywords: Any) -> Any:
             self.records = []
+            if self.first_env is not None and keywords.get("seed") is not None:
+                if not self.keeps_base:
+                    _take_seeds(self.envs, self.first_env, **keywords)
+                self.keeps_base = False
             return super().reset(**keywords)[0], self.records
 
         def step(self, actions: Any) -> Any:
@@ -194,6 +240,16 @@ def _recording(base: Any) -> Any:
             return infos
 
     return Recording
+
+
+def _take_seeds(guards: Any, first_env: int, seed: Any, options: Any = None) -> None:
+    """Keep what the seeds after faults are derived from: one number for all, or one for each."""
+    mask = (options or {}).get("reset_mask")
+    is_one = isinstance(seed, (int, np.integer))
+    for number, guard in enumerate(guards):
+        own = seed - first_env if is_one else seed[number]
+        if own is not None and (mask is None or mask[number]):
+            guard.base_seed = int(own)
 
 
 def _describe(single: Description, envs: Any) -> Description:

@@ -13,6 +13,7 @@ from openenv_gym.errors import (
     ConnectionLostError,
     InvalidRequestError,
     OpenEnvGymError,
+    ProtocolError,
     RequestTimeoutError,
     TransportError,
 )
@@ -151,6 +152,9 @@ class Connection:
     def _receive(self) -> Reply:
         try:
             return self._session.receive(self._transport.receive(self._timeout_s))
+        except InvalidRequestError as exc:  # of a reply it is the peer's mistake, not the caller's
+            self._break(exc)
+            raise ProtocolError(f"the reply cannot be read: {exc}") from exc
         except BaseException as exc:
             self._break(exc)
             raise
@@ -204,3 +208,7 @@ class Connection:
             return
         finally:
             self.abandon()
+
+    def end_session(self, timeout_s: float) -> None:
+        """End the session so that another one can be begun, within ``timeout_s`` seconds."""
+        self.close(timeout_s)

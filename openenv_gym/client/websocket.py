@@ -38,6 +38,7 @@ from openenv_gym.sockets import BlockingSocket
 
 DEFAULT_MAX_MESSAGE_BYTES = 100 * 2**20
 MAX_HANDSHAKE_BYTES = 64 * 2**10
+_FAULTS_BY_CLOSE_CODE = {1012: "server_draining", 4408: "session_expired"}
 CONTROL_TIMEOUT_S = 1.0
 """How long a peer may take nothing while it is sent a pong or a goodbye."""
 
@@ -165,9 +166,12 @@ class WebSocketTransport:
             self._flush()
         closed = self._protocol.close_rcvd
         if closed is not None and not self._messages:
-            raise ConnectionLostError(
+            error = ConnectionLostError(
                 f"{self._socket.peer} closed the connection: {closed.code} {closed.reason}"
             )
+            if closed.code in _FAULTS_BY_CLOSE_CODE:
+                error.fault = {"kind": _FAULTS_BY_CLOSE_CODE[closed.code]}
+            raise error
         return bool(self._messages)
 
     def _flush(self) -> None:

@@ -117,11 +117,11 @@ class _Reach:
         self._server: ServerProcess | None = None
 
     def make(self, transport: str) -> gym.Env[Any, Any]:
-        arguments: dict[str, Any] = {}
+        arguments: dict[str, Any] = {"on_fault": "raise"}
         if transport != "embedded":
             if self._server is None:
                 self._server = self._stack.enter_context(ServerProcess(self._env_id))
-            arguments = {"base_url": self._server.base_url, "codec": transport}
+            arguments |= {"base_url": self._server.base_url, "codec": transport}
         return gym.make(
             "openenv/gymnasium-v0", env_id=self._env_id, disable_env_checker=True, **arguments
         )

@@ -25,6 +25,7 @@ from openenv_gym.envs.endpoints import (
     Timeout,
     check_patience,
 )
+from openenv_gym.envs.faults import OnFault
 from openenv_gym.envs.remote_env import RemoteEnv
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.protocol import Open
@@ -49,6 +50,7 @@ def make_gymnasium(
     timeout_s: Timeout = AUTO,
     render_mode: str | None = None,
     server_time_limit: bool = True,
+    on_fault: OnFault = "truncate",
     **kwargs: Any,
 ) -> RemoteEnv:
     """Make the Gymnasium environment ``env_id``, embedded or on a server.
@@ -62,6 +64,7 @@ def make_gymnasium(
             with a server of ours for longer than that lets an environment take.
         render_mode: Gymnasium's.
         server_time_limit: Whether the environment's own time limit acts where it runs.
+        on_fault: As of :class:`RemoteEnv`.
         **kwargs: Keyword arguments of the environment.
 
     Raises:
@@ -74,7 +77,7 @@ def make_gymnasium(
         )
     limit = None if server_time_limit else _NO_TIME_LIMIT
     request = Open(env_id, kwargs, render_mode, limit)
-    return RemoteEnv(_endpoint(request, base_url, codec, timeout_s))
+    return RemoteEnv(_endpoint(request, base_url, codec, timeout_s), on_fault)
 
 
 def make_openspiel(
@@ -84,6 +87,7 @@ def make_openspiel(
     codec: str = "auto",
     timeout_s: Timeout = AUTO,
     render_mode: str | None = None,
+    on_fault: OnFault = "truncate",
     **kwargs: Any,
 ) -> RemoteEnv:
     """Make the OpenSpiel game ``game``, embedded or on a server.
@@ -95,6 +99,7 @@ def make_openspiel(
         timeout_s: How long to wait for a reply, in seconds; None for ever; ``auto`` for 60, and
             with a server of ours for longer than that lets an environment take.
         render_mode: Gymnasium's.
+        on_fault: As of :class:`RemoteEnv`.
         **kwargs: Keyword arguments of ``OpenSpielEnv``, such as ``opponent_policy``.
 
     Raises:
@@ -103,7 +108,7 @@ def make_openspiel(
     if not game:
         raise InvalidRequestError("openenv/openspiel-v0 needs a game: pass game='catch'")
     request = Open(f"openspiel:{game}", kwargs, render_mode)
-    return RemoteEnv(_endpoint(request, base_url, codec, timeout_s))
+    return RemoteEnv(_endpoint(request, base_url, codec, timeout_s), on_fault)
 
 
 def make_remote(
@@ -115,6 +120,7 @@ def make_remote(
     options: Any = None,
     done_means: str = "terminated",
     check_seeding: bool = False,
+    on_fault: OnFault = "truncate",
     **overrides: Any,
 ) -> RemoteEnv:
     """Make whatever the OpenEnv server at ``base_url`` serves.
@@ -130,6 +136,7 @@ def make_remote(
             or ``truncated``.
         check_seeding: Whether to make the first seeded reset twice, and to warn where the two
             differ.
+        on_fault: As of :class:`RemoteEnv`.
         **overrides: The fields of :class:`SpaceOverrides`, where the server's schemas leave
             something open: ``action_space``, ``observation_space``, ``action_key``,
             ``observation_key``, ``fixed_action``, ``mask_means``.
@@ -160,7 +167,8 @@ def make_remote(
             options=options,
             done_means=checked_done_means(done_means),
             check_seeding=check_seeding,
-        )
+        ),
+        on_fault,
     )
 
 

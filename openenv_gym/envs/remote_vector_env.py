@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import msgspec
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import iterate
 
 from openenv_gym.address import parse_address
 from openenv_gym.envs.endpoints import ServerEndpoint
+from openenv_gym.envs.faults import OnFault, fault_policy, kept
+from openenv_gym.envs.shard_faults import ShardFaults, as_step, batch_infos, same_step
 from openenv_gym.envs.shard_sessions import Shard, ShardSessions
 from openenv_gym.envs.shards import (
     check_reset_mask,
@@ -23,8 +26,11 @@ from openenv_gym.envs.shards import (
     seeds_of,
 )
 from openenv_gym.errors import (
+    ConnectionLostError,
     InvalidRequestError,
+    OpenEnvGymError,
     ProtocolError,
+    RequestTimeoutError,
     ResetNeededError,
     UnknownAttributeError,
 )
@@ -74,12 +80,14 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
 
     A shard is a session with many sub-environments, in a worker or on a server. A step sends to
     all shards before it receives from any. What comes back is what ``SyncVectorEnv`` gives for
-    the same sub-environments, in each of the three autoreset modes.
+    the same sub-environments, in each of the three autoreset modes. A fault ends the episodes of
+    those that have it, as truncated, and they begin anew; the others do not notice.
 
     Args:
         source: The URL of a server of ours, or of several that share the sub-environments; or the
             recipe of each shard, which must agree but for ``num_envs``.
         num_envs: How many sub-environments, where ``source`` is of URLs.
+        on_fault: ``truncate``; ``raise`` raises every fault; or a ``FaultPolicy``.
 
     Raises:
         UnreachableError: nobody answers at a shard.
@@ -92,18 +100,29 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
     number and its info, in that order."""
 
     def __init__(
-        self, source: str | Sequence[str] | Sequence[Shard], num_envs: int | None = None
+        self,
+        source: str | Sequence[str] | Sequence[Shard],
+        num_envs: int | None = None,
+        on_fault: OnFault = "truncate",
     ) -> None:
-        self._sessions = ShardSessions(_shards(source, num_envs))
+        policy = fault_policy(on_fault)
+        restarts = policy.restarts if policy.is_soft else None
+        self._sessions = ShardSessions(_shards(source, num_envs), restarts)
         self.spec = None
         self._take_face(self._sessions.descriptions)
         self._parts: list[Any] = [None] * len(self._sessions)
+        self._faults = ShardFaults(self._sessions, policy, self.name, self.action_space)
+        self._failed: dict[int, OpenEnvGymError] = {}  # to be told of by step_wait or recv
+        self._renewed: dict[int, BatchResult] = {}  # likewise
+        self._ended = np.zeros(self.num_envs, np.bool_)
+        self._rewards_dtype: Any = np.float64
 
     @staticmethod
     def from_clients(
         clients: Sequence[Any],
         *,
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        on_fault: OnFault = "truncate",
         **arguments: Any,
     ) -> SessionsVectorEnv:
         """Return a vector environment of OpenEnv clients, one for each sub-environment.
@@ -115,6 +134,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         Args:
             clients: As :func:`openenv_gym.from_client` takes them, each once.
             autoreset_mode: Gymnasium's.
+            on_fault: As of this class.
             **arguments: As of :func:`openenv_gym.from_client`, for all of them.
 
         Raises:
@@ -123,7 +143,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         from openenv_gym.envs.client_endpoint import client_endpoints
         from openenv_gym.envs.sessions_vector_env import SessionsVectorEnv
 
-        return SessionsVectorEnv(client_endpoints(clients, **arguments), autoreset_mode)
+        return SessionsVectorEnv(client_endpoints(clients, **arguments), autoreset_mode, on_fault)
 
     def _take_face(self, descriptions: Sequence[Description]) -> None:
         first = descriptions[0]
@@ -173,6 +193,8 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         mask, seeds = rest.pop("reset_mask", None), self._seeds(seed)
         if mask is not None:
             check_reset_mask(mask, self.num_envs)
+        every = seeds_of(seed, self.num_envs)
+        self._faults.take_seeds(seed, every, mask)
         requests = {}
         for i, (start, stop) in enumerate(self._sessions.ranges):
             own = dict(rest)
@@ -181,14 +203,38 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
                 if not mask[start:stop].any():
                     continue
             requests[i] = Reset(seeds[i], own or None)
-        if mask is None:
-            self._sessions.reconnect()
-        self._sessions.begin(requests)
-        results = self._sessions.finish(list(requests))
+        self._find_lost(requests if mask is None else ())
+        failures = self._sessions.begin_each(
+            {i: one for i, one in requests.items() if i not in self._faults.lost}
+        )
+        results, others = self._sessions.collect(self._sessions.under_way)
+        self._check_soft({**failures, **others})
+        for i in requests:
+            if i in self._faults.lost:
+                own_seeds = every[slice(*self._sessions.ranges[i])]
+                results[i] = self._faults.renew(i, own_seeds, rest or None)
         infos = [results[i].info if i in results else {} for i in range(len(self._sessions))]
         for i, result in results.items():
             self._parts[i] = result.obs
+        self._ended[slice(None) if mask is None else mask] = False
         return self._observation(), self._merged(infos, self._sessions.counts)
+
+    def _find_lost(self, shards: Iterable[int]) -> None:
+        """Find those whose session is known to be gone, or make it anew where that is no fault."""
+        for i in shards:
+            if i not in self._faults.lost and self._sessions.is_gone(i):
+                lost = ConnectionLostError(f"the session of shard {i} of {self} was lost")
+                if not self._faults.is_soft(i, lost):
+                    self._sessions.reconnect()
+                    return
+                self._faults.note(i, lost)
+
+    def _check_soft(self, failures: Mapping[int, OpenEnvGymError]) -> None:
+        """Take those shards for lost that failed in a fault; raise what is none."""
+        for i, exc in failures.items():
+            if not self._faults.is_soft(i, exc):
+                raise exc
+            self._faults.note(i, exc)
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Act in all sub-environments, as in Gymnasium.
@@ -207,14 +253,69 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         self._check_idle("step")
         if self._parts[0] is None:
             raise ResetNeededError("step before the first reset; call reset() first")
+        if self.metadata.get("autoreset_mode") is AutoresetMode.DISABLED and self._ended.any():
+            raise ResetNeededError(
+                f"step after the end of the episodes of {np.flatnonzero(self._ended).tolist()}; "
+                "call reset(options={'reset_mask': ...}) for these"
+            )
         self._check_action(actions)
-        self._sessions.begin(dict(enumerate(self._steps(actions, range(len(self._sessions))))))
+        self._begin(actions, range(len(self._sessions)))
+
+    def _begin(self, actions: Any, shards: Sequence[int]) -> None:
+        """Send to those shards that are there, and then make those anew that are lost."""
+        steps = dict(zip(shards, self._steps(actions, shards), strict=True))
+        if not self._faults.policy.is_soft:
+            self._sessions.begin(steps)
+            return
+        self._faults.begin(shards, actions)
+        lost = [i for i in shards if i in self._faults.lost]
+        self._failed |= self._sessions.begin_each(
+            {i: step for i, step in steps.items() if i not in lost}
+        )
+        try:
+            for i in lost:
+                self._renewed[i] = self._faults.renew(i)
+        except BaseException:  # what the others answer is nobody's then
+            self._sessions.collect(self._sessions.under_way)
+            self._failed, self._renewed = {}, {}
+            raise
 
     def step_wait(self) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Return what came of the actions that :meth:`step_async` sent."""
-        if not self._sessions.under_way:
+        if not self._is_under_way:
             raise ProtocolError("step_wait without step_async before it")
-        return self._take(self._sessions.finish(self._sessions.under_way))
+        return self._take(self._collect(self._sessions.under_way))
+
+    @property
+    def _is_under_way(self) -> bool:
+        return bool(self._sessions.under_way or self._failed or self._renewed)
+
+    def _collect(self, shards: Sequence[int]) -> dict[int, BatchResult]:
+        """Return what some shards answer, and what there is to be told of others."""
+        results, failures = self._sessions.collect(shards)
+        failures |= self._failed
+        results |= self._renewed
+        self._failed, self._renewed = {}, {}
+        self._check_soft(failures)
+        mode = self.metadata.get("autoreset_mode")
+        if self._faults.policy.is_soft:
+            for i, result in results.items():
+                self._faults.take(i, result, mode)
+        for i in failures:
+            if self._parts[i] is None:  # in the first reset
+                raise failures[i]
+            results[i] = self._faults.fault(i, self._parts[i], self._rewards_dtype)
+            if mode is AutoresetMode.SAME_STEP:
+                ending = results[i]
+                fresh = self._faults.renew(i)
+                results[i] = same_step(ending, fresh, self._rows(i, ending.obs))
+        return dict(sorted(results.items()))
+
+    def _rows(self, shard: int, obs: Any) -> list[Any]:
+        """What each sub-environment of a shard observes."""
+        space = self._sessions.descriptions[shard].batched_observation_space()
+        assert space is not None
+        return list(iterate(space, obs))
 
     def async_reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
@@ -226,9 +327,16 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             options: Gymnasium's.
         """
         self._check_idle("async_reset")
-        seeds = self._seeds(seed)
-        self._sessions.reconnect()
-        self._sessions.begin({i: Reset(own, options) for i, own in enumerate(seeds)})
+        seeds, every = self._seeds(seed), seeds_of(seed, self.num_envs)
+        self._faults.take_seeds(seed, every, None)
+        self._find_lost(range(len(seeds)))
+        lost = list(self._faults.lost)
+        requests = {i: Reset(own, options) for i, own in enumerate(seeds) if i not in lost}
+        self._sessions.begin(requests)
+        for i in lost:
+            own_seeds = every[slice(*self._sessions.ranges[i])]
+            self._renewed[i] = self._faults.renew(i, own_seeds, options)
+        self._ended[:] = False
 
     def send(self, actions: Any, env_id: Any) -> None:
         """Act in some sub-environments; :meth:`recv` returns what comes of it.
@@ -245,7 +353,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         shards = self._shards_of(env_id)
         if any(self._parts[i] is None for i in shards):
             raise ResetNeededError("send before the first reset; call async_reset() first")
-        self._sessions.begin(dict(zip(shards, self._steps(actions, shards), strict=True)))
+        self._begin(actions, shards)
 
     def recv(self, count: int = 1) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Return what has come, as soon as it is of at least ``count`` sub-environments.
@@ -263,18 +371,33 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             ProtocolError: nothing is under way.
             RemoteEnvError: a sub-environment raised.
         """
-        if not self._sessions.under_way:
+        if not self._is_under_way:
             raise ProtocolError("recv without send or async_reset before it")
-        ready = self._sessions.wait(count)
-        results = self._sessions.finish(ready)
+        results = self._collect(self._ready(count))
         ranges = self._sessions.ranges
-        env_id = np.concatenate([np.arange(*ranges[i]) for i in ready])
+        env_id = np.concatenate([np.arange(*ranges[i]) for i in results])
         obs, rewards, terminations, truncations, info = self._take(results)
         info["env_id"] = env_id
         if rewards is None:
             rewards = np.zeros(len(env_id), np.float64)
             terminations, truncations = np.zeros((2, len(env_id)), np.bool_)
         return obs, rewards, terminations, truncations, info
+
+    def _ready(self, count: int) -> list[int]:
+        """Wait for shards, beside those of which there is something to tell already."""
+        told = [*self._failed, *self._renewed]
+        missing = count - sum(self._sessions.counts[i] for i in told)
+        if told and (missing <= 0 or not self._sessions.under_way):
+            return []
+        waiting = list(self._sessions.under_way)
+        try:
+            return self._sessions.wait(missing)
+        except RequestTimeoutError as exc:
+            late = [i for i in waiting if i not in self._sessions.under_way]
+            if not all(self._faults.is_soft(i, exc) for i in late):
+                raise
+            self._failed |= dict.fromkeys(late, exc)
+            return [i for i in self._sessions.under_way if self._sessions.has_reply(i)]
 
     def _shards_of(self, env_id: Any) -> list[int]:
         numbers = np.asarray(env_id).tolist()
@@ -301,17 +424,23 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
     def _take(self, results: dict[int, BatchResult]) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Put together what some shards answered, and keep what they observe."""
         for i, result in results.items():
-            self._parts[i] = result.obs
+            # What is returned as it is belongs to the caller, who may write to it.
+            is_shared = self._faults.policy.is_soft and len(results) == 1
+            self._parts[i] = kept(result.obs) if is_shared else result.obs
+            if result.rewards is not None:
+                self._rewards_dtype = result.rewards.dtype
+                ended = result.terminations | result.truncations
+                self._ended[slice(*self._sessions.ranges[i])] = ended
         parts = list(results.values())
-        info = self._merged(
-            [part.info for part in parts], [self._sessions.counts[i] for i in results]
-        )
+        counts = [self._sessions.counts[i] for i in results]
+        info = self._merged([part.info for part in parts], counts)
         if len(parts) == 1:
             one = parts[0]
             return one.obs, one.rewards, one.terminations, one.truncations, info
         obs = concatenate(self.single_observation_space, [part.obs for part in parts])
-        if parts[0].rewards is None:
+        if all(part.rewards is None for part in parts):
             return obs, None, None, None, info
+        parts = [as_step(part, count) for part, count in zip(parts, counts, strict=True)]
         rewards, terminations, truncations = (
             np.concatenate([getattr(part, name) for part in parts])
             for name in ("rewards", "terminations", "truncations")
@@ -404,7 +533,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         self._sessions.close()
 
     def _check_idle(self, call: str) -> None:
-        if self._sessions.under_way:
+        if self._is_under_way:
             raise ProtocolError(f"{call} while a step is under way; call step_wait or recv first")
 
     def _observation(self) -> Any:
@@ -415,14 +544,13 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
     def _merged(self, infos: Sequence[Any], counts: Sequence[int]) -> Any:
         if not self.batches_infos:
             return records_of(infos, counts)
-        if all(isinstance(info, dict) for info in infos):
-            return merge_infos(infos, counts)
-        batch: VectorEnv[Any, Any, Any] = VectorEnv()  # which knows how to batch infos
-        batch.num_envs = sum(counts)
-        merged: dict[str, Any] = {}
-        for number, info in records_of(infos, counts):
-            merged = batch._add_info(merged, info, number)
-        return merged
+        if any(isinstance(info, dict) and info for info in infos):
+            batched = [
+                info if isinstance(info, dict) else batch_infos(info, count)
+                for info, count in zip(infos, counts, strict=True)
+            ]
+            return merge_infos(batched, counts)
+        return batch_infos(records_of(infos, counts), sum(counts))
 
     def _seeds(self, seed: Any) -> list[Any]:
         """The seed of each shard; a list only for a list, which not every vector form takes."""
@@ -438,7 +566,8 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles hold the recipes: the copy opens sessions of its own."""
-        return type(self), (self._sessions.shards,), {"spec": self.spec}
+        arguments = (self._sessions.shards, None, self._faults.policy)
+        return type(self), arguments, {"spec": self.spec}
 
     def __str__(self) -> str:
         """Like ``<RemoteVectorEnv CartPole-v1 x64>``."""

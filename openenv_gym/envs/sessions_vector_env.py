@@ -7,15 +7,26 @@ from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
+import msgspec
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space, concatenate, create_empty_array, iterate
 
+from openenv_gym.envs.faults import (
+    OnFault,
+    Restarts,
+    fault_kind,
+    fault_policy,
+    info_of,
+    kept,
+)
+from openenv_gym.envs.shard_faults import batch_infos
 from openenv_gym.envs.shard_sessions import PlainEndpoint, PlainSessions
 from openenv_gym.envs.shards import check_reset_mask, seeds_of
-from openenv_gym.errors import InvalidRequestError, ResetNeededError
+from openenv_gym.errors import InvalidRequestError, OpenEnvGymError, ResetNeededError
 from openenv_gym.protocol import Reset, Result, Step
 from openenv_gym.spaces.check import action_check
+from openenv_gym.wire.fault_info import FAULT_KEY, restart_info, seed_after_fault
 
 
 class SessionsVectorEnv(VectorEnv[Any, Any, Any]):
@@ -27,6 +38,7 @@ class SessionsVectorEnv(VectorEnv[Any, Any, Any]):
     Args:
         endpoints: Of each sub-environment. A server must have as many sessions free.
         autoreset_mode: Gymnasium's.
+        on_fault: As of :class:`RemoteVectorEnv`; a session is one sub-environment.
 
     Raises:
         UnreachableError: nobody answers at an address.
@@ -38,6 +50,7 @@ class SessionsVectorEnv(VectorEnv[Any, Any, Any]):
         self,
         endpoints: Sequence[PlainEndpoint],
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        on_fault: OnFault = "truncate",
     ) -> None:
         if not endpoints:
             raise InvalidRequestError("expected at least one session, got none")
@@ -57,6 +70,14 @@ class SessionsVectorEnv(VectorEnv[Any, Any, Any]):
         self._observations: Any = create_empty_array(self.single_observation_space, self.num_envs)
         self._parts: list[Any] = [None] * self.num_envs
         self._ended = np.zeros(self.num_envs, np.bool_)
+        self._policy = fault_policy(on_fault)
+        self._base_seeds: list[int | None] = [None] * self.num_envs
+        self._restarts = [
+            Restarts(self._policy, f"sub-environment {number} of {self.name}")
+            for number in range(self.num_envs)
+        ]
+        self._proven: set[int] = set()  # those that were stepped once
+        self._lost: dict[int, OpenEnvGymError] = {}
 
     def reset(
         self,
@@ -75,14 +96,22 @@ class SessionsVectorEnv(VectorEnv[Any, Any, Any]):
         mask = rest.pop("reset_mask", np.ones(self.num_envs, np.bool_))
         check_reset_mask(mask, self.num_envs)
         asked = np.flatnonzero(mask).tolist()
-        self._sessions.connect(asked)
-        results = self._sessions.exchange({i: Reset(seeds[i], rest or None) for i in asked})
-        infos: dict[str, Any] = {}
+        is_one = isinstance(seed, (int, np.integer))
+        for i in asked:
+            if seeds[i] is not None:
+                self._base_seeds[i] = int(seed) if is_one else seeds[i]  # type: ignore[arg-type]
+        there = [i for i in asked if i not in self._lost]
+        self._sessions.connect(there)
+        results = self._exchange({i: Reset(seeds[i], rest or None) for i in there})
+        for i in asked:
+            if i in self._lost:
+                results[i] = self._renew(i, seeds[i], rest or None)
+        results = dict(sorted(results.items()))
         for i, result in results.items():
             self._parts[i] = result.obs
-            infos = self._add_info(infos, result.info, i)
+        infos = [(i, result.info) for i, result in results.items()]
         self._ended[mask] = False
-        return self._observe(), infos
+        return self._observe(), batch_infos(infos, self.num_envs)
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Act in all sub-environments, as in Gymnasium.
@@ -97,12 +126,18 @@ class SessionsVectorEnv(VectorEnv[Any, Any, Any]):
             raise ResetNeededError("step without an episode in each sub-environment; call reset()")
         self._check_action(actions)
         begins = self._ended if mode is AutoresetMode.NEXT_STEP else np.zeros_like(self._ended)
-        results = self._sessions.exchange(
-            {
-                i: Reset() if begins[i] else Step(action)
-                for i, action in enumerate(iterate(self.action_space, actions))
-            }
-        )
+        requests: dict[int, Any] = {}
+        lost = list(self._lost)  # of the last step: they begin anew in this one
+        for i, action in enumerate(iterate(self.action_space, actions)):
+            self._restarts[i].actions.append(kept(action))
+            if i not in lost:
+                requests[i] = Reset() if begins[i] else Step(action)
+        results = self._exchange(requests)
+        # A reset that fails is made again: it ends no episode.
+        lost += [i for i in self._lost if i not in lost and begins[i]]
+        results |= {i: self._renew(i) for i in lost}
+        results |= {i: self._fault(i) for i in self._lost}
+        results = dict(sorted(results.items()))
         rewards = np.array([result.reward or 0.0 for result in results.values()], np.float64)
         terminations = np.array([result.terminated for result in results.values()], np.bool_)
         truncations = np.array([result.truncated for result in results.values()], np.bool_)
@@ -111,22 +146,64 @@ class SessionsVectorEnv(VectorEnv[Any, Any, Any]):
         self._ended = terminations | truncations
         fresh: dict[int, Result] = {}
         if mode is AutoresetMode.SAME_STEP and self._ended.any():
-            fresh = self._sessions.exchange(
-                {i: Reset() for i in np.flatnonzero(self._ended).tolist()}
-            )
+            ended = np.flatnonzero(self._ended).tolist()
+            fresh = self._exchange({i: Reset() for i in ended if i not in self._lost})
+            fresh |= {i: self._renew(i) for i in ended if i in self._lost}
+            fresh = dict(sorted(fresh.items()))
         infos = self._take(results, fresh)
         return self._observe(), rewards, terminations, truncations, infos
 
+    def _exchange(self, requests: dict[int, Any]) -> dict[int, Result]:
+        """Send to some, then receive from all of them; those that fault are lost then."""
+        if not self._policy.is_soft:
+            return self._sessions.exchange(requests)
+        failures = self._sessions.begin_each(requests)
+        results, others = self._sessions.collect(self._sessions.under_way)
+        for i, exc in {**failures, **others}.items():
+            if i not in self._proven or fault_kind(exc) is None:
+                raise exc
+            self._lost[i] = exc
+        self._proven |= {i for i in results if type(requests[i]) is Step}
+        return results
+
+    def _fault(self, number: int) -> Result:
+        """The step in which a session was lost."""
+        exc = self._lost[number]
+        incarnation = self._restarts[number].incarnation
+        said = info_of(exc, fault_kind(exc) or "connection_lost", incarnation, None)
+        return Result(kept(self._parts[number]), 0.0, False, True, {FAULT_KEY: said})
+
+    def _renew(
+        self, number: int, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> Result:
+        """Make a session anew, and return its reset."""
+        restarts = self._restarts[number]
+
+        def make() -> Result:
+            own = restarts.seed = (
+                seed_after_fault(self._base_seeds[number], number, restarts.incarnation)
+                if seed is None
+                else seed
+            )
+            self._sessions.renew(number)
+            result = self._sessions.exchange({number: Reset(own, options)})[number]
+            said = restart_info(restarts.incarnation, own)
+            return msgspec.structs.replace(result, info={**result.info, FAULT_KEY: said})
+
+        result = restarts.renew(make, self._lost[number])
+        del self._lost[number]
+        return result
+
     def _take(self, results: dict[int, Result], fresh: dict[int, Result]) -> dict[str, Any]:
-        infos: dict[str, Any] = {}
+        records: list[tuple[int, dict[str, Any]]] = []
         for i, result in results.items():
             last = result
             if i in fresh:
-                final = {"final_obs": result.obs, "final_info": result.info}
-                infos, last = self._add_info(infos, final, i), fresh[i]
+                records.append((i, {"final_obs": result.obs, "final_info": result.info}))
+                last = fresh[i]
             self._parts[i] = last.obs
-            infos = self._add_info(infos, last.info, i)
-        return infos
+            records.append((i, last.info))
+        return batch_infos(records, self.num_envs)
 
     def _observe(self) -> Any:
         batch = concatenate(self.single_observation_space, self._parts, self._observations)
@@ -144,7 +221,8 @@ class SessionsVectorEnv(VectorEnv[Any, Any, Any]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles hold the recipes: the copy opens sessions of its own."""
-        return type(self), (self._sessions.endpoints, self.autoreset_mode), {"spec": self.spec}
+        arguments = (self._sessions.endpoints, self.autoreset_mode, self._policy)
+        return type(self), arguments, {"spec": self.spec}
 
     def __str__(self) -> str:
         """Like ``<SessionsVectorEnv http://host:8000 x4>``."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import select
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from typing import Any, Protocol, TypeAlias
 
@@ -16,6 +18,7 @@ import msgspec
 
 from openenv_gym.client import Connection
 from openenv_gym.envs.endpoints import EmbeddedEndpoint, Endpoint, Face, ServerEndpoint
+from openenv_gym.envs.faults import CLOSE_TIMEOUT_S
 from openenv_gym.errors import (
     InvalidRequestError,
     OpenEnvGymError,
@@ -28,7 +31,7 @@ from openenv_gym.workers.process import available_cores
 
 Shard: TypeAlias = EmbeddedEndpoint | ServerEndpoint
 
-CLOSE_TIMEOUT_S = 5.0
+_SHORTEST_CLOSE_S = 0.1
 
 
 class Sessions:
@@ -48,17 +51,26 @@ class Sessions:
 
     def begin(self, requests: Mapping[int, Any]) -> None:
         """Send to some, each of which owes a reply then; or to none, where one refuses."""
-        begun: list[int] = []
+        failures = self.begin_each(requests)
+        if failures:
+            with contextlib.suppress(OpenEnvGymError):
+                self.finish([i for i in requests if i not in failures])
+            raise next(iter(failures.values()))
+
+    def begin_each(self, requests: Mapping[int, Any]) -> dict[int, OpenEnvGymError]:
+        """Send to some, and return the errors of those that do not owe a reply then."""
+        failures: dict[int, OpenEnvGymError] = {}
         try:
             for i, request in requests.items():
-                self._connections[i].begin(request)
-                begun.append(i)
+                try:
+                    self._connections[i].begin(request)
+                    self.under_way.append(i)
+                except OpenEnvGymError as exc:
+                    failures[i] = exc
         except BaseException:
-            self.under_way += begun
-            with contextlib.suppress(OpenEnvGymError):
-                self.finish(begun)
+            self._give_up(self.under_way)
             raise
-        self.under_way += begun
+        return failures
 
     def finish(self, numbers: Sequence[int], expected: type[Any] | None = None) -> dict[int, Any]:
         """Return what some answer, in their order.
@@ -70,8 +82,22 @@ class Sessions:
         Raises:
             OpenEnvGymError: that of the first one that failed, when all have answered.
         """
+        results, failures = self.collect(numbers, expected)
+        if failures:
+            raise next(iter(failures.values()))
+        return results
+
+    def collect(
+        self, numbers: Sequence[int], expected: type[Any] | None = None
+    ) -> tuple[dict[int, Any], dict[int, OpenEnvGymError]]:
+        """Return what some answer, in their order, and the errors of those that failed.
+
+        Args:
+            numbers: Of those who owe a reply.
+            expected: As of :meth:`finish`.
+        """
         results: dict[int, Any] = {}
-        failure: OpenEnvGymError | None = None
+        failures: dict[int, OpenEnvGymError] = {}
         for i in list(numbers):
             try:
                 reply = self._connections[i].finish()
@@ -80,20 +106,23 @@ class Sessions:
                     raise ProtocolError(f"expected a {name}, got a {type(reply).__name__}")
                 results[i] = reply
             except OpenEnvGymError as exc:
-                failure = failure or exc
+                failures[i] = exc
             except BaseException:  # an interrupt: what the others owe is not waited for
                 self._give_up(self.under_way)
                 raise
             self.under_way.remove(i)
-        if failure is not None:
-            raise failure
-        return results
+        return results, failures
 
     def close(self) -> None:
-        """End the sessions, within a few seconds each."""
+        """End the sessions, within a few seconds together."""
         self._give_up(self.under_way)
+        end_s = time.monotonic() + CLOSE_TIMEOUT_S
         for connection in self._connections:
-            connection.close(CLOSE_TIMEOUT_S)
+            connection.close(max(_SHORTEST_CLOSE_S, end_s - time.monotonic()))
+
+    def kill(self, number: int) -> None:
+        """Kill the worker of a session that hangs, where it is one of this process."""
+        self._connections[number].kill_peer()
 
     def abandon(self) -> None:
         """Close the sockets without a word; the sessions end with them."""
@@ -112,6 +141,8 @@ class ShardSessions(Sessions):
 
     Args:
         shards: Where they are.
+        restarts: How often a sub-environment that raised may be made anew in one reset; None lets
+            it fail the step of its shard.
 
     Attributes:
         descriptions: What each says of its environment.
@@ -119,13 +150,18 @@ class ShardSessions(Sessions):
         ranges: The numbers of these: the first, and the one after the last.
     """
 
-    def __init__(self, shards: Sequence[Shard]) -> None:
+    def __init__(self, shards: Sequence[Shard], restarts: int | None = None) -> None:
         super().__init__(BatchResult)
         self.shards = list(shards)
+        self._restarts = restarts
         self.descriptions: list[Description] = []
         try:
+            first = 0
             for shard in self.shards:
-                connection, description = self._start(shard)
+                count = shard.request.num_envs or 1
+                recovery = None if restarts is None else _first_recovery(first, count, restarts)
+                first += count
+                connection, description = self._start(shard, recovery)
                 self._connections.append(connection)
                 self.descriptions.append(description)
         except BaseException:
@@ -209,20 +245,59 @@ class ShardSessions(Sessions):
             ready += [waiting[descriptor] for descriptor, _ in events]
         return sorted(ready)
 
-    def _start(self, shard: Shard) -> tuple[Connection, Description]:
-        connection, description = shard.start()
+    def _start(
+        self, shard: Shard, recovery: dict[str, Any] | None
+    ) -> tuple[Connection, Description]:
+        request = msgspec.structs.replace(shard.request, recovery=recovery)
+        connection, description = replace(shard, request=request).start()
         if len(self.shards) >= available_cores():
             # Every core has a shard to work for. Who looked again for replies would take one from
             # a worker, or from the server that has yet to pass on what was sent.
             connection.sleep_at_once()
         return connection, description
 
+    def renew(self, number: int, recovery: dict[str, Any] | None) -> None:
+        """Make a session anew, whatever has become of the old one."""
+        self._connections[number].end_session(CLOSE_TIMEOUT_S)
+        made = self._start(self.shards[number], recovery)
+        self._connections[number], self.descriptions[number] = made
+
+    def has_reply(self, number: int) -> bool:
+        """Whether a session that owes a reply has begun to answer."""
+        poll = select.poll()
+        poll.register(self._connections[number].fileno(), select.POLLIN)
+        return bool(poll.poll(0))
+
+    def is_gone(self, number: int) -> bool:
+        """Whether a session is known to be lost."""
+        return self._connections[number].is_gone()
+
+    def is_native(self, number: int) -> bool:
+        """Whether a session has a vector form of the environment's own."""
+        description, request = self.descriptions[number], self.shards[number].request
+        is_made = description.has_vector_form and request.vectorization != "sync"
+        is_next_step = description.autoreset_mode == "NextStep"
+        return description.environment.startswith("vector:") or (is_made and is_next_step)
+
     def reconnect(self) -> None:
         """Make anew what is broken, for a reset: it acts on nothing that was lost."""
         for i, connection in enumerate(self._connections):
             if connection.is_gone():
                 connection.abandon()
-                self._connections[i], self.descriptions[i] = self._start(self.shards[i])
+                first, count = self.ranges[i][0], self.counts[i]
+                known = self._restarts
+                recovery = None if known is None else _first_recovery(first, count, known)
+                self._connections[i], self.descriptions[i] = self._start(self.shards[i], recovery)
+
+
+def _first_recovery(first: int, count: int, restarts: int) -> dict[str, Any]:
+    """What a worker needs to keep sub-environments going that were not made anew yet."""
+    return {
+        "first_env": first,
+        "incarnations": [0] * count,
+        "base_seeds": [None] * count,
+        "restarts": restarts,
+    }
 
 
 class PlainEndpoint(Endpoint, Protocol):
@@ -261,6 +336,11 @@ class PlainSessions(Sessions):
             if self._connections[i].is_gone():
                 self._connections[i].abandon()
                 self._connections[i] = self.endpoints[i].connect()
+
+    def renew(self, number: int) -> None:
+        """Make a session anew, whatever has become of the old one."""
+        self._connections[number].end_session(CLOSE_TIMEOUT_S)
+        self._connections[number] = self.endpoints[number].connect()
 
     def exchange(self, requests: Mapping[int, Any]) -> dict[int, Result]:
         """Send to some, then receive from all of them."""

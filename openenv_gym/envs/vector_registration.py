@@ -18,6 +18,7 @@ from openenv_gym.envs.endpoints import (
     Timeout,
     check_patience,
 )
+from openenv_gym.envs.faults import OnFault
 from openenv_gym.envs.registration import checked_done_means, given_url
 from openenv_gym.envs.remote_vector_env import RemoteVectorEnv, default_shards, shard_sizes
 from openenv_gym.envs.sessions_vector_env import SessionsVectorEnv
@@ -80,6 +81,7 @@ def make_remote_vec(
     timeout_s: Timeout = AUTO,
     options: Any = None,
     done_means: str = "terminated",
+    on_fault: OnFault = "truncate",
     **others: Any,
 ) -> RemoteVectorEnv | SessionsVectorEnv:
     """Make many of whatever the OpenEnv servers at ``base_url`` serve.
@@ -95,6 +97,7 @@ def make_remote_vec(
             with a server of ours for longer than that lets an environment take.
         options: How the WebSockets of plain sessions are opened.
         done_means: As of ``gymnasium.make``.
+        on_fault: As of :class:`RemoteVectorEnv`.
         **others: Spaces and keys, where the schemas leave them open; or of :func:`make_vec`.
 
     Raises:
@@ -117,6 +120,7 @@ def make_remote_vec(
             num_envs=num_envs,
             autoreset_mode=autoreset_mode,
             timeout_s=timeout_s,
+            on_fault=on_fault,
             **others,
         )
     if others:
@@ -132,7 +136,7 @@ def make_remote_vec(
         done_means=checked_done_means(done_means),
     )
     sessions = [replace(plain, address=addresses[i % len(addresses)]) for i in range(num_envs)]
-    return SessionsVectorEnv(sessions, autoreset_mode)
+    return SessionsVectorEnv(sessions, autoreset_mode, on_fault)
 
 
 def make_vec(  # noqa: PLR0913 - Gymnasium passes arguments one by one
@@ -148,6 +152,7 @@ def make_vec(  # noqa: PLR0913 - Gymnasium passes arguments one by one
     render_mode: str | None = None,
     copy: bool = True,
     is_native: bool = False,
+    on_fault: OnFault = "truncate",
     **kwargs: Any,
 ) -> RemoteVectorEnv:
     """Make ``num_envs`` sub-environments of one environment.
@@ -168,6 +173,7 @@ def make_vec(  # noqa: PLR0913 - Gymnasium passes arguments one by one
         render_mode: Gymnasium's.
         copy: Gymnasium's; what a step returns is new here either way.
         is_native: Whether ``auto`` will find a vector form of the environment's own.
+        on_fault: As of :class:`RemoteVectorEnv`.
         **kwargs: Keyword arguments of each sub-environment.
 
     Raises:
@@ -207,7 +213,7 @@ def make_vec(  # noqa: PLR0913 - Gymnasium passes arguments one by one
             endpoints.append(ServerEndpoint(address=address, request=request, timeout_s=timeout_s))
         else:
             endpoints.append(EmbeddedEndpoint(request=request, timeout_s=timeout_s, worker=i))
-    return RemoteVectorEnv(endpoints)
+    return RemoteVectorEnv(endpoints, on_fault=on_fault)
 
 
 def _shards_at(endpoint: ServerEndpoint, vectorization: str) -> int:

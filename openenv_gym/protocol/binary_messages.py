@@ -271,6 +271,7 @@ _FIELDS: dict[type[Any], tuple[str, ...]] = {
     Open: (
         *("environment", "kwargs", "render_mode", "max_episode_steps", "is_typed"),
         *("num_envs", "vectorization", "autoreset_mode", "attributes"),
+        "recovery",
     ),
     Reset: ("seed", "options", "episode_id", "extra"),
     Use: ("name", "how", "args", "kwargs", "numbers"),

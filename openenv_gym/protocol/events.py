@@ -32,6 +32,11 @@ class Open(msgspec.Struct, frozen=True):
         attributes: The names of the environment's own attributes and methods that :class:`Use` may
             name; None for all that do not begin with an underscore. A server puts its own list
             there, whatever the client asks for.
+        recovery: Of a batched session whose sub-environments are stepped one after the other: an
+            exception of one is its own fault, and not that of the step of all. What is needed to
+            go on: ``first_env``, the number of the first one in the whole vector environment; the
+            lists ``incarnations`` (how often each was made anew already) and ``base_seeds``; and
+            ``restarts``, how often one may be made anew in one reset.
     """
 
     environment: str | None = None
@@ -43,6 +48,7 @@ class Open(msgspec.Struct, frozen=True):
     vectorization: str = "auto"
     autoreset_mode: str = "NextStep"
     attributes: list[str] | None = None
+    recovery: dict[str, Any] | None = None
 
 
 class Reset(msgspec.Struct, frozen=True):
@@ -180,7 +186,7 @@ class Failed(msgspec.Struct, frozen=True):
         """The exception that stands for this reply."""
         text = f"{self.message}\n\nIn the environment's process:\n{self.traceback}"
         error = error_for(self.code, text if self.traceback else self.message)
-        error.fault = self.fault
+        error.fault, error.remote_traceback = self.fault, self.traceback
         return error
 
 

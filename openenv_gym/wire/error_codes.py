@@ -40,6 +40,7 @@ _EXCEPTIONS: dict[str, type[OpenEnvGymError]] = {
             errors.ProtocolError,
             errors.ConnectionLostError,
             errors.RequestTimeoutError,
+            errors.EnvCrashLoopError,
         )
     },
 }

@@ -50,13 +50,14 @@ class TrapClient(OpenEnvClient[TrapAction, TrapObservation, State]):
 
 
 def make(url: str, **arguments):
-    """Our environment on a server of traps."""
+    """Our environment on a server of traps, which raises its faults."""
     return gym.make(
         "openenv/remote-v0",
         base_url=url,
         action_key="value",
         observation_key="numbers",
         observation_space=BOX,
+        on_fault="raise",
         **arguments,
     ).unwrapped
 

@@ -90,7 +90,9 @@ def test_what_is_wrong_is_refused(serve):
 
 def test_a_lost_session_is_made_anew_by_reset(serve):
     url = serve("tests.support.envs:Scripted-v0").base_url
-    envs = gym.make_vec("openenv/remote-v0", num_envs=3, base_url=url, codec="json")
+    envs = gym.make_vec(
+        "openenv/remote-v0", num_envs=3, base_url=url, codec="json", on_fault="raise"
+    )
     expected = envs.reset(seed=0)
     with pytest.raises(TransportError):
         envs.step(np.array([0, Scripted.EXIT, 0]))

@@ -242,7 +242,7 @@ def interrupted(url: str, form: str) -> list[Any]:
 
 def idle_close(url: str, form: str) -> list[Any]:
     """A server that closed the socket between two steps; the next step must not go elsewhere."""
-    env = make("traps", url, form)
+    env = make("traps", url, form, on_fault="raise")
     env.reset()
     env.step(1)
     client = env.endpoint.client

@@ -1,0 +1,127 @@
+"""A sub-environment of a batch whose exceptions are faults of its own, and not of the batch."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+
+from openenv_gym.errors import EnvCrashLoopError, OpenEnvGymError, RemoteEnvError
+from openenv_gym.wire.error_codes import printable
+from openenv_gym.wire.fault_info import FAULT_KEY, fault_info, restart_info, seed_after_fault
+
+_log = logging.getLogger(__name__)
+
+
+class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
+    """Ends the episode where the environment raises, and resets another one in its place.
+
+    Until there was one step, what is raised is passed on.
+
+    Args:
+        env: The sub-environment.
+        make: Makes another one.
+        env_index: Its number in the whole vector environment.
+        incarnation: How often it was made anew already.
+        restarts: How often it may be made anew in one reset.
+
+    Attributes:
+        base_seed: What the seeds after faults are derived from.
+        last_obs: Returns a copy of what was observed last.
+    """
+
+    def __init__(
+        self,
+        env: gym.Env[Any, Any],
+        make: Callable[[], gym.Env[Any, Any]],
+        env_index: int,
+        incarnation: int,
+        restarts: int,
+    ) -> None:
+        super().__init__(env)
+        self.base_seed: int | None = None
+        self.last_obs: Callable[[], Any] = lambda: None
+        self._make = make
+        self._env_index = env_index
+        self._incarnation = incarnation
+        self._restarts = restarts
+        self._is_proven = incarnation > 0
+        self._is_faulted = False
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Step; where the environment raises, return the fault."""
+        try:
+            result = self.env.step(action)
+        except Exception as exc:
+            if not self._is_proven or _is_refusal(exc):
+                raise
+            self._is_faulted = True
+            said = fault_info(
+                "env_raised",
+                self._incarnation,
+                action_applied=True,
+                remote_traceback=_traceback(exc),
+            )
+            return self.last_obs(), 0.0, False, True, {FAULT_KEY: said}
+        self._is_proven = True
+        return result
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Reset; another environment where this one has faulted.
+
+        Raises:
+            EnvCrashLoopError: it could not be reset in as many restarts as there may be.
+        """
+        if not self._is_faulted:
+            try:
+                return self.env.reset(seed=seed, options=options)
+            except Exception as exc:
+                if not self._is_proven or _is_refusal(exc):
+                    raise
+                _log.warning("a sub-environment failed in reset; making it anew: %s", exc)
+        return self._begin_anew(seed, options)
+
+    def _begin_anew(
+        self, seed: int | None, options: dict[str, Any] | None
+    ) -> tuple[Any, dict[str, Any]]:
+        last: Exception | None = None
+        for _ in range(self._restarts):
+            self._incarnation += 1
+            own = seed
+            if own is None:
+                own = seed_after_fault(self.base_seed, self._env_index, self._incarnation)
+            try:
+                self._replace()
+                obs, info = self.env.reset(seed=own, options=options)
+            except Exception as exc:
+                if _is_refusal(exc):
+                    raise
+                last = exc
+                continue
+            self._is_faulted = False
+            return obs, {**info, FAULT_KEY: restart_info(self._incarnation, own)}
+        raise EnvCrashLoopError(
+            f"sub-environment {self._env_index} failed in reset in each of {self._restarts} "
+            f"restarts, at last with {type(last).__name__}: {last}"
+        ) from last
+
+    def _replace(self) -> None:
+        try:
+            self.env.close()
+        except Exception as exc:
+            _log.warning("a sub-environment that has faulted failed in close: %s", exc)
+        self.env = self._make()
+
+
+def _is_refusal(exc: Exception) -> bool:
+    """Whether ``exc`` says that the caller made a mistake."""
+    return isinstance(exc, OpenEnvGymError) and not isinstance(exc, RemoteEnvError)
+
+
+def _traceback(exc: Exception) -> str:
+    return printable("".join(traceback.format_exception(exc)))

@@ -1,0 +1,301 @@
+"""What faults are to the shards of a vector environment: who has one, and how it goes on.
+
+A shard whose session is lost is a fault of each of its sub-environments, and is made anew before
+they are stepped again. A sub-environment that raises is a fault of its own: its worker says so in
+its info, and makes it anew itself. The others never notice.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import iterate
+
+from openenv_gym.envs.faults import (
+    KEPT_ACTIONS,
+    FaultPolicy,
+    Restarts,
+    fault_kind,
+    info_of,
+    kept,
+    renew,
+)
+from openenv_gym.envs.shard_sessions import ShardSessions
+from openenv_gym.errors import OpenEnvGymError, RemoteEnvError, RequestTimeoutError
+from openenv_gym.protocol import BatchResult, Reset
+from openenv_gym.wire.fault_info import FAULT_KEY, restart_info, seed_after_fault
+
+Records = list[tuple[int, dict[str, Any]]]
+
+
+class ShardFaults:
+    """The faults of one vector environment.
+
+    Args:
+        sessions: Of its shards.
+        policy: What becomes of faults.
+        name: Of the environment.
+        action_space: The batched one.
+
+    Attributes:
+        lost: The shards to be made anew, and why.
+        base_seeds: What the seeds after faults are derived from.
+        restarts: Of each sub-environment.
+    """
+
+    def __init__(
+        self, sessions: ShardSessions, policy: FaultPolicy, name: str, action_space: Any
+    ) -> None:
+        self.policy = policy
+        self.lost: dict[int, OpenEnvGymError] = {}
+        total = sum(sessions.counts)
+        self.base_seeds: list[int | None] = [None] * total
+        self.restarts = [
+            Restarts(policy, f"sub-environment {number} of {name}") for number in range(total)
+        ]
+        self._sessions = sessions
+        self._action_space = action_space
+        self._proven: set[int] = set()
+        self._raised: dict[int, OpenEnvGymError] = {}  # those whose worker makes them anew
+        self._actions: deque[tuple[list[int], Any]] = deque(maxlen=KEPT_ACTIONS)
+
+    def is_soft(self, shard: int, exc: OpenEnvGymError) -> bool:
+        """Whether ``exc`` ends episodes of a shard, and is not raised."""
+        return self.policy.is_soft and shard in self._proven and fault_kind(exc) is not None
+
+    def take_seeds(self, seed: Any, seeds: Sequence[int | None], mask: Any) -> None:
+        """Keep what the seeds after faults are derived from."""
+        is_one = isinstance(seed, (int, np.integer))
+        for number, own in enumerate(seeds):
+            if own is not None and (mask is None or mask[number]):
+                self.base_seeds[number] = int(seed) if is_one else own
+                self.restarts[number].seed = own
+
+    def begin(self, shards: Sequence[int], actions: Any) -> None:
+        """Before a step: keep the actions, and count restarts that workers will make.
+
+        Raises:
+            EnvCrashLoopError: there were too many.
+        """
+        numbers = [number for i in shards for number in range(*self._sessions.ranges[i])]
+        self._actions.append((numbers, kept(actions)))
+        self.count_restarts(numbers)
+
+    def count_restarts(self, numbers: Sequence[int]) -> None:
+        """Count those that the workers of some sub-environments make.
+
+        Raises:
+            EnvCrashLoopError: there were too many.
+        """
+        for number in [number for number in self._raised if number in numbers]:
+            exc = self._raised.pop(number)
+            self._tell_actions(number)
+            self.restarts[number].spend(exc)
+
+    def note(self, shard: int, exc: OpenEnvGymError) -> None:
+        """Take a shard for lost; a worker of ours that hangs is ended."""
+        self.lost[shard] = exc
+        if isinstance(exc, RequestTimeoutError):
+            self._sessions.kill(shard)
+
+    def take(self, shard: int, result: BatchResult, mode: AutoresetMode | None) -> None:
+        """Note what a worker says of the faults of its sub-environments."""
+        if result.rewards is None:
+            return
+        self._proven.add(shard)
+        if not result.truncations.any() or not isinstance(result.info, list):
+            return
+        for number, info in result.info:
+            said = _fault_in(info)
+            if said is not None:
+                exc = RemoteEnvError(_last_line(said["remote_traceback"]))
+                exc.remote_traceback = said["remote_traceback"]
+                self._raised[self._sessions.ranges[shard][0] + number] = exc
+        if mode is AutoresetMode.SAME_STEP:
+            self.count_restarts(range(*self._sessions.ranges[shard]))
+
+    def fault(self, shard: int, last_obs: Any, rewards_dtype: Any) -> BatchResult:
+        """Return the step in which a shard was lost.
+
+        Args:
+            shard: Its number; it was noted.
+            last_obs: What it observed last.
+            rewards_dtype: Of its rewards.
+        """
+        exc = self.lost[shard]
+        kind = fault_kind(exc) or "connection_lost"
+        start, stop = self._sessions.ranges[shard]
+        records: Records = [
+            (i - start, {FAULT_KEY: info_of(exc, kind, self.restarts[i].incarnation, None)})
+            for i in range(start, stop)
+        ]
+        count = stop - start
+        ends = np.zeros(count, np.bool_)
+        zeros = np.zeros(count, rewards_dtype)
+        return BatchResult(kept(last_obs), zeros, ends, ~ends, records)
+
+    def renew(
+        self,
+        shard: int,
+        seeds: Sequence[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> BatchResult:
+        """Make a lost shard anew, and return the reset of all its sub-environments.
+
+        Args:
+            shard: Its number.
+            seeds: Of each of its sub-environments; None derives it.
+            options: Gymnasium's.
+
+        Raises:
+            EnvCrashLoopError: it was made anew as often, or waited for as long, as it may.
+        """
+        start, stop = self._sessions.ranges[shard]
+        for number in range(start, stop):
+            self._tell_actions(number)
+            self._raised.pop(number, None)
+        result = renew(
+            self.restarts[start:stop],
+            lambda: self._begin_anew(shard, seeds, options),
+            self.lost[shard],
+        )
+        del self.lost[shard]
+        return result
+
+    def _begin_anew(
+        self, shard: int, seeds: Sequence[int | None] | None, options: dict[str, Any] | None
+    ) -> BatchResult:
+        start, stop = self._sessions.ranges[shard]
+        numbers = range(start, stop)
+        own: list[int | None] = []
+        for i in numbers:
+            one = self.restarts[i]
+            given = None if seeds is None else seeds[i - start]
+            derived = seed_after_fault(self.base_seeds[i], i, one.incarnation)
+            one.seed = derived if given is None else given
+            own.append(one.seed)
+        self._sessions.renew(shard, self.recovery(shard))
+        # A vector form of the environment's own may know no lists of seeds.
+        seed: Any = own[0] if self._sessions.is_native(shard) else own
+        result = self._sessions.request(shard, Reset(seed, options))
+        said = [
+            (place, restart_info(one.incarnation, one.seed))
+            for place, one in enumerate(self.restarts[start:stop])
+        ]
+        return _with_restarts(result, said)
+
+    def recovery(self, shard: int) -> dict[str, Any] | None:
+        """Return what the worker of a shard needs to keep its sub-environments going."""
+        if not self.policy.is_soft:
+            return None
+        start, stop = self._sessions.ranges[shard]
+        return {
+            "first_env": start,
+            "incarnations": [one.incarnation for one in self.restarts[start:stop]],
+            "base_seeds": self.base_seeds[start:stop],
+            "restarts": self.policy.restarts,
+        }
+
+    def _tell_actions(self, number: int) -> None:
+        """Give the last actions of a sub-environment to who may have to name them."""
+        own = self.restarts[number].actions
+        own.clear()
+        for numbers, actions in self._actions:
+            if number in numbers:
+                own.append(_row(self._action_space, actions, numbers.index(number), len(numbers)))
+
+
+def _row(space: Any, batch: Any, place: int, count: int) -> Any:
+    rows = list(iterate(space, batch)) if count > 1 or not isinstance(batch, tuple) else list(batch)
+    return rows[place]
+
+
+def _fault_in(info: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What an info says of a fault in that step."""
+    said = info.get(FAULT_KEY) or info.get("final_info", {}).get(FAULT_KEY)
+    return said if said is not None and "fault" in said else None
+
+
+def _last_line(text: str) -> str:
+    return text.strip().rpartition("\n")[2]
+
+
+def _with_restarts(result: BatchResult, said: Records) -> BatchResult:
+    """Return a reset as the step that it is for the others, with what is said of restarts."""
+    count = len(said)
+    info: Any = result.info
+    if isinstance(info, dict) and info:  # batched by a vector form of the environment's own
+        info = {**info, **batch_infos([(i, {FAULT_KEY: one}) for i, one in said], count)}
+    else:
+        own = dict(info or [])
+        info = [(i, {**own.get(i, {}), FAULT_KEY: one}) for i, one in said]
+    return as_step(msgspec.structs.replace(result, info=info), count)
+
+
+def as_step(result: BatchResult, count: int) -> BatchResult:
+    """Return a reset as the step that it is for the others: nothing is paid, and nothing ends."""
+    if result.rewards is not None:
+        return result
+    return msgspec.structs.replace(
+        result,
+        rewards=np.zeros(count, np.float64),
+        terminations=np.zeros(count, np.bool_),
+        truncations=np.zeros(count, np.bool_),
+    )
+
+
+def same_step(fault: BatchResult, fresh: BatchResult, rows: Sequence[Any]) -> BatchResult:
+    """Return the step that ends in ``fault`` and begins anew with ``fresh``.
+
+    Args:
+        fault: The end.
+        fresh: The reset.
+        rows: What each observed last.
+    """
+    if not isinstance(fresh.info, list):
+        return msgspec.structs.replace(fresh, truncations=fault.truncations)
+    assert isinstance(fault.info, list)
+    begun = dict(fresh.info)
+    records: Records = []
+    for (i, said), row in zip(fault.info, rows, strict=True):
+        records += [(i, {"final_obs": row, "final_info": said}), (i, begun[i])]
+    return msgspec.structs.replace(fresh, truncations=fault.truncations, info=records)
+
+
+def batch_infos(records: Records, count: int) -> dict[str, Any]:
+    """Return infos as Gymnasium batches them; what they say of faults in arrays of objects.
+
+    Args:
+        records: Sub-environments by number, and what each says.
+        count: How many sub-environments there are.
+    """
+    batch: VectorEnv[Any, Any, Any] = VectorEnv()  # which knows how to batch infos
+    batch.num_envs = count
+    merged: dict[str, Any] = {}
+    for number, info in records:
+        rest = info
+        if FAULT_KEY in info:
+            rest = {key: value for key, value in info.items() if key != FAULT_KEY}
+            _add_objects(merged, number, info[FAULT_KEY], count)
+        final = rest.get("final_info")
+        if final and FAULT_KEY in final:
+            plain = {key: value for key, value in final.items() if key != FAULT_KEY}
+            merged = batch._add_info(merged, {**rest, "final_info": plain}, number)
+            _add_objects(merged["final_info"], number, final[FAULT_KEY], count)
+            continue
+        merged = batch._add_info(merged, rest, number)
+    return merged
+
+
+def _add_objects(merged: dict[str, Any], number: int, said: dict[str, Any], count: int) -> None:
+    """Add to batched infos what may be None in one place and a number in another."""
+    known = merged.setdefault(FAULT_KEY, {})
+    merged.setdefault(f"_{FAULT_KEY}", np.zeros(count, np.bool_))[number] = True
+    for key, value in said.items():
+        known.setdefault(key, np.full(count, None, object))[number] = value
+        known.setdefault(f"_{key}", np.zeros(count, np.bool_))[number] = True

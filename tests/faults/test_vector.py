@@ -1,0 +1,278 @@
+"""A fault of some sub-environments: their episodes end and begin anew, the others do not notice."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import psutil
+import pytest
+from gymnasium.vector import AutoresetMode
+
+from openenv_gym.conformance import same
+from openenv_gym.envs.faults import FaultPolicy
+from openenv_gym.errors import (
+    ConnectionLostError,
+    EnvCrashLoopError,
+    InvalidActionError,
+    RemoteEnvError,
+    ResetNeededError,
+)
+from openenv_gym.launchers.embedded import EMBEDDED
+from openenv_gym.wire.fault_info import seed_after_fault
+from tests.faults.conftest import FAULTY
+from tests.faults.envs import Faulty
+
+NUM_ENVS, SHARDS, STEPS = 4, 2, 12
+PATIENT = FaultPolicy(restarts=1000, max_backoff_s=0)
+LOCAL = {Faulty.RAISE}  # faults that the worker keeps to one sub-environment
+EVERY = [Faulty.RAISE, Faulty.EXIT, Faulty.SEGV, Faulty.ABRT, Faulty.KILL, Faulty.NO_VALUE]
+
+
+@pytest.fixture(params=["embedded", "binary"])
+def where(request: pytest.FixtureRequest, serve: Any) -> dict[str, Any]:
+    if request.param == "embedded":
+        return {"env_id": FAULTY}
+    return {"env_id": FAULTY, "base_url": serve(FAULTY).base_url}
+
+
+def make(where: dict[str, Any], mode: AutoresetMode = AutoresetMode.NEXT_STEP, **more: Any) -> Any:
+    arguments = {"num_envs": NUM_ENVS, "shards": SHARDS, "on_fault": PATIENT, **where, **more}
+    return gym.make_vec("openenv/gymnasium-v0", autoreset_mode=mode, **arguments)
+
+
+def run(
+    envs: Any, mode: AutoresetMode, faults: dict[tuple[int, int], int], steps: int = STEPS
+) -> list[Any]:
+    """What comes of the same seed and actions, with faults by step and sub-environment."""
+    rng = np.random.default_rng(0)
+    seen: list[Any] = [envs.reset(seed=7)]
+    for number in range(steps):
+        actions = rng.choice([0, 1, Faulty.END], NUM_ENVS, p=[0.5, 0.4, 0.1])
+        if number == 0:
+            actions[:] = 1
+        for (step, env), action in faults.items():
+            if step == number:
+                actions[env] = action
+        seen.append(envs.step(actions))
+        ended = seen[-1][2] | seen[-1][3]
+        if mode is AutoresetMode.DISABLED and ended.any():
+            seen.append(envs.reset(options={"reset_mask": ended}))
+    envs.close()
+    return seen
+
+
+def column(result: Any, number: int) -> list[Any]:
+    """What one sub-environment says in a result, its infos too."""
+    info = {
+        key: value[number]
+        for key, value in result[-1].items()
+        if not isinstance(value, dict) and key[0] != "_" and result[-1][f"_{key}"][number]
+    }
+    return [*(part[number] for part in result[:-1]), info]
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
+@pytest.mark.parametrize("action", EVERY)
+def test_bystanders_play_as_without_the_fault(action: int, mode: AutoresetMode, where: Any):
+    free = run(make(where, mode), mode, {})
+    struck = run(make(where, mode), mode, {(5, 1): action})
+    hurt = {1} if action in LOCAL else {0, 1}  # a worker has two
+    flagged = set()
+    for number, (expected, actual) in enumerate(zip(free, struck, strict=True)):
+        for env in set(range(NUM_ENVS)) - hurt:
+            assert same(column(expected, env), column(actual, env)), (number, env)
+        for info in (actual[-1], actual[-1].get("final_info", {})):
+            where_said = info.get("openenv", {}).get("_fault", np.zeros(NUM_ENVS, bool))
+            flagged |= {(number, env) for env in np.flatnonzero(where_said).tolist()}
+    assert flagged == {(6, env) for env in hurt}  # the first entry is the reset
+
+
+def test_next_step_truncates_and_resets_in_the_next_step(where: Any):
+    envs = make(where)
+    envs.reset(seed=7)
+    last = envs.step(np.ones(4, np.int64))[0]
+    before = last.copy()
+    last[:] = 99
+    obs, rewards, terminated, truncated, info = envs.step(np.array([1, 1, Faulty.KILL, 1]))
+    assert same(obs[2:], before[2:]) and rewards.tolist() == [1, 1, 0, 0]
+    assert not terminated.any() and truncated.tolist() == [False, False, True, True]
+    said = info["openenv"]
+    assert said["fault"].tolist() == [None, None, "worker_died", "worker_died"]
+    assert said["signal"].tolist() == [None, None, 9, 9] and said["_signal"].tolist() == [
+        *(False, False, True, True)
+    ]
+    obs, rewards, terminated, truncated, info = envs.step(np.ones(4, np.int64))
+    seeds = [seed_after_fault(7, number, 1) for number in (2, 3)]
+    assert rewards.tolist() == [1, 1, 0, 0] and not (terminated | truncated).any()
+    assert info["openenv"]["seed"].tolist() == [None, None, *seeds]
+    assert info["openenv"]["incarnation"].tolist() == [None, None, 1, 1]
+    local = [Faulty(), Faulty()]
+    for place, (env, seed) in enumerate(zip(local, seeds, strict=True)):
+        assert same(obs[2 + place], env.reset(seed=seed)[0])
+    obs, *_, info = envs.step(np.ones(4, np.int64))
+    assert same(obs[3], local[1].step(1)[0]) and "openenv" not in info
+    envs.close()
+
+
+def test_same_step_has_the_fault_in_the_final_info(where: Any):
+    envs = make(where, AutoresetMode.SAME_STEP)
+    envs.reset(seed=7)
+    before = envs.step(np.ones(4, np.int64))[0].copy()
+    for number, actions in enumerate(([Faulty.RAISE, 1, 1, 1], [1, 1, 1, Faulty.EXIT])):
+        hurt = [[0], [2, 3]][number]
+        obs, rewards, terminated, truncated, info = envs.step(np.array(actions))
+        assert np.flatnonzero(truncated).tolist() == hurt and not terminated.any()
+        assert np.flatnonzero(rewards == 0).tolist() == hurt
+        for env in hurt:
+            assert same(info["final_obs"][env], before[env])
+            seed = info["openenv"]["seed"][env]
+            assert seed == seed_after_fault(7, env, 1)
+            assert same(obs[env], Faulty().reset(seed=seed)[0])
+        said = info["final_info"]["openenv"]
+        assert np.flatnonzero(said["_fault"]).tolist() == hurt
+        kind, code = [("env_raised", None), ("worker_died", 7)][number]
+        assert {(said["fault"][env], said["exitcode"][env]) for env in hurt} == {(kind, code)}
+        before = obs.copy()
+    assert "told to raise" not in str(envs.step(np.ones(4, np.int64))[-1])
+    envs.close()
+
+
+@pytest.mark.parametrize("action", [Faulty.RAISE, Faulty.KILL])
+def test_disabled_leaves_the_reset_to_the_caller(action: int, where: Any):
+    envs = make(where, AutoresetMode.DISABLED)
+    envs.reset(seed=7)
+    envs.step(np.ones(4, np.int64))
+    *_, truncated, _ = envs.step(np.array([action, 1, 1, 1]))
+    assert truncated.tolist() == [True, action == Faulty.KILL, False, False]
+    with pytest.raises(ResetNeededError, match="reset_mask"):
+        envs.step(np.ones(4, np.int64))
+    obs, info = envs.reset(options={"reset_mask": truncated})
+    assert info["openenv"]["incarnation"][0] == 1
+    assert obs[:, 0].tolist() == [0, 0 if action == Faulty.KILL else 2, 2, 2]
+    assert envs.step(np.ones(4, np.int64))[0][:, 0].tolist() == (obs[:, 0] + 1).tolist()
+    envs.close()
+
+
+def test_two_runs_with_the_same_faults_are_the_same(where: Any):
+    faults = {(2, 0): Faulty.RAISE, (2, 3): Faulty.KILL, (4, 1): Faulty.EXIT, (6, 1): Faulty.RAISE,
+              (6, 0): Faulty.RAISE, (8, 2): Faulty.NO_VALUE, (9, 0): Faulty.ABRT}  # fmt: skip
+    for mode in AutoresetMode:
+        first, second = (run(make(where, mode), mode, faults, 16) for _ in range(2))
+        for one, other in zip(first, second, strict=True):
+            for result in (one, other):
+                result[-1].get("openenv", {}).pop("remote_traceback", None)
+                said = result[-1].get("final_info", {}).get("openenv", {})
+                said.pop("remote_traceback", None)
+            assert same(one, other)
+
+
+def test_nothing_is_softened_before_the_first_step(where: Any):
+    envs = make(where)
+    envs.reset(seed=0)
+    for action in (Faulty.RAISE, Faulty.KILL):
+        with pytest.raises((RemoteEnvError, ConnectionLostError)):
+            envs.step(np.array([0, 0, 0, action]))
+        envs.reset(seed=0)
+    with pytest.raises(RemoteEnvError, match="told to raise in reset"):
+        envs.reset(options={"raise": True})
+    envs.close()
+
+
+@pytest.mark.parametrize("action", [Faulty.RAISE, Faulty.KILL])
+def test_faults_are_raised_on_request(action: int, where: Any):
+    envs = make(where, on_fault="raise")
+    envs.reset(seed=0)
+    envs.step(np.zeros(4, np.int64))
+    with pytest.raises((RemoteEnvError, ConnectionLostError)):
+        envs.step(np.array([0, 0, 0, action]))
+    twin = pickle.loads(pickle.dumps(envs))
+    assert not twin._faults.policy.is_soft
+    envs.reset()
+    envs.step(np.zeros(4, np.int64))
+    envs.close()
+    twin.close()
+
+
+def test_mistakes_are_never_truncations(where: Any):
+    envs = make(where)
+    envs.reset(seed=0)
+    envs.step(np.zeros(4, np.int64))
+    for actions in (np.full(4, 10), np.zeros(3, np.int64), "abcd"):
+        with pytest.raises(InvalidActionError):
+            envs.step(actions)
+    assert envs.step(np.zeros(4, np.int64))[0][:, 0].tolist() == [2.0] * 4
+    envs.close()
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
+@pytest.mark.parametrize("fails_with", [Faulty.RAISE, Faulty.KILL])
+def test_the_budget_is_kept_exactly(fails_with: int, mode: AutoresetMode):
+    policy = FaultPolicy(restarts=3, max_backoff_s=0)
+    where = {"env_id": FAULTY, "fails_after": 1, "fails_with": fails_with}
+    envs = make(where, mode, on_fault=policy)
+    envs.reset(seed=11)
+    faults = 0
+    with pytest.raises(EnvCrashLoopError, match=r"sub-environment \d of .*again after 3 restarts"):
+        for _ in range(100):
+            faults += int(envs.step(np.ones(4, np.int64))[3][0])
+    assert faults == (4 if mode is AutoresetMode.NEXT_STEP else 3)
+    envs.close()
+
+
+def test_a_hang_is_a_fault_of_its_shard():
+    envs = make({"env_id": FAULTY}, timeout_s=2)
+    envs.reset(seed=0)
+    envs.step(np.zeros(4, np.int64))
+    pids = {worker.pid for worker in EMBEDDED._workers.values()}
+    *_, truncated, info = envs.step(np.array([0, Faulty.HANG, 0, 0]))
+    assert truncated.tolist() == [True, True, False, False]
+    assert info["openenv"]["fault"].tolist() == ["step_timeout", "step_timeout", None, None]
+    assert envs.step(np.zeros(4, np.int64))[0][:, 0].tolist() == [0, 0, 3, 3]
+    envs.close()
+    gone = {pid for pid in pids if not psutil.pid_exists(pid)}
+    assert len(gone) == 1
+
+
+def test_send_and_recv(where: Any):
+    envs = make(where)
+    envs.async_reset(seed=7)
+    envs.recv(count=4)
+    envs.send(np.ones(4, np.int64), np.arange(4))
+    envs.recv(count=4)
+    envs.send(np.array([Faulty.KILL, 1]), [0, 1])
+    *_, truncated, info = envs.recv()
+    assert truncated.tolist() == [True, True] and info["env_id"].tolist() == [0, 1]
+    assert info["openenv"]["signal"].tolist() == [9, 9]
+    envs.send(np.ones(4, np.int64), np.arange(4))
+    obs, rewards, _, truncated, info = envs.recv(count=4)
+    assert obs[:, 0].tolist() == [0, 0, 2, 2] and rewards.tolist() == [0, 0, 1, 1]
+    assert not truncated.any() and info["env_id"].tolist() == [0, 1, 2, 3]
+    assert info["openenv"]["_seed"].tolist() == [True, True, False, False]
+    envs.close()
+
+
+def test_a_shard_that_hangs_is_not_waited_for_twice():
+    envs = make({"env_id": FAULTY}, timeout_s=2)
+    envs.async_reset(seed=7)
+    envs.recv(count=4)
+    envs.send(np.ones(4, np.int64), np.arange(4))
+    envs.recv(count=4)
+    envs.send(np.array([Faulty.HANG, 1]), [0, 1])
+    *_, truncated, info = envs.recv()
+    assert truncated.tolist() == [True, True]
+    assert info["openenv"]["fault"].tolist() == ["step_timeout"] * 2
+    envs.send(np.ones(4, np.int64), np.arange(4))
+    assert envs.recv(count=4)[0][:, 0].tolist() == [0, 0, 2, 2]
+    envs.close()
+
+
+def test_closing_ends_what_is_dead_already(where: Any):
+    envs = make(where)
+    envs.reset(seed=0)
+    envs.step(np.zeros(4, np.int64))
+    envs.step(np.full(4, Faulty.KILL))
+    envs.close()
+    envs.close()
