@@ -13,10 +13,11 @@ from __future__ import annotations
 import gymnasium as gym
 
 from openenv_gym.testing.fault_env import FaultEnv
+from openenv_gym.testing.fault_proxy import FaultProxy
 from openenv_gym.testing.faults import KINDS, PlannedFaultError
 from openenv_gym.testing.ledger import FaultLedger, FiredFault
 
-__all__ = ["KINDS", "FaultEnv", "FaultLedger", "FiredFault", "PlannedFaultError"]
+__all__ = ["KINDS", "FaultEnv", "FaultLedger", "FaultProxy", "FiredFault", "PlannedFaultError"]
 
 ENV_ID = "Fault-v0"
 
