@@ -13,7 +13,8 @@
     ├── ResetNeededError (RuntimeError)        step before reset, or after the end of the episode
     ├── ConcurrentCallError (RuntimeError)     two threads used one environment at once
     ├── RemoteEnvError (RuntimeError)          the environment's own code raised
-    │   └── EnvStartError                      it could not even be built
+    │   ├── EnvStartError                      it could not even be built
+    │   └── EnvCrashLoopError                  it faults again and again
     ├── ServerError (RuntimeError)             the server failed outside the environment
     │   └── CapacityError                      it has no free session
     ├── ProtocolError (RuntimeError)           the peer broke the protocol
@@ -39,10 +40,12 @@ class OpenEnvGymError(Exception):
         code: The code of this error on the wire, see :mod:`openenv_gym.wire.error_codes`.
         fault: Where a session was lost, what is known of it: its ``kind``, and where there are any
             the ``signal`` and ``exitcode`` of the worker and the ``stderr_tail``.
+        remote_traceback: That of the environment's process, where there is one and it may be shown.
     """
 
     code = "SERVER_ERROR"
     fault: dict[str, Any] | None = None
+    remote_traceback: str = ""
 
 
 class AddressError(OpenEnvGymError, ValueError):
@@ -113,6 +116,12 @@ class EnvStartError(RemoteEnvError):
     """The environment could not be built."""
 
     code = "FACTORY_ERROR"
+
+
+class EnvCrashLoopError(RemoteEnvError):
+    """The environment faults more often than it may, or cannot be made anew in time."""
+
+    code = "CRASH_LOOP"
 
 
 class ServerError(OpenEnvGymError, RuntimeError):

@@ -13,6 +13,7 @@ from openenv_gym.errors import (
     ConnectionLostError,
     InvalidRequestError,
     OpenEnvGymError,
+    ProtocolError,
     TransportError,
 )
 from openenv_gym.protocol import ClientSession, Close, Failed, Reply, Request
@@ -144,6 +145,9 @@ class Connection:
     def _receive(self) -> Reply:
         try:
             return self._session.receive(self._transport.receive(self._timeout_s))
+        except InvalidRequestError as exc:  # of a reply it is the peer's mistake, not the caller's
+            self._break(exc)
+            raise ProtocolError(f"the reply cannot be read: {exc}") from exc
         except BaseException as exc:
             self._break(exc)
             raise
@@ -151,6 +155,12 @@ class Connection:
     def _break(self, exc: BaseException) -> None:
         self._why = f"the last request ended in {type(exc).__name__}"
         self.abandon()
+
+    def kill_peer(self) -> None:
+        """Kill the process that owes a reply, where it is a worker of this process."""
+        kill = getattr(self._transport, "kill_peer", None)
+        if kill is not None:
+            kill()
 
     def abandon(self) -> None:
         """Close the transport without a word to the server."""
@@ -187,3 +197,7 @@ class Connection:
             return
         finally:
             self.abandon()
+
+    def end_session(self, timeout_s: float) -> None:
+        """End the session so that another one can be begun, within ``timeout_s`` seconds."""
+        self.close(timeout_s)

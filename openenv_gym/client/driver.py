@@ -129,6 +129,10 @@ class ClientDriver:
         """Forget the last session: its end is no fault of the next one."""
         self._socket = None
 
+    def end_session(self) -> None:
+        """Leave the session: the next reset begins another one, on a new connection."""
+        self._needs_new_connection = True
+
     def give_up(self, future: Future[Any]) -> None:
         """Do not wait for a request: the session is not used again, since its reply may come."""
         future.cancel()

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import socket
 from collections import deque
+from typing import Any, Protocol
 
 from openenv_gym.errors import ConnectionLostError, ProtocolError
 from openenv_gym.protocol import Body, FrameReader, frame_header
 from openenv_gym.sockets import BlockingSocket
+
+EXIT_TIMEOUT_S = 1.0
+"""How long to wait for the exit code of a worker that has closed its socket."""
+
+
+class Peer(Protocol):
+    """The process at the other end, where it is a child of this one."""
+
+    def fault(self, timeout_s: float) -> dict[str, Any] | None:
+        """Return how it ended, None if it still runs after ``timeout_s``."""
+
+    def kill(self) -> None:
+        """End it at once."""
 
 
 class StreamTransport:
@@ -16,22 +30,46 @@ class StreamTransport:
     Args:
         sock: A connected stream socket; the transport owns it.
         peer: What it leads to, for messages.
+        process: The process there, to tell how it was lost; None where it is no child.
     """
 
-    def __init__(self, sock: socket.socket, peer: str) -> None:
+    def __init__(self, sock: socket.socket, peer: str, process: Peer | None = None) -> None:
         self._socket = BlockingSocket(sock, peer)
         self._reader = FrameReader()
         self._bodies: deque[Body] = deque()
+        self._process = process
 
     def send(self, body: bytes, timeout_s: float | None = None) -> None:
         """Send one body."""
-        self._socket.send(frame_header(body), body, timeout_s=timeout_s)
+        try:
+            self._socket.send(frame_header(body), body, timeout_s=timeout_s)
+        except ConnectionLostError as exc:
+            self._explain(exc)
+            raise
 
     def receive(self, timeout_s: float | None) -> Body:
         """Wait for one body."""
         if not self._bodies:
-            self._socket.receive_until(self._take_in, timeout_s, self._reader.room)
+            try:
+                self._socket.receive_until(self._take_in, timeout_s, self._reader.room)
+            except ConnectionLostError as exc:
+                self._explain(exc)
+                raise
         return self._bodies.popleft()
+
+    def kill_peer(self) -> None:
+        """Kill the process there, where it is a child of this one."""
+        if self._process is not None:
+            self._process.kill()
+
+    def _explain(self, exc: ConnectionLostError) -> None:
+        """Add how the process there ended, unless it was we who closed the socket."""
+        if self._process is not None and self._socket.fileno() >= 0:
+            exc.fault = self._process.fault(EXIT_TIMEOUT_S)
+            if exc.fault is not None:
+                number, code = exc.fault["signal"], exc.fault["exitcode"]
+                how = f"exit code {code}" if number is None else f"signal {number}"
+                exc.args = (f"{exc}; its process ended with {how}",)
 
     def _take_in(self, data: Body) -> bool:
         try:

@@ -20,6 +20,7 @@ from openenv_gym.client.http import get_name, get_schema
 from openenv_gym.client.websocket import WebSocketOptions
 from openenv_gym.envs.client_session import ClientCalls, ClientConnection
 from openenv_gym.envs.endpoints import Face, SpaceOverrides
+from openenv_gym.envs.faults import OnFault
 from openenv_gym.envs.registration import checked_done_means
 from openenv_gym.envs.remote_env import RemoteEnv
 from openenv_gym.errors import (
@@ -59,6 +60,7 @@ def from_client(  # noqa: PLR0913 - each has its name
     closes_client: bool = True,
     done_means: str = "terminated",
     check_seeding: bool = False,
+    on_fault: OnFault = "truncate",
     **overrides: Any,
 ) -> RemoteEnv:
     """Return the environment that an OpenEnv client plays, as ``gymnasium.Env``.
@@ -78,6 +80,7 @@ def from_client(  # noqa: PLR0913 - each has its name
             started, as a wrapper closes what it wraps.
         done_means: As for ``openenv/remote-v0``.
         check_seeding: As there.
+        on_fault: As of :class:`RemoteEnv`.
         **overrides: As there: ``action_key``, ``observation_space`` and the others.
 
     Raises:
@@ -98,7 +101,8 @@ def from_client(  # noqa: PLR0913 - each has its name
             done_means=done_means,
             check_seeding=check_seeding,
             **overrides,
-        )
+        ),
+        on_fault,
     )
 
 

@@ -246,3 +246,8 @@ class ClientConnection(Connection):
         self.abandon()
         if self._closes_client:
             self._driver.close(timeout_s)
+
+    def end_session(self, timeout_s: float) -> None:
+        """Have the client connect anew for the next session; it is not closed."""
+        self.abandon()
+        self._driver.end_session()

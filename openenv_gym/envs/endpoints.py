@@ -138,9 +138,10 @@ class EmbeddedEndpoint:
         """Return a new session and what its environment says of itself."""
         from openenv_gym.launchers.embedded import EMBEDDED
 
-        sock, peer = EMBEDDED.connect(self.worker)
+        sock, worker = EMBEDDED.connect(self.worker)
         session = ClientSession(BinaryMessages())
-        connection = Connection(session, StreamTransport(sock, peer), self.timeout_s)
+        peer = f"the embedded worker (process {worker.pid})"
+        connection = Connection(session, StreamTransport(sock, peer, worker), self.timeout_s)
         return connection, _open(connection, self.request)
 
 

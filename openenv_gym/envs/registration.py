@@ -24,6 +24,7 @@ from openenv_gym.envs.endpoints import (
     ServerEndpoint,
     SpaceOverrides,
 )
+from openenv_gym.envs.faults import OnFault
 from openenv_gym.envs.remote_env import RemoteEnv
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.protocol import Open
@@ -48,6 +49,7 @@ def make_gymnasium(
     timeout_s: float | None = DEFAULT_TIMEOUT_S,
     render_mode: str | None = None,
     server_time_limit: bool = True,
+    on_fault: OnFault = "truncate",
     **kwargs: Any,
 ) -> RemoteEnv:
     """Make the Gymnasium environment ``env_id``, embedded or on a server.
@@ -60,6 +62,7 @@ def make_gymnasium(
         timeout_s: How long to wait for a reply, in seconds; None for ever.
         render_mode: Gymnasium's.
         server_time_limit: Whether the environment's own time limit acts where it runs.
+        on_fault: As of :class:`RemoteEnv`.
         **kwargs: Keyword arguments of the environment.
 
     Raises:
@@ -72,7 +75,7 @@ def make_gymnasium(
         )
     limit = None if server_time_limit else _NO_TIME_LIMIT
     request = Open(env_id, kwargs, render_mode, limit)
-    return RemoteEnv(_endpoint(request, base_url, codec, timeout_s))
+    return RemoteEnv(_endpoint(request, base_url, codec, timeout_s), on_fault)
 
 
 def make_openspiel(
@@ -82,6 +85,7 @@ def make_openspiel(
     codec: str = "auto",
     timeout_s: float | None = DEFAULT_TIMEOUT_S,
     render_mode: str | None = None,
+    on_fault: OnFault = "truncate",
     **kwargs: Any,
 ) -> RemoteEnv:
     """Make the OpenSpiel game ``game``, embedded or on a server.
@@ -92,6 +96,7 @@ def make_openspiel(
         codec: ``auto``, ``binary`` or ``json``, for a server.
         timeout_s: How long to wait for a reply, in seconds; None for ever.
         render_mode: Gymnasium's.
+        on_fault: As of :class:`RemoteEnv`.
         **kwargs: Keyword arguments of ``OpenSpielEnv``, such as ``opponent_policy``.
 
     Raises:
@@ -100,7 +105,7 @@ def make_openspiel(
     if not game:
         raise InvalidRequestError("openenv/openspiel-v0 needs a game: pass game='catch'")
     request = Open(f"openspiel:{game}", kwargs, render_mode)
-    return RemoteEnv(_endpoint(request, base_url, codec, timeout_s))
+    return RemoteEnv(_endpoint(request, base_url, codec, timeout_s), on_fault)
 
 
 def make_remote(
@@ -112,6 +117,7 @@ def make_remote(
     options: Any = None,
     done_means: str = "terminated",
     check_seeding: bool = False,
+    on_fault: OnFault = "truncate",
     **overrides: Any,
 ) -> RemoteEnv:
     """Make whatever the OpenEnv server at ``base_url`` serves.
@@ -126,6 +132,7 @@ def make_remote(
             or ``truncated``.
         check_seeding: Whether to make the first seeded reset twice, and to warn where the two
             differ.
+        on_fault: As of :class:`RemoteEnv`.
         **overrides: The fields of :class:`SpaceOverrides`, where the server's schemas leave
             something open: ``action_space``, ``observation_space``, ``action_key``,
             ``observation_key``, ``fixed_action``, ``mask_means``.
@@ -156,7 +163,8 @@ def make_remote(
             options=options,
             done_means=checked_done_means(done_means),
             check_seeding=check_seeding,
-        )
+        ),
+        on_fault,
     )
 
 

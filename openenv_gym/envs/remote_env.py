@@ -13,9 +13,25 @@ from numpy.typing import NDArray
 from openenv_gym.address import parse_address
 from openenv_gym.client import Connection
 from openenv_gym.envs.endpoints import Endpoint, ServerEndpoint
-from openenv_gym.errors import ConnectionLostError, ProtocolError, ResetNeededError
+from openenv_gym.envs.faults import (
+    CLOSE_TIMEOUT_S,
+    OnFault,
+    Restarts,
+    fault_kind,
+    fault_policy,
+    info_of,
+    kept,
+)
+from openenv_gym.errors import (
+    ConnectionLostError,
+    OpenEnvGymError,
+    ProtocolError,
+    RequestTimeoutError,
+    ResetNeededError,
+)
 from openenv_gym.protocol import Render, Rendered, Reset, Result, Step
 from openenv_gym.spaces.check import action_check
+from openenv_gym.wire.fault_info import FAULT_KEY, restart_info, seed_after_fault
 
 _OWN_ATTRIBUTES = frozenset(
     {
@@ -33,11 +49,12 @@ class RemoteEnv(gym.Env[Any, Any]):
     """An environment that runs in another process or on another machine.
 
     Observations, rewards, flags and infos are those that the environment would give in process,
-    bit for bit. An episode lives on one connection; after the connection was lost, ``reset``
-    makes a new one.
+    bit for bit. An episode lives on one session; a fault ends it, as truncated, and the next
+    ``reset`` begins a new session. Until there was one reset and one step, faults are raised.
 
     Args:
         source: The URL of a server, or the recipe of any other place.
+        on_fault: ``truncate``; ``raise`` raises every fault; or a ``FaultPolicy``.
 
     Attributes:
         action_masks: Method that returns the legal actions as a boolean array of shape
@@ -54,13 +71,19 @@ class RemoteEnv(gym.Env[Any, Any]):
 
     action_masks: Callable[[], NDArray[np.bool_]]
 
-    def __init__(self, source: str | Endpoint) -> None:
+    def __init__(self, source: str | Endpoint, on_fault: OnFault = "truncate") -> None:
+        self._policy = fault_policy(on_fault)
         self._endpoint: Endpoint = (
             ServerEndpoint(address=parse_address(source)) if isinstance(source, str) else source
         )
         self._legal_actions: list[int] = []
         face, self._connection = self._endpoint.open()
         self.name = face.name
+        self._restarts = Restarts(self._policy, face.name)
+        self._base_seed: int | None = None
+        self._last_obs: Any = None
+        self._fault: OpenEnvGymError | None = None
+        self._is_soft = False  # until there was a reset and a step
         self.action_space = face.action_space
         self.observation_space = face.observation_space
         self._check_action = action_check(face.action_space)
@@ -81,22 +104,71 @@ class RemoteEnv(gym.Env[Any, Any]):
     ) -> tuple[Any, dict[str, Any]]:
         """Begin an episode, as in Gymnasium.
 
-        A connection that was lost since the last request is made anew: a reset acts on nothing
-        that was lost with it.
+        A session that was lost, or whose episode ended in a fault, is made anew: a reset acts on
+        nothing that was lost with it. Its seed is then ``seed``, or else derived from the last
+        seed that was given.
 
         Raises:
-            TransportError: the connection cannot be made, or broke.
-            RemoteEnvError: the environment raised.
+            TransportError: the connection cannot be made, or broke, before the first step.
+            RemoteEnvError: the environment raised, before the first step.
+            EnvCrashLoopError: it was made anew as often, or waited for as long, as it may.
         """
         super().reset(seed=seed)
+        if seed is not None:
+            self._base_seed = self._restarts.seed = seed
         request = Reset(seed, options)
-        if self._connection is not None and not self._connection.is_broken:
+        if self._is_usable():
             try:
-                return self._first(self._connection, request)
-            except ConnectionLostError:
-                gym.logger.warn(f"{self}: the connection was lost; making a new one")
+                return self._first(self._connection, request)  # type: ignore[arg-type]
+            except OpenEnvGymError as exc:
+                if not self._may_begin_anew(exc):
+                    raise
+        if self._fault is None:  # there was no session yet, or it was closed, or is not softened
+            self._connection = self._endpoint.connect()
+            return self._first(self._connection, request)
+        return self._restarts.renew(lambda: self._begin_anew(seed, options), self._fault)
+
+    def _is_usable(self) -> bool:
+        is_there = self._connection is not None and not self._connection.is_broken
+        return is_there and self._fault is None
+
+    def _may_begin_anew(self, exc: OpenEnvGymError) -> bool:
+        """Whether a reset that ended in ``exc`` is made again, on a new session."""
+        if isinstance(exc, ConnectionLostError):
+            gym.logger.warn(f"{self}: the connection was lost; making a new one")
+        elif not self._is_soft or fault_kind(exc) is None:
+            return False
+        self._note(exc)
+        return True
+
+    def _begin_anew(
+        self, seed: int | None, options: dict[str, Any] | None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Begin an episode on a new session."""
+        self._part()
+        incarnation = self._restarts.incarnation
+        if seed is None:
+            seed = self._restarts.seed = seed_after_fault(self._base_seed, 0, incarnation)
         self._connection = self._endpoint.connect()
-        return self._first(self._connection, request)
+        try:
+            obs, info = self._first(self._connection, Reset(seed, options))
+        except OpenEnvGymError as exc:
+            self._note(exc)
+            raise
+        self._fault = None
+        return obs, {**info, FAULT_KEY: restart_info(incarnation, seed)}
+
+    def _note(self, exc: OpenEnvGymError) -> None:
+        """Keep a fault, and end a worker of ours that hangs: others may wait for it, too."""
+        self._fault = exc if self._is_soft else None
+        if self._is_soft and isinstance(exc, RequestTimeoutError) and self._connection is not None:
+            self._connection.kill_peer()
+
+    def _part(self) -> None:
+        """Leave the session: a slot of the server may be free only then."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.end_session(CLOSE_TIMEOUT_S)
 
     def _first(self, connection: Connection, request: Reset) -> tuple[Any, dict[str, Any]]:
         result = self._exchange(connection, request)
@@ -109,23 +181,46 @@ class RemoteEnv(gym.Env[Any, Any]):
                     "the server ignores seeds, so no run on it can be repeated"
                 )
             result = again
+        if self._policy.is_soft:
+            self._last_obs = kept(result.obs)
         return result.obs, result.info
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Act, as in Gymnasium; a reward that the server left out is 0.
 
+        A fault returns a copy of the last observation, no reward, ``truncated``, and an info whose
+        ``openenv`` says what happened.
+
         Raises:
             InvalidActionError: ``action`` is not in the action space; nothing was sent.
             ResetNeededError: there is no episode; nothing was sent.
-            TransportError: the connection broke; ``reset`` makes a new one.
-            RemoteEnvError: the environment raised.
+            TransportError: the connection broke in the first step; ``reset`` makes a new one.
+            RemoteEnvError: the environment raised in the first step.
         """
-        if self._connection is None:
+        connection = self._connection
+        if connection is None:
             raise ResetNeededError("step before the first reset; call reset() to begin an episode")
         self._check_action(action)
-        result = self._exchange(self._connection, Step(action))
-        reward = 0.0 if result.reward is None else result.reward
-        return result.obs, reward, result.terminated, result.truncated, result.info
+        if not self._policy.is_soft:
+            return _step_tuple(self._exchange(connection, Step(action)))
+        if self._fault is not None:
+            raise ResetNeededError(
+                "step after the end of the episode, in a fault; call reset() to begin the next one"
+            )
+        self._restarts.actions.append(kept(action))
+        was_broken = connection.is_broken
+        try:
+            result = self._exchange(connection, Step(action))
+        except OpenEnvGymError as exc:
+            kind = fault_kind(exc)
+            if kind is None or not self._is_soft:
+                raise
+            self._note(exc)
+            said = info_of(exc, kind, self._restarts.incarnation, False if was_broken else None)
+            return self._last_obs, 0.0, False, True, {FAULT_KEY: said}
+        self._is_soft = True
+        self._last_obs = kept(result.obs)
+        return _step_tuple(result)
 
     def render(self) -> Any:
         """Return what the environment renders in its ``render_mode``, as in Gymnasium.
@@ -184,8 +279,13 @@ class RemoteEnv(gym.Env[Any, Any]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles hold the recipe: the copy opens a session of its own."""
-        return type(self), (self._endpoint,), {"spec": self.spec}
+        return type(self), (self._endpoint, self._policy), {"spec": self.spec}
 
     def __str__(self) -> str:
         """Like ``<RemoteEnv CartPole-v1>``."""
         return f"<{type(self).__name__} {self.name}>"
+
+
+def _step_tuple(result: Result) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+    reward = 0.0 if result.reward is None else result.reward
+    return result.obs, reward, result.terminated, result.truncated, result.info

@@ -25,8 +25,8 @@ class EmbeddedWorkers:
         self._lock = threading.Lock()
         self._workers: dict[int, WorkerProcess] = {}
 
-    def connect(self, number: int = 0) -> tuple[socket.socket, str]:
-        """Open a session, starting the worker if there is none; return its socket and name.
+    def connect(self, number: int = 0) -> tuple[socket.socket, WorkerProcess]:
+        """Open a session, starting the worker if there is none; return its socket and the worker.
 
         Args:
             number: Which worker.
@@ -43,7 +43,7 @@ class EmbeddedWorkers:
                 worker.stop(timeout_s=0)
                 worker = self._start(number)
                 sock = worker.connect()
-            return sock, f"the embedded worker (process {worker.pid})"
+            return sock, worker
 
     def _start(self, number: int) -> WorkerProcess:
         worker = self._workers[number] = WorkerProcess()

@@ -180,7 +180,7 @@ class Failed(msgspec.Struct, frozen=True):
         """The exception that stands for this reply."""
         text = f"{self.message}\n\nIn the environment's process:\n{self.traceback}"
         error = error_for(self.code, text if self.traceback else self.message)
-        error.fault = self.fault
+        error.fault, error.remote_traceback = self.fault, self.traceback
         return error
 
 

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import weakref
+from typing import Any
 
 from openenv_gym.errors import ServerError
 from openenv_gym.sockets import enlarge_buffers
@@ -84,6 +85,23 @@ class WorkerProcess:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout_s)
         return self.exit_code
+
+    def fault(self, timeout_s: float) -> dict[str, Any] | None:
+        """Return how the worker ended, None if it still runs after ``timeout_s``."""
+        code = self.wait(timeout_s) if self._owner_pid == os.getpid() else None
+        if code is None:
+            return None
+        return {
+            "kind": "worker_died",
+            "signal": -code if code < 0 else None,
+            "exitcode": None if code < 0 else code,
+        }
+
+    def kill(self) -> None:
+        """End the worker at once, in the middle of whatever it does."""
+        if self._owner_pid == os.getpid():
+            self._process.kill()
+            self._process.wait()
 
     def connect(self) -> socket.socket:
         """Open a session and return our end of its socket.

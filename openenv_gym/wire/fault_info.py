@@ -1,0 +1,62 @@
+"""What ``info["openenv"]`` says of a fault and of the reset after it; the seed of that reset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+FAULT_KEY = "openenv"
+"""The key of an info that only steps with a fault and the resets after one have."""
+
+
+def fault_info(
+    kind: str,
+    incarnation: int,
+    *,
+    action_applied: bool | None,
+    known: Mapping[str, Any] | None = None,
+    remote_traceback: str = "",
+) -> dict[str, Any]:
+    """Return what the info of a faulted step says.
+
+    Args:
+        kind: Of the fault.
+        incarnation: How often the environment had been made anew before it.
+        action_applied: Whether the environment got the action; None where nobody knows.
+        known: What else is known of it: ``signal``, ``exitcode``, ``stderr_tail``.
+        remote_traceback: That of the environment's process.
+    """
+    known = known or {}
+    return {
+        "fault": kind,
+        "signal": known.get("signal"),
+        "exitcode": known.get("exitcode"),
+        "action_applied": action_applied,
+        "incarnation": incarnation,
+        "remote_traceback": remote_traceback,
+        "stderr_tail": known.get("stderr_tail") or "",
+    }
+
+
+def restart_info(incarnation: int, seed: int | None) -> dict[str, Any]:
+    """Return what the info of the reset after a fault says.
+
+    Args:
+        incarnation: Of the environment that was made, counted from 0.
+        seed: The one of its reset.
+    """
+    return {"incarnation": incarnation, "seed": seed}
+
+
+def seed_after_fault(base_seed: int | None, env_index: int, incarnation: int) -> int | None:
+    """Return the seed of an environment that was made anew, None where there was none before.
+
+    >>> seed_after_fault(7, 0, 1), seed_after_fault(7, 0, 2)
+    (1834709978, 856967280)
+    """
+    if base_seed is None:
+        return None
+    sequence = np.random.SeedSequence(base_seed, spawn_key=(env_index, incarnation))
+    return int(sequence.generate_state(1)[0])

@@ -1,0 +1,261 @@
+"""A fault of a single environment is the end of an episode, and the next one begins anew."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from openenv_gym.conformance import same
+from openenv_gym.envs.faults import FaultPolicy, Restarts
+from openenv_gym.errors import (
+    ConcurrentCallError,
+    ConnectionLostError,
+    EnvCrashLoopError,
+    InvalidActionError,
+    InvalidRequestError,
+    RemoteEnvError,
+    ResetNeededError,
+)
+from openenv_gym.launchers import ServerProcess
+from openenv_gym.launchers.embedded import EMBEDDED
+from openenv_gym.wire.fault_info import seed_after_fault
+from tests.faults.conftest import FAULTY
+from tests.faults.envs import Faulty
+
+KINDS = {
+    Faulty.RAISE: ("env_raised", None, None, True),
+    Faulty.NO_VALUE: ("env_raised", None, None, True),
+    Faulty.EXIT: ("worker_died", None, 7, None),
+    Faulty.SEGV: ("worker_died", 11, None, None),
+    Faulty.ABRT: ("worker_died", 6, None, None),
+    Faulty.KILL: ("worker_died", 9, None, None),
+}
+
+
+def make(arguments: dict[str, Any], **more: Any) -> Any:
+    return gym.make("openenv/gymnasium-v0", **arguments, **more).unwrapped
+
+
+@pytest.mark.parametrize("action", KINDS)
+def test_a_fault_is_a_truncation_and_the_next_reset_is_one_of_a_fresh_session(
+    action: int, faulty: dict[str, Any]
+):
+    env = make(faulty)
+    env.reset(seed=3)
+    last = env.step(1)[0]
+    before = last.copy()
+    last[:] = 99  # what was returned is the caller's, and the fault does not see it
+    obs, reward, terminated, truncated, info = env.step(action)
+    kind, number, code, applied = KINDS[action]
+    if faulty.get("codec") == "json" and kind == "worker_died":  # OpenEnv's errors are a code
+        kind, number, code = "connection_lost", None, None
+    assert same((obs, reward, terminated, truncated), (before, 0.0, False, True))
+    assert list(info) == ["openenv"]
+    said = info["openenv"]
+    assert [said[key] for key in ("fault", "signal", "exitcode", "action_applied")] == [
+        *(kind, number, code, applied)
+    ]
+    assert said["incarnation"] == 0 and said["stderr_tail"] == ""
+    if kind == "env_raised" and faulty.get("codec") != "json" and action == Faulty.RAISE:
+        assert 'raise ValueError(f"told to raise' in said["remote_traceback"]
+    with pytest.raises(ResetNeededError, match="in a fault"):
+        env.step(0)
+    first, info = env.reset()
+    seed = seed_after_fault(3, 0, 1)
+    assert info == {"began": 1, "openenv": {"incarnation": 1, "seed": seed}}
+    local = Faulty()
+    assert same(first, local.reset(seed=seed)[0])
+    assert same(env.step(1), local.step(1))
+    assert env.reset()[1] == {"began": 1}
+    env.close()
+
+
+def test_a_hang_is_a_fault_and_its_worker_is_killed():
+    env, bystander = make({"env_id": FAULTY}, timeout_s=2), make({"env_id": FAULTY})
+    for each in (env, bystander):
+        each.reset(seed=0)
+        each.step(0)
+    pid = EMBEDDED.pid
+    assert env.step(Faulty.HANG)[4]["openenv"]["fault"] == "step_timeout"
+    lost = bystander.step(0)  # of the same worker
+    assert lost[3] is True and lost[4]["openenv"]["signal"] == 9
+    for each in (env, bystander):
+        each.reset()
+        assert each.step(0)[3] is False
+    assert EMBEDDED.pid != pid
+    env.close()
+    bystander.close()
+
+
+@pytest.mark.parametrize("action", [Faulty.RAISE, Faulty.KILL])
+def test_nothing_is_softened_before_the_first_step(action: int, faulty: dict[str, Any]):
+    env = make(faulty)
+    with pytest.raises(RemoteEnvError, match="told to raise in reset"):
+        env.reset(options={"raise": True})
+    env.reset()
+    with pytest.raises((RemoteEnvError, ConnectionLostError)):
+        env.step(action)
+    env.reset()
+    env.step(0)
+    assert env.step(action)[3] is True
+    env.close()
+
+
+@pytest.mark.parametrize("action", [Faulty.RAISE, Faulty.KILL])
+def test_faults_are_raised_on_request(action: int, faulty: dict[str, Any]):
+    env = make(faulty, on_fault="raise")
+    env.reset(seed=0)
+    env.step(0)
+    with pytest.raises((RemoteEnvError, ConnectionLostError)):
+        env.step(action)
+    assert "openenv" not in env.reset()[1]
+    env.step(0)
+    env.close()
+
+
+def test_mistakes_of_the_caller_are_never_truncations(faulty: dict[str, Any]):
+    env = make(faulty)
+    env.reset()
+    env.step(0)
+    for action in (10, -1, "0", None):
+        with pytest.raises(InvalidActionError):
+            env.step(action)
+    connection = env._connection
+    with connection._lock, pytest.raises(ConcurrentCallError):
+        env.step(0)
+    env.step(Faulty.END)
+    with pytest.raises(ResetNeededError):
+        env.step(0)
+    env.close()
+    with pytest.raises(ResetNeededError):
+        env.step(0)
+    assert env.reset()[1] == {"began": 1}  # a session after close() is no restart
+    env.close()
+
+
+def test_what_on_fault_means():
+    for on_fault in ("ignore", None, 1):
+        with pytest.raises(InvalidRequestError, match="on_fault: expected 'truncate', 'raise'"):
+            make({"env_id": FAULTY}, on_fault=on_fault)
+    policy = FaultPolicy(restarts=3)
+    env = make({"env_id": FAULTY}, on_fault=policy)
+    twin = pickle.loads(pickle.dumps(env))
+    assert twin._policy == policy
+    env.close()
+    twin.close()
+
+
+def rollout(env: Any, steps: int) -> list[Any]:
+    """What an environment returns for one seed and the actions of one generator."""
+    actions = np.random.default_rng(1).choice([0, 1, Faulty.RAISE, Faulty.EXIT, Faulty.END], steps)
+    seen: list[Any] = [env.reset(seed=5), env.step(0)]
+    for action in actions.tolist():
+        seen.append(env.step(action))
+        seen[-1][4].get("openenv", {}).pop("remote_traceback", None)  # addresses of objects
+        if seen[-1][2] or seen[-1][3]:
+            seen.append(env.reset())
+    env.close()
+    return seen
+
+
+def test_two_runs_with_the_same_faults_are_the_same(faulty: dict[str, Any]):
+    policy = FaultPolicy(restarts=100, max_backoff_s=0)
+    first, second = (rollout(make(faulty, on_fault=policy), 25) for _ in range(2))
+    assert same(first, second)
+    faults = sum("fault" in entry[-1].get("openenv", {}) for entry in first)
+    assert faults == sum("incarnation" in entry[-1].get("openenv", {}) for entry in first) / 2 > 5
+
+
+@pytest.mark.parametrize("fails_with", [Faulty.RAISE, Faulty.KILL])
+def test_the_budget_is_kept_exactly(fails_with: int):
+    policy = FaultPolicy(restarts=3, max_backoff_s=0)
+    arguments = {"env_id": FAULTY, "fails_after": 1, "fails_with": fails_with}
+    env = make(arguments, on_fault=policy)
+    env.reset(seed=11)
+    for incarnation in range(4):
+        env.step(1)
+        assert env.step(0)[4]["openenv"]["incarnation"] == incarnation
+        if incarnation < 3:
+            env.reset()
+    number = "9" if fails_with == Faulty.KILL else "None"
+    says = rf"again after 3 restarts within 60 s; seed {seed_after_fault(11, 0, 3)}, .*{number}"
+    with pytest.raises(EnvCrashLoopError, match=says + r".*\[1, 0, 1, 0, 1, 0, 1, 0\]"):
+        env.reset()
+    env.close()
+
+
+def test_a_reset_that_fails_is_made_again_within_the_budget(faulty: dict[str, Any]):
+    env = make(faulty, on_fault=FaultPolicy(restarts=3, max_backoff_s=0))
+    env.reset(seed=0)
+    env.step(0)
+    with pytest.raises(EnvCrashLoopError, match=r"after 3 restarts .* to raise in reset"):
+        env.reset(options={"raise": True})
+    env.close()
+
+
+def test_restarts_wait_longer_and_longer_and_are_forgotten():
+    now, waited = [0.0], []
+    restarts = Restarts(FaultPolicy(), "it", clock=lambda: now[0], sleep=waited.append)
+    lost = ConnectionLostError("gone")
+    for _ in range(5):
+        assert restarts.renew(lambda: "made", lost) == "made"
+    ceilings = (0.0, 0.1, 0.2, 0.4, 0.8)
+    assert all(top / 2 <= each <= top for each, top in zip(waited, ceilings, strict=True))
+    with pytest.raises(EnvCrashLoopError, match="it faulted again after 5 restarts within 60 s"):
+        restarts.renew(lambda: "made", lost)
+    now[0] = 60.0
+    assert restarts.renew(lambda: "made", lost) == "made"
+    assert restarts.incarnation == 6
+
+
+def test_a_mistake_in_a_reset_is_no_restart():
+    restarts = Restarts(FaultPolicy(), "it", sleep=lambda delay_s: None)
+
+    def refuse() -> None:
+        raise InvalidRequestError("options: expected others")
+
+    with pytest.raises(InvalidRequestError):
+        restarts.renew(refuse, None)
+    assert restarts.incarnation == 1
+
+
+@pytest.mark.parametrize("codec", ["binary", "json"])
+def test_a_server_that_comes_back_is_waited_for(codec: str):
+    with ServerProcess(FAULTY) as server:
+        env = make({"env_id": FAULTY, "base_url": server.base_url, "codec": codec})
+        env.reset(seed=0)
+        env.step(0)
+        port = server.base_url.rpartition(":")[2]
+    _, reward, _, truncated, info = env.step(0)
+    assert (reward, truncated, info["openenv"]["fault"]) == (0.0, True, "connection_lost")
+    with ServerProcess(FAULTY, "--port", port):
+        assert env.reset()[1]["openenv"]["incarnation"] == 1
+        assert env.step(0)[3] is False
+        env.close()
+
+
+def test_a_server_that_stays_away_is_given_up():
+    policy = FaultPolicy(reconnect_timeout_s=0.3)
+    with ServerProcess(FAULTY) as server:
+        env = make({"env_id": FAULTY, "base_url": server.base_url}, on_fault=policy)
+        env.reset(seed=0)
+        env.step(0)
+    env.step(0)
+    with pytest.raises(EnvCrashLoopError, match=r"could not be made anew within 0\.3 s"):
+        env.reset()
+    env.close()
+
+
+def test_a_step_that_takes_too_long_on_a_server(serve: Callable[..., ServerProcess]):
+    env = make({"env_id": FAULTY, "base_url": serve(FAULTY).base_url}, timeout_s=2)
+    env.reset(seed=0)
+    env.step(0)
+    assert env.step(Faulty.HANG)[4]["openenv"]["fault"] == "step_timeout"
+    env.reset()
+    assert env.step(0)[3] is False
+    env.close()
