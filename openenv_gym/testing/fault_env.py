@@ -13,9 +13,12 @@ from openenv_gym.errors import InvalidRequestError
 from openenv_gym.testing.faults import Fault
 from openenv_gym.testing.ledger import Claim, FaultLedger, FiredFault
 from openenv_gym.testing.plan import Plan
+from openenv_gym.wire.fault_info import seed_after_fault
 
-MAX_ENVS = 4096
+MAX_ENVS = 1024
 """How far above ``first_seed`` a seed still tells a sub-environment."""
+
+_SEARCHED_ENVS, _SEARCHED_INCARNATIONS = 128, 64
 
 
 class FaultEnv(gym.Env[Any, Any]):
@@ -28,10 +31,10 @@ class FaultEnv(gym.Env[Any, Any]):
     fault. The infos of resets tell ``env`` and ``incarnation``, those of steps are empty.
 
     Which sub-environment an instance is, it decides at its first reset: ``env`` where given; else
-    ``seed - first_seed`` where that is a number of a sub-environment; else the lowest that no
-    living instance is, by the ledger; else 0. Its incarnation is how many instances were that
-    sub-environment before, by the ledger; 0 without one, and then a fault that ended an instance
-    awaits the next one too.
+    what the seed says, compared with ``first_seed``; else the lowest that no living instance is, by
+    the ledger; else 0. Its incarnation is how many instances were that sub-environment before, by
+    the ledger; else what the seed says; else 0, and then a fault that ended an instance awaits the
+    next one too.
 
     Args:
         plan: ``"env/incarnation/when"`` -> fault, see :mod:`openenv_gym.testing.plan` and
@@ -39,7 +42,8 @@ class FaultEnv(gym.Env[Any, Any]):
             "1/*/reset": {"kind": "sleep", "seconds": 2}}``.
         env: Which sub-environment this is.
         first_seed: What sub-environment 0 is reset with first; the others have the next ones, as
-            Gymnasium's vector environments do it.
+            Gymnasium's vector environments do it, and later incarnations those that this package
+            derives after a fault.
         ledger: A folder, one for each run, see :mod:`openenv_gym.testing.ledger`.
         episode_steps: How long an episode of its own world is.
         of: Gymnasium id of an environment that is to fail, instead of its own world.
@@ -136,12 +140,12 @@ class FaultEnv(gym.Env[Any, Any]):
         return self._ledger.peek(self._env)
 
     def _become(self, seed: int | None) -> Claim:
-        env = self._env
-        if env is None and seed is not None and self._first_seed is not None:
-            number = seed - self._first_seed
-            env = number if 0 <= number < MAX_ENVS else None
+        env, incarnation = self._env, 0
+        if seed is not None and self._first_seed is not None:
+            told, incarnation = _who_has(seed, self._first_seed)
+            env = told if env is None else env
         if self._ledger is None:
-            return Claim(env=env or 0, incarnation=0)
+            return Claim(env=env or 0, incarnation=incarnation)
         return self._ledger.claim(env)
 
     def _own_faults(self, claim: Claim) -> dict[str, Fault]:
@@ -171,6 +175,17 @@ class FaultEnv(gym.Env[Any, Any]):
         if not isinstance(obs, np.ndarray):
             return "no observation"
         return _BAD[fault.arguments.get("how", "shape")](obs)
+
+
+def _who_has(seed: int, first_seed: int) -> tuple[int | None, int]:
+    """The sub-environment and the incarnation that are reset with ``seed``; None where none is."""
+    if 0 <= seed - first_seed < MAX_ENVS:
+        return seed - first_seed, 0
+    for incarnation in range(1, _SEARCHED_INCARNATIONS + 1):
+        for env in range(_SEARCHED_ENVS):
+            if seed_after_fault(first_seed, env, incarnation) == seed:
+                return env, incarnation
+    return None, 0
 
 
 _BAD: dict[str, Any] = {

@@ -29,6 +29,7 @@ from openenv_gym.errors import (
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.protocol import BinaryMessages, ClientSession, Close, Open, Reset, Step
 from openenv_gym.testing import KINDS, FaultEnv, FaultLedger, FiredFault, PlannedFaultError
+from openenv_gym.wire.fault_info import seed_after_fault
 from openenv_gym.workers.process import WorkerProcess
 
 FAULT = "openenv_gym.testing:Fault-v0"
@@ -317,6 +318,32 @@ def test_the_first_seed_tells_the_sub_environment(tmp_path):
     assert who(envs[0], 7) == (0, 0)  # later seeds change nothing
     for env in envs:
         env.close()
+
+
+def test_the_seed_after_a_fault_tells_sub_environment_and_incarnation(tmp_path):
+    for env, incarnation in ((0, 1), (3, 0), (3, 2), (90, 40)):
+        seed = 7 + env if incarnation == 0 else seed_after_fault(7, env, incarnation)
+        assert who(FaultEnv(first_seed=7), seed) == (env, incarnation)
+    assert who(FaultEnv(first_seed=7), 6) == (0, 0)  # a seed of nobody
+    with_ledger = FaultEnv(first_seed=7, ledger=tmp_path)
+    assert who(with_ledger, seed_after_fault(7, 3, 2)) == (3, 0)  # the ledger counts
+    with_ledger.close()
+
+
+@pytest.mark.parametrize("kind", ["raise", "abort"])
+def test_each_incarnation_has_its_own_faults(kind: str):
+    plan = {"0/0/3": kind, "0/1/2": kind, "0/2/30": kind}
+    env = gym.make("openenv/gymnasium-v0", env_id=FAULT, plan=plan, first_seed=5)
+    env.reset(seed=5)
+    faults = []
+    for step in range(1, 31):
+        *_, terminated, truncated, info = env.step(0)
+        if truncated:
+            faults.append((step, info["openenv"]["incarnation"]))
+        if terminated or truncated:
+            env.reset()
+    assert faults == [(3, 0), (5, 1)]
+    env.close()
 
 
 def test_without_a_ledger_each_instance_is_the_first(tmp_path):
