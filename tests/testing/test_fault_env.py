@@ -28,7 +28,7 @@ from openenv_gym.errors import (
 )
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.protocol import BinaryMessages, ClientSession, Close, Open, Reset, Step
-from openenv_gym.testing import KINDS, FaultEnv, FaultLedger, FiredFault, PlannedFaultError
+from openenv_gym.testing import FaultEnv, FaultLedger, FiredFault, PlannedFaultError
 from openenv_gym.wire.fault_info import seed_after_fault
 from openenv_gym.workers.process import WorkerProcess
 
@@ -463,7 +463,3 @@ def test_exact_keys_go_before_stars():
     env.reset()
     with pytest.raises(PlannedFaultError):
         env.step(0)
-
-
-def test_every_kind_is_documented():
-    assert len(KINDS) == 12
