@@ -14,6 +14,7 @@ BENCHMARKS = {
     "codecs": "benchmarks.codecs",
     "openspiel": "benchmarks.openspiel",
     "vector": "benchmarks.vector",
+    "faults": "benchmarks.faults",
 }
 """The parts by name, and the modules that are imported when they are asked for."""
 

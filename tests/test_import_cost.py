@@ -68,6 +68,13 @@ def test_a_bare_import_is_cheap():
 
 
 @pytest.mark.single_env
+def test_faults_on_purpose_are_loaded_by_who_asks_for_them_and_load_no_server():
+    assert loaded_by(BARE_IMPORT, among={"openenv_gym.testing"}) == []
+    others = SERVING | SIMULATING | TRAINING | {"openenv_gym.testing"}
+    assert loaded_by("import openenv_gym.testing", among=others) == ["openenv_gym.testing"]
+
+
+@pytest.mark.single_env
 def test_an_embedded_env_loads_neither_server_nor_simulator():
     assert loaded_by(EMBEDDED_EPISODE, among=SERVING | SIMULATING | TRAINING) == []
 
