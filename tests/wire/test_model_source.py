@@ -154,7 +154,7 @@ def test_text_of_a_server_stays_text(text: str):
 @pytest.mark.parametrize(
     "schema",
     [{}, {"properties": {"a": True}}, {"properties": {"a": {"type": ["integer", "null"]}}},
-     {"properties": {"a": {"anyOf": []}, "b": {"$ref": "elsewhere"}, "c": {"allOf": [{}]}}}],
+     {"properties": {"a": {"anyOf": [{}]}, "b": {"$ref": "elsewhere"}, "c": {"allOf": [{}]}}}],
 )  # fmt: skip
 def test_a_poor_schema_gives_classes_all_the_same(schema: dict[str, Any]):
     run(model_source({**BASE, "observation": schema}))
