@@ -152,8 +152,12 @@ class Connection:
     def _receive(self) -> Reply:
         try:
             return self._session.receive(self._transport.receive(self._timeout_s))
-        except InvalidRequestError as exc:  # of a reply it is the peer's mistake, not the caller's
+        except InvalidRequestError as exc:
             self._break(exc)
+            # Where the spaces were inferred, or given, these are what has to be mended, and a new
+            # session would not help; else it is a mistake of the peer.
+            if self._session.is_inferred:
+                raise
             raise ProtocolError(f"the reply cannot be read: {exc}") from exc
         except BaseException as exc:
             self._break(exc)

@@ -96,7 +96,7 @@ def fault_policy(on_fault: OnFault) -> FaultPolicy:
 
 def fault_kind(exc: OpenEnvGymError) -> str | None:
     """Return the kind of fault that ``exc`` is, None for what no new session would help."""
-    if isinstance(exc, EnvCrashLoopError):
+    if isinstance(exc, EnvCrashLoopError | NotOpenEnvError):
         return None
     if exc.fault is not None:
         return str(exc.fault.get("kind", "connection_lost"))

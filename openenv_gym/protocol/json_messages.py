@@ -178,6 +178,8 @@ class JsonServerMessages:
 class JsonClientMessages:
     """The client's end: writes typed requests, reads typed replies."""
 
+    is_inferred = True
+
     def __init__(self, view: ClientView) -> None:
         self._view = view
         self._is_reset = False

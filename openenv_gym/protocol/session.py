@@ -71,6 +71,11 @@ class ClientSession(_Session):
         self._codec = codec
         self._seq = 0
 
+    @property
+    def is_inferred(self) -> bool:
+        """Whether the spaces of replies are what the client makes of schemas."""
+        return getattr(self._codec, "is_inferred", False)
+
     def send(self, request: Request) -> bytes:
         """Return the body to send for ``request``.
 
