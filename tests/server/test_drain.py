@@ -145,13 +145,24 @@ def test_a_step_over_http_is_finished():
         assert answers[0].status_code == 200
 
 
+def hanging_of(server: ServerProcess) -> dict[str, float]:
+    """What grows once an environment hangs, by the way in which it does."""
+    workers = psutil.Process(server.pid).children(recursive=True)
+    return {
+        "spin": sum(worker.cpu_times().user for worker in workers) // 0.5,
+        "stop": sum(worker.status() == psutil.STATUS_STOPPED for worker in workers),
+        "fork": len(workers),
+    }
+
+
 @pytest.mark.parametrize("way", ["spin", "stop", "fork"])
 def test_what_hangs_is_killed_when_its_time_is_over(way: str, play: Begin):
     with ServerProcess(HANGING, "--drain-timeout=1", "--close-timeout=600") as server:
         hung, other = play(server), play(server)
+        before = hanging_of(server)
         hung.send(Step(Hanging.WAYS[way]))
-        while psutil.Process(server.pid).children() == []:
-            pass
+        while hanging_of(server)[way] <= before[way]:
+            time.sleep(0.02)
         family = family_of(server)
         server._process.terminate()
         assert other.close_code() == (1012, "server_draining")

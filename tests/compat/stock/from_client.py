@@ -221,6 +221,7 @@ def interrupted(url: str, form: str) -> list[Any]:
     env = openenv_gym.from_client(client.sync() if form == "sync" else client, **TRAPS)
     env.reset()
     client._step_payload = lambda given: {"value": 99, "sleep_s": 1.0}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     answers: list[Any] = []
