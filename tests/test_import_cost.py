@@ -13,6 +13,8 @@ import pytest
 TRAINING = {"stable_baselines3", "torch"}
 SERVING = {"fastapi", "starlette", "uvicorn"}
 SIMULATING = {"open_spiel", "pyspiel"}
+MODELS = {"pydantic"}
+"""For the JSON border only."""
 
 BARE_IMPORT = "import openenv_gym"
 
@@ -64,7 +66,7 @@ def test_the_probe_sees_what_is_loaded():
 
 @pytest.mark.single_env
 def test_a_bare_import_is_cheap():
-    assert loaded_by(BARE_IMPORT, among=SERVING | SIMULATING | TRAINING | {"httpx"}) == []
+    assert loaded_by(BARE_IMPORT, among=SERVING | SIMULATING | TRAINING | MODELS | {"httpx"}) == []
 
 
 @pytest.mark.single_env
@@ -76,7 +78,7 @@ def test_faults_on_purpose_are_loaded_by_who_asks_for_them_and_load_no_server():
 
 @pytest.mark.single_env
 def test_an_embedded_env_loads_neither_server_nor_simulator():
-    assert loaded_by(EMBEDDED_EPISODE, among=SERVING | SIMULATING | TRAINING) == []
+    assert loaded_by(EMBEDDED_EPISODE, among=SERVING | SIMULATING | TRAINING | MODELS) == []
 
 
 @pytest.mark.single_env

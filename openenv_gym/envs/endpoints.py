@@ -16,7 +16,6 @@ import msgspec
 from openenv_gym.address import Address
 from openenv_gym.client import Connection, StreamTransport
 from openenv_gym.client.connection import check_timeout
-from openenv_gym.envs.probing import probe_or_remember
 from openenv_gym.errors import (
     InvalidRequestError,
     NotOpenEnvError,
@@ -358,6 +357,8 @@ class ServerEndpoint:
         Raises:
             OpenEnvGymError: the server has no session free, or refused.
         """
+        from openenv_gym.envs.probing import probe_or_remember
+
         key = str(self.address)
         made_for, seen = self.probes.get(key, (None, None))
         if seen is None or made_for != schema:
