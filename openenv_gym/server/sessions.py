@@ -12,6 +12,10 @@ from openenv_gym.errors import CapacityError
 from openenv_gym.server.backends import Backend, Backends
 from openenv_gym.server.settings import ServerSettings
 
+_ENDING_TIMEOUT_S = 6.0
+"""How long the end of the server waits for sessions that were ended before: longer than a worker
+whose environment does not close is given, unless that was set otherwise."""
+
 
 @dataclass(kw_only=True)
 class Session:
@@ -57,6 +61,7 @@ class Sessions:
         self._clock = clock
         self._sessions: dict[str, Session] = {}
         self._opening = 0
+        self._ending: set[asyncio.Future[None]] = set()
         self.is_draining = False
 
     def __len__(self) -> int:
@@ -104,7 +109,10 @@ class Sessions:
         """Close the environment and free the slot, once."""
         if self._sessions.pop(session.session_id, None) is not None:
             # Who waits may be cancelled; what was begun ends all the same.
-            await asyncio.shield(session.backend.close())
+            ending = asyncio.ensure_future(session.backend.close())
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+            await asyncio.shield(ending)
 
     @property
     def are_busy(self) -> bool:
@@ -126,6 +134,8 @@ class Sessions:
     async def close(self) -> None:
         """End all sessions, all at once: one that hangs takes its time."""
         await asyncio.gather(*map(self.end, list(self._sessions.values())))
+        if self._ending:  # begun before: a worker that hangs is not left to nobody
+            await asyncio.wait(self._ending, timeout=_ENDING_TIMEOUT_S)
 
     def _idle(self) -> Session:
         """The session that gives way to a new one."""
