@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.codec_cases import Codec
-from benchmarks.figures import json_text, listed, ratio_json, ratio_table, summary, verdict
+from benchmarks.figures import head_json, listed, publish, ratio_json, ratio_table, summary, verdict
 from benchmarks.loops import quartiles
 from benchmarks.machine import Machine
 from benchmarks.rounds import Ratio
 from benchmarks.samples import Sample
-from benchmarks.tables import Table, markdown, replace_block, show
+from benchmarks.tables import Table
 
 COMMAND = "python -m benchmarks codecs"
 DIRECTIONS = ("encode", "decode")
@@ -87,9 +87,6 @@ class Small(NamedTuple):
 
 def write(report: CodecReport, folder: Path) -> None:
     """Show the tables, and write the two files in ``folder``."""
-    results = folder / "results"
-    results.mkdir(parents=True, exist_ok=True)
-    (results / "codecs.json").write_text(json_text(as_json(report)), encoding="utf-8")
     tables = [
         sample_table(report),
         *(time_table(report, direction) for direction in DIRECTIONS),
@@ -97,19 +94,12 @@ def write(report: CodecReport, folder: Path) -> None:
         ratio_table(report.ratios, report.times_us),
         small_table(report),
     ]
-    for table in tables:
-        show(table)
-    print("\n".join(notes(report)))
-    block = [*map(markdown, tables), "\n".join(f"- {note}" for note in notes(report))]
-    replace_block(folder / "README.md", "codecs", "\n\n".join(block))
+    publish("codecs", folder, as_json(report), tables, notes(report))
 
 
 def as_json(report: CodecReport) -> dict[str, Any]:
     return {
-        "command": COMMAND,
-        "date": report.date,
-        "machine": report.machine.as_json(),
-        "load_average": {"start": report.load_average_start, "end": report.load_average_end},
+        **head_json(COMMAND, report),
         "rounds": report.rounds,
         "loop_ms": report.loop_ms,
         "samples": [{"name": sample.name, "label": sample.label} for sample in report.samples],

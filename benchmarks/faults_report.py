@@ -10,9 +10,9 @@ from typing import Any
 
 from benchmarks.faults_cases import NUM_ENVS, Trial
 from benchmarks.faults_growth import Growth
-from benchmarks.figures import json_text, places
+from benchmarks.figures import head_json, places, publish
 from benchmarks.machine import Machine
-from benchmarks.tables import Table, markdown, replace_block, show
+from benchmarks.tables import Table
 
 COMMAND = "python -m benchmarks faults"
 
@@ -42,24 +42,14 @@ class FaultsReport:
 
 def write(report: FaultsReport, folder: Path) -> None:
     """Show the tables, and write the two files in ``folder``."""
-    results = folder / "results"
-    results.mkdir(parents=True, exist_ok=True)
-    (results / "faults.json").write_text(json_text(as_json(report)), encoding="utf-8")
     tables = [total_table(report.trials), trial_table(report.trials), growth_table(report.growth)]
-    for table in tables:
-        show(table)
-    print("\n".join(notes(report)))
-    block = [*map(markdown, tables), "\n".join(f"- {note}" for note in notes(report))]
-    replace_block(folder / "README.md", "faults", "\n\n".join(block))
+    publish("faults", folder, as_json(report), tables, notes(report))
 
 
 def as_json(report: FaultsReport) -> dict[str, Any]:
     return {
-        "command": COMMAND,
-        "date": report.date,
-        "machine": report.machine.as_json(),
+        **head_json(COMMAND, report),
         "stock_versions": report.stock_versions,
-        "load_average": {"start": report.load_average_start, "end": report.load_average_end},
         "environments": NUM_ENVS,
         "trials": [_trial_json(trial) for trial in report.trials],
         "growth": asdict(report.growth),

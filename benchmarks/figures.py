@@ -6,17 +6,73 @@ import json
 import re
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from benchmarks.machine import Machine
 from benchmarks.rounds import Ratio, Result
-from benchmarks.tables import Table
+from benchmarks.tables import Table, markdown, replace_block, show
 
 
 def json_text(value: dict[str, Any]) -> str:
     """Return JSON whose lists of numbers are on one line each."""
     text = json.dumps(value, indent=1) + "\n"
     return re.sub(r"\[[\s\d.,]+\]", lambda match: " ".join(match[0].split()), text)
+
+
+class Dated(Protocol):
+    """A run, as far as all parts have the same to say of it."""
+
+    @property
+    def machine(self) -> Machine: ...
+
+    @property
+    def date(self) -> str: ...
+
+    @property
+    def load_average_start(self) -> list[float]: ...
+
+    @property
+    def load_average_end(self) -> list[float]: ...
+
+
+def head_json(command: str, report: Dated) -> dict[str, Any]:
+    """Return what the JSON of every part begins with."""
+    return {
+        "command": command,
+        "date": report.date,
+        "machine": report.machine.as_json(),
+        "load_average": {"start": report.load_average_start, "end": report.load_average_end},
+    }
+
+
+def publish(
+    part: str,
+    folder: Path,
+    data: dict[str, Any],
+    tables: Sequence[Table],
+    notes: Sequence[str],
+    picture: str = "",
+) -> None:
+    """Show tables and notes, and write them into the README of ``folder`` and beside it as JSON.
+
+    Args:
+        part: Whose block of the README, and the name of the JSON file in ``results``.
+        folder: Where.
+        data: The JSON.
+        tables: What was measured.
+        notes: What is to be known of it.
+        picture: In Markdown, between tables and notes.
+    """
+    results = folder / "results"
+    results.mkdir(parents=True, exist_ok=True)
+    (results / f"{part}.json").write_text(json_text(data), encoding="utf-8")
+    for table in tables:
+        show(table)
+    print("\n".join(notes))
+    listed_notes = "\n".join(f"- {note}" for note in notes)
+    parts = [*map(markdown, tables), *([picture] if picture else []), listed_notes]
+    replace_block(folder / "README.md", part, "\n\n".join(parts))
 
 
 def summary(unit: str, values: Sequence[float], digits: int) -> dict[str, Any]:

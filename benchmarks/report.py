@@ -11,8 +11,9 @@ from typing import Any
 from benchmarks import cold_start
 from benchmarks.figures import (
     cases_json,
-    json_text,
+    head_json,
     places,
+    publish,
     ratio_json,
     ratio_table,
     summary,
@@ -23,7 +24,7 @@ from benchmarks.machine import Machine
 from benchmarks.plot import draw
 from benchmarks.raw_sockets import MessageSizes
 from benchmarks.rounds import Ratio, Result
-from benchmarks.tables import Table, markdown, replace_block, show
+from benchmarks.tables import Table
 
 COMMAND = "python -m benchmarks step"
 COLD_LABELS = {"in_process": "in process", "embedded": "embedded"}
@@ -58,27 +59,17 @@ class Report:
 
 def write(report: Report, folder: Path) -> None:
     """Show the tables, and write the three files in ``folder``."""
-    results = folder / "results"
-    results.mkdir(parents=True, exist_ok=True)
-    (results / "step.json").write_text(json_text(as_json(report)), encoding="utf-8")
     ratios = ratio_table(report.ratios, report.result.times_us)
     tables = [times_table("one CartPole step", report.result), ratios, cold_table(report)]
-    for table in tables:
-        show(table)
-    print("\n".join(notes(report)))
-    draw(report.result, report.cold_s, footer(report), results / "step.png")
-    block = [*map(markdown, tables), "\n".join(f"- {note}" for note in notes(report))]
-    replace_block(folder / "README.md", "step", "\n\n".join(block))
+    publish("step", folder, as_json(report), tables, notes(report))
+    draw(report.result, report.cold_s, footer(report), folder / "results" / "step.png")
 
 
 def as_json(report: Report) -> dict[str, Any]:
     result = report.result
     return {
-        "command": COMMAND,
-        "date": report.date,
-        "machine": report.machine.as_json(),
+        **head_json(COMMAND, report),
         "stock_versions": report.stock_versions,
-        "load_average": {"start": report.load_average_start, "end": report.load_average_end},
         "rounds": report.result.rounds,
         "steps_per_round": result.steps,
         "message_bytes": report.message_bytes._asdict(),

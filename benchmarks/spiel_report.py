@@ -9,15 +9,15 @@ from typing import Any
 
 from benchmarks.figures import (
     cases_json,
-    json_text,
+    head_json,
     places,
+    publish,
     ratio_json,
     ratio_table,
     times_table,
 )
 from benchmarks.machine import Machine
 from benchmarks.rounds import Ratio, Result
-from benchmarks.tables import markdown, replace_block, show
 
 COMMAND = "python -m benchmarks openspiel"
 
@@ -47,27 +47,17 @@ class SpielReport:
 
 def write(report: SpielReport, folder: Path) -> None:
     """Show the tables, and write the two files in ``folder``."""
-    results = folder / "results"
-    results.mkdir(parents=True, exist_ok=True)
-    (results / "openspiel.json").write_text(json_text(as_json(report)), encoding="utf-8")
     tables = [
         times_table("one tic_tac_toe step", report.result),
         ratio_table(report.ratios, report.result.times_us),
     ]
-    for table in tables:
-        show(table)
-    print("\n".join(notes(report)))
-    block = [*map(markdown, tables), "\n".join(f"- {note}" for note in notes(report))]
-    replace_block(folder / "README.md", "openspiel", "\n\n".join(block))
+    publish("openspiel", folder, as_json(report), tables, notes(report))
 
 
 def as_json(report: SpielReport) -> dict[str, Any]:
     return {
-        "command": COMMAND,
-        "date": report.date,
-        "machine": report.machine.as_json(),
+        **head_json(COMMAND, report),
         "stock_versions": report.stock_versions,
-        "load_average": {"start": report.load_average_start, "end": report.load_average_end},
         "rounds": report.result.rounds,
         "steps_per_round": report.result.steps,
         "cases": cases_json(report.result),

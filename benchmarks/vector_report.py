@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figures import json_text, places, ratio_json, summary, verdict
+from benchmarks.figures import head_json, places, publish, ratio_json, summary, verdict
 from benchmarks.machine import Machine
 from benchmarks.rounds import Ratio
-from benchmarks.tables import Table, markdown, replace_block, show
+from benchmarks.tables import Table
 from benchmarks.vector_curve import Point
 from benchmarks.vector_plot import LINES, draw, rates
 from benchmarks.vector_rounds import GroupResult
@@ -103,29 +103,20 @@ class VectorReport:
 
 def write(report: VectorReport, folder: Path) -> None:
     """Show the tables, and write the files in ``folder``."""
-    results = folder / "results"
-    results.mkdir(parents=True, exist_ok=True)
-    (results / "vector.json").write_text(json_text(as_json(report)), encoding="utf-8")
-    tables = [rate_table(report), target_table(report)]
+    tables, picture = [rate_table(report), target_table(report)], ""
     if report.curve:
         tables.append(curve_table(report))
-        draw(report.curve, f"{report.machine.summary}, {report.date}", results / "vector.png")
-    for table in tables:
-        show(table)
-    print("\n".join(notes(report)))
-    parts = [*map(markdown, tables), "\n".join(f"- {note}" for note in notes(report))]
+        picture = "![steps a second and bytes a step](results/vector.png)"
+    publish("vector", folder, as_json(report), tables, notes(report), picture)
     if report.curve:
-        parts.insert(len(tables), "![steps a second and bytes a step](results/vector.png)")
-    replace_block(folder / "README.md", "vector", "\n\n".join(parts))
+        place = folder / "results" / "vector.png"
+        draw(report.curve, f"{report.machine.summary}, {report.date}", place)
 
 
 def as_json(report: VectorReport) -> dict[str, Any]:
     return {
-        "command": COMMAND,
-        "date": report.date,
-        "machine": report.machine.as_json(),
+        **head_json(COMMAND, report),
         "stock_versions": report.stock_versions,
-        "load_average": {"start": report.load_average_start, "end": report.load_average_end},
         "rounds": report.rounds,
         "groups": [_group_json(result) for result in report.groups],
         "ratios": [
