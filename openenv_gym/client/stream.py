@@ -6,6 +6,7 @@ import socket
 from collections import deque
 from typing import Any, Protocol
 
+from openenv_gym.client.transport import EndsWithItsConnection
 from openenv_gym.errors import ConnectionLostError, ProtocolError
 from openenv_gym.protocol import Body, FrameReader, frame_header
 from openenv_gym.sockets import BlockingSocket
@@ -24,7 +25,7 @@ class Peer(Protocol):
         """End it at once."""
 
 
-class StreamTransport:
+class StreamTransport(EndsWithItsConnection):
     """Bodies with their length before them.
 
     Args:

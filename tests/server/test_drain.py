@@ -104,7 +104,8 @@ def test_while_it_drains_nothing_begins(play: Begin):
     with ServerProcess(HANGING, "--max-sessions=2") as server:
         with httpx.Client(base_url=server.base_url, timeout=40) as client:
             assert client.get("/livez").json() == {"status": "alive"}
-            assert client.get("/readyz").json() == {"status": "ready"}
+            counts = {"sessions": 0, "disconnected": 0, "max_sessions": 2}
+            assert client.get("/readyz").json() == {"status": "ready", **counts}
             client.post("/reset", json={})
             player = play(server)
             assert client.get("/readyz").status_code == 503  # full

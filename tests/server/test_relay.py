@@ -27,7 +27,8 @@ from openenv_gym.protocol import (
     Reset,
     Step,
 )
-from openenv_gym.server.relay import Relay, RelayProtocol
+from openenv_gym.server.relay import Relay
+from openenv_gym.server.relay_protocol import RelayProtocol
 from tests.support.envs import Scripted
 from tests.support.uvicorn_thread import serving
 
