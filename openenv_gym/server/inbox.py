@@ -32,7 +32,7 @@ class Inbox:
         session: Of the client.
 
     Attributes:
-        was_lost: Whether the connection ended without a goodbye.
+        was_lost: Whether the connection is known to have ended without a goodbye.
     """
 
     def __init__(self, websocket: WebSocket, service: Service, session: Session) -> None:

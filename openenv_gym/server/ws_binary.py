@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from fastapi import WebSocket
+from fastapi import WebSocket, WebSocketDisconnect
 from fastapi.responses import JSONResponse
 from starlette.websockets import WebSocketState
 
@@ -78,6 +78,8 @@ async def take_up(websocket: WebSocket, service: Service, token: str) -> None:
         if relay.ended.done() and (body := await inbox.next()) is not None:
             relay.pass_on(body)
         await _serve_relayed(websocket, service, session, relay, inbox)
+    except WebSocketDisconnect:  # it was lost again
+        inbox.was_lost = True
     finally:
         inbox.close()
         await part(websocket, service, session, inbox)

@@ -54,8 +54,7 @@ async def websocket_endpoint(websocket: WebSocket, service: Service) -> None:
         return
     token = websocket.headers.get(RESUME_HEADER, ASK)
     if is_binary and token != ASK:
-        with contextlib.suppress(WebSocketDisconnect):  # it left again: there is nobody to tell
-            await take_up(websocket, service, token)
+        await take_up(websocket, service, token)
         return
     try:
         session = await service.sessions.create()
@@ -71,9 +70,8 @@ async def websocket_endpoint(websocket: WebSocket, service: Service) -> None:
         serve = serve_binary if is_binary else _serve_json
         await serve(websocket, service, session, inbox)
         await say_draining(websocket, service)
-    except WebSocketDisconnect:
-        # The client left while it was being answered: there is nobody to tell.
-        return
+    except WebSocketDisconnect:  # while it was being answered: there is nobody to tell
+        inbox.was_lost = True
     finally:
         inbox.close()
         await part(websocket, service, session, inbox)

@@ -54,9 +54,9 @@ def active(server: ServerProcess, what: str = "sessions") -> int:
     return int(httpx.get(f"{server.base_url}/readyz", trust_env=False).json()[what])
 
 
-def step(connection: Connection) -> float:
+def step(connection: Connection, action: int = 0) -> float:
     """Step, and return how many steps the environment has seen."""
-    return float(connection.request(Step(0)).obs[0])
+    return float(connection.request(Step(action)).obs[0])
 
 
 @pytest.mark.parametrize("how", ["close", "reset", "half_close"])
@@ -75,6 +75,18 @@ def test_a_cut_at_each_byte_of_a_step_loses_and_repeats_nothing(proxy, how, dire
             assert step(connection) == steps
         proxy.heal()
     assert proxy.accepted >= length
+    connection.close()
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+@pytest.mark.parametrize("direction", ["to_server", "to_client"])
+def test_a_cut_while_it_is_taken_up_is_taken_up_too(proxy, how, direction):
+    connection = open_session(proxy.base_url)
+    for steps, count in enumerate(range(0, 420, 12), 1):  # through both handshakes and the step
+        proxy.cut()
+        proxy.cut_after(count, direction, how)
+        assert step(connection) == steps
+        proxy.heal()
     connection.close()
 
 
@@ -114,16 +126,17 @@ def test_an_environment_does_not_notice(proxy):
 
 
 def test_a_reply_is_kept_while_nobody_can_hear_it(serve):
-    server = serve(SLOW, "--resume-grace=20")
+    server = serve(SLOW)
     with FaultProxy(server.base_url) as proxy:
         connection = open_session(proxy.base_url)
         proxy.cut_after(0, "to_client", "reset")  # when the slow step is done
         began = time.monotonic()
-        assert step(connection) == 1
+        assert step(connection, 1) == 1
+        connection.begin(Step(1))
+        time.sleep(0.1)
         proxy.refuse()
         proxy.cut()
-        connection.begin(Step(0))
-        time.sleep(0.3)
+        time.sleep(0.9)  # the step is over
         proxy.heal()
         assert float(connection.finish().obs[0]) == 2
         assert time.monotonic() - began < 15
@@ -143,6 +156,20 @@ def test_a_session_that_nobody_takes_up_ends_after_the_grace(serve):
         proxy.heal()
         with pytest.raises(ConnectionLostError, match="does not have it any more"):
             step(connection)
+
+
+def test_a_step_that_runs_is_finished_whoever_has_left(serve):
+    server = serve(SLOW, "--resume-grace=0.2")
+    with FaultProxy(server.base_url) as proxy:
+        connection = open_session(proxy.base_url)
+        proxy.refuse()
+        connection.begin(Step(6))  # of three seconds
+        time.sleep(0.1)
+        proxy.cut()
+        wait_until(lambda: active(server, "disconnected") == 1)
+        time.sleep(1)  # more than the grace
+        assert active(server) == 1
+        wait_until(lambda: active(server) == 0)
 
 
 def test_kept_sessions_give_way(proxy, server):

@@ -115,3 +115,40 @@ def test_the_slot_of_one_that_gives_way_is_not_given_twice(sessions: Sessions, c
     outcomes = asyncio.run(play())
     assert [type(outcome) for outcome in outcomes] == [Session] * 2 + [CapacityError] * 2
     assert len(sessions) == 2
+
+
+def test_a_session_with_a_guest_gives_way_to_nobody(sessions: Sessions, clock: Clock):
+    async def play() -> None:
+        visited = await sessions.create(idle_s=IDLE_S)
+        await sessions.create()
+        visited.guests = 2
+        clock.now = 1000
+        for _ in range(2):
+            assert not sessions.has_room
+            with pytest.raises(CapacityError):
+                await sessions.create()
+            visited.guests -= 1
+        assert sessions.has_room and await sessions.create()
+
+    asyncio.run(play())
+
+
+def test_a_kept_session_gives_way_at_once_but_not_when_it_is_taken_up(
+    sessions: Sessions, clock: Clock
+):
+    async def play() -> None:
+        left, stays = await sessions.create(), await sessions.create()
+        for session in (left, stays):
+            sessions.offer_resumption(session)
+            sessions.keep(session)
+        assert sessions.disconnected == 2 and sessions.has_room
+        assert stays.resumption is not None
+        assert sessions.take_up(stays.resumption.token) is stays
+        clock.now = 1000
+        await sessions.create()
+        assert (left.backend.closed, stays.backend.closed) == (1, 0)
+        with pytest.raises(CapacityError):
+            await sessions.create()
+        assert sessions.take_up(left.resumption.token) is None
+
+    asyncio.run(play())
