@@ -16,13 +16,12 @@ from gymnasium.vector.utils import iterate
 
 from openenv_gym.adapters.guarded_env import GuardedEnv
 from openenv_gym.errors import EnvStartError, InvalidRequestError, UnknownEnvironmentError
-from openenv_gym.protocol.events import Open
+from openenv_gym.protocol.events import NO_TIME_LIMIT, Open
 from openenv_gym.spaces import to_descriptor
 from openenv_gym.wire.description import Description
 from openenv_gym.workers.hosted import Hosted, plain_metadata
 
 VECTORIZATIONS = ("auto", "sync", "native")
-_NO_LIMIT = -1
 _MOST_RESTARTS = 100
 
 
@@ -146,7 +145,7 @@ def _native(request: Open, first: Hosted, mode: Any) -> Any:
     limit: dict[str, Any] = {}
     if request.max_episode_steps is not None:
         limit["max_episode_steps"] = (
-            None if request.max_episode_steps == _NO_LIMIT else request.max_episode_steps
+            None if request.max_episode_steps == NO_TIME_LIMIT else request.max_episode_steps
         )
     envs = gym.make_vec(
         spec.id,

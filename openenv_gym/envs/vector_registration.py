@@ -23,9 +23,7 @@ from openenv_gym.envs.registration import checked_done_means, given_url
 from openenv_gym.envs.remote_vector_env import RemoteVectorEnv, default_shards, shard_sizes
 from openenv_gym.envs.sessions_vector_env import SessionsVectorEnv
 from openenv_gym.errors import InvalidRequestError
-from openenv_gym.protocol import Open
-
-_NO_TIME_LIMIT = -1
+from openenv_gym.protocol import NO_TIME_LIMIT, Open
 
 
 def make_gymnasium_vec(
@@ -53,7 +51,7 @@ def make_gymnasium_vec(
         )
     limit = max_episode_steps
     if limit is None and not server_time_limit:
-        limit = _NO_TIME_LIMIT
+        limit = NO_TIME_LIMIT
     return make_vec(env_id, max_episode_steps=limit, is_native=_is_native(env_id), **options)
 
 
