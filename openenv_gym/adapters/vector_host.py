@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from copy import deepcopy
 from functools import partial
@@ -15,11 +14,11 @@ import numpy as np
 from gymnasium.vector.utils import iterate
 
 from openenv_gym.adapters.guarded_env import GuardedEnv
-from openenv_gym.errors import EnvStartError, InvalidRequestError, UnknownEnvironmentError
+from openenv_gym.errors import EnvStartError, InvalidRequestError
 from openenv_gym.protocol.events import NO_TIME_LIMIT, Open
 from openenv_gym.spaces import to_descriptor
 from openenv_gym.wire.description import Description
-from openenv_gym.workers.hosted import Hosted, plain_metadata
+from openenv_gym.workers.hosted import Hosted, imported, plain_metadata
 
 VECTORIZATIONS = ("auto", "sync", "native")
 _MOST_RESTARTS = 100
@@ -36,13 +35,7 @@ def build(name: str, request: Open) -> Hosted:
         UnknownEnvironmentError: there is no such module or function.
         EnvStartError: it made something else.
     """
-    module, _, attribute = name.partition(":")
-    try:
-        factory = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as exc:
-        raise UnknownEnvironmentError(
-            f"expected vector:package.module:factory, got vector:{name}: {exc}"
-        ) from exc
+    factory = imported("vector", name, "factory")
     count = request.num_envs or 1
     return host_made(factory(num_envs=count, **request.kwargs), f"vector:{name}", count)
 
