@@ -10,7 +10,6 @@ from typing import Any
 
 import gymnasium as gym
 import msgspec
-import numpy as np
 from gymnasium.vector.utils import iterate
 
 from openenv_gym.adapters.guarded_env import GuardedEnv
@@ -18,6 +17,7 @@ from openenv_gym.errors import EnvStartError, InvalidRequestError
 from openenv_gym.protocol.events import NO_TIME_LIMIT, Open
 from openenv_gym.spaces import to_descriptor
 from openenv_gym.wire.description import Description
+from openenv_gym.wire.fault_info import base_seeds_of
 from openenv_gym.workers.hosted import Hosted, imported, plain_metadata
 
 VECTORIZATIONS = ("auto", "sync", "native")
@@ -235,13 +235,12 @@ def _recording(base: Any) -> Any:
 
 
 def _take_seeds(guards: Any, first_env: int, seed: Any, options: Any = None) -> None:
-    """Keep what the seeds after faults are derived from: one number for all, or one for each."""
+    """Keep what the seeds after faults are derived from."""
     mask = (options or {}).get("reset_mask")
-    is_one = isinstance(seed, (int, np.integer))
-    for number, guard in enumerate(guards):
-        own = seed - first_env if is_one else seed[number]
-        if own is not None and (mask is None or mask[number]):
-            guard.base_seed = int(own)
+    bases = base_seeds_of(seed, len(guards), first_env)
+    for number, (guard, base) in enumerate(zip(guards, bases, strict=False)):
+        if base is not None and (mask is None or mask[number]):
+            guard.base_seed = base
 
 
 def _describe(single: Description, envs: Any) -> Description:

@@ -25,10 +25,10 @@ from openenv_gym.envs.faults import (
     kept,
     renew,
 )
-from openenv_gym.envs.shard_sessions import ShardSessions
+from openenv_gym.envs.shard_sessions import ShardSessions, recovery_of
 from openenv_gym.errors import OpenEnvGymError, RemoteEnvError, RequestTimeoutError
 from openenv_gym.protocol import BatchResult, Reset
-from openenv_gym.wire.fault_info import FAULT_KEY, restart_info, seed_after_fault
+from openenv_gym.wire.fault_info import FAULT_KEY, base_seeds_of, restart_info, seed_after_fault
 
 Records = list[tuple[int, dict[str, Any]]]
 
@@ -70,10 +70,10 @@ class ShardFaults:
 
     def take_seeds(self, seed: Any, seeds: Sequence[int | None], mask: Any) -> None:
         """Keep what the seeds after faults are derived from."""
-        is_one = isinstance(seed, (int, np.integer))
+        bases = base_seeds_of(seed, len(seeds))
         for number, own in enumerate(seeds):
             if own is not None and (mask is None or mask[number]):
-                self.base_seeds[number] = int(seed) if is_one else own
+                self.base_seeds[number] = bases[number]
                 self.restarts[number].seed = own
 
     def begin(self, shards: Sequence[int], actions: Any) -> None:
@@ -194,12 +194,8 @@ class ShardFaults:
         if not self.policy.is_soft:
             return None
         start, stop = self._sessions.ranges[shard]
-        return {
-            "first_env": start,
-            "incarnations": [one.incarnation for one in self.restarts[start:stop]],
-            "base_seeds": self.base_seeds[start:stop],
-            "restarts": self.policy.restarts,
-        }
+        incarnations = [one.incarnation for one in self.restarts[start:stop]]
+        return recovery_of(start, incarnations, self.base_seeds[start:stop], self.policy.restarts)
 
     def _tell_actions(self, number: int) -> None:
         """Give the last actions of a sub-environment to who may have to name them."""

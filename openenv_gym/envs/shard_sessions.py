@@ -159,9 +159,8 @@ class ShardSessions(Sessions):
             first = 0
             for shard in self.shards:
                 count = shard.request.num_envs or 1
-                recovery = None if restarts is None else _first_recovery(first, count, restarts)
+                connection, description = self._start(shard, self._first_recovery(first, count))
                 first += count
-                connection, description = self._start(shard, recovery)
                 self._connections.append(connection)
                 self.descriptions.append(description)
         except BaseException:
@@ -284,18 +283,34 @@ class ShardSessions(Sessions):
         for i, connection in enumerate(self._connections):
             if connection.is_gone():
                 connection.abandon()
-                first, count = self.ranges[i][0], self.counts[i]
-                known = self._restarts
-                recovery = None if known is None else _first_recovery(first, count, known)
-                self._connections[i], self.descriptions[i] = self._start(self.shards[i], recovery)
+                own = self._first_recovery(self.ranges[i][0], self.counts[i])
+                self._connections[i], self.descriptions[i] = self._start(self.shards[i], own)
+
+    def _first_recovery(self, first: int, count: int) -> dict[str, Any] | None:
+        """That of sub-environments that were not made anew yet."""
+        if self._restarts is None:
+            return None
+        return recovery_of(first, [0] * count, [None] * count, self._restarts)
 
 
-def _first_recovery(first: int, count: int, restarts: int) -> dict[str, Any]:
-    """What a worker needs to keep sub-environments going that were not made anew yet."""
+def recovery_of(
+    first_env: int,
+    incarnations: Sequence[int],
+    base_seeds: Sequence[int | None],
+    restarts: int,
+) -> dict[str, Any]:
+    """Return what a worker needs to keep its sub-environments going, as ``Open`` has it.
+
+    Args:
+        first_env: The number of the first one in the whole vector environment.
+        incarnations: How often each was made anew already.
+        base_seeds: What the seeds of each after faults are derived from.
+        restarts: How often one may be made anew in one reset.
+    """
     return {
-        "first_env": first,
-        "incarnations": [0] * count,
-        "base_seeds": [None] * count,
+        "first_env": first_env,
+        "incarnations": list(incarnations),
+        "base_seeds": list(base_seeds),
         "restarts": restarts,
     }
 
