@@ -190,10 +190,10 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         """
         self._check_idle("reset")
         rest = dict(options or {})
-        mask, seeds = rest.pop("reset_mask", None), self._seeds(seed)
+        mask, every = rest.pop("reset_mask", None), seeds_of(seed, self.num_envs)
         if mask is not None:
             check_reset_mask(mask, self.num_envs)
-        every = seeds_of(seed, self.num_envs)
+        seeds = self._shard_seeds(seed, every)
         self._faults.take_seeds(seed, every, mask)
         requests = {}
         for i, (start, stop) in enumerate(self._sessions.ranges):
@@ -327,7 +327,8 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             options: Gymnasium's.
         """
         self._check_idle("async_reset")
-        seeds, every = self._seeds(seed), seeds_of(seed, self.num_envs)
+        every = seeds_of(seed, self.num_envs)
+        seeds = self._shard_seeds(seed, every)
         self._faults.take_seeds(seed, every, None)
         self._find_lost(range(len(seeds)))
         lost = list(self._faults.lost)
@@ -552,12 +553,12 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             return merge_infos(batched, counts)
         return batch_infos(records_of(infos, counts), sum(counts))
 
-    def _seeds(self, seed: Any) -> list[Any]:
+    def _shard_seeds(self, seed: Any, every: list[int | None]) -> list[Any]:
         """The seed of each shard; a list only for a list, which not every vector form takes."""
-        seeds, ranges = seeds_of(seed, self.num_envs), self._sessions.ranges
+        ranges = self._sessions.ranges
         if seed is None or isinstance(seed, (int, np.integer)):
-            return [seeds[start] for start, _ in ranges]
-        return [seeds[start:stop] for start, stop in ranges]
+            return [every[start] for start, _ in ranges]
+        return [every[start:stop] for start, stop in ranges]
 
     def __del__(self) -> None:
         """Close the sockets of an environment that nobody closed; its sessions end with them."""

@@ -62,7 +62,7 @@ class ShardFaults:
         self._action_space = action_space
         self._proven: set[int] = set()
         self._raised: dict[int, OpenEnvGymError] = {}  # those whose worker makes them anew
-        self._actions: deque[tuple[list[int], Any]] = deque(maxlen=KEPT_ACTIONS)
+        self._actions: deque[tuple[Sequence[int], Any]] = deque(maxlen=KEPT_ACTIONS)
 
     def is_soft(self, shard: int, exc: OpenEnvGymError) -> bool:
         """Whether ``exc`` ends episodes of a shard, and is not raised."""
@@ -82,9 +82,13 @@ class ShardFaults:
         Raises:
             EnvCrashLoopError: there were too many.
         """
-        numbers = [number for i in shards for number in range(*self._sessions.ranges[i])]
-        self._actions.append((numbers, kept(actions)))
-        self.count_restarts(numbers)
+        self._actions.append((shards, kept(actions)))
+        if self._raised:
+            self.count_restarts(self._numbers(shards))
+
+    def _numbers(self, shards: Sequence[int]) -> list[int]:
+        """Those of the sub-environments of some shards."""
+        return [number for i in shards for number in range(*self._sessions.ranges[i])]
 
     def count_restarts(self, numbers: Sequence[int]) -> None:
         """Count those that the workers of some sub-environments make.
@@ -108,7 +112,7 @@ class ShardFaults:
         if result.rewards is None:
             return
         self._proven.add(shard)
-        if not result.truncations.any() or not isinstance(result.info, list):
+        if not result.info or not isinstance(result.info, list) or not result.truncations.any():
             return
         for number, info in result.info:
             said = _fault_in(info)
@@ -201,7 +205,8 @@ class ShardFaults:
         """Give the last actions of a sub-environment to who may have to name them."""
         own = self.restarts[number].actions
         own.clear()
-        for numbers, actions in self._actions:
+        for shards, actions in self._actions:
+            numbers = self._numbers(shards)
             if number in numbers:
                 own.append(_row(self._action_space, actions, numbers.index(number), len(numbers)))
 
