@@ -21,6 +21,7 @@ from openenv_gym.envs.shards import (
     check_reset_mask,
     concatenate,
     cut,
+    is_copied,
     merge_infos,
     records_of,
     seeds_of,
@@ -165,6 +166,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         self.action_space = whole.batched_action_space()  # type: ignore[assignment]
         self.observation_space = whole.batched_observation_space()  # type: ignore[assignment]
         self._check_action = action_check(self.action_space)
+        self._is_copied = is_copied(single_observation)
         self.render_mode = first.render_mode
         self.metadata = {**first.metadata, "render_modes": first.render_modes}
         if first.autoreset_mode is not None:
@@ -217,7 +219,10 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         for i, result in results.items():
             self._parts[i] = result.obs
         self._ended[slice(None) if mask is None else mask] = False
-        return self._observation(), self._merged(infos, self._sessions.counts)
+        obs = self._observation()
+        if self._is_shared(len(self._parts)):
+            obs = kept(obs)
+        return obs, self._merged(infos, self._sessions.counts)
 
     def _find_lost(self, shards: Iterable[int]) -> None:
         """Find those whose session is known to be gone, or make it anew where that is no fault."""
@@ -425,9 +430,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
     def _take(self, results: dict[int, BatchResult]) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Put together what some shards answered, and keep what they observe."""
         for i, result in results.items():
-            # What is returned as it is belongs to the caller, who may write to it.
-            is_shared = self._faults.policy.is_soft and len(results) == 1
-            self._parts[i] = kept(result.obs) if is_shared else result.obs
+            self._parts[i] = kept(result.obs) if self._is_shared(len(results)) else result.obs
             if result.rewards is not None:
                 self._rewards_dtype = result.rewards.dtype
                 ended = result.terminations | result.truncations
@@ -536,6 +539,13 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
     def _check_idle(self, call: str) -> None:
         if self._is_under_way:
             raise ProtocolError(f"{call} while a step is under way; call step_wait or recv first")
+
+    def _is_shared(self, parts: int) -> bool:
+        """Whether what is put together of as many parts holds values of these.
+
+        It belongs to the caller, who may write to it; what a fault returns is what was sent.
+        """
+        return self._faults.policy.is_soft and (parts == 1 or not self._is_copied)
 
     def _observation(self) -> Any:
         if len(self._parts) == 1:

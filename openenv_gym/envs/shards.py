@@ -87,6 +87,27 @@ def _(single: gs.Tuple[Any], parts: Sequence[Any]) -> Any:
 
 
 @singledispatch
+def is_copied(single: gs.Space[Any]) -> bool:
+    """Whether :func:`concatenate` copies all values of ``single``; else it hands some over."""
+    return False
+
+
+@is_copied.register(gs.Box)
+@is_copied.register(gs.Discrete)
+@is_copied.register(gs.MultiDiscrete)
+@is_copied.register(gs.MultiBinary)
+def _(single: gs.Space[Any]) -> bool:
+    return True
+
+
+@is_copied.register(gs.Dict)
+@is_copied.register(gs.Tuple)
+def _(single: gs.Dict | gs.Tuple[Any]) -> bool:
+    children = single.spaces.values() if isinstance(single, gs.Dict) else single.spaces
+    return all(map(is_copied, children))
+
+
+@singledispatch
 def cut(single: gs.Space[Any], batched: Any, start: int, stop: int) -> Any:
     """Return the batched value of ``single`` for the sub-environments ``start`` to ``stop``."""
     return batched[start:stop]

@@ -1,0 +1,69 @@
+"""The last observation of a fault is what the environment sent, whatever its user made of it."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode
+
+from openenv_gym.conformance import same
+from tests.faults.envs import Faulty
+
+KINDS = ["Faulty", "FaultyPicture", "FaultySequence"]
+
+
+def write_into(obs: Any) -> None:
+    if isinstance(obs, np.ndarray):
+        obs[...] = 99
+        return
+    for part in obs:
+        write_into(part)
+
+
+def env_id(kind: str) -> str:
+    return f"tests.faults.envs:{kind}-v0"
+
+
+@pytest.mark.parametrize("after", ["reset", "step"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_of_a_single_environment(kind: str, after: str, reach: Any):
+    env = gym.make("openenv/gymnasium-v0", env_id=env_id(kind), **reach(env_id(kind))).unwrapped
+    env.reset(seed=7)
+    env.step(1)
+    obs = env.reset(seed=8)[0]
+    if after == "step":
+        obs = env.step(1)[0]
+    sent = deepcopy(obs)
+    write_into(obs)
+    last, _, _, truncated, _ = env.step(Faulty.KILL)
+    assert truncated and same(last, sent)
+    env.close()
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
+@pytest.mark.parametrize("after", ["reset", "step"])
+@pytest.mark.parametrize("shards", [1, 2])
+@pytest.mark.parametrize("kind", KINDS)
+def test_of_sub_environments(kind: str, shards: int, after: str, mode: AutoresetMode):
+    envs = gym.make_vec(
+        "openenv/gymnasium-v0",
+        num_envs=2,
+        env_id=env_id(kind),
+        shards=shards,
+        autoreset_mode=mode,
+    )
+    envs.reset(seed=7)
+    envs.step(np.ones(2, np.int64))
+    obs = envs.reset(seed=8)[0]
+    if after == "step":
+        obs = envs.step(np.ones(2, np.int64))[0]
+    sent = deepcopy(obs)
+    write_into(obs)
+    obs, _, _, truncated, info = envs.step(np.array([Faulty.KILL, 1]))
+    last = info["final_obs"] if mode is AutoresetMode.SAME_STEP else obs
+    assert truncated[0] and same(last[0], sent[0])
+    envs.close()
