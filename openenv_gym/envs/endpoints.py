@@ -7,8 +7,8 @@ another process, and connected anew.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import msgspec
@@ -226,6 +226,8 @@ class ServerEndpoint:
         check_seeding: Whether the first seeded reset is made twice and compared.
         probes: What probing resets showed, by address, and the schemas that they were made for:
             a server is asked once, by this recipe and by its copies.
+        deadlines: What the server said of its deadlines, where it was asked a moment ago; None
+            asks when a session begins.
     """
 
     address: Address
@@ -237,6 +239,7 @@ class ServerEndpoint:
     done_means: DoneMeans = "terminated"
     check_seeding: bool = False
     probes: dict[str, tuple[Any, Probed]] = field(default_factory=dict, compare=False, repr=False)
+    deadlines: Mapping[str, float] | None = field(default=None, compare=False, repr=False)
 
     @property
     def identity(self) -> Any:
@@ -277,11 +280,16 @@ class ServerEndpoint:
 
     def connect(self) -> Connection:
         """Return a new session."""
+        return self.opener()()
+
+    def opener(self) -> Callable[[], Connection]:
+        """Ask what is served, and return what makes new sessions of it without asking again."""
         schema, description = self.read_schema()
         timeout_s = patience(self.timeout_s, description.deadlines if description else {})
         if self.codec == "json" or not self._can_binary(description):
-            return self._connect_json(schema, timeout_s)
-        return self._connect_binary(timeout_s)[0]
+            inference = self.infer(schema)
+            return lambda: self._connect_json(inference, schema["observation"], timeout_s)
+        return lambda: self._connect_binary(timeout_s)[0]
 
     def start(self) -> tuple[Connection, Description]:
         """Return a new binary session and what its environment says of itself.
@@ -289,11 +297,15 @@ class ServerEndpoint:
         Raises:
             NotOpenEnvError: the server is none of ours.
         """
-        deadlines: Mapping[str, float] = {}
-        if self.timeout_s == AUTO:
-            description = self.read_schema()[1]
-            deadlines = description.deadlines if description else {}
-        return self._connect_binary(patience(self.timeout_s, deadlines))
+        asked = self.with_deadlines()
+        return asked._connect_binary(patience(asked.timeout_s, asked.deadlines or {}))
+
+    def with_deadlines(self) -> ServerEndpoint:
+        """Return this recipe with the server's deadlines, which it asks for where they matter."""
+        if self.timeout_s != AUTO or self.deadlines is not None:
+            return self
+        description = self.read_schema()[1]
+        return replace(self, deadlines=description.deadlines if description else {})
 
     def _can_binary(self, description: Description | None) -> bool:
         has_spaces = description is not None and description.action is not None
@@ -304,12 +316,13 @@ class ServerEndpoint:
         connection = Connection(session, self._transport(SUBPROTOCOL), timeout_s)
         return connection, _open(connection, self.request)
 
-    def _connect_json(self, schema: dict[str, Any], timeout_s: float | None) -> Connection:
+    def _connect_json(
+        self, inference: Inference, observation: dict[str, Any], timeout_s: float | None
+    ) -> Connection:
         from openenv_gym.protocol.json_messages import JsonClientMessages
         from openenv_gym.wire.schema_view import SchemaView
 
-        inference = self.infer(schema)
-        view = SchemaView(inference, schema["observation"], done_means=self.done_means)
+        view = SchemaView(inference, observation, done_means=self.done_means)
         session = ClientSession(JsonClientMessages(view), SessionState.READY)
         query = f"?{VIEW_PARAMETER}={GYMNASIUM_VIEW}"
         return Connection(session, self._transport(None, query), timeout_s)

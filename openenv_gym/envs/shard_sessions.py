@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import select
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
+from openenv_gym.address import Address
 from openenv_gym.client import Connection
 from openenv_gym.envs.endpoints import EmbeddedEndpoint, Endpoint, Face, ServerEndpoint
 from openenv_gym.envs.faults import CLOSE_TIMEOUT_S
@@ -152,12 +153,13 @@ class ShardSessions(Sessions):
 
     def __init__(self, shards: Sequence[Shard], restarts: int | None = None) -> None:
         super().__init__(BatchResult)
-        self.shards = list(shards)
+        # A server that comes back may have other deadlines, so only the first sessions know them.
+        self.shards = [_without_deadlines(shard) for shard in shards]
         self._restarts = restarts
         self.descriptions: list[Description] = []
         try:
             first = 0
-            for shard in self.shards:
+            for shard in _with_deadlines(shards):
                 count = shard.request.num_envs or 1
                 connection, description = self._start(shard, self._first_recovery(first, count))
                 first += count
@@ -293,6 +295,25 @@ class ShardSessions(Sessions):
         return recovery_of(first, [0] * count, [None] * count, self._restarts)
 
 
+def _with_deadlines(shards: Iterable[Shard]) -> Iterator[Shard]:
+    """The recipes, each server asked once for its deadlines."""
+    known: dict[Address, Any] = {}
+    for shard in shards:
+        if not isinstance(shard, ServerEndpoint):
+            yield shard
+            continue
+        told = shard
+        if told.deadlines is None:
+            told = replace(told, deadlines=known.get(told.address)).with_deadlines()
+        if told.deadlines is not None:
+            known[told.address] = told.deadlines
+        yield told
+
+
+def _without_deadlines(shard: Shard) -> Shard:
+    return replace(shard, deadlines=None) if isinstance(shard, ServerEndpoint) else shard
+
+
 def recovery_of(
     first_env: int,
     incarnations: Sequence[int],
@@ -322,6 +343,9 @@ class PlainEndpoint(Endpoint, Protocol):
     def identity(self) -> Any:
         """What is equal for endpoints of one environment, of which one is asked for all."""
 
+    def opener(self) -> Callable[[], Connection]:
+        """Return what makes new sessions; whatever has to be asked for that is asked now."""
+
 
 class PlainSessions(Sessions):
     """One session for each sub-environment, made when it is first needed.
@@ -345,12 +369,20 @@ class PlainSessions(Sessions):
 
     def connect(self, asked: Sequence[int]) -> None:
         """Make those that there are not yet, and anew those of ``asked`` that are broken."""
-        for endpoint in self.endpoints[len(self._connections) :]:
-            self._connections.append(endpoint.connect())
+        openers: dict[Any, Callable[[], Connection]] = {}
+
+        def connect(number: int) -> Connection:
+            endpoint = self.endpoints[number]
+            if endpoint.identity not in openers:
+                openers[endpoint.identity] = endpoint.opener()
+            return openers[endpoint.identity]()
+
+        for i in range(len(self._connections), len(self.endpoints)):
+            self._connections.append(connect(i))
         for i in asked:
             if self._connections[i].is_gone():
                 self._connections[i].abandon()
-                self._connections[i] = self.endpoints[i].connect()
+                self._connections[i] = connect(i)
 
     def renew(self, number: int) -> None:
         """Make a session anew, whatever has become of the old one."""
