@@ -182,7 +182,8 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
             seats = spaces.Discrete(self._num_players)
             parts = [("current_player", seats), ("observation", self._reader.space)]
             self.observation_space = spaces.Dict(parts)
-        self.action_space = spaces.Discrete(self._num_actions)  # type: ignore[assignment]
+        actions: Any = spaces.Discrete(self._num_actions)  # which takes a Python int, too
+        self.action_space = actions
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -506,7 +507,7 @@ def _check_seat(
     agent_player: Any, num_players: int, words: Sequence[str] = ("random", "all")
 ) -> Seat:
     if isinstance(agent_player, str) and agent_player in words:
-        return agent_player  # type: ignore[return-value]
+        return agent_player  # type: ignore[return-value]  # one of the words
     is_int = isinstance(agent_player, (int, np.integer)) and not isinstance(agent_player, bool)
     if not is_int or not 0 <= agent_player < num_players:
         others = "".join(f", or {word!r}" for word in words)

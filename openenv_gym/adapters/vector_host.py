@@ -194,7 +194,7 @@ def _recording(base: Any) -> Any:
     vector environment. So whoever has all of them batches them.
     """
 
-    class Recording(base):  # type: ignore[misc]
+    class Recording(base):  # type: ignore[misc]  # known here only
         """Returns a list of pairs, a sub-environment and its info, in the order of batching."""
 
         records: list[tuple[int, dict[str, Any]]]

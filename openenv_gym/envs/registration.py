@@ -173,7 +173,7 @@ def make_remote(
 
 # `gymnasium.make` looks here before it decides how to make `human` and lists out of other modes.
 for _function in (make_gymnasium, make_openspiel, make_remote):
-    _function.metadata = {"render_modes": ["rgb_array", "ansi"]}  # type: ignore[union-attr]
+    _function.metadata = {"render_modes": ["rgb_array", "ansi"]}  # type: ignore[union-attr]  # of a function
 
 
 def given_url(base_url: Any) -> Any:

@@ -163,8 +163,8 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         self.name = first.environment
         self.has_action_masks = first.has_action_masks
         self.single_action_space, self.single_observation_space = single_action, single_observation
-        self.action_space = whole.batched_action_space()  # type: ignore[assignment]
-        self.observation_space = whole.batched_observation_space()  # type: ignore[assignment]
+        batched: Any = whole.batched_action_space(), whole.batched_observation_space()
+        self.action_space, self.observation_space = batched
         self._check_action = action_check(self.action_space)
         self._is_copied = is_copied(single_observation)
         self.render_mode = first.render_mode
