@@ -20,8 +20,8 @@ from openenv_gym.envs.faults import (
     info_of,
     kept,
 )
-from openenv_gym.envs.shard_faults import batch_infos
-from openenv_gym.envs.shard_sessions import PlainEndpoint, PlainSessions
+from openenv_gym.envs.plain_sessions import PlainEndpoint, PlainSessions
+from openenv_gym.envs.shard_results import batch_infos
 from openenv_gym.envs.shards import check_reset_mask, seeds_of
 from openenv_gym.errors import InvalidRequestError, OpenEnvGymError, ResetNeededError
 from openenv_gym.protocol import Reset, Result, Step

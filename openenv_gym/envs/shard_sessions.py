@@ -9,17 +9,17 @@ from __future__ import annotations
 import contextlib
 import select
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
-from typing import Any, Protocol, TypeAlias
+from typing import Any
 
 import msgspec
+import numpy as np
 
-from openenv_gym.address import Address
 from openenv_gym.client import Connection
-from openenv_gym.envs.endpoints import EmbeddedEndpoint, Endpoint, Face, ServerEndpoint
 from openenv_gym.envs.faults import CLOSE_TIMEOUT_S
+from openenv_gym.envs.shard_recipes import Shard, with_deadlines, without_deadlines
 from openenv_gym.errors import (
     InvalidRequestError,
     OpenEnvGymError,
@@ -29,8 +29,6 @@ from openenv_gym.errors import (
 from openenv_gym.protocol import BatchResult, Result, Use, Used
 from openenv_gym.wire.description import Description
 from openenv_gym.workers.process import available_cores
-
-Shard: TypeAlias = EmbeddedEndpoint | ServerEndpoint
 
 _SHORTEST_CLOSE_S = 0.1
 
@@ -154,12 +152,12 @@ class ShardSessions(Sessions):
     def __init__(self, shards: Sequence[Shard], restarts: int | None = None) -> None:
         super().__init__(BatchResult)
         # A server that comes back may have other deadlines, so only the first sessions know them.
-        self.shards = [_without_deadlines(shard) for shard in shards]
+        self.shards = [without_deadlines(shard) for shard in shards]
         self._restarts = restarts
         self.descriptions: list[Description] = []
         try:
             first = 0
-            for shard in _with_deadlines(shards):
+            for shard in with_deadlines(shards):
                 count = shard.request.num_envs or 1
                 connection, description = self._start(shard, self._first_recovery(first, count))
                 first += count
@@ -246,6 +244,25 @@ class ShardSessions(Sessions):
             ready += [waiting[descriptor] for descriptor, _ in events]
         return sorted(ready)
 
+    def shards_with(self, env_id: Any) -> list[int]:
+        """Return the shards of some sub-environments.
+
+        Args:
+            env_id: The numbers of all those of each shard, in order.
+
+        Raises:
+            InvalidRequestError: they are not whole shards, or one is under way.
+        """
+        numbers = np.asarray(env_id).tolist()
+        shards = [i for i, (start, _) in enumerate(self.ranges) if start in numbers]
+        whole = [number for i in shards for number in range(*self.ranges[i])]
+        if numbers != whole or any(i in self.under_way for i in shards):
+            raise InvalidRequestError(
+                "env_id: expected the numbers of whole shards that are not under way, in order, as "
+                f"recv() gave them, got {str(numbers)[:80]}"
+            )
+        return shards
+
     def _start(
         self, shard: Shard, recovery: dict[str, Any] | None
     ) -> tuple[Connection, Description]:
@@ -295,25 +312,6 @@ class ShardSessions(Sessions):
         return recovery_of(first, [0] * count, [None] * count, self._restarts)
 
 
-def _with_deadlines(shards: Iterable[Shard]) -> Iterator[Shard]:
-    """The recipes, each server asked once for its deadlines."""
-    known: dict[Address, Any] = {}
-    for shard in shards:
-        if not isinstance(shard, ServerEndpoint):
-            yield shard
-            continue
-        told = shard
-        if told.deadlines is None:
-            told = replace(told, deadlines=known.get(told.address)).with_deadlines()
-        if told.deadlines is not None:
-            known[told.address] = told.deadlines
-        yield told
-
-
-def _without_deadlines(shard: Shard) -> Shard:
-    return replace(shard, deadlines=None) if isinstance(shard, ServerEndpoint) else shard
-
-
 def recovery_of(
     first_env: int,
     incarnations: Sequence[int],
@@ -334,62 +332,3 @@ def recovery_of(
         "base_seeds": list(base_seeds),
         "restarts": restarts,
     }
-
-
-class PlainEndpoint(Endpoint, Protocol):
-    """Where a session of one sub-environment is."""
-
-    @property
-    def identity(self) -> Any:
-        """What is equal for endpoints of one environment, of which one is asked for all."""
-
-    def opener(self) -> Callable[[], Connection]:
-        """Return what makes new sessions; whatever has to be asked for that is asked now."""
-
-
-class PlainSessions(Sessions):
-    """One session for each sub-environment, made when it is first needed.
-
-    Args:
-        endpoints: Where they are.
-    """
-
-    def __init__(self, endpoints: Sequence[PlainEndpoint]) -> None:
-        super().__init__(Result)
-        self.endpoints = list(endpoints)
-
-    def open(self) -> list[Face]:
-        """Return the face of each environment; sessions that come with all of them are kept."""
-        distinct = {endpoint.identity: endpoint for endpoint in self.endpoints}
-        opened = [endpoint.open() for endpoint in distinct.values()]
-        made = [connection for _, connection in opened if connection is not None]
-        if len(made) == len(self.endpoints):
-            self._connections = made
-        return [face for face, _ in opened]
-
-    def connect(self, asked: Sequence[int]) -> None:
-        """Make those that there are not yet, and anew those of ``asked`` that are broken."""
-        openers: dict[Any, Callable[[], Connection]] = {}
-
-        def connect(number: int) -> Connection:
-            endpoint = self.endpoints[number]
-            if endpoint.identity not in openers:
-                openers[endpoint.identity] = endpoint.opener()
-            return openers[endpoint.identity]()
-
-        for i in range(len(self._connections), len(self.endpoints)):
-            self._connections.append(connect(i))
-        for i in asked:
-            if self._connections[i].is_gone():
-                self._connections[i].abandon()
-                self._connections[i] = connect(i)
-
-    def renew(self, number: int) -> None:
-        """Make a session anew, whatever has become of the old one."""
-        self._connections[number].end_session(CLOSE_TIMEOUT_S)
-        self._connections[number] = self.endpoints[number].connect()
-
-    def exchange(self, requests: Mapping[int, Any]) -> dict[int, Result]:
-        """Send to some, then receive from all of them."""
-        self.begin(requests)
-        return self.finish(list(requests))

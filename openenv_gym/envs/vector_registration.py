@@ -20,8 +20,9 @@ from openenv_gym.envs.endpoints import (
 )
 from openenv_gym.envs.faults import OnFault
 from openenv_gym.envs.registration import checked_done_means, given_url
-from openenv_gym.envs.remote_vector_env import RemoteVectorEnv, default_shards, shard_sizes
+from openenv_gym.envs.remote_vector_env import RemoteVectorEnv
 from openenv_gym.envs.sessions_vector_env import SessionsVectorEnv
+from openenv_gym.envs.shard_recipes import default_shards, shard_sizes
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.protocol import NO_TIME_LIMIT, Open
 
