@@ -54,28 +54,6 @@ class Faulty(gym.Env[np.ndarray, int]):
         return np.array([self.steps, self.np_random.random()])
 
 
-class FaultyPicture(Faulty):
-    """Observes so much that a client reads it in place, out of the message that brought it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.observation_space = spaces.Box(0, 255, (96, 64), np.uint8)
-
-    def _observe(self) -> np.ndarray:
-        return self.np_random.integers(0, 256, (96, 64), np.uint8)
-
-
-class FaultySequence(Faulty):
-    """Observes a sequence of arrays, of which a batch is a tuple."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.observation_space = spaces.Sequence(spaces.Box(-np.inf, np.inf, (2,), np.float64))
-
-    def _observe(self) -> Any:
-        return (np.array([self.steps, self.np_random.random()]),)
-
-
 class FaultyCartPole(gym.Wrapper[Any, Any, Any, Any]):
     """CartPole that raises, or ends its process, now and then; the seed of an episode says when."""
 
@@ -93,6 +71,4 @@ class FaultyCartPole(gym.Wrapper[Any, Any, Any, Any]):
 
 
 gym.register("Faulty-v0", Faulty)
-gym.register("FaultyPicture-v0", FaultyPicture)
-gym.register("FaultySequence-v0", FaultySequence)
 gym.register("FaultyCartPole-v0", FaultyCartPole)

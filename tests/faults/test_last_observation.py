@@ -13,7 +13,11 @@ from gymnasium.vector import AutoresetMode
 from openenv_gym.conformance import same
 from tests.faults.envs import Faulty
 
-KINDS = ["Faulty", "FaultyPicture", "FaultySequence"]
+KINDS = [
+    "tests.faults.envs:Faulty-v0",
+    "tests.faults.observations:FaultyPicture-v0",
+    "tests.faults.observations:FaultySequence-v0",
+]
 
 
 def write_into(obs: Any) -> None:
@@ -24,14 +28,10 @@ def write_into(obs: Any) -> None:
         write_into(part)
 
 
-def env_id(kind: str) -> str:
-    return f"tests.faults.envs:{kind}-v0"
-
-
 @pytest.mark.parametrize("after", ["reset", "step"])
-@pytest.mark.parametrize("kind", KINDS)
-def test_of_a_single_environment(kind: str, after: str, reach: Any):
-    env = gym.make("openenv/gymnasium-v0", env_id=env_id(kind), **reach(env_id(kind))).unwrapped
+@pytest.mark.parametrize("env_id", KINDS)
+def test_of_a_single_environment(env_id: str, after: str, reach: Any):
+    env = gym.make("openenv/gymnasium-v0", env_id=env_id, **reach(env_id)).unwrapped
     env.reset(seed=7)
     env.step(1)
     obs = env.reset(seed=8)[0]
@@ -47,12 +47,12 @@ def test_of_a_single_environment(kind: str, after: str, reach: Any):
 @pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
 @pytest.mark.parametrize("after", ["reset", "step"])
 @pytest.mark.parametrize("shards", [1, 2])
-@pytest.mark.parametrize("kind", KINDS)
-def test_of_sub_environments(kind: str, shards: int, after: str, mode: AutoresetMode):
+@pytest.mark.parametrize("env_id", KINDS)
+def test_of_sub_environments(env_id: str, shards: int, after: str, mode: AutoresetMode):
     envs = gym.make_vec(
         "openenv/gymnasium-v0",
         num_envs=2,
-        env_id=env_id(kind),
+        env_id=env_id,
         shards=shards,
         autoreset_mode=mode,
     )
