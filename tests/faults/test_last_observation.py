@@ -67,3 +67,20 @@ def test_of_sub_environments(env_id: str, shards: int, after: str, mode: Autores
     last = info["final_obs"] if mode is AutoresetMode.SAME_STEP else obs
     assert truncated[0] and same(last[0], sent[0])
     envs.close()
+
+
+@pytest.mark.parametrize("after", ["reset", "step"])
+@pytest.mark.parametrize("env_id", KINDS)
+def test_of_plain_sessions(env_id: str, after: str, serve: Any):
+    url = serve(env_id).base_url
+    envs = gym.make_vec("openenv/remote-v0", num_envs=2, base_url=url, codec="json")
+    envs.reset(seed=7)
+    envs.step(np.ones(2, np.int64))
+    obs = envs.reset(seed=8)[0]
+    if after == "step":
+        obs = envs.step(np.ones(2, np.int64))[0]
+    sent = deepcopy(obs)
+    write_into(obs)
+    obs, _, _, truncated, _ = envs.step(np.array([Faulty.KILL, 1]))
+    assert truncated.tolist() == [True, False] and same(obs[0], sent[0])
+    envs.close()
