@@ -197,7 +197,7 @@ class ClientDriver:
             result = await self._call(name, *args, **kwargs)
         except asyncio.CancelledError:
             raise
-        except Exception as exc:
+        except Exception as exc:  # a client of others raises whatever it likes
             error = await self._translated(exc, name)
             self._needs_new_connection |= isinstance(error, SESSION_ENDING)
             raise error from exc

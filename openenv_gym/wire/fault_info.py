@@ -50,6 +50,25 @@ def restart_info(incarnation: int, seed: int | None) -> dict[str, Any]:
     return {"incarnation": incarnation, "seed": seed}
 
 
+def base_seeds_of(seed: Any, count: int, first_env: int = 0) -> list[int | None]:
+    """Return what the seeds after faults are derived from, of each sub-environment.
+
+    >>> base_seeds_of(9, 2, first_env=2), base_seeds_of([5, None], 2)
+    ([7, 7], [5, None])
+
+    Args:
+        seed: Of a reset: a number for the first of them, which counts up from that of the first
+            one of all; or one for each.
+        count: How many there are.
+        first_env: The number of the first of them in the whole vector environment.
+    """
+    if seed is None:
+        return [None] * count
+    if isinstance(seed, (int, np.integer)):
+        return [int(seed) - first_env] * count
+    return [None if one is None else int(one) for one in seed]
+
+
 def seed_after_fault(base_seed: int | None, env_index: int, incarnation: int) -> int | None:
     """Return the seed of an environment that was made anew, None where there was none before.
 

@@ -105,7 +105,7 @@ def main() -> None:
     parser.add_argument("--memory-limit", type=float, help="in MiB")
     options = parser.parse_args()
     faulthandler.enable()  # a crash in C says where, which is the end of what it prints
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # Python's own
     be_killed_first()
     if options.memory_limit:
         limit_memory(options.memory_limit)

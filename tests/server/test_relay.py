@@ -240,7 +240,7 @@ def both_slots_are_free(url: str) -> None:
             with session(url) as one, session(url) as two:
                 Session(one), Session(two)
             return
-        except Exception:
+        except Exception:  # whatever it is, it has to be over by the deadline
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)

@@ -126,7 +126,7 @@ class Plain:
                 else:
                     return
                 await socket.send_json({"type": "observation", "data": answer})
-            except Exception as exc:
+            except Exception as exc:  # what a test has it say: told to the client, as OpenEnv does
                 data = {"message": str(exc), "code": "EXECUTION_ERROR"}
                 await socket.send_json({"type": "error", "data": data})
 
