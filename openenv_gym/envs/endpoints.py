@@ -17,6 +17,7 @@ from openenv_gym.address import Address
 from openenv_gym.client import Connection, StreamTransport
 from openenv_gym.client.connection import check_timeout
 from openenv_gym.errors import (
+    ConnectionLostError,
     InvalidRequestError,
     NotOpenEnvError,
     OpenEnvGymError,
@@ -53,6 +54,8 @@ ours lets an environment take, so that it tells what was too slow, and else 60."
 AUTO: Literal["auto"] = "auto"
 BEYOND_S = 5.0
 """How much longer than the server a client waits."""
+_STARTS = 3
+"""How many workers an environment is sent to, where they die before they have read the request."""
 SCHEMA_KEY = "x-openenv-gym"
 """Under which ``GET /schema`` of our servers carries the description of the environment."""
 
@@ -146,6 +149,14 @@ def _open(connection: Connection, request: Open) -> Description:
     return reply.description
 
 
+def _was_unread(exc: ConnectionLostError) -> bool:
+    """Whether a Unix socket broke before its peer had read what was sent, which acted on nothing.
+
+    The kernel tells: the end of what was read is an end of file, and that of what was not a reset.
+    """
+    return isinstance(exc.__cause__, (BrokenPipeError, ConnectionResetError))
+
+
 @dataclass(frozen=True, kw_only=True)
 class EmbeddedEndpoint:
     """An environment in an embedded worker.
@@ -173,12 +184,19 @@ class EmbeddedEndpoint:
         """Return a new session and what its environment says of itself."""
         from openenv_gym.launchers.embedded import EMBEDDED
 
-        sock, worker = EMBEDDED.connect(self.worker)
-        session = ClientSession(BinaryMessages())
-        peer = f"the embedded worker (process {worker.pid})"
-        transport = StreamTransport(sock, peer, worker)
-        connection = Connection(session, transport, patience(self.timeout_s, {}))
-        return connection, _open(connection, self.request)
+        for left in reversed(range(_STARTS)):
+            sock, worker = EMBEDDED.connect(self.worker)
+            session = ClientSession(BinaryMessages())
+            peer = f"the embedded worker (process {worker.pid})"
+            transport = StreamTransport(sock, peer, worker)
+            connection = Connection(session, transport, patience(self.timeout_s, {}))
+            try:
+                return connection, _open(connection, self.request)
+            except ConnectionLostError as exc:
+                if not left or not _was_unread(exc):
+                    raise
+                EMBEDDED.drop(self.worker, worker)
+        raise AssertionError("the last try returns or raises")
 
 
 @dataclass(frozen=True, kw_only=True)

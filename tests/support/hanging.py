@@ -85,4 +85,18 @@ class Hanging(gym.Env[np.ndarray, int]):
         return np.array([self.steps, self.np_random.random()])
 
 
+class Deadly(Hanging):
+    """Ends its process while it is built, and notes in a file that it was.
+
+    Args:
+        log: The file.
+    """
+
+    def __init__(self, log: str) -> None:
+        with open(log, "a") as file:
+            file.write("built\n")
+        os._exit(7)
+
+
 gym.register("Hanging-v0", Hanging)
+gym.register("Deadly-v0", Deadly)
