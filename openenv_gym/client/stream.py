@@ -6,7 +6,7 @@ import socket
 from collections import deque
 from typing import Any, Protocol
 
-from openenv_gym.errors import ConnectionLostError, ProtocolError
+from openenv_gym.errors import ConnectionLostError, ProtocolError, RequestTimeoutError
 from openenv_gym.protocol import Body, FrameReader, frame_header
 from openenv_gym.sockets import BlockingSocket
 
@@ -19,6 +19,9 @@ class Peer(Protocol):
 
     def fault(self, timeout_s: float) -> dict[str, Any] | None:
         """Return how it ended, None if it still runs after ``timeout_s``."""
+
+    def stderr_tail(self) -> str:
+        """Return the end of what it wrote to stderr, where that is known."""
 
     def kill(self) -> None:
         """End it at once."""
@@ -54,6 +57,10 @@ class StreamTransport:
                 self._socket.receive_until(self._take_in, timeout_s, self._reader.room)
             except ConnectionLostError as exc:
                 self._explain(exc)
+                raise
+            except RequestTimeoutError as exc:
+                if self._process is not None and (tail := self._process.stderr_tail()):
+                    exc.fault = {"kind": "step_timeout", "stderr_tail": tail}
                 raise
         return self._bodies.popleft()
 

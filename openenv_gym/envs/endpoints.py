@@ -18,6 +18,7 @@ from openenv_gym.client import Connection, StreamTransport
 from openenv_gym.client.connection import check_timeout
 from openenv_gym.errors import (
     ConnectionLostError,
+    EnvStartError,
     InvalidRequestError,
     NotOpenEnvError,
     OpenEnvGymError,
@@ -141,12 +142,30 @@ def _face(description: Description, render_mode: str | None) -> Face:
 def _open(connection: Connection, request: Open) -> Description:
     try:
         reply = connection.request(request)
-    except BaseException:
+    except BaseException as exc:
         connection.abandon()
+        if isinstance(exc, ConnectionLostError) and _has_killed(exc):
+            raise _start_error(request, exc) from exc
         raise
     if not isinstance(reply, Opened):
         raise ProtocolError(f"expected an environment to open, got a {type(reply).__name__}")
     return reply.description
+
+
+def _has_killed(exc: ConnectionLostError) -> bool:
+    """Whether the environment took its process with it while it was built."""
+    is_told = exc.fault is not None and exc.fault.get("kind") in ("worker_died", "oom")
+    return is_told and not _was_unread(exc)
+
+
+def _start_error(request: Open, exc: ConnectionLostError) -> EnvStartError:
+    name = request.environment or "the environment"
+    known = exc.fault or {}
+    tail = known.get("stderr_tail")
+    said = f"; end of stderr:\n{tail}" if tail else ""
+    error = EnvStartError(f"{name} ended its process while it was built: {exc}{said}")
+    error.fault = exc.fault
+    return error
 
 
 def _was_unread(exc: ConnectionLostError) -> bool:

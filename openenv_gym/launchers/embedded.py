@@ -13,6 +13,7 @@ import socket
 import threading
 
 from openenv_gym.errors import ServerError
+from openenv_gym.workers.output import StderrCopy
 from openenv_gym.workers.process import WorkerProcess
 
 _EXIT_TIMEOUT_S = 2.0
@@ -59,7 +60,7 @@ class EmbeddedWorkers:
         worker.stop(timeout_s=0)
 
     def _start(self, number: int) -> WorkerProcess:
-        worker = self._workers[number] = WorkerProcess()
+        worker = self._workers[number] = WorkerProcess(stderr_copy=StderrCopy())
         return worker
 
     @property

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
 
-from openenv_gym.errors import ConnectionLostError, RequestTimeoutError
+from openenv_gym.errors import ConnectionLostError, EnvStartError, RequestTimeoutError
 from openenv_gym.launchers.embedded import EMBEDDED
 from openenv_gym.protocol import Step
 from tests.support.hanging import Hanging
@@ -129,11 +129,31 @@ def test_workers_that_all_die_are_not_tried_without_end(monkeypatch: pytest.Monk
     assert len(set(tried)) == 3
 
 
-def test_an_environment_that_ends_its_worker_is_not_built_twice(tmp_path: Path):
+def test_a_crash_is_printed_here_and_told_in_the_fault(capfd: pytest.CaptureFixture[str]):
+    env = gym.make("openenv/gymnasium-v0", env_id=HANGING)
+    env.reset(seed=1)
+    env.step(0)
+    said = env.step(Hanging.PRINT)[4]["openenv"]
+    assert (said["fault"], said["signal"]) == ("worker_died", 6)
+    stack = said["stderr_tail"].partition("Fatal Python error: Aborted")[2]
+    assert "in step" in stack
+    printed = capfd.readouterr().err
+    assert "yyy the last words\nFatal Python error: Aborted" in printed  # the first of it by C
+    assert printed.strip().endswith(stack)
+    env.close()
+
+
+def test_an_environment_that_ends_its_worker_is_not_built_twice(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
     log = tmp_path / "built"
-    with pytest.raises(ConnectionLostError, match="its process ended with exit code 7"):
+    says = r"Deadly-v0 ended its process while it was built: .* exit code 7; end of stderr:\n"
+    with pytest.raises(EnvStartError, match=says) as told:
         gym.make("openenv/gymnasium-v0", env_id=DEADLY, log=str(log))
     assert log.read_text() == "built\n"
+    assert told.value.fault["kind"] == "worker_died" and told.value.fault["exitcode"] == 7
+    assert told.value.fault["stderr_tail"].endswith("cannot go on")
+    assert capfd.readouterr().err.endswith("cannot go on\n")
 
 
 def test_the_worker_of_a_shard_that_hangs_is_killed():

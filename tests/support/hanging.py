@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import sys
 import time
 from typing import Any
 
@@ -95,6 +96,7 @@ class Deadly(Hanging):
     def __init__(self, log: str) -> None:
         with open(log, "a") as file:
             file.write("built\n")
+        print("cannot go on", file=sys.stderr)
         os._exit(7)
 
 
