@@ -52,8 +52,6 @@ def test_a_fault_is_a_truncation_and_the_next_reset_is_one_of_a_fresh_session(
     last[:] = 99  # what was returned is the caller's, and the fault does not see it
     obs, reward, terminated, truncated, info = env.step(action)
     kind, number, code, applied = KINDS[action]
-    if faulty.get("codec") == "json" and kind == "worker_died":  # OpenEnv's errors are a code
-        kind, number, code = "connection_lost", None, None
     assert same((obs, reward, terminated, truncated), (before, 0.0, False, True))
     assert list(info) == ["openenv"]
     said = info["openenv"]
@@ -62,7 +60,7 @@ def test_a_fault_is_a_truncation_and_the_next_reset_is_one_of_a_fresh_session(
     ]
     assert said["incarnation"] == 0
     # Python says where it was when such a signal came; an embedded worker has others beside us.
-    is_told = faulty.get("codec") != "json" and action in (Faulty.SEGV, Faulty.ABRT)
+    is_told = action in (Faulty.SEGV, Faulty.ABRT)
     assert ("Fatal Python error" in said["stderr_tail"]) >= is_told
     assert is_told or said["stderr_tail"] == "" or "base_url" not in faulty
     if kind == "env_raised" and faulty.get("codec") != "json" and action == Faulty.RAISE:
