@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import weakref
 from collections import deque
 from typing import Any, Protocol
 
@@ -27,6 +28,11 @@ class Peer(Protocol):
         """End it at once."""
 
 
+_of_process: weakref.WeakKeyDictionary[Peer, weakref.WeakSet[StreamTransport]]
+_of_process = weakref.WeakKeyDictionary()
+"""Those that lead to one process."""
+
+
 class StreamTransport:
     """Bodies with their length before them.
 
@@ -41,9 +47,13 @@ class StreamTransport:
         self._reader = FrameReader()
         self._bodies: deque[Body] = deque()
         self._process = process
+        self._is_waiting = self._is_late = False
+        if process is not None:
+            _of_process.setdefault(process, weakref.WeakSet()).add(self)
 
     def send(self, body: bytes, timeout_s: float | None = None) -> None:
         """Send one body."""
+        self._is_waiting = True
         try:
             self._socket.send(frame_header(body), body, timeout_s=timeout_s)
         except ConnectionLostError as exc:
@@ -59,9 +69,11 @@ class StreamTransport:
                 self._explain(exc)
                 raise
             except RequestTimeoutError as exc:
+                self._is_late = True
                 if self._process is not None and (tail := self._process.stderr_tail()):
                     exc.fault = {"kind": "step_timeout", "stderr_tail": tail}
                 raise
+        self._is_waiting = False
         return self._bodies.popleft()
 
     def kill_peer(self) -> None:
@@ -86,8 +98,15 @@ class StreamTransport:
         return bool(self._bodies)
 
     def close(self) -> None:
-        """Close the socket."""
+        """Close the socket, and kill a process that owes an answer to nobody else and hangs."""
         self._socket.close()
+        self._is_waiting = False
+        if self._is_late and self._process is not None:
+            self._is_late = False
+            # Another session that waits has its own patience, and may be what this one waited for.
+            if not any(other._is_waiting for other in _of_process[self._process]):
+                self._process.kill()
+                self._process.fault(EXIT_TIMEOUT_S)  # which reaps it
 
     def has_hung_up(self) -> bool:
         """Whether the peer is known to be gone."""
