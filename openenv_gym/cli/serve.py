@@ -35,7 +35,8 @@ def add_to(commands: Any) -> None:
         "--isolation",
         choices=("process", "thread", "inline"),
         default="process",
-        help="where a session lives; thread and inline are for trusted environments "
+        help="where a session lives; thread and inline are unsafe, for trusted environments only: "
+        "one that crashes ends the server, one that hangs is never ended "
         "(default: %(default)s)",
     )
     parser.add_argument(

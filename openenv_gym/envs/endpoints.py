@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from openenv_gym.client import Connection, StreamTransport
-from openenv_gym.envs.face import Endpoint, Face, face_of, opened
+from openenv_gym.envs.face import Endpoint, Face, face_of, opened, was_unread
 from openenv_gym.envs.patience import (
     AUTO,
     BEYOND_S,
@@ -25,6 +25,7 @@ from openenv_gym.envs.server_endpoint import (
     ServerEndpoint,
     SpaceOverrides,
 )
+from openenv_gym.errors import ConnectionLostError
 from openenv_gym.protocol import BinaryMessages, ClientSession, Open
 from openenv_gym.wire.description import Description
 
@@ -44,6 +45,9 @@ __all__ = [
     "check_patience",
     "patience",
 ]
+
+_STARTS = 3
+"""How many workers an environment is sent to, where they die before they have read the request."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +77,16 @@ class EmbeddedEndpoint:
         """Return a new session and what its environment says of itself."""
         from openenv_gym.launchers.embedded import EMBEDDED
 
-        sock, worker = EMBEDDED.connect(self.worker)
-        session = ClientSession(BinaryMessages())
-        peer = f"the embedded worker (process {worker.pid})"
-        transport = StreamTransport(sock, peer, worker)
-        connection = Connection(session, transport, patience(self.timeout_s, {}))
-        return connection, opened(connection, self.request)
+        for left in reversed(range(_STARTS)):
+            sock, worker = EMBEDDED.connect(self.worker)
+            session = ClientSession(BinaryMessages())
+            peer = f"the embedded worker (process {worker.pid})"
+            transport = StreamTransport(sock, peer, worker)
+            connection = Connection(session, transport, patience(self.timeout_s, {}))
+            try:
+                return connection, opened(connection, self.request)
+            except ConnectionLostError as exc:
+                if not left or not was_unread(exc):
+                    raise
+                EMBEDDED.drop(self.worker, worker)
+        raise AssertionError("the last try returns or raises")

@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple, Protocol
 
 from openenv_gym.client import Connection
-from openenv_gym.errors import ProtocolError, UnknownEnvironmentError
+from openenv_gym.errors import (
+    ConnectionLostError,
+    EnvStartError,
+    ProtocolError,
+    UnknownEnvironmentError,
+)
 from openenv_gym.protocol import Open, Opened
 from openenv_gym.spaces.descriptor import Space
 from openenv_gym.wire.description import Description
@@ -70,12 +75,42 @@ def face_of(description: Description, render_mode: str | None) -> Face:
 
 
 def opened(connection: Connection, request: Open) -> Description:
-    """Open an environment over a connection, and return what it says of itself."""
+    """Open an environment over a connection, and return what it says of itself.
+
+    Raises:
+        EnvStartError: it took its process with it.
+    """
     try:
         reply = connection.request(request)
-    except BaseException:
+    except BaseException as exc:
         connection.abandon()
+        if isinstance(exc, ConnectionLostError) and _has_killed(exc):
+            raise _start_error(request, exc) from exc
         raise
     if not isinstance(reply, Opened):
         raise ProtocolError(f"expected an environment to open, got a {type(reply).__name__}")
     return reply.description
+
+
+def was_unread(exc: ConnectionLostError) -> bool:
+    """Whether a Unix socket broke before its peer had read what was sent, which acted on nothing.
+
+    The kernel tells: the end of what was read is an end of file, and that of what was not a reset.
+    """
+    return isinstance(exc.__cause__, (BrokenPipeError, ConnectionResetError))
+
+
+def _has_killed(exc: ConnectionLostError) -> bool:
+    """Whether the environment took its process with it while it was built."""
+    is_told = exc.fault is not None and exc.fault.get("kind") in ("worker_died", "oom")
+    return is_told and not was_unread(exc)
+
+
+def _start_error(request: Open, exc: ConnectionLostError) -> EnvStartError:
+    name = request.environment or "the environment"
+    known = exc.fault or {}
+    tail = known.get("stderr_tail")
+    said = f"; end of stderr:\n{tail}" if tail else ""
+    error = EnvStartError(f"{name} ended its process while it was built: {exc}{said}")
+    error.fault = exc.fault
+    return error

@@ -244,10 +244,10 @@ class RemoteEnv(gym.Env[Any, Any]):
         return reply.frame
 
     def close(self) -> None:
-        """End the session; may be called twice."""
+        """End the session, within a few seconds; may be called twice."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.close()
+            connection.close(CLOSE_TIMEOUT_S)
 
     def _exchange(self, connection: Connection, request: Reset | Step) -> Result:
         reply = connection.request(request)

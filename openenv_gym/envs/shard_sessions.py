@@ -31,6 +31,9 @@ from openenv_gym.wire.description import Description
 from openenv_gym.workers.process import available_cores
 
 _SHORTEST_CLOSE_S = 0.1
+_MORE_CLOSING_S = 3.0
+"""How long those have together whose turn comes when one that hangs has used up the time."""
+_NO_TIME_S = 0.001
 
 
 class Sessions:
@@ -117,7 +120,9 @@ class Sessions:
         self._give_up(self.under_way)
         end_s = time.monotonic() + CLOSE_TIMEOUT_S
         for connection in self._connections:
-            connection.close(max(_SHORTEST_CLOSE_S, end_s - time.monotonic()))
+            left_s = end_s - time.monotonic()
+            shortest_s = _SHORTEST_CLOSE_S if left_s > -_MORE_CLOSING_S else _NO_TIME_S
+            connection.close(max(shortest_s, left_s))
 
     def kill(self, number: int) -> None:
         """Kill the worker of a session that hangs, where it is one of this process."""

@@ -98,6 +98,12 @@ class Backends:
         self._settings = settings
         self.watchdog = Watchdog()
         self._spares: deque[WorkerProcess] = deque()
+        if settings.isolation != "process" and settings.is_named:  # which could be otherwise
+            _log.warning(
+                "isolation %r is unsafe: an environment that crashes ends this server, one that "
+                "hangs is never ended; process is for environments that are not trusted",
+                settings.isolation,
+            )
         self._refill()
 
     async def make(self) -> Backend:

@@ -122,7 +122,7 @@ def _answering_errors(route: Route) -> Route:
             return await route(request)
         except OpenEnvGymError as exc:
             status = next((code for kind, code in _STATUS if isinstance(exc, kind)), 500)
-            return _json({"detail": error_data(str(exc), exc.code)}, status)
+            return _json({"detail": error_data(str(exc), exc.code, exc.fault)}, status)
 
     return answered
 

@@ -127,7 +127,7 @@ async def _decline(
         if await asyncio.wait_for(first, FIRST_MESSAGE_S) is None:
             return
     with contextlib.suppress(WebSocketDisconnect):
-        await _send_text(websocket, error_message(str(exc), exc.code))
+        await _send_text(websocket, error_message(str(exc), exc.code, exc.fault))
         await websocket.close(code)
 
 

@@ -10,6 +10,9 @@ import numpy as np
 FAULT_KEY = "openenv"
 """The key of an info that only steps with a fault and the resets after one have."""
 
+FAULTS_BY_CLOSE_CODE = {1012: "server_draining", 4408: "session_expired"}
+"""What the code says with which a server closes a WebSocket."""
+
 
 def fault_info(
     kind: str,
@@ -38,6 +41,28 @@ def fault_info(
         "remote_traceback": remote_traceback,
         "stderr_tail": known.get("stderr_tail") or "",
     }
+
+
+def read_fault(data: Any) -> dict[str, Any] | None:
+    """Return what a server's error says of a fault, None where that is nothing that we know.
+
+    >>> read_fault({"kind": "worker_died", "signal": 11, "exitcode": None, "colour": "red"})
+    {'kind': 'worker_died', 'signal': 11, 'exitcode': None}
+    """
+    if not isinstance(data, dict) or not isinstance(data.get("kind"), str):
+        return None
+    return {
+        key: data[key] for key, kinds in _FAULT_FIELDS.items() if type(data.get(key, _NO)) in kinds
+    }
+
+
+_NO = object()
+_FAULT_FIELDS: dict[str, tuple[type, ...]] = {
+    "kind": (str,),
+    "signal": (int, type(None)),
+    "exitcode": (int, type(None)),
+    "stderr_tail": (str,),
+}
 
 
 def restart_info(incarnation: int, seed: int | None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 from openenv_gym.errors import ServerError
 from openenv_gym.sockets import enlarge_buffers
 from openenv_gym.workers.lifeline import Lifeline
-from openenv_gym.workers.output import Output
+from openenv_gym.workers.output import Output, StderrCopy
 
 STOP_TIMEOUT_S = 5.0
 
@@ -37,6 +37,7 @@ class WorkerProcess:
             everything else.
         output: Takes what the worker prints; where there is none, that goes where this process
             prints.
+        stderr_copy: Where it does, keeps the end of it.
         memory_limit_mb: How large its address space may become, in MiB; None for no limit.
 
     Raises:
@@ -48,6 +49,7 @@ class WorkerProcess:
         python: str = sys.executable,
         *,
         output: Output | None = None,
+        stderr_copy: StderrCopy | None = None,
         memory_limit_mb: float | None = None,
     ) -> None:
         if not hasattr(socket, "send_fds"):
@@ -62,12 +64,15 @@ class WorkerProcess:
             f"--control={control_there.fileno()}",
             f"--lifeline={self._lifeline.there}",
         ]
+        copied = [] if stderr_copy is None else stderr_copy.fds
+        if copied:
+            command += ["--stderr-copy", *map(str, copied)]
         if memory_limit_mb:
             command.append(f"--memory-limit={memory_limit_mb:g}")
         try:
             self._process = subprocess.Popen(
                 command,
-                pass_fds=(control_there.fileno(), self._lifeline.there),
+                pass_fds=(control_there.fileno(), self._lifeline.there, *copied),
                 stdin=subprocess.DEVNULL,
                 stdout=None if output is None else output.fd,
                 stderr=None if output is None else output.fd,
@@ -83,6 +88,7 @@ class WorkerProcess:
             control_there.close()
             self._lifeline.handed_over()
         self.output = output
+        self._stderr_copy = stderr_copy
         self._control = control
         self._owner_pid = os.getpid()
         self._is_killed = False
@@ -109,11 +115,20 @@ class WorkerProcess:
         code = self.wait(timeout_s) if self._owner_pid == os.getpid() else None
         if code is None:
             return None
+        tail = self.stderr_tail()
         return {
             "kind": "worker_died",
             "signal": -code if code < 0 else None,
             "exitcode": None if code < 0 else code,
+            **({"stderr_tail": tail} if tail else {}),
         }
+
+    def stderr_tail(self) -> str:
+        """Return the end of what it wrote to stderr, where that is copied; a crash is printed."""
+        if self._stderr_copy is None:
+            return ""
+        self._stderr_copy.print_crash()
+        return self._stderr_copy.tail()
 
     def connect(self) -> socket.socket:
         """Open a session and return our end of its socket.
@@ -158,6 +173,8 @@ class WorkerProcess:
                 self.kill()
                 self._process.wait()
             self._end_group()
+            if self._stderr_copy is not None:
+                self._stderr_copy.print_crash()
         self._lifeline.close()
         if self.output is not None:
             self.output.close()
@@ -172,6 +189,8 @@ class WorkerProcess:
         self._control.close()
         if self.output is not None:
             self.output.forget()
+        if self._stderr_copy is not None:
+            self._stderr_copy.close()
         # `Popen` would warn, when collected, of a child that is not this process's to wait for.
         self._process.returncode = 0
 

@@ -24,6 +24,7 @@ from openenv_gym.protocol import FrameReader, frame_header
 from openenv_gym.sockets import RECEIVE_BYTES, Spin, send_parts
 from openenv_gym.workers.lifeline import watch_lifeline
 from openenv_gym.workers.memory import be_killed_first, limit_memory
+from openenv_gym.workers.output import copy_stderr
 from openenv_gym.workers.session import WorkerSession
 
 _MAX_FDS = 16
@@ -103,8 +104,12 @@ def main() -> None:
     parser.add_argument("--control", type=int, required=True, help="inherited descriptor")
     parser.add_argument("--lifeline", type=int, required=True, help="inherited descriptor")
     parser.add_argument("--memory-limit", type=float, help="in MiB")
+    parser.add_argument("--stderr-copy", type=int, nargs=2, help="inherited descriptors")
     options = parser.parse_args()
-    faulthandler.enable()  # a crash in C says where, which is the end of what it prints
+    if options.stderr_copy:
+        copy_stderr(*options.stderr_copy)
+    else:
+        faulthandler.enable()  # a crash in C says where, which is the end of what it prints
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # Python's own
     be_killed_first()
     if options.memory_limit:
