@@ -177,7 +177,11 @@ class OpenEnvClient(Generic[ActT, ObsT, StateT]):
             raise NotOpenEnvError(
                 f"$.data.observation: expected an object, got {brief(repr(observation), 80)}"
             )
-        reward, done = payload.get("reward"), bool(payload.get("done", False))
+        reward, done = payload.get("reward"), payload.get("done") or False
+        if not isinstance(done, bool):
+            raise NotOpenEnvError(
+                f"$.data.done: expected true, false or null, got {brief(repr(done), 80)}"
+            )
         model = self._models["ObsT"]
         beside = {"reward": reward, "done": done}
         known = {key: value for key, value in beside.items() if key in model.model_fields}

@@ -6,6 +6,7 @@ inference of the spaces only.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -23,9 +24,11 @@ from openenv_gym.protocol.json_messages import JsonClientMessages
 from openenv_gym.spaces.probing import Probed, probed
 from openenv_gym.wire.schema_view import LoadedResult
 
-_REMEMBERED: dict[tuple[str, str], Probed] = {}
+_REMEMBERED: OrderedDict[tuple[str, str], Probed] = OrderedDict()
 """What each server showed last, for when its sessions are all taken: Gymnasium's checks and vector
 environments make further environments while the first one holds its session."""
+_MOST_REMEMBERED = 64
+"""So many servers; the one that was probed longest ago is forgotten."""
 
 
 def probe_or_remember(
@@ -43,6 +46,9 @@ def probe_or_remember(
     """
     try:
         _REMEMBERED[key] = probe_server(connect, timeout_s)
+        _REMEMBERED.move_to_end(key)
+        while len(_REMEMBERED) > _MOST_REMEMBERED:
+            _REMEMBERED.popitem(last=False)
     except (CapacityError, ConnectionLostError):  # the second where the error did not arrive
         if key not in _REMEMBERED:
             raise

@@ -11,12 +11,14 @@ import atexit
 import os
 import socket
 import threading
+import time
 
 from openenv_gym.errors import ServerError
 from openenv_gym.workers.output import StderrCopy
 from openenv_gym.workers.process import WorkerProcess
 
-_EXIT_TIMEOUT_S = 2.0
+_EXIT_TIMEOUT_S = 1.5
+"""How long all workers together have to close their environments when this process ends."""
 
 
 class EmbeddedWorkers:
@@ -73,7 +75,10 @@ class EmbeddedWorkers:
         with self._lock:
             workers, self._workers = self._workers, {}
         for worker in workers.values():
-            worker.stop(_EXIT_TIMEOUT_S)
+            worker.dismiss()
+        end_s = time.monotonic() + _EXIT_TIMEOUT_S
+        for worker in workers.values():
+            worker.stop(max(0, end_s - time.monotonic()))
 
     def _reset(self) -> None:
         """In a forked child: the parent's workers are not ours."""

@@ -52,7 +52,8 @@ class Episodes:
         engine = Engine(session.backend)
         try:
             wanted = Open(is_typed=True, render_mode=render_mode)
-            await engine.open(self._settings.admit(wanted))
+            async with session.lock:  # in use: neither idle, nor to be ended where a server drains
+                await engine.open(self._settings.admit(wanted))
         except BaseException:
             await self._sessions.end(session)
             raise

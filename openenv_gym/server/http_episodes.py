@@ -72,7 +72,7 @@ class HttpEpisodes:
         """Return what is known about the episode of a session."""
         episode = self._find(header)
         if episode is None:
-            return {"episode_id": None, "step_count": 0, **self._service.description.state}
+            return self._service.state_before_reset
         reply = await self._execute(episode, GetState())
         assert isinstance(reply, StateReply)
         state: dict[str, Any] = info_to_json(reply.state)[0]

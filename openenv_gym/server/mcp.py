@@ -108,7 +108,13 @@ class McpServer:
             return Outcome(None)
         try:
             call = to_call(message)
-            if call.method == "initialize" and not call.is_notification and not is_batched:
+            if call.method == "initialize" and not call.is_notification:
+                if is_batched:
+                    raise JsonRpcError(
+                        INVALID_REQUEST,
+                        "initialize: expected a message of its own, got it within a batch; send "
+                        "other requests after its answer",
+                    )
                 return self._initialize(call, session)
             result = await self._answer(call, session)
         except JsonRpcError as exc:

@@ -157,7 +157,9 @@ def legal_actions(description: Description) -> Callable[[dict[str, Any]], str | 
             legal = [low + i for i, is_legal in enumerate(mask) if is_legal]
         if not isinstance(legal, list) or data["done"] is not False:
             return None
-        said = [f"{one} {names[one - low]}" if names else str(one) for one in legal]
+        said = [str(one) for one in legal]
+        if names and all(type(one) is int and 0 <= one - low < len(names) for one in legal):
+            said = [f"{one} {names[one - low]}" for one in legal]
         return f"Legal actions: {', '.join(said)}"
 
     return named

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from openenv_gym.errors import ResetNeededError
+from openenv_gym.errors import (
+    ConnectionLostError,
+    EnvStartError,
+    ResetNeededError,
+    UnsupportedRenderModeError,
+)
 from openenv_gym.server.episodes import Episode
 from openenv_gym.server.service import Service
 
@@ -39,7 +45,7 @@ class McpSessions:
 
     Args:
         service: What is served.
-        render_mode: What environments are opened with.
+        render_mode: What environments are opened with, where they can be.
     """
 
     def __init__(self, service: Service, render_mode: str | None) -> None:
@@ -62,7 +68,7 @@ class McpSessions:
             CapacityError: there is no free slot.
             OpenEnvGymError: the environment cannot be built.
         """
-        episode = await self._service.episodes.begin(self._render_mode)
+        episode = await self._build()
         session = McpSession(session_id=episode.session_id, episode=episode)
         self._add(session)
         return session
@@ -112,7 +118,7 @@ class McpSessions:
             return found
         session.episode = None
         _expect_client(session)
-        episode = await self._service.episodes.begin(self._render_mode)
+        episode = await self._build()
         try:
             _expect_client(session)
         except ResetNeededError:
@@ -120,6 +126,16 @@ class McpSessions:
             raise
         session.episode = episode
         return episode
+
+    async def _build(self) -> Episode:
+        """Return a new environment, one that is not drawn where it cannot be made to be drawn."""
+        begin = self._service.episodes.begin
+        if self._render_mode is not None:
+            with contextlib.suppress(
+                EnvStartError, UnsupportedRenderModeError, ConnectionLostError
+            ):
+                return await begin(self._render_mode)
+        return await begin(None)
 
     def _add(self, session: McpSession) -> None:
         if len(self._sessions) >= IDLE_SESSIONS + self._service.settings.max_sessions:

@@ -123,8 +123,7 @@ class McpTools:
         _expect_none("state", arguments)
         episode = self._sessions.playing(session)
         if episode is None:
-            none_yet = {"episode_id": None, "step_count": 0}
-            return _structured({**none_yet, **self._service.description.state})
+            return _structured(self._service.state_before_reset)
         reply = await self._execute(episode, GetState())
         assert isinstance(reply, StateReply)
         return _structured(info_to_json(reply.state)[0])

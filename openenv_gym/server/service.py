@@ -57,6 +57,11 @@ class Service:
             self.backends.close()
             raise
 
+    @property
+    def state_before_reset(self) -> dict[str, Any]:
+        """What is told of the state where there is no episode yet."""
+        return {"episode_id": None, "step_count": 0, **self.description.state}
+
     async def drain(self, timeout_s: float) -> None:
         """Finish what is under way, begin nothing more, and tell every client.
 

@@ -32,7 +32,11 @@ def end_of(data: dict[str, Any], done_means: DoneMeans = "terminated") -> End:
     ``terminated`` and ``truncated`` are taken wherever they stand: in the observation, in its
     ``metadata`` or ``info``, or beside it. A bare ``done`` is what ``done_means`` says; a ``done``
     that is not ``terminated`` is ``truncated``, so that no end is lost.
+
+    Raises:
+        InvalidRequestError: a flag in the observation or beside it is no boolean.
     """
+    _check_flags(data)
     done = data.get("done") is True or _first(data, ("done",)) is True
     truncated = _first(data, _TRUNCATED)
     terminated = _first(data, ("terminated",))
@@ -45,6 +49,27 @@ def end_of(data: dict[str, Any], done_means: DoneMeans = "terminated") -> End:
     if done and not terminated and not truncated:  # flags that nobody set
         return End(done_means == "terminated", done_means == "truncated")
     return End(terminated, truncated)
+
+
+def _check_flags(data: dict[str, Any]) -> None:
+    """Refuse what was meant to be a flag: an end that is not seen is an episode without one."""
+    for path, place in (("$.data.observation", data.get("observation")), ("$.data", data)):
+        if not isinstance(place, dict):
+            continue
+        for name in _FLAGS:
+            value = place.get(name)
+            if value is None or value is True or value is False:
+                continue
+            # An environment may have a text, or anything else of its own, that it calls truncated.
+            is_flag = name == "terminated" or (name == "done" and place is data)
+            if is_flag or value in _LIKE_FLAGS:
+                raise InvalidRequestError(
+                    f"{path}.{name}: expected true, false or null, got {brief(repr(value), 80)}"
+                )
+
+
+_FLAGS = ("done", "terminated", *_TRUNCATED)
+_LIKE_FLAGS = (0, 1, "true", "false", "True", "False")
 
 
 def reward_of(data: dict[str, Any]) -> float | None:

@@ -29,6 +29,10 @@ SHARED = ("gymnasium", "numpy")
 """What both ends of a comparison have in the version that we have."""
 
 
+FIRST_MCP = ("mcp<2", "fastmcp<4")
+"""The first major version of MCP's SDK, so that both are there: one in each venv."""
+
+
 class RemoteError(Exception):
     """What a function in another interpreter raised: the name of its class, and its text."""
 
@@ -82,11 +86,11 @@ class Generation:
         return {"HOME": str(self.home), "HF_HUB_OFFLINE": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
-def _venv(requirement: str, version: str) -> PackageVenv:
+def _venv(requirement: str, version: str, *pinned: str) -> PackageVenv:
     same = tuple(f"{name}=={metadata.version(name)}" for name in SHARED)
     return PackageVenv(
         folder=ROOT / f".venv-openenv{version.replace('.', '')}",
-        packages=(*PACKAGES, *same),
+        packages=(*PACKAGES, *pinned, *same),
         alone=(requirement, f"open_spiel=={metadata.version('open_spiel')}"),
         pip_options=("--no-cache-dir",),
     )
@@ -94,7 +98,7 @@ def _venv(requirement: str, version: str) -> PackageVenv:
 
 VENVS = {
     "0.10": _venv("openenv==0.10.0", "0.10"),
-    "0.3": _venv("openenv-core==0.3.0", "0.3"),
+    "0.3": _venv("openenv-core==0.3.0", "0.3", *FIRST_MCP),
 }
 
 

@@ -7,6 +7,7 @@ import copy
 import io
 import pickle
 import warnings
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +19,7 @@ from gymnasium import spaces as gs
 from gymnasium.utils.env_checker import check_env
 
 from openenv_gym import inspect
+from openenv_gym.envs import probing
 from openenv_gym.envs.endpoints import SpaceOverrides
 from openenv_gym.errors import (
     CapacityError,
@@ -26,6 +28,7 @@ from openenv_gym.errors import (
     RemoteEnvError,
     SpaceError,
 )
+from openenv_gym.spaces.probing import Probed
 from openenv_gym.spaces.unicode_text import UnicodeText
 from tests.support.plain_server import (
     Plain,
@@ -224,6 +227,16 @@ def test_a_probe_that_is_refused_is_an_error_that_says_how_to_do_without(answer,
         pass
     with made(server, observation_space=gs.Box(-1, 9, (2,), np.float64)) as env:
         assert env.observation_space.shape == (2,)
+
+
+def test_so_many_probes_are_remembered_and_no_more(monkeypatch: pytest.MonkeyPatch):
+    seen = Probed(observation={"n": 1})
+    monkeypatch.setattr(probing, "_REMEMBERED", OrderedDict())
+    monkeypatch.setattr(probing, "probe_server", lambda connect, timeout_s: seen)
+    for number in (*range(100), 50):
+        assert probing.probe_or_remember((str(number), ""), lambda: None, None) is seen
+    kept = [int(address) for address, _ in probing._REMEMBERED]
+    assert kept == [*range(36, 50), *range(51, 100), 50]
 
 
 def test_a_probe_without_a_free_session_is_an_error():

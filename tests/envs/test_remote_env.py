@@ -325,7 +325,7 @@ def test_a_second_thread_is_refused_and_the_first_goes_on():
     connection = env._connection
     while not connection._lock.locked():
         pass
-    with pytest.raises(ConcurrentCallError, match="'first' waits for a reply"):
+    with pytest.raises(ConcurrentCallError, match="'MainThread' called while 'first' waits"):
         env.step(0)
     psutil.Process(EMBEDDED.pid).kill()
     thread.join()

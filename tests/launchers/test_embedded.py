@@ -16,8 +16,10 @@ import pytest
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
 
 from openenv_gym.errors import ConnectionLostError, EnvStartError, RequestTimeoutError
-from openenv_gym.launchers.embedded import EMBEDDED
+from openenv_gym.launchers import embedded
+from openenv_gym.launchers.embedded import EMBEDDED, EmbeddedWorkers
 from openenv_gym.protocol import Step
+from openenv_gym.workers.process import WorkerProcess
 from tests.support.hanging import Hanging
 from tests.support.rollouts import same
 
@@ -172,6 +174,27 @@ def test_the_worker_of_a_shard_that_hangs_is_killed():
     assert psutil.wait_procs([hung], timeout=2)[1] == []
     assert same(first, envs.reset(seed=1)[0])
     envs.close()
+
+
+def test_at_the_end_workers_that_hang_share_their_time(monkeypatch: pytest.MonkeyPatch):
+    workers = EmbeddedWorkers()
+    monkeypatch.setattr(embedded, "_EXIT_TIMEOUT_S", 0.5)
+    sockets = [workers.connect(number)[0] for number in range(3)]
+    processes = [psutil.Process(worker.pid) for worker in workers._workers.values()]
+    waited, stop = [], WorkerProcess.stop
+
+    def noting(worker: WorkerProcess, timeout_s: float) -> None:
+        waited.append(timeout_s)
+        stop(worker, timeout_s)
+
+    monkeypatch.setattr(WorkerProcess, "stop", noting)
+    for process in processes:
+        process.suspend()
+    workers.stop()
+    assert psutil.wait_procs(processes, timeout=2)[1] == []
+    assert waited[0] > 0 and waited[1:] == [0, 0]
+    for sock in sockets:
+        sock.close()
 
 
 def test_a_goodbye_that_waits_for_others_of_the_worker_kills_nobody():

@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 
 from openenv_gym.codecs import json_codec
 from openenv_gym.server.mcp import McpServer
-from openenv_gym.server.mcp_schemas import loosened
+from openenv_gym.server.mcp_schemas import legal_actions, loosened
 from openenv_gym.server.service import Service
 from openenv_gym.server.settings import ServerSettings
 from openenv_gym.workers.hosted import builder_for
@@ -122,3 +122,25 @@ def test_the_schema_of_a_result_keeps_names_and_shape_and_drops_limits():
             "one": {"anyOf": [{"type": "null"}, {"type": ["number", "string"]}]},
         },
     }
+
+
+@pytest.mark.parametrize(
+    ("mask", "said"),
+    [
+        ([1, 1], "0 push_left, 1 push_right"),
+        ([0, 1], "1 push_right"),
+        ([1, 0, 1], "0, 2"),  # one more than there are actions
+    ],
+)
+def test_legal_actions_have_names_where_all_of_them_do(mask: list[int], said: str):
+    served = ServerSettings(environment="CartPole-v1", isolation="inline")
+    named = legal_actions(Service(served).description)
+    data = {"observation": {"info": {"action_mask": mask}}, "done": False}
+    assert named(data) == f"Legal actions: {said}"
+
+
+def test_legal_actions_that_are_no_numbers_have_no_names():
+    served = ServerSettings(environment="CartPole-v1", isolation="inline")
+    named = legal_actions(Service(served).description)
+    data = {"observation": {"legal_actions": ["left", -1, 7]}, "done": False}
+    assert named(data) == "Legal actions: left, -1, 7"

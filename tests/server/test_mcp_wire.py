@@ -222,7 +222,8 @@ def test_a_batch_where_the_revision_has_them(client, version):
         refused = client.post("/mcp", json=body, headers=headers).json()
         assert "expected a batch of 1 to 100 messages" in refused["error"]["message"]
     hellos = client.post("/mcp", json=[hello("2025-03-26")], headers=headers).json()
-    assert hellos[0]["error"]["code"] == -32601
+    assert hellos[0]["error"]["code"] == -32600
+    assert "initialize: expected a message of its own" in hellos[0]["error"]["message"]
 
 
 @pytest.mark.parametrize("version", ["2025-06-18", "2025-11-25"])

@@ -17,7 +17,8 @@ pytestmark = pytest.mark.single_env
     [
         ({}, False, False),
         ({"done": True}, True, False),
-        ({"done": 1}, False, False),
+        ({"done": None, "observation": {"terminated": None}}, False, False),
+        ({"observation": {"truncated": "...", "done": ["dishes"]}}, False, False),
         ({"observation": {"done": True}}, True, False),
         ({"done": True, "observation": {"truncated": True}}, False, True),
         ({"done": True, "observation": {"truncated": False}}, True, False),
@@ -33,6 +34,23 @@ pytestmark = pytest.mark.single_env
 )
 def test_a_flag_is_taken_wherever_it_stands(data: Any, terminated: bool, truncated: bool):
     assert end_of(data) == (terminated, truncated)
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        ({"done": 1}, r"\$\.data\.done: expected true, false or null, got 1"),
+        ({"done": "yes"}, r"\$\.data\.done: .* got 'yes'"),
+        ({"terminated": "true"}, r"\$\.data\.terminated: .* got 'true'"),
+        ({"observation": {"terminated": [True]}}, r"\$\.data\.observation\.terminated: .*\[True\]"),
+        ({"observation": {"truncated": 0}}, r"\$\.data\.observation\.truncated: .* got 0"),
+        ({"observation": {"TimeLimit.truncated": "False"}}, "observation.TimeLimit.truncated"),
+    ],
+    ids=str,
+)
+def test_what_is_meant_for_a_flag_and_is_none_is_refused(data: Any, says: str):
+    with pytest.raises(InvalidRequestError, match=says):
+        end_of(data)
 
 
 def test_a_bare_done_is_what_is_said():

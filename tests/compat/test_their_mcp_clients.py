@@ -1,25 +1,20 @@
 """``/mcp`` under OpenEnv's own client and validator, and under older clients of MCP.
 
-They live in the venv that ``python -m benchmarks`` makes for the stock peer.
+They are in the venvs of both generations, the first major version of the SDK in that of 0.3.
 """
 
 from __future__ import annotations
 
 import json
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.stock_python import VENV
-from openenv_gym.launchers import ServerProcess
+from tests.compat.generations import Generation
 
-PYTHON = VENV / "bin" / "python"
-
-pytestmark = pytest.mark.skipif(
-    not PYTHON.exists(), reason=f"{VENV.name} is made by the first run of `python -m benchmarks`"
-)
+with_0_10 = pytest.mark.parametrize("generation", ["0.10"], indirect=True)
+with_0_3 = pytest.mark.parametrize("generation", ["0.3"], indirect=True)
 
 OPENENV = """
 import json, sys
@@ -76,53 +71,55 @@ print(json.dumps(asyncio.run(play())))
 TOOLS = ["reset", "step", "state", "render"]
 
 
-@pytest.fixture(scope="module")
-def base_url():
-    with ServerProcess("CartPole-v1", "--max-sessions=1") as server:
-        yield server.base_url
+@pytest.fixture
+def base_url(serve) -> str:
+    return serve("CartPole-v1", "--max-sessions=1").base_url
 
 
-def run(tmp_path: Path, *command: str) -> str:
-    """What ``command`` of the stock venv prints; its home is a scratch folder."""
+def run(generation: Generation, *arguments: str) -> str:
+    """What Python prints that has this generation."""
     done = subprocess.run(
-        command,
+        [generation.python, *arguments],
         capture_output=True,
         text=True,
         timeout=50,
         check=False,
-        env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        env={**generation.environ, "PATH": "/usr/bin:/bin"},
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
-def said_by(tmp_path: Path, program: str, base_url: str) -> Any:
-    return json.loads(run(tmp_path, str(PYTHON), "-c", program, base_url).splitlines()[-1])
+def said_by(generation: Generation, program: str, base_url: str) -> Any:
+    return json.loads(run(generation, "-c", program, base_url).splitlines()[-1])
 
 
-def test_openenvs_mcp_client_plays_over_both_routes_in_one_session(tmp_path, base_url):
-    tools, obs, stepped, count, error, again, count_again = said_by(tmp_path, OPENENV, base_url)
+@with_0_10
+def test_openenvs_mcp_client_plays_over_both_routes_in_one_session(generation, base_url):
+    tools, obs, stepped, count, error, again, count_again = said_by(generation, OPENENV, base_url)
     assert tools == TOOLS
     assert (stepped["reward"], count, count_again) == (1.0, 1, 0)
     assert error.startswith("Tool 'step' failed: $.action.action: expected one in Discrete(2)")
     assert obs == again
 
 
-def test_openenvs_validator_passes(tmp_path, base_url):
-    report = run(tmp_path, str(VENV / "bin" / "openenv"), "validate", "--url", base_url)
+@with_0_10
+def test_openenvs_validator_passes(generation, base_url):
+    report = run(generation, "-m", "openenv.cli", "validate", "--url", base_url)
     assert "PASS  mcp_endpoint" in report
     assert "PASS  mode_endpoint_consistency" in report
     assert "FAIL" not in report
 
 
-def test_the_first_major_version_of_the_sdk(tmp_path, base_url):
-    version, tools, first, is_error, kind = said_by(tmp_path, SDK, base_url)
+@with_0_3
+def test_the_first_major_version_of_the_sdk(generation, base_url):
+    version, tools, first, is_error, kind = said_by(generation, SDK, base_url)
     assert (version, tools) == ("2025-11-25", TOOLS)
     assert (first["done"], is_error, kind) == (False, True, "image/png")
 
 
-def test_fastmcp_makes_objects_of_results_by_their_schema(tmp_path, base_url):
-    tools, first, obs, is_error = said_by(tmp_path, FASTMCP, base_url)
+def test_fastmcp_makes_objects_of_results_by_their_schema(generation, base_url):
+    tools, first, obs, is_error = said_by(generation, FASTMCP, base_url)
     assert tools == TOOLS
     assert obs == first["observation"]["obs"]
     assert is_error
