@@ -16,11 +16,18 @@ IMPORTED_BY = os.getpid()
 
 
 class Drawing(gym.Env[np.ndarray, int]):
-    """Observes a draw from each generator that a process has, and what OpenBLAS computes."""
+    """Observes what OpenBLAS computes, and a draw from each generator that a process has.
+
+    Args:
+        ledger: A file to write to by which process this module was imported, and which builds.
+    """
 
     STEP, SYSTEM_EXIT, ABORT, SEGFAULT = range(4)
 
-    def __init__(self) -> None:
+    def __init__(self, ledger: str | None = None) -> None:
+        if ledger is not None:
+            with open(ledger, "a") as file:
+                file.write(f"{IMPORTED_BY} {os.getpid()}\n")
         self.action_space = spaces.Discrete(4)
         self.observation_space = spaces.Box(-np.inf, np.inf, (4,), np.float64)
 
