@@ -15,7 +15,7 @@ from openenv_gym.workers.process import WorkerProcess
 
 _log = logging.getLogger(__name__)
 
-FORK_TIMEOUT_S = 20.0
+FORK_TIMEOUT_S = 30.0
 """How long a forkserver may take for a worker; the first one waits for its imports."""
 
 _TRIES = 2
@@ -86,8 +86,8 @@ class WorkerPool:
             return False
         except TimeoutError:
             _log.warning("the forkserver did not answer within %g s; it is killed", FORK_TIMEOUT_S)
-            if self._forkserver is not None:
-                self._forkserver.stop()
+            if worker.forkserver is not None:  # which may have been replaced meanwhile
+                worker.forkserver.stop()
             return False
         except BaseException:  # nobody waits for this worker any more
             worker.stop(timeout_s=0)

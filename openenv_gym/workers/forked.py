@@ -195,7 +195,8 @@ class ForkedProcess:
             self._pidfd = -1
 
     def forget(self) -> None:
-        """In a forked child: drop our copies."""
+        """In a forked child: it is not this process's; drop our copies."""
+        self._code = 0
         self.release()
 
     def _take_in(self) -> None:

@@ -173,7 +173,8 @@ class Forkserver:
                 told.close()
                 self._become_a_worker(output)
                 return Begun(control, lifeline)
-            os.setpgid(pid, pid)  # the worker does it too: whoever comes first
+            with contextlib.suppress(OSError):  # it has ended already
+                os.setpgid(pid, pid)  # the worker does it too: whoever comes first
             self._children.add(_Child(pid, told, self._selector))
         for fd in (control, lifeline, output):
             os.close(fd)

@@ -43,6 +43,10 @@ class WorkerProcess:
         forkserver: Forks it, in place of ``python`` and with the memory limit of its own; there
             must be an ``output`` then, and :attr:`has_begun` is not yet true at once.
 
+    Attributes:
+        output: As given.
+        forkserver: As given.
+
     Raises:
         ServerError: the platform has no Unix sockets, the interpreter cannot be run, or the
             forkserver is gone.
@@ -81,6 +85,7 @@ class WorkerProcess:
             control_there.close()
             self._lifeline.handed_over()
         self.output = output
+        self.forkserver = forkserver
         self._control = control
         self._owner_pid = os.getpid()
         self._is_killed = False

@@ -119,6 +119,22 @@ def test_who_waits_for_a_worker_and_leaves_takes_it_along(pool_of):
 
 
 @needs_fork
+def test_a_fork_of_the_server_has_a_forkserver_of_its_own(pool_of):
+    pool = pool_of(workers=1)
+    take(pool)
+    pool.refill()
+    forkserver = pool._forkserver
+    pid = os.fork()
+    if pid == 0:
+        is_well = all(map(is_forked, take(pool, 2))) and pool._forkserver is not forkserver
+        pool.close()
+        os._exit(not is_well)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert all(map(is_forked, take(pool, 2)))
+    assert pool._forkserver is forkserver
+
+
+@needs_fork
 def test_spares_are_asked_for_and_not_waited_for(pool_of):
     pool = pool_of(workers=3)
     os.kill(pool._forkserver.pid, signal.SIGSTOP)

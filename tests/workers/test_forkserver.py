@@ -129,6 +129,20 @@ def test_it_looks_like_a_new_interpreter(play):
     forkserver.stop()
 
 
+@pytest.mark.parametrize(
+    "environment", ["CartPole-v1", "openspiel:catch", "environment:any:Class", "vector:any:make"]
+)
+def test_what_is_imported_before_a_fork_starts_no_thread(environment: str, fork):
+    modules = modules_to_preload(environment)
+    forkserver = ForkserverProcess(modules)
+    fork(forkserver)  # before which OpenBLAS ends its own
+    assert psutil.Process(forkserver.pid).num_threads() == 1
+    mapped = {os.path.basename(one.path) for one in psutil.Process(forkserver.pid).memory_maps()}
+    assert not [name for name in mapped if name.startswith("libtorch")]
+    assert any("pyspiel" in name for name in mapped) == environment.startswith("openspiel:")
+    forkserver.stop()
+
+
 def test_it_has_random_numbers_of_its_own(forkserver: ForkserverProcess, fork, play):
     draws = [play(fork(forkserver), DRAWING).request(Reset(None)).obs for _ in range(3)]
     assert len({number for draw in draws for number in draw[1:]}) == 9
