@@ -142,10 +142,6 @@ class ForkedProcess:
         self._is_untold = False  # who would have told is gone
         self._end_seen_s = math.inf
 
-    def fileno(self) -> int:
-        """Return a descriptor that becomes readable when it has begun, or never will."""
-        return self._status.fileno()
-
     @property
     def has_begun(self) -> bool:
         """Whether it is there.

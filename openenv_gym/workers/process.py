@@ -77,7 +77,7 @@ class WorkerProcess:
             else:
                 assert output is not None  # a forkserver has none that workers could share
                 self._process = forkserver.fork(*fds, output.fd)
-        except ServerError:
+        except BaseException:
             control.close()
             self._lifeline.close()
             raise

@@ -275,7 +275,7 @@ def test_a_forked_child_leaves_it_alone(forkserver: ForkserverProcess, fork, pla
     worker = fork(forkserver)
     pid = os.fork()
     if pid == 0:
-        os._exit(forkserver._control.fileno() != -1 or worker._process.fileno() != -1)
+        os._exit(forkserver._control.fileno() != -1 or worker._process._status.fileno() != -1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert play(worker, SCRIPTED).request(Reset(0)).obs[0] == 0.0
 
