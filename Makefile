@@ -11,7 +11,7 @@ PYTHON ?= $(shell for name in $(PYTHON_NAMES); do \
 
 VENV := .venv
 LANES := .venv-gym029 .venv-gym122
-LANE_PACKAGES := pillow psutil pygame pytest pytest-timeout
+LANE_PACKAGES := hypothesis pillow psutil pygame pytest pytest-timeout
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP_INSTALL = $(@D)/bin/python -m pip install -qq

@@ -61,9 +61,9 @@ def all_codecs() -> list[Codec]:
         BenchmarkError: a peer is not installed.
     """
     try:
-        import msgpack  # noqa: F401
-        import msgpack_numpy  # noqa: F401
-        import orjson  # noqa: F401
+        import msgpack  # noqa: F401 - is it there
+        import msgpack_numpy  # noqa: F401 - is it there
+        import orjson  # noqa: F401 - is it there
     except ImportError as exc:
         raise BenchmarkError(
             f"the peers are not installed: {exc}. The `dev` extra has them: pip install -e '.[dev]'"

@@ -122,7 +122,8 @@ class _Seats:
         self.render_mode = game.render_mode
         self.metadata = {**game.metadata, "name": name, "is_parallelizable": self._is_parallel}
         inner: Any = game.observation_space
-        count = int(game.action_space.n)  # type: ignore[attr-defined]
+        actions: Any = game.action_space
+        count = int(actions.n)
         self._mask_space = spaces.Box(0, 1, (count,), np.int8)
         self.agents: list[str] = []
         self.possible_agents = [f"player_{i}" for i in range(inner["current_player"].n)]

@@ -107,7 +107,8 @@ class OpenEnvVecEnv(VecEnv):
         self._latest, self.reset_infos = latest, list(latest)
         self._reset_seeds()
         self._reset_options()
-        return observations  # type: ignore[no-any-return]
+        first: VecEnvObs = observations
+        return first
 
     def step_async(self, actions: Any) -> None:
         """Send the actions; :meth:`step_wait` returns what comes of them.
@@ -235,7 +236,8 @@ class OpenEnvVecEnv(VecEnv):
         info = self._latest[number]
         if "action_mask" in info:
             return np.asarray(info["action_mask"], np.bool_)
-        mask = np.zeros(self.action_space.n, np.bool_)  # type: ignore[attr-defined]
+        space: Any = self.action_space  # a Discrete, where there are masks
+        mask = np.zeros(space.n, np.bool_)
         mask[info["legal_actions"]] = True
         return mask
 

@@ -151,7 +151,17 @@ class BlockingSocket:
                 "because a part of the request may have been sent"
             ) from exc
         except OSError as exc:
+            if self._has_unread():  # why the peer left: who receives now is told
+                return
             raise ConnectionLostError(f"the connection to {self.peer} broke: {exc}") from exc
+
+    def _has_unread(self) -> bool:
+        """Whether something came from a peer that is gone."""
+        try:
+            flags = socket.MSG_PEEK | socket.MSG_DONTWAIT
+            return self._is_plain and self.sock.recv(1, flags) != b""
+        except OSError:
+            return False
 
     def receive_until(
         self,

@@ -102,6 +102,16 @@ def test_the_end_of_the_peer_is_said(pair):
             waiting.send(b"x")
 
 
+def test_what_a_peer_said_before_it_left_is_read(pair):
+    waiting, theirs = pair
+    theirs.sendall(b"why")
+    theirs.close()
+    waiting.send(b"x")
+    assert waiting.receive(1) == b"why"
+    with pytest.raises(ConnectionLostError, match="the connection to the peer broke"):
+        waiting.send(b"x")
+
+
 def test_looking_without_waiting(pair):
     waiting, theirs = pair
     assert waiting.receive_nowait() is None

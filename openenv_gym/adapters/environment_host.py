@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from typing import Any
 
 from pydantic import BaseModel
 
 from openenv_gym.adapters.environment_env import EnvironmentEnv
-from openenv_gym.errors import EnvStartError, UnknownEnvironmentError
+from openenv_gym.errors import EnvStartError
 from openenv_gym.protocol.events import Open
 from openenv_gym.wire.description import Description
 from openenv_gym.wire.models import State, annotated_models, type_parameters
-from openenv_gym.workers.hosted import Hosted
+from openenv_gym.workers.hosted import Hosted, imported
 
 
 def build(name: str, request: Open) -> Hosted:
@@ -22,13 +21,7 @@ def build(name: str, request: Open) -> Hosted:
     Raises:
         UnknownEnvironmentError: there is no such module or class.
     """
-    module, _, attribute = name.partition(":")
-    try:
-        factory = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as exc:
-        raise UnknownEnvironmentError(
-            f"expected environment:package.module:Class, got environment:{name}: {exc}"
-        ) from exc
+    factory = imported("environment", name, "Class")
     return host(lambda: factory(**request.kwargs), f"environment:{name}")
 
 

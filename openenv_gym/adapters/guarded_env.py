@@ -55,7 +55,7 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
         """Step; where the environment raises, return the fault."""
         try:
             result = self.env.step(action)
-        except Exception as exc:
+        except Exception as exc:  # an environment raises whatever it likes: its fault
             if not self._is_proven or _is_refusal(exc):
                 raise
             self._is_faulted = True
@@ -80,7 +80,7 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
         if not self._is_faulted:
             try:
                 return self.env.reset(seed=seed, options=options)
-            except Exception as exc:
+            except Exception as exc:  # as in a step; it is logged, and another one takes over
                 if not self._is_proven or _is_refusal(exc):
                     raise
                 _log.warning("a sub-environment failed in reset; making it anew: %s", exc)
@@ -98,7 +98,7 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
             try:
                 self._replace()
                 obs, info = self.env.reset(seed=own, options=options)
-            except Exception as exc:
+            except Exception as exc:  # as before; the last one is raised in the end
                 if _is_refusal(exc):
                     raise
                 last = exc
@@ -113,7 +113,7 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
     def _replace(self) -> None:
         try:
             self.env.close()
-        except Exception as exc:
+        except Exception as exc:  # it is given up in any case
             _log.warning("a sub-environment that has faulted failed in close: %s", exc)
         self.env = self._make()
 

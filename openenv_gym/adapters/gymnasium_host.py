@@ -10,13 +10,11 @@ import gymnasium as gym
 from gymnasium import error
 
 from openenv_gym.errors import EnvStartError, UnknownEnvironmentError, UnsupportedRenderModeError
-from openenv_gym.protocol.events import Open
+from openenv_gym.protocol.events import NO_TIME_LIMIT, Open
 from openenv_gym.spaces import to_descriptor
 from openenv_gym.spaces.labels import label_known
 from openenv_gym.wire.description import Description
 from openenv_gym.workers.hosted import Hosted, plain_metadata
-
-NO_LIMIT = -1
 
 
 def build(name: str, request: Open) -> Hosted:
@@ -44,7 +42,7 @@ def make(name: str, request: Open) -> gym.Env[Any, Any]:
         spec = copy.deepcopy(gym.spec(env_id))
         if request.max_episode_steps is not None:
             limit = request.max_episode_steps
-            spec.max_episode_steps = None if limit == NO_LIMIT else limit
+            spec.max_episode_steps = None if limit == NO_TIME_LIMIT else limit
         # A mode that does not exist is refused later, with the list of those that do.
         mode: dict[str, Any] = {}
         if request.render_mode is not None:

@@ -50,9 +50,8 @@ class InferredEnv(gym.Env[Any, Any]):
                 observation does not have the form of its space.
         """
         super().reset(seed=seed)
-        result = self._view.load_result(
-            _message(*self._env.reset(seed=seed, options=options)), is_first=True
-        )
+        message = _first_message(*self._env.reset(seed=seed, options=options))
+        result = self._view.load_result(message, is_first=True)
         return result.obs, result.info
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -63,13 +62,8 @@ class InferredEnv(gym.Env[Any, Any]):
             InvalidRequestError: the observation does not have the form of its space.
         """
         fields, reward, terminated, truncated, _ = self._env.step(self._view.dump_action(action))
-        ended = {"terminated": terminated, "truncated": truncated}
-        message = {
-            **_message(fields, {}),
-            "reward": reward,
-            "done": terminated or truncated,
-            **ended,
-        }
+        message = _message(fields, reward, terminated or truncated)
+        message |= {"terminated": terminated, "truncated": truncated}
         result = self._view.load_result(message)
         return result.obs, result.reward or 0.0, result.terminated, result.truncated, result.info
 
@@ -107,13 +101,17 @@ def inferred(build_one: Callable[[], Hosted], first: Hosted) -> Callable[[], Hos
 
 
 def _probe(hosted: Hosted) -> Probed:
-    return probed(_message(*hosted.env.reset()), hosted.state())
+    return probed(_first_message(*hosted.env.reset()), hosted.state())
 
 
-def _message(fields: dict[str, Any], info: dict[str, Any]) -> dict[str, Any]:
+def _first_message(fields: dict[str, Any], info: dict[str, Any]) -> dict[str, Any]:
     """What an answer to a reset would say."""
-    said = {"reward": info.get("reward"), "done": info.get("done", False)}
-    return {"observation": info_to_json(fields)[0], **said}
+    return _message(fields, info.get("reward"), info.get("done", False))
+
+
+def _message(fields: dict[str, Any], reward: Any, done: bool) -> dict[str, Any]:
+    """What an answer of OpenEnv would say."""
+    return {"observation": info_to_json(fields)[0], "reward": reward, "done": done}
 
 
 def _described(description: Description, inference: Inference) -> Description:

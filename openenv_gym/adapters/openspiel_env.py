@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any, Literal, get_args
 
 import gymnasium
@@ -12,18 +11,13 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from openenv_gym.adapters.openspiel_episode import (
-    ALL,
-    TERMINAL,
-    Episode,
-    check_chosen,
-    replay,
-    shorten,
-)
+from openenv_gym.adapters.openspiel_episode import TERMINAL, Episode, shorten
 from openenv_gym.adapters.openspiel_games import load_game, plain_params
+from openenv_gym.adapters.openspiel_masks import legal_mask
 from openenv_gym.adapters.openspiel_observations import Observe, make_reader
 from openenv_gym.adapters.openspiel_population import Population
-from openenv_gym.adapters.openspiel_snapshot import Snapshot, read_snapshot, serialized
+from openenv_gym.adapters.openspiel_snapshot import Snapshot, serialized
+from openenv_gym.adapters.openspiel_start import Seat, Starts, check_seat
 from openenv_gym.adapters.opponents import OpponentPolicy, opponent_names, seat_opponents
 from openenv_gym.errors import (
     InvalidActionError,
@@ -34,17 +28,6 @@ from openenv_gym.errors import (
 
 IllegalAction = Literal["terminate", "raise", "random"]
 """What to do with an action of the action space that is not legal now."""
-
-Seat = int | Literal["random", "all"]
-"""A seat of the game; a seat that each episode draws; or every seat."""
-
-_FEW_ACTIONS = 40  # up to here a loop beats NumPy's indexing with a list, by three times for 9
-_MOST_KEPT = 512  # bytes of a mask that is kept, so that all of them take half a megabyte
-
-
-_Start = tuple[int, Any, int | None, dict[int, int], list[int]]
-"""Where an episode begins: the seat, the state, the seed of its own generator, what has been
-chosen there, and who had moved."""
 
 
 class OpenSpielEnv(gymnasium.Env[Any, int]):
@@ -146,7 +129,7 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
         self._loaded = load_game(game, game_params)
         kind = self._loaded.game.get_type()
         self._num_players: int = self._loaded.game.num_players()
-        self._agent_player = _check_seat(agent_player, self._num_players)
+        self._agent_player = check_seat(agent_player, self._num_players)
         self._plays_all = self._agent_player == "all"
         self._population: Population | None = None
         if kind.dynamics.name == "MEAN_FIELD":
@@ -159,6 +142,9 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
             self._opponents = seat_opponents("random", self._loaded.game)  # who never move
         else:
             self._opponents = seat_opponents(opponent_policy, self._loaded.game)
+        self._starts = Starts(
+            loaded=self._loaded, agent_player=self._agent_player, population=self._population
+        )
         if all_observations and agent_player != "all":
             raise InvalidRequestError(
                 "all_observations shows what other players see: it is for agent_player='all', "
@@ -182,7 +168,8 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
             seats = spaces.Discrete(self._num_players)
             parts = [("current_player", seats), ("observation", self._reader.space)]
             self.observation_space = spaces.Dict(parts)
-        self.action_space = spaces.Discrete(self._num_actions)  # type: ignore[assignment]
+        actions: Any = spaces.Discrete(self._num_actions)  # which takes a Python int, too
+        self.action_space = actions
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -200,11 +187,11 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
         Raises:
             InvalidRequestError: There is another option, or the snapshot is none of this game.
         """
-        restored = self._restored(options) if options else None
+        restored = self._starts.restored(options, self.np_random) if options else None
         super().reset(seed=seed)
         self._is_over = True  # and stays so if a policy raises
         rng = self.np_random
-        seat, state, start_seed, chosen, moved = restored or self._dealt()
+        seat, state, start_seed, chosen, moved = restored or self._starts.dealt(rng)
         episode = Episode(state, seat, self._opponents, self._population, rng, moved)
         for action in chosen.values():
             episode.play(action, rng)
@@ -265,7 +252,7 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
         Raises:
             ResetNeededError: Before the first reset.
         """
-        return self._mask(self._begun("action_masks").legal).view(np.bool_)
+        return legal_mask(self._begun("action_masks").legal, self._num_actions).view(np.bool_)
 
     def render(self) -> Any:
         """Show the state as OpenSpiel prints it, hidden cards of other players included.
@@ -347,19 +334,6 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
             "serialized_state": serialized(self._begun("state").state) if begun else None,
         }
 
-    def _dealt(self) -> _Start:
-        seat = self._agent_player
-        if seat == "random":
-            seat = int(self.np_random.random() * self._num_players)
-        number = ALL if seat == "all" else int(seat)
-        game, seed = self._loaded.for_episode(self.np_random)
-        return number, self._new_state(game, number), seed, {}, []
-
-    def _new_state(self, game: Any, seat: int) -> Any:
-        if self._population is not None and self._num_players > 1:
-            return game.new_initial_state_for_population(seat)
-        return game.new_initial_state()
-
     def _play(
         self, action: int, illegal: int | None, episode: Episode
     ) -> tuple[float, list[float] | None]:
@@ -382,37 +356,6 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
         if self._plays_all:
             return {"current_player": player, "observation": observation}
         return observation
-
-    def _restored(self, options: dict[str, Any]) -> _Start:
-        """What ``options`` ask for; nothing of the episode that is going on is touched."""
-        if unknown := [key for key in options if key != "state"]:
-            raise InvalidRequestError(
-                f"reset of {type(self).__name__} has the option 'state' only, got {unknown[0]!r}: "
-                "parameters of the game are given when the environment is made."
-            )
-        snapshot = read_snapshot(options["state"])
-        if snapshot.game != str(self._loaded.game):
-            raise InvalidRequestError(
-                f"options['state'] is of the game {snapshot.game[:80]}, and this is "
-                f"{str(self._loaded.game)[:80]}: make the environment with that game."
-            )
-        seat = self._agent_player if snapshot.seat is None else snapshot.seat
-        if self._agent_player not in ("random", seat):
-            raise InvalidRequestError(
-                f"options['state'] is of the seat {seat!r}, and the agent plays "
-                f"{self._agent_player!r}: make the environment with agent_player={seat!r}."
-            )
-        number = ALL if seat == "all" else int(_check_seat(seat, self._num_players, ()))
-        if snapshot.seed is None and self._loaded.samples_inside:
-            raise InvalidRequestError(
-                "options['state'] lacks the seed of the game's own generator: pass the snapshot "
-                "that the state of the session carries."
-            )
-        game, seed = self._loaded.for_episode(self.np_random, snapshot.seed)
-        state = self._new_state(game, number)
-        moved = replay(state, snapshot.actions, self._population)
-        check_chosen(state, snapshot.chosen, number)
-        return number, state, seed, snapshot.chosen, moved
 
     def _begun(self, call: str) -> Episode:
         if self._episode is None:
@@ -450,7 +393,7 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
         legal = episode.legal
         info = {
             "legal_actions": legal.copy(),
-            "action_mask": self._mask(legal),
+            "action_mask": legal_mask(legal, self._num_actions),
             "current_player": episode.player,
             "game_phase": phase,
             "opponent_actions": episode.opponent_actions,
@@ -464,25 +407,6 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
             info["observations"] = [read(state, player) for player in range(self._num_players)]
             info["legal_actions_by_player"] = episode.legal_by_player()
         return info
-
-    def _mask(self, legal: list[int]) -> npt.NDArray[np.int8]:
-        if len(legal) <= _FEW_ACTIONS and self._num_actions <= _MOST_KEPT:
-            return _kept_mask(tuple(legal), self._num_actions).copy()
-        return _new_mask(legal, self._num_actions)
-
-
-def _new_mask(legal: Sequence[int], num_actions: int) -> npt.NDArray[np.int8]:
-    mask = np.zeros(num_actions, np.int8)
-    if len(legal) > _FEW_ACTIONS:
-        mask[legal] = 1
-        return mask
-    for action in legal:
-        mask[action] = 1
-    return mask
-
-
-# One to copy takes half the time of a new one.
-_kept_mask = lru_cache(maxsize=1024)(_new_mask)
 
 
 def _check_arguments(illegal_action: Any, max_steps: Any, render_mode: Any) -> None:
@@ -500,18 +424,3 @@ def _check_arguments(illegal_action: Any, max_steps: Any, render_mode: Any) -> N
         raise UnsupportedRenderModeError(
             f"The render mode {render_mode!r} does not exist; there are: {', '.join(modes)}."
         )
-
-
-def _check_seat(
-    agent_player: Any, num_players: int, words: Sequence[str] = ("random", "all")
-) -> Seat:
-    if isinstance(agent_player, str) and agent_player in words:
-        return agent_player  # type: ignore[return-value]
-    is_int = isinstance(agent_player, (int, np.integer)) and not isinstance(agent_player, bool)
-    if not is_int or not 0 <= agent_player < num_players:
-        others = "".join(f", or {word!r}" for word in words)
-        raise InvalidRequestError(
-            f"agent_player is a seat of the game, an integer from 0 to {num_players - 1}{others}; "
-            f"got {agent_player!r}."
-        )
-    return int(agent_player)

@@ -7,12 +7,10 @@ from typing import Any
 from gymnasium.wrappers import TimeLimit
 
 from openenv_gym.adapters.openspiel_env import OpenSpielEnv
-from openenv_gym.protocol.events import Open
+from openenv_gym.protocol.events import NO_TIME_LIMIT, Open
 from openenv_gym.spaces import to_descriptor
 from openenv_gym.wire.description import Description
 from openenv_gym.workers.hosted import Hosted, plain_metadata
-
-NO_LIMIT = -1
 
 
 def build(name: str, request: Open) -> Hosted:
@@ -39,6 +37,6 @@ def build(name: str, request: Open) -> Hosted:
         about={"name": name, "description": f"OpenSpiel game {name}"},
     )
     limited: Any = env
-    if request.max_episode_steps not in (None, NO_LIMIT):
+    if request.max_episode_steps not in (None, NO_TIME_LIMIT):
         limited = TimeLimit(env, request.max_episode_steps)
     return Hosted(env=limited, description=description, state=env.session_state)

@@ -63,7 +63,7 @@ def draw(text: str, title: str = "") -> Picture:
         UnsupportedRenderModeError: Pillow is not installed.
     """
     try:
-        import PIL.ImageFont  # noqa: F401
+        import PIL.ImageFont  # noqa: F401 - is it there
     except ImportError:
         raise UnsupportedRenderModeError(
             'The render mode "rgb_array" of OpenSpiel needs Pillow 10.1 or newer: '

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from copy import deepcopy
 from functools import partial
@@ -11,18 +10,17 @@ from typing import Any
 
 import gymnasium as gym
 import msgspec
-import numpy as np
 from gymnasium.vector.utils import iterate
 
 from openenv_gym.adapters.guarded_env import GuardedEnv
-from openenv_gym.errors import EnvStartError, InvalidRequestError, UnknownEnvironmentError
-from openenv_gym.protocol.events import Open
+from openenv_gym.errors import EnvStartError, InvalidRequestError
+from openenv_gym.protocol.events import NO_TIME_LIMIT, Open
 from openenv_gym.spaces import to_descriptor
 from openenv_gym.wire.description import Description
-from openenv_gym.workers.hosted import Hosted, plain_metadata
+from openenv_gym.wire.fault_info import base_seeds_of
+from openenv_gym.workers.hosted import Hosted, imported, plain_metadata
 
 VECTORIZATIONS = ("auto", "sync", "native")
-_NO_LIMIT = -1
 _MOST_RESTARTS = 100
 
 
@@ -37,13 +35,7 @@ def build(name: str, request: Open) -> Hosted:
         UnknownEnvironmentError: there is no such module or function.
         EnvStartError: it made something else.
     """
-    module, _, attribute = name.partition(":")
-    try:
-        factory = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as exc:
-        raise UnknownEnvironmentError(
-            f"expected vector:package.module:factory, got vector:{name}: {exc}"
-        ) from exc
+    factory = imported("vector", name, "factory")
     count = request.num_envs or 1
     return host_made(factory(num_envs=count, **request.kwargs), f"vector:{name}", count)
 
@@ -146,7 +138,7 @@ def _native(request: Open, first: Hosted, mode: Any) -> Any:
     limit: dict[str, Any] = {}
     if request.max_episode_steps is not None:
         limit["max_episode_steps"] = (
-            None if request.max_episode_steps == _NO_LIMIT else request.max_episode_steps
+            None if request.max_episode_steps == NO_TIME_LIMIT else request.max_episode_steps
         )
     envs = gym.make_vec(
         spec.id,
@@ -202,7 +194,7 @@ def _recording(base: Any) -> Any:
     vector environment. So whoever has all of them batches them.
     """
 
-    class Recording(base):  # type: ignore[misc]
+    class Recording(base):  # type: ignore[misc]  # known here only
         """Returns a list of pairs, a sub-environment and its info, in the order of batching."""
 
         records: list[tuple[int, dict[str, Any]]]
@@ -243,13 +235,12 @@ def _recording(base: Any) -> Any:
 
 
 def _take_seeds(guards: Any, first_env: int, seed: Any, options: Any = None) -> None:
-    """Keep what the seeds after faults are derived from: one number for all, or one for each."""
+    """Keep what the seeds after faults are derived from."""
     mask = (options or {}).get("reset_mask")
-    is_one = isinstance(seed, (int, np.integer))
-    for number, guard in enumerate(guards):
-        own = seed - first_env if is_one else seed[number]
-        if own is not None and (mask is None or mask[number]):
-            guard.base_seed = int(own)
+    bases = base_seeds_of(seed, len(guards), first_env)
+    for number, (guard, base) in enumerate(zip(guards, bases, strict=False)):
+        if base is not None and (mask is None or mask[number]):
+            guard.base_seed = base
 
 
 def _describe(single: Description, envs: Any) -> Description:

@@ -35,7 +35,8 @@ def add_to(commands: Any) -> None:
         "--isolation",
         choices=("process", "thread", "inline"),
         default="process",
-        help="where a session lives; thread and inline are for trusted environments "
+        help="where a session lives; thread and inline are unsafe, for trusted environments only: "
+        "one that crashes ends the server, one that hangs is never ended "
         "(default: %(default)s)",
     )
     parser.add_argument(
@@ -100,6 +101,29 @@ def add_to(commands: Any) -> None:
         "0 for no limit (default: %(default)g)",
     )
     parser.add_argument(
+        "--resume-grace",
+        type=float,
+        default=60.0,
+        metavar="S",
+        help="seconds that a session whose connection was lost is kept for its client, 0 for none "
+        "(default: %(default)g)",
+    )
+    parser.add_argument(
+        "--ping-interval",
+        type=float,
+        default=20.0,
+        metavar="S",
+        help="seconds between pings of a WebSocket, 0 for no pings (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--ping-timeout",
+        type=float,
+        default=120.0,
+        metavar="S",
+        help="seconds without an answer to a ping after which a client is taken for gone, 0 for "
+        "never (default: %(default)g)",
+    )
+    parser.add_argument(
         "--log-level",
         choices=("critical", "error", "warning", "info", "debug"),
         default="warning",
@@ -135,6 +159,7 @@ def run(options: argparse.Namespace) -> None:
         max_sessions=options.max_sessions,
         attributes=options.attributes,
         memory_limit_mb=options.memory_limit,
+        resume_grace_s=options.resume_grace,
         **{f"{name}_timeout_s": getattr(options, f"{name}_timeout") for name, *_ in DEADLINES},
     )
     listener = Listener(
@@ -145,5 +170,7 @@ def run(options: argparse.Namespace) -> None:
         lifeline=options.lifeline,
         drain_timeout_s=options.drain_timeout,
         write_timeout_s=options.write_timeout,
+        ping_interval_s=options.ping_interval,
+        ping_timeout_s=options.ping_timeout,
     )
     run(app, listener, f"openenv-gym serves {options.environment}")

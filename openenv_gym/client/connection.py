@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
+import time
 from typing import cast
 
 from openenv_gym.client.transport import Transport, Waitable
@@ -17,7 +19,7 @@ from openenv_gym.errors import (
     RequestTimeoutError,
     TransportError,
 )
-from openenv_gym.protocol import ClientSession, Close, Failed, Reply, Request
+from openenv_gym.protocol import Body, ClientSession, Close, Failed, Reply, Request
 
 
 def check_timeout(timeout_s: float | None) -> None:
@@ -58,6 +60,7 @@ class Connection:
         self._lock = threading.Lock()
         self._user = ""
         self._is_closing = False
+        self._body = b""  # of the last request
         self.is_broken = False
         self._why = "it was closed"
 
@@ -142,16 +145,24 @@ class Connection:
             raise ConnectionLostError(
                 f"the connection is broken, because {self._why}; call reset() to make a new one"
             )
-        body = self._session.send(request)
+        self._body = body = self._session.send(request)
         try:
             self._transport.send(body, self._timeout_s)
+        except ConnectionLostError as exc:
+            if not self._can_resume:
+                self._break(exc)
+                raise  # else who waits for the reply finds the same, and asks again
         except BaseException as exc:
             self._break(exc)
             raise
 
     def _receive(self) -> Reply:
         try:
-            return self._session.receive(self._transport.receive(self._timeout_s))
+            try:
+                body = self._transport.receive(self._timeout_s)
+            except ConnectionLostError as exc:
+                body = self._ask_again(exc)
+            return self._session.receive(body)
         except InvalidRequestError as exc:
             self._break(exc)
             # Where the spaces were inferred, or given, these are what has to be mended, and a new
@@ -162,6 +173,29 @@ class Connection:
         except BaseException as exc:
             self._break(exc)
             raise
+
+    @property
+    def _can_resume(self) -> bool:
+        return self._transport.can_resume and not self._is_closing
+
+    def _ask_again(self, lost: ConnectionLostError) -> Body:
+        """Take up the session on another connection, send the request once more, and wait.
+
+        The server knows a request that it has had by its number, and does not step again.
+        """
+        since_s = time.monotonic()
+        while self._can_resume:
+            try:
+                self._transport.resume(since_s)
+            except ConnectionLostError as exc:
+                lost.args = (f"{lost}; the session could not be taken up again: {exc}",)
+                break
+            try:
+                self._transport.send(self._body, self._timeout_s)
+                return self._transport.receive(self._timeout_s)
+            except ConnectionLostError as exc:
+                lost = exc
+        raise lost
 
     def _break(self, exc: BaseException) -> None:
         # A goodbye may wait for the step of somebody else who shares the worker.
@@ -190,8 +224,17 @@ class Connection:
         return cast(Waitable, self._transport).fileno()
 
     def is_gone(self) -> bool:
-        """Return whether the connection is broken, or its idle peer is known to be gone."""
-        return self.is_broken or cast(Waitable, self._transport).has_hung_up()
+        """Return whether the connection is broken, or its idle peer is known to be gone.
+
+        A session that may be there still is taken up again first.
+        """
+        if self.is_broken or not cast(Waitable, self._transport).has_hung_up():
+            return self.is_broken
+        if self._can_resume:
+            with contextlib.suppress(ConnectionLostError):
+                self._transport.resume(time.monotonic())
+                return False
+        return True
 
     def close(self, timeout_s: float | None = None) -> None:
         """End the session, and the connection.

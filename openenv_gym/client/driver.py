@@ -33,6 +33,7 @@ from openenv_gym.errors import (
     UnreachableError,
 )
 from openenv_gym.wire.error_codes import brief, error_for
+from openenv_gym.wire.fault_info import FAULTS_BY_CLOSE_CODE, read_fault
 
 METHODS = ("reset", "step", "close")
 
@@ -197,7 +198,7 @@ class ClientDriver:
             result = await self._call(name, *args, **kwargs)
         except asyncio.CancelledError:
             raise
-        except Exception as exc:
+        except Exception as exc:  # a client of others raises whatever it likes
             error = await self._translated(exc, name)
             self._needs_new_connection |= isinstance(error, SESSION_ENDING)
             raise error from exc
@@ -253,10 +254,12 @@ class ClientDriver:
 
     def _lost(self, when: str) -> ConnectionLostError:
         self._needs_new_connection = True
-        return ConnectionLostError(
+        error = ConnectionLostError(
             f"{self.name} lost its connection {when}, and with it the episode; call reset() to "
             "make a new one"
         )
+        error.fault = _closing_fault(self._socket)
+        return error
 
     async def _translated(self, exc: Exception, name: str) -> OpenEnvGymError:
         """Return what ``exc`` is in our tree."""
@@ -271,10 +274,12 @@ class ClientDriver:
         if isinstance(exc, ConnectionClosed) and (said := await self._last_words()):
             return said
         if isinstance(exc, (OSError, ConnectionClosed)):
-            return ConnectionLostError(
+            error = ConnectionLostError(
                 f"the connection broke during {what}: {brief(str(exc), 300)}; call reset() to make "
                 "a new one"
             )
+            error.fault = _closing_fault(self._socket)
+            return error
         if said := _server_error(str(exc)):
             return said
         return ProtocolError(
@@ -293,12 +298,21 @@ class ClientDriver:
         data = reply.get("data") if isinstance(reply, dict) else None
         if not isinstance(data, dict) or reply.get("type") != "error":
             return None
-        return error_for(str(data.get("code", "UNKNOWN")), str(data.get("message", "no reason")))
+        error = error_for(str(data.get("code", "UNKNOWN")), str(data.get("message", "no reason")))
+        error.fault = read_fault(data.get("fault"))
+        return error
 
 
 def _server_error(text: str) -> OpenEnvGymError | None:
     found = _SERVER_ERROR.fullmatch(text)
     return None if found is None else error_for(found["code"], found["message"])
+
+
+def _closing_fault(socket: Any) -> dict[str, Any] | None:
+    """What a server said with the code with which it closed a WebSocket of ``websockets``."""
+    received = getattr(getattr(socket, "protocol", None), "close_rcvd", None)
+    kind = FAULTS_BY_CLOSE_CODE.get(getattr(received, "code", 0))
+    return None if kind is None else {"kind": kind}
 
 
 def _is_closed(socket: Any) -> bool:

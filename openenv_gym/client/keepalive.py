@@ -6,6 +6,7 @@ update easily takes that. A socket in use answers pings itself, while it waits f
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 import time
@@ -15,6 +16,8 @@ from typing import Protocol
 from openenv_gym.errors import OpenEnvGymError
 
 PERIOD_S = 5.0
+GOODBYES_S = 1.0
+"""How long goodbyes may hold up the end of the process, all together but the last."""
 
 
 class Idler(Protocol):
@@ -24,6 +27,9 @@ class Idler(Protocol):
 
     def look_after(self) -> None:
         """Answer what has come, if nobody else is reading."""
+
+    def close(self) -> None:
+        """Say goodbye."""
 
     def forget(self) -> None:
         """In a forked child: the connection is the parent's."""
@@ -56,6 +62,13 @@ class Keepalive:
         with self._lock:
             self._idlers.discard(idler)
 
+    def close_all(self) -> None:
+        """Say goodbye to all servers: they would keep sessions whose connection only breaks off."""
+        end_s = time.monotonic() + GOODBYES_S
+        for idler in list(self._idlers):
+            if time.monotonic() < end_s:  # a server may take nothing
+                idler.close()
+
     def _run(self) -> None:
         while True:
             time.sleep(self._period_s)
@@ -83,5 +96,6 @@ class Keepalive:
 KEEPALIVE = Keepalive()
 """The one of this process."""
 
+atexit.register(KEEPALIVE.close_all)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=KEEPALIVE._forked)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from openenv_gym.client.transport import EndsWithItsConnection
 from openenv_gym.errors import ConnectionLostError
 
 
-class MemoryTransport:
+class MemoryTransport(EndsWithItsConnection):
     """Hands each body to ``handle`` and keeps the answers in order.
 
     Args:

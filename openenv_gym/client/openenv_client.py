@@ -33,6 +33,7 @@ ObsT = TypeVar("ObsT", bound=BaseModel)
 StateT = TypeVar("StateT", bound=BaseModel)
 
 DEFAULT_TIMEOUT_S = 60.0
+_CLOSE_TIMEOUT_S = 5.0
 
 _BASE_MODELS: dict[str, type[BaseModel]] = {
     "ActT": Action,
@@ -136,10 +137,10 @@ class OpenEnvClient(Generic[ActT, ObsT, StateT]):
         return self._parse_state(reply.state)
 
     def close(self) -> None:
-        """End the session; the next request begins another one."""
+        """End the session, within a few seconds; the next request begins another one."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.close()
+            connection.close(_CLOSE_TIMEOUT_S)
 
     def __enter__(self) -> Self:
         self._connect()

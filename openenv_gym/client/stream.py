@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
+import weakref
 from collections import deque
 from typing import Any, Protocol
 
-from openenv_gym.errors import ConnectionLostError, ProtocolError
+from openenv_gym.client.transport import EndsWithItsConnection
+from openenv_gym.errors import ConnectionLostError, ProtocolError, RequestTimeoutError
 from openenv_gym.protocol import Body, FrameReader, frame_header
 from openenv_gym.sockets import BlockingSocket
 
@@ -20,11 +22,19 @@ class Peer(Protocol):
     def fault(self, timeout_s: float) -> dict[str, Any] | None:
         """Return how it ended, None if it still runs after ``timeout_s``."""
 
+    def stderr_tail(self) -> str:
+        """Return the end of what it wrote to stderr, where that is known."""
+
     def kill(self) -> None:
         """End it at once."""
 
 
-class StreamTransport:
+_of_process: weakref.WeakKeyDictionary[Peer, weakref.WeakSet[StreamTransport]]
+_of_process = weakref.WeakKeyDictionary()
+"""Those that lead to one process."""
+
+
+class StreamTransport(EndsWithItsConnection):
     """Bodies with their length before them.
 
     Args:
@@ -38,9 +48,13 @@ class StreamTransport:
         self._reader = FrameReader()
         self._bodies: deque[Body] = deque()
         self._process = process
+        self._is_waiting = self._is_late = False
+        if process is not None:
+            _of_process.setdefault(process, weakref.WeakSet()).add(self)
 
     def send(self, body: bytes, timeout_s: float | None = None) -> None:
         """Send one body."""
+        self._is_waiting = True
         try:
             self._socket.send(frame_header(body), body, timeout_s=timeout_s)
         except ConnectionLostError as exc:
@@ -55,6 +69,12 @@ class StreamTransport:
             except ConnectionLostError as exc:
                 self._explain(exc)
                 raise
+            except RequestTimeoutError as exc:
+                self._is_late = True
+                if self._process is not None and (tail := self._process.stderr_tail()):
+                    exc.fault = {"kind": "step_timeout", "stderr_tail": tail}
+                raise
+        self._is_waiting = False
         return self._bodies.popleft()
 
     def kill_peer(self) -> None:
@@ -79,8 +99,15 @@ class StreamTransport:
         return bool(self._bodies)
 
     def close(self) -> None:
-        """Close the socket."""
+        """Close the socket, and kill a process that owes an answer to nobody else and hangs."""
         self._socket.close()
+        self._is_waiting = False
+        if self._is_late and self._process is not None:
+            self._is_late = False
+            # Another session that waits has its own patience, and may be what this one waited for.
+            if not any(other._is_waiting for other in _of_process[self._process]):
+                self._process.kill()
+                self._process.fault(EXIT_TIMEOUT_S)  # which reaps it
 
     def has_hung_up(self) -> bool:
         """Whether the peer is known to be gone."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from openenv_gym.errors import ConnectionLostError
 from openenv_gym.protocol import Body
 
 
@@ -35,6 +36,34 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Close the connection; may be called twice, and never raises."""
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether the session may be there still when the connection is lost."""
+
+    def resume(self, since_s: float) -> None:
+        """Connect again to the same session, where that can be.
+
+        Args:
+            since_s: When the connection was lost first, by ``time.monotonic``.
+
+        Raises:
+            ConnectionLostError: the session is gone, or was not reached in time.
+        """
+
+
+class EndsWithItsConnection:
+    """A transport whose session nobody keeps."""
+
+    can_resume = False
+
+    def resume(self, since_s: float) -> None:
+        """Fail.
+
+        Raises:
+            ConnectionLostError: always.
+        """
+        raise ConnectionLostError("the session has ended with its connection")
 
 
 class Waitable(Transport, Protocol):

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import math
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
@@ -24,20 +26,25 @@ from websockets.uri import parse_uri
 
 from openenv_gym.address import Address
 from openenv_gym.client.keepalive import KEEPALIVE
+from openenv_gym.client.resume import keep_trying
 from openenv_gym.errors import (
     CapacityError,
     ConnectionLostError,
+    InvalidRequestError,
     NotOpenEnvError,
     ProtocolError,
     TransportError,
     UnreachableError,
 )
 from openenv_gym.protocol import Body
+from openenv_gym.protocol.resume import ASK, RESUME_HEADER, Resumption, resumption_in
 from openenv_gym.protocol.websocket_frames import BINARY, TEXT, FrameSplitter, client_frame
 from openenv_gym.sockets import BlockingSocket
 
 DEFAULT_MAX_MESSAGE_BYTES = 100 * 2**20
 MAX_HANDSHAKE_BYTES = 64 * 2**10
+_RESUMABLE_CLOSE_CODES = {1001, 1011}
+"""A proxy that goes away, and a server to which pings and pongs do not come through."""
 _FAULTS_BY_CLOSE_CODE = {1012: "server_draining", 4408: "session_expired"}
 CONTROL_TIMEOUT_S = 1.0
 """How long a peer may take nothing while it is sent a pong or a goodbye."""
@@ -52,12 +59,26 @@ class WebSocketOptions:
         max_message_bytes: A longer message from the server is refused.
         headers: Sent with the handshake, such as ``Authorization``.
         ssl_context: For ``wss``; the system's certificates unless given.
+        resume_timeout_s: How long to try to take up a session again whose connection was lost;
+            None for as long as the server keeps it, 0 for not at all.
+
+    Raises:
+        InvalidRequestError: ``resume_timeout_s`` is no time.
     """
 
     connect_timeout_s: float = 10.0
     max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES
     headers: dict[str, str] = field(default_factory=dict)
     ssl_context: ssl.SSLContext | None = None
+    resume_timeout_s: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no time."""
+        if self.resume_timeout_s is not None and not 0 <= self.resume_timeout_s < math.inf:
+            raise InvalidRequestError(
+                "resume_timeout_s: expected seconds, 0 for never, or None for as long as the "
+                f"server keeps a session, got {self.resume_timeout_s!r}"
+            )
 
 
 class WebSocketTransport:
@@ -82,26 +103,84 @@ class WebSocketTransport:
         options: WebSocketOptions,
         query: str = "",
     ) -> None:
+        self._is_closed = True  # until it is open
         self._opcode = TEXT if subprotocol is None else BINARY
-        self._splitter = FrameSplitter(options.max_message_bytes, in_place=self._opcode == BINARY)
+        self._address, self._subprotocol = address, subprotocol
+        self._options, self._query = options, query
         self._messages: deque[Body] = deque()
         self._lock = threading.Lock()
         self._is_waiting = False
-        self._is_closed = False
+        self._is_over = False
+        self._looks_again = True
+        self._resumption: Resumption | None = None
         self.last_used_s = time.monotonic()
+        # On a Unix socket there is nothing between that could lose a connection.
+        asks = subprotocol is not None and address.socket_path is None
+        is_wanted = asks and options.resume_timeout_s != 0
+        self._open(ASK if is_wanted else None, options.connect_timeout_s)
+        self._is_closed = False
+        KEEPALIVE.add(self)
+
+    def _open(self, resume: str | None, timeout_s: float) -> None:
+        """Connect.
+
+        Args:
+            resume: What to say of a session to be taken up; None says nothing.
+            timeout_s: For TCP, TLS and the handshake, each.
+        """
+        address, wanted = self._address, self._subprotocol
+        options = replace(
+            self._options, connect_timeout_s=min(timeout_s, self._options.connect_timeout_s)
+        )
+        self._splitter = FrameSplitter(options.max_message_bytes, in_place=self._opcode == BINARY)
         self._socket = BlockingSocket(_connect(address, options), str(address))
+        self._socket.looks_again = self._looks_again
         self._protocol = ClientProtocol(
-            parse_uri(address.ws_url + query),
-            subprotocols=None if subprotocol is None else [subprotocol],  # type: ignore[list-item]
+            parse_uri(address.ws_url + self._query),
+            # websockets has a type of its own for names of subprotocols, which are text.
+            subprotocols=None if wanted is None else [wanted],  # type: ignore[list-item]
             max_size=None,  # the splitter has the limit
         )
         try:
-            self._shake_hands(address, options)
-            if subprotocol is not None and self._protocol.subprotocol != subprotocol:
-                raise NotOpenEnvError(f"{address} does not speak {subprotocol}; use codec='json'")
+            self._shake_hands(options, resume)
+            if wanted is not None and self._protocol.subprotocol != wanted:
+                raise NotOpenEnvError(f"{address} does not speak {wanted}; use codec='json'")
         except BaseException:
             self._socket.close()
             raise
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether the session may be there still when the connection is lost."""
+        return self._resumption is not None and not self._is_over and not self._is_closed
+
+    def resume(self, since_s: float) -> None:
+        """Connect again to the same session; nothing that was sent before is sent again.
+
+        Args:
+            since_s: When the connection was lost first, by ``time.monotonic``.
+
+        Raises:
+            ConnectionLostError: the session is gone, or was not reached in time.
+        """
+        assert self._resumption is not None
+        token, grace_s = self._resumption
+        if self._options.resume_timeout_s is not None:
+            grace_s = min(grace_s, self._options.resume_timeout_s)
+        with self._lock:
+            was_waiting, self._is_waiting = self._is_waiting, True
+            self._socket.close()
+        try:
+            keep_trying(
+                lambda timeout_s: self._open(token, timeout_s),
+                str(self._address),
+                since_s + grace_s,
+            )
+        except BaseException:
+            self._is_over = True
+            raise
+        self._is_waiting = was_waiting
+        self.last_used_s = time.monotonic()
         KEEPALIVE.add(self)
 
     def send(self, body: bytes, timeout_s: float | None = None) -> None:
@@ -122,11 +201,19 @@ class WebSocketTransport:
         """Close the connection, with a closing frame where the socket still takes it."""
         KEEPALIVE.discard(self)
         with self._lock:
-            self._is_closed = True
-            with contextlib.suppress(TransportError, InvalidState):
-                self._protocol.send_close(1000)
-                self._flush()
-            self._socket.close()
+            self._say_goodbye()
+
+    def __del__(self) -> None:
+        # Without a goodbye the server would keep the session for a while.
+        if not self._is_closed and not sys.is_finalizing():
+            self._say_goodbye()
+
+    def _say_goodbye(self) -> None:
+        self._is_closed = True
+        with contextlib.suppress(TransportError, InvalidState):
+            self._protocol.send_close(1000)
+            self._flush()
+        self._socket.close()
 
     def has_hung_up(self) -> bool:
         """Whether the peer is known to be gone."""
@@ -134,7 +221,7 @@ class WebSocketTransport:
 
     def sleep_at_once(self) -> None:
         """Leave the core to others while nothing comes."""
-        self._socket.looks_again = False
+        self._looks_again = self._socket.looks_again = False
 
     def fileno(self) -> int:
         """The descriptor of the socket."""
@@ -166,6 +253,7 @@ class WebSocketTransport:
             self._flush()
         closed = self._protocol.close_rcvd
         if closed is not None and not self._messages:
+            self._is_over = closed.code not in _RESUMABLE_CLOSE_CODES
             error = ConnectionLostError(
                 f"{self._socket.peer} closed the connection: {closed.code} {closed.reason}"
             )
@@ -179,13 +267,16 @@ class WebSocketTransport:
             if data:  # the empty one means the end of the stream
                 self._socket.send(data, timeout_s=CONTROL_TIMEOUT_S)
 
-    def _shake_hands(self, address: Address, options: WebSocketOptions) -> None:
+    def _shake_hands(self, options: WebSocketOptions, resume: str | None) -> None:
+        address = self._address
         request = self._protocol.connect()
         _add_headers(request.headers, address, options)
+        if resume is not None:
+            request.headers[RESUME_HEADER] = resume
         self._protocol.send_request(request)
         self._flush()
         try:
-            rest = self._await_response(options.connect_timeout_s)
+            response, rest = self._await_response(options.connect_timeout_s)
         except ConnectionLostError as exc:
             if isinstance(exc.__cause__, ConnectionResetError):
                 # A process that is dying closes its sessions before it stops to listen.
@@ -196,13 +287,25 @@ class WebSocketTransport:
             raise NotOpenEnvError(
                 f"{address} closed the connection instead of opening a WebSocket"
             ) from exc
-        if self._protocol.handshake_exc is not None:
-            raise _handshake_error(address, self._protocol.handshake_exc)
+        if response is None or self._protocol.handshake_exc is not None:
+            raise _handshake_error(address, self._protocol.handshake_exc, resume)
+        self._take_offer(response.headers.get(RESUME_HEADER), resume)
         if rest:
             self._take_in(rest)
 
-    def _await_response(self, timeout_s: float) -> bytes:
-        """Read the response to the handshake; return what came behind it."""
+    def _take_offer(self, header: str | None, resume: str | None) -> None:
+        """Note whether the session can be taken up again, or that it was.
+
+        Raises:
+            ConnectionLostError: it was not, and this is another session.
+        """
+        offer = resumption_in(header)
+        if resume not in (None, ASK) and (offer is None or offer.token != resume):
+            raise ConnectionLostError(f"{self._address} began another session")
+        self._resumption = offer if resume is not None else None
+
+    def _await_response(self, timeout_s: float) -> tuple[Response | None, bytes]:
+        """Read the response to the handshake; return it, and what came behind it."""
         received = bytearray()
 
         def take_in(data: Body) -> bool:
@@ -216,12 +319,13 @@ class WebSocketTransport:
         # Frames may follow in the same segment: they are the splitter's, not the protocol's.
         head, _, rest = bytes(received).partition(b"\r\n\r\n")
         self._protocol.receive_data(head + b"\r\n\r\n")
-        if any(isinstance(event, Response) for event in self._protocol.events_received()):
-            return rest
+        for event in self._protocol.events_received():
+            if isinstance(event, Response):
+                return event, rest
         self._protocol.receive_data(rest)
         if self._protocol.handshake_exc is None:
             self._socket.receive_until(self._take_in_refusal, timeout_s)
-        return b""
+        return None, b""
 
     def _take_in_refusal(self, data: Body) -> bool:
         self._protocol.receive_data(bytes(data))
@@ -264,10 +368,12 @@ def _add_headers(headers: Headers, address: Address, options: WebSocketOptions) 
         headers[name] = value
 
 
-def _handshake_error(address: Address, exc: Exception) -> Exception:
+def _handshake_error(address: Address, exc: Exception | None, resume: str | None) -> Exception:
     if isinstance(exc, InvalidStatus):
         status = exc.response.status_code
         text = bytes(exc.response.body or b"").decode(errors="replace")[:200]
+        if status == 404 and resume not in (None, ASK):
+            return ConnectionLostError(f"{address} does not have it any more (HTTP 404)")
         if status == 503:
             return CapacityError(f"{address} has no free session (HTTP 503): {text}")
         return NotOpenEnvError(

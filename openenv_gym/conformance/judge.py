@@ -87,7 +87,7 @@ def judge(env_id: str, play: Play) -> Iterator[Outcome]:
     try:
         with contextlib.closing(make()) as env:
             family, is_picture = family_of(env.spec), _numbers(env) > PICTURE_NUMBERS
-    except Exception as exc:
+    except Exception as exc:  # an environment raises whatever it likes, and the row says it
         yield Outcome(env_id=env_id, verdict="not built", detail=one_line(exc))
         return
     try:
@@ -97,7 +97,7 @@ def judge(env_id: str, play: Play) -> Iterator[Outcome]:
             env_id=env_id, verdict="nondeterministic", family=family, detail=one_line(exc)
         )
         return
-    except Exception as exc:
+    except Exception as exc:  # an environment raises whatever it likes, and the row says it
         yield Outcome(env_id=env_id, verdict="raises", family=family, detail=one_line(exc))
         return
     with contextlib.ExitStack() as stack:

@@ -7,7 +7,7 @@ goes on. Its type parameters and the schemas of its server give the spaces.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -259,6 +259,10 @@ class ClientEndpoint:
             check_seeding=self._check_seeding,
         )
         return face, self.connect()
+
+    def opener(self) -> Callable[[], ClientConnection]:
+        """Return what makes new sessions on the same client."""
+        return self.connect
 
     def connect(self) -> ClientConnection:
         """Return a new session on the same client."""

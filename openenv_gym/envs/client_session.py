@@ -15,6 +15,7 @@ import gymnasium as gym
 
 from openenv_gym.client import Connection
 from openenv_gym.client.driver import SESSION_ENDING, ClientDriver, under_sync
+from openenv_gym.client.transport import EndsWithItsConnection
 from openenv_gym.errors import (
     ConnectionLostError,
     InvalidRequestError,
@@ -145,7 +146,7 @@ def _message(result: Any, name: str) -> dict[str, Any]:
     return {**data, "metadata": plain(metadata)} if metadata else data
 
 
-class ClientTransport:
+class ClientTransport(EndsWithItsConnection):
     """Carries calls to a client, and what came of them back.
 
     Args:

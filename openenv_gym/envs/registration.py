@@ -28,7 +28,7 @@ from openenv_gym.envs.endpoints import (
 from openenv_gym.envs.faults import OnFault
 from openenv_gym.envs.remote_env import RemoteEnv
 from openenv_gym.errors import InvalidRequestError
-from openenv_gym.protocol import Open
+from openenv_gym.protocol import NO_TIME_LIMIT, Open
 
 NAMESPACE = "openenv"
 BASE_URL_VARIABLE = "OPENENV_BASE_URL"
@@ -39,7 +39,6 @@ GAMES_FILE = os.path.join(os.path.dirname(__file__), "openspiel_games.json")
 
 _HERE = "openenv_gym.envs.registration"
 _VECTOR = "openenv_gym.envs.vector_registration"
-_NO_TIME_LIMIT = -1
 
 
 def make_gymnasium(
@@ -75,7 +74,7 @@ def make_gymnasium(
             "openenv/gymnasium-v0 needs the id of an environment: pass env_id='CartPole-v1', or "
             "env_id='module:id' for one that a module registers"
         )
-    limit = None if server_time_limit else _NO_TIME_LIMIT
+    limit = None if server_time_limit else NO_TIME_LIMIT
     request = Open(env_id, kwargs, render_mode, limit)
     return RemoteEnv(_endpoint(request, base_url, codec, timeout_s), on_fault)
 
@@ -174,7 +173,7 @@ def make_remote(
 
 # `gymnasium.make` looks here before it decides how to make `human` and lists out of other modes.
 for _function in (make_gymnasium, make_openspiel, make_remote):
-    _function.metadata = {"render_modes": ["rgb_array", "ansi"]}  # type: ignore[union-attr]
+    _function.metadata = {"render_modes": ["rgb_array", "ansi"]}  # type: ignore[union-attr]  # of a function
 
 
 def given_url(base_url: Any) -> Any:

@@ -117,9 +117,10 @@ class RemoteEnv(gym.Env[Any, Any]):
         if seed is not None:
             self._base_seed = self._restarts.seed = seed
         request = Reset(seed, options)
-        if self._is_usable():
+        usable = self._usable()
+        if usable is not None:
             try:
-                return self._first(self._connection, request)  # type: ignore[arg-type]
+                return self._first(usable, request)
             except OpenEnvGymError as exc:
                 if not self._may_begin_anew(exc):
                     raise
@@ -128,9 +129,11 @@ class RemoteEnv(gym.Env[Any, Any]):
             return self._first(self._connection, request)
         return self._restarts.renew(lambda: self._begin_anew(seed, options), self._fault)
 
-    def _is_usable(self) -> bool:
-        is_there = self._connection is not None and not self._connection.is_broken
-        return is_there and self._fault is None
+    def _usable(self) -> Connection | None:
+        """The session, unless it is broken or its episode ended in a fault."""
+        connection = self._connection
+        is_lost = connection is None or connection.is_broken or self._fault is not None
+        return None if is_lost else connection
 
     def _may_begin_anew(self, exc: OpenEnvGymError) -> bool:
         """Whether a reset that ended in ``exc`` is made again, on a new session."""
@@ -241,10 +244,10 @@ class RemoteEnv(gym.Env[Any, Any]):
         return reply.frame
 
     def close(self) -> None:
-        """End the session; may be called twice."""
+        """End the session, within a few seconds; may be called twice."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.close()
+            connection.close(CLOSE_TIMEOUT_S)
 
     def _exchange(self, connection: Connection, request: Reset | Step) -> Result:
         reply = connection.request(request)
@@ -256,7 +259,8 @@ class RemoteEnv(gym.Env[Any, Any]):
 
     def _masks(self) -> NDArray[np.bool_]:
         """The legal actions as a boolean array of shape ``(n,)``."""
-        mask = np.zeros(int(self.action_space.n), dtype=np.bool_)  # type: ignore[attr-defined]
+        space: Any = self.action_space  # a Discrete, where there are masks
+        mask = np.zeros(int(space.n), dtype=np.bool_)
         mask[self._legal_actions] = True
         return mask
 

@@ -6,25 +6,26 @@ import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import gymnasium as gym
 import msgspec
 import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import iterate
 
-from openenv_gym.address import parse_address
-from openenv_gym.envs.endpoints import ServerEndpoint
 from openenv_gym.envs.faults import OnFault, fault_policy, kept
-from openenv_gym.envs.shard_faults import ShardFaults, as_step, batch_infos, same_step
-from openenv_gym.envs.shard_sessions import Shard, ShardSessions
+from openenv_gym.envs.shard_faults import ShardFaults
+from openenv_gym.envs.shard_recipes import Shard, default_shards, shard_sizes, shards_of
+from openenv_gym.envs.shard_results import joined, joined_infos, same_step
+from openenv_gym.envs.shard_sessions import ShardSessions
 from openenv_gym.envs.shards import (
     check_reset_mask,
     concatenate,
     cut,
-    merge_infos,
+    is_copied,
     records_of,
     seeds_of,
+    shard_seeds,
 )
+from openenv_gym.envs.vector_attributes import VectorAttributes
 from openenv_gym.errors import (
     ConnectionLostError,
     InvalidRequestError,
@@ -32,50 +33,18 @@ from openenv_gym.errors import (
     ProtocolError,
     RequestTimeoutError,
     ResetNeededError,
-    UnknownAttributeError,
 )
-from openenv_gym.protocol import BatchResult, Open, Rendered, Reset, Step, Use
-from openenv_gym.protocol.events import Render
+from openenv_gym.protocol import BatchResult, Reset, Step
 from openenv_gym.spaces.check import action_check
 from openenv_gym.wire.description import Description
-from openenv_gym.workers.process import available_cores
 
 if TYPE_CHECKING:
     from openenv_gym.envs.sessions_vector_env import SessionsVectorEnv
 
-
-def shard_sizes(num_envs: int, shards: int) -> list[int]:
-    """Return how many sub-environments each of ``shards`` gets, the first ones one more.
-
-    >>> shard_sizes(7, 3)
-    [3, 2, 2]
-    """
-    shards = min(shards, num_envs)
-    return [num_envs // shards + (i < num_envs % shards) for i in range(shards)]
+__all__ = ["RemoteVectorEnv", "default_shards", "shard_sizes"]
 
 
-def default_shards(num_envs: int) -> int:
-    """Return over how many workers ``num_envs`` are spread: one for each core."""
-    return min(available_cores(), num_envs)
-
-
-def _shards(source: Any, num_envs: int | None) -> list[Shard]:
-    """The recipes of the shards, as they are or of URLs."""
-    given: list[Any] = [source] if isinstance(source, str) else list(source)
-    if not given:
-        raise InvalidRequestError("expected at least one shard, got none")
-    if not all(isinstance(one, str) for one in given):
-        return given
-    if type(num_envs) is not int or num_envs < 1:
-        raise InvalidRequestError(f"num_envs: expected a number from 1, got {num_envs!r}")
-    sizes = shard_sizes(num_envs, len(given))
-    return [
-        ServerEndpoint(address=parse_address(url), request=Open(None, num_envs=size))
-        for url, size in zip(given, sizes, strict=False)
-    ]
-
-
-class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
+class RemoteVectorEnv(VectorAttributes):
     """Sub-environments that run in other processes, stepped in one message for each shard.
 
     A shard is a session with many sub-environments, in a worker or on a server. A step sends to
@@ -107,7 +76,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
     ) -> None:
         policy = fault_policy(on_fault)
         restarts = policy.restarts if policy.is_soft else None
-        self._sessions = ShardSessions(_shards(source, num_envs), restarts)
+        self._sessions = ShardSessions(shards_of(source, num_envs), restarts)
         self.spec = None
         self._take_face(self._sessions.descriptions)
         self._parts: list[Any] = [None] * len(self._sessions)
@@ -162,9 +131,10 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         self.name = first.environment
         self.has_action_masks = first.has_action_masks
         self.single_action_space, self.single_observation_space = single_action, single_observation
-        self.action_space = whole.batched_action_space()  # type: ignore[assignment]
-        self.observation_space = whole.batched_observation_space()  # type: ignore[assignment]
+        batched: Any = whole.batched_action_space(), whole.batched_observation_space()
+        self.action_space, self.observation_space = batched
         self._check_action = action_check(self.action_space)
+        self._is_copied = is_copied(single_observation)
         self.render_mode = first.render_mode
         self.metadata = {**first.metadata, "render_modes": first.render_modes}
         if first.autoreset_mode is not None:
@@ -190,10 +160,10 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         """
         self._check_idle("reset")
         rest = dict(options or {})
-        mask, seeds = rest.pop("reset_mask", None), self._seeds(seed)
+        mask, every = rest.pop("reset_mask", None), seeds_of(seed, self.num_envs)
         if mask is not None:
             check_reset_mask(mask, self.num_envs)
-        every = seeds_of(seed, self.num_envs)
+        seeds = shard_seeds(seed, every, self._sessions.ranges)
         self._faults.take_seeds(seed, every, mask)
         requests = {}
         for i, (start, stop) in enumerate(self._sessions.ranges):
@@ -217,7 +187,10 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         for i, result in results.items():
             self._parts[i] = result.obs
         self._ended[slice(None) if mask is None else mask] = False
-        return self._observation(), self._merged(infos, self._sessions.counts)
+        obs = self._observation()
+        if self._is_shared(len(self._parts)):
+            obs = kept(obs)
+        return obs, self._merged(infos, self._sessions.counts)
 
     def _find_lost(self, shards: Iterable[int]) -> None:
         """Find those whose session is known to be gone, or make it anew where that is no fault."""
@@ -327,7 +300,8 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             options: Gymnasium's.
         """
         self._check_idle("async_reset")
-        seeds, every = self._seeds(seed), seeds_of(seed, self.num_envs)
+        every = seeds_of(seed, self.num_envs)
+        seeds = shard_seeds(seed, every, self._sessions.ranges)
         self._faults.take_seeds(seed, every, None)
         self._find_lost(range(len(seeds)))
         lost = list(self._faults.lost)
@@ -350,7 +324,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             InvalidRequestError: they are not whole shards, or one is under way.
             ResetNeededError: one has had no reset.
         """
-        shards = self._shards_of(env_id)
+        shards = self._sessions.shards_with(env_id)
         if any(self._parts[i] is None for i in shards):
             raise ResetNeededError("send before the first reset; call async_reset() first")
         self._begin(actions, shards)
@@ -399,18 +373,6 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             self._failed |= dict.fromkeys(late, exc)
             return [i for i in self._sessions.under_way if self._sessions.has_reply(i)]
 
-    def _shards_of(self, env_id: Any) -> list[int]:
-        numbers = np.asarray(env_id).tolist()
-        ranges = self._sessions.ranges
-        shards = [i for i, (start, _) in enumerate(ranges) if start in numbers]
-        whole = [number for i in shards for number in range(*ranges[i])]
-        if numbers != whole or any(i in self._sessions.under_way for i in shards):
-            raise InvalidRequestError(
-                "env_id: expected the numbers of whole shards that are not under way, in order, as "
-                f"recv() gave them, got {str(numbers)[:80]}"
-            )
-        return shards
-
     def _steps(self, actions: Any, shards: Sequence[int]) -> list[Step]:
         if len(self._sessions) == 1:
             return [Step(actions)]
@@ -424,9 +386,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
     def _take(self, results: dict[int, BatchResult]) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Put together what some shards answered, and keep what they observe."""
         for i, result in results.items():
-            # What is returned as it is belongs to the caller, who may write to it.
-            is_shared = self._faults.policy.is_soft and len(results) == 1
-            self._parts[i] = kept(result.obs) if is_shared else result.obs
+            self._parts[i] = kept(result.obs) if self._is_shared(len(results)) else result.obs
             if result.rewards is not None:
                 self._rewards_dtype = result.rewards.dtype
                 ended = result.terminations | result.truncations
@@ -434,99 +394,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         parts = list(results.values())
         counts = [self._sessions.counts[i] for i in results]
         info = self._merged([part.info for part in parts], counts)
-        if len(parts) == 1:
-            one = parts[0]
-            return one.obs, one.rewards, one.terminations, one.truncations, info
-        obs = concatenate(self.single_observation_space, [part.obs for part in parts])
-        if all(part.rewards is None for part in parts):
-            return obs, None, None, None, info
-        parts = [as_step(part, count) for part, count in zip(parts, counts, strict=True)]
-        rewards, terminations, truncations = (
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("rewards", "terminations", "truncations")
-        )
-        return obs, rewards, terminations, truncations, info
-
-    def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """Call a method of each sub-environment, or read an attribute, as in Gymnasium.
-
-        Embedded sub-environments have all but what begins with an underscore; a server has what
-        it was started with (``--attributes``). What is known here is read here.
-
-        Returns:
-            What each returned: numbers, texts, numpy arrays, and dicts, lists and tuples of these.
-
-        Raises:
-            AttributeError: there is none of this name, or the server does not allow it.
-            RemoteEnvError: the method raised, or returned what cannot travel.
-        """
-        known = self.known_attributes
-        if name in known and not (args or kwargs):
-            return (known[name],) * self.num_envs
-        return tuple(self.use(Use(name, "call", list(args), kwargs)))
-
-    def get_attr(self, name: str) -> tuple[Any, ...]:
-        """Return an attribute of each sub-environment, as :meth:`call` does."""
-        return self.call(name)
-
-    def set_attr(self, name: str, values: Any) -> None:
-        """Set an attribute of each sub-environment.
-
-        Args:
-            name: Its name.
-            values: A list or a tuple with one for each, or one for all.
-
-        Raises:
-            InvalidRequestError: there are as many values as sub-environments not.
-            AttributeError: it cannot be set from here.
-        """
-        if not isinstance(values, (list, tuple)):
-            values = [values] * self.num_envs
-        self.use(Use(name, "set", list(values)))
-
-    def use(self, request: Use) -> list[Any]:
-        """Read, set or call something of some sub-environments, or of all.
-
-        Args:
-            request: What; its numbers are those of this vector environment.
-
-        Returns:
-            What each answers, in the order of the numbers.
-
-        Raises:
-            AttributeError: there is none of this name, or it cannot be used from here.
-            InvalidRequestError: there are more or fewer values to set than sub-environments.
-        """
-        self._check_idle(request.how)
-        if request.how == "set" and request.name in self.known_attributes:
-            raise UnknownAttributeError(
-                f"{request.name!r} of {self} cannot be set: it was fixed when it was made"
-            )
-        return self._sessions.use(request)
-
-    @property
-    def known_attributes(self) -> dict[str, Any]:
-        """What all sub-environments have in common, and is known here."""
-        return {
-            "spec": self.spec,
-            "render_mode": self.render_mode,
-            "metadata": self.metadata,
-            "action_space": self.single_action_space,
-            "observation_space": self.single_observation_space,
-        }
-
-    def render(self) -> tuple[Any, ...] | None:
-        """Return what each sub-environment renders, None without a render mode."""
-        self._check_idle("render")
-        if self.render_mode is None:
-            gym.logger.warn(f"{self}: render() without a render_mode; name one in make_vec")
-            return None
-        frames: list[Any] = []
-        for i in range(len(self._sessions)):
-            reply = self._sessions.request(i, Render())
-            assert isinstance(reply, Rendered)
-            frames += reply.frame or ()
-        return tuple(frames)
+        return *joined(self.single_observation_space, parts, counts), info
 
     def close_extras(self, **kwargs: Any) -> None:
         """End the sessions, within a few seconds each."""
@@ -536,6 +404,13 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         if self._is_under_way:
             raise ProtocolError(f"{call} while a step is under way; call step_wait or recv first")
 
+    def _is_shared(self, parts: int) -> bool:
+        """Whether what is put together of as many parts holds values of these.
+
+        It belongs to the caller, who may write to it; what a fault returns is what was sent.
+        """
+        return self._faults.policy.is_soft and (parts == 1 or not self._is_copied)
+
     def _observation(self) -> Any:
         if len(self._parts) == 1:
             return self._parts[0]
@@ -544,20 +419,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
     def _merged(self, infos: Sequence[Any], counts: Sequence[int]) -> Any:
         if not self.batches_infos:
             return records_of(infos, counts)
-        if any(isinstance(info, dict) and info for info in infos):
-            batched = [
-                info if isinstance(info, dict) else batch_infos(info, count)
-                for info, count in zip(infos, counts, strict=True)
-            ]
-            return merge_infos(batched, counts)
-        return batch_infos(records_of(infos, counts), sum(counts))
-
-    def _seeds(self, seed: Any) -> list[Any]:
-        """The seed of each shard; a list only for a list, which not every vector form takes."""
-        seeds, ranges = seeds_of(seed, self.num_envs), self._sessions.ranges
-        if seed is None or isinstance(seed, (int, np.integer)):
-            return [seeds[start] for start, _ in ranges]
-        return [seeds[start:stop] for start, stop in ranges]
+        return joined_infos(infos, counts)
 
     def __del__(self) -> None:
         """Close the sockets of an environment that nobody closed; its sessions end with them."""

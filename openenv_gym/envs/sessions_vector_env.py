@@ -20,13 +20,13 @@ from openenv_gym.envs.faults import (
     info_of,
     kept,
 )
-from openenv_gym.envs.shard_faults import batch_infos
-from openenv_gym.envs.shard_sessions import PlainEndpoint, PlainSessions
+from openenv_gym.envs.plain_sessions import PlainEndpoint, PlainSessions
+from openenv_gym.envs.shard_results import batch_infos
 from openenv_gym.envs.shards import check_reset_mask, seeds_of
 from openenv_gym.errors import InvalidRequestError, OpenEnvGymError, ResetNeededError
 from openenv_gym.protocol import Reset, Result, Step
 from openenv_gym.spaces.check import action_check
-from openenv_gym.wire.fault_info import FAULT_KEY, restart_info, seed_after_fault
+from openenv_gym.wire.fault_info import FAULT_KEY, base_seeds_of, restart_info, seed_after_fault
 
 
 class SessionsVectorEnv(VectorEnv[Any, Any, Any]):
@@ -96,10 +96,10 @@ class SessionsVectorEnv(VectorEnv[Any, Any, Any]):
         mask = rest.pop("reset_mask", np.ones(self.num_envs, np.bool_))
         check_reset_mask(mask, self.num_envs)
         asked = np.flatnonzero(mask).tolist()
-        is_one = isinstance(seed, (int, np.integer))
+        bases = base_seeds_of(seed, self.num_envs)
         for i in asked:
-            if seeds[i] is not None:
-                self._base_seeds[i] = int(seed) if is_one else seeds[i]  # type: ignore[arg-type]
+            if bases[i] is not None:
+                self._base_seeds[i] = bases[i]
         there = [i for i in asked if i not in self._lost]
         self._sessions.connect(there)
         results = self._exchange({i: Reset(seeds[i], rest or None) for i in there})

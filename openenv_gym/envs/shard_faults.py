@@ -11,9 +11,8 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
 import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import iterate
 
 from openenv_gym.envs.faults import (
@@ -25,12 +24,11 @@ from openenv_gym.envs.faults import (
     kept,
     renew,
 )
-from openenv_gym.envs.shard_sessions import ShardSessions
+from openenv_gym.envs.shard_results import Records, with_restarts
+from openenv_gym.envs.shard_sessions import ShardSessions, recovery_of
 from openenv_gym.errors import OpenEnvGymError, RemoteEnvError, RequestTimeoutError
 from openenv_gym.protocol import BatchResult, Reset
-from openenv_gym.wire.fault_info import FAULT_KEY, restart_info, seed_after_fault
-
-Records = list[tuple[int, dict[str, Any]]]
+from openenv_gym.wire.fault_info import FAULT_KEY, base_seeds_of, restart_info, seed_after_fault
 
 
 class ShardFaults:
@@ -62,7 +60,7 @@ class ShardFaults:
         self._action_space = action_space
         self._proven: set[int] = set()
         self._raised: dict[int, OpenEnvGymError] = {}  # those whose worker makes them anew
-        self._actions: deque[tuple[list[int], Any]] = deque(maxlen=KEPT_ACTIONS)
+        self._actions: deque[tuple[Sequence[int], Any]] = deque(maxlen=KEPT_ACTIONS)
 
     def is_soft(self, shard: int, exc: OpenEnvGymError) -> bool:
         """Whether ``exc`` ends episodes of a shard, and is not raised."""
@@ -70,10 +68,10 @@ class ShardFaults:
 
     def take_seeds(self, seed: Any, seeds: Sequence[int | None], mask: Any) -> None:
         """Keep what the seeds after faults are derived from."""
-        is_one = isinstance(seed, (int, np.integer))
+        bases = base_seeds_of(seed, len(seeds))
         for number, own in enumerate(seeds):
             if own is not None and (mask is None or mask[number]):
-                self.base_seeds[number] = int(seed) if is_one else own
+                self.base_seeds[number] = bases[number]
                 self.restarts[number].seed = own
 
     def begin(self, shards: Sequence[int], actions: Any) -> None:
@@ -82,9 +80,13 @@ class ShardFaults:
         Raises:
             EnvCrashLoopError: there were too many.
         """
-        numbers = [number for i in shards for number in range(*self._sessions.ranges[i])]
-        self._actions.append((numbers, kept(actions)))
-        self.count_restarts(numbers)
+        self._actions.append((shards, kept(actions)))
+        if self._raised:
+            self.count_restarts(self._numbers(shards))
+
+    def _numbers(self, shards: Sequence[int]) -> list[int]:
+        """Those of the sub-environments of some shards."""
+        return [number for i in shards for number in range(*self._sessions.ranges[i])]
 
     def count_restarts(self, numbers: Sequence[int]) -> None:
         """Count those that the workers of some sub-environments make.
@@ -108,7 +110,7 @@ class ShardFaults:
         if result.rewards is None:
             return
         self._proven.add(shard)
-        if not result.truncations.any() or not isinstance(result.info, list):
+        if not result.info or not isinstance(result.info, list) or not result.truncations.any():
             return
         for number, info in result.info:
             said = _fault_in(info)
@@ -187,25 +189,22 @@ class ShardFaults:
             (place, restart_info(one.incarnation, one.seed))
             for place, one in enumerate(self.restarts[start:stop])
         ]
-        return _with_restarts(result, said)
+        return with_restarts(result, said)
 
     def recovery(self, shard: int) -> dict[str, Any] | None:
         """Return what the worker of a shard needs to keep its sub-environments going."""
         if not self.policy.is_soft:
             return None
         start, stop = self._sessions.ranges[shard]
-        return {
-            "first_env": start,
-            "incarnations": [one.incarnation for one in self.restarts[start:stop]],
-            "base_seeds": self.base_seeds[start:stop],
-            "restarts": self.policy.restarts,
-        }
+        incarnations = [one.incarnation for one in self.restarts[start:stop]]
+        return recovery_of(start, incarnations, self.base_seeds[start:stop], self.policy.restarts)
 
     def _tell_actions(self, number: int) -> None:
         """Give the last actions of a sub-environment to who may have to name them."""
         own = self.restarts[number].actions
         own.clear()
-        for numbers, actions in self._actions:
+        for shards, actions in self._actions:
+            numbers = self._numbers(shards)
             if number in numbers:
                 own.append(_row(self._action_space, actions, numbers.index(number), len(numbers)))
 
@@ -223,79 +222,3 @@ def _fault_in(info: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def _last_line(text: str) -> str:
     return text.strip().rpartition("\n")[2]
-
-
-def _with_restarts(result: BatchResult, said: Records) -> BatchResult:
-    """Return a reset as the step that it is for the others, with what is said of restarts."""
-    count = len(said)
-    info: Any = result.info
-    if isinstance(info, dict) and info:  # batched by a vector form of the environment's own
-        info = {**info, **batch_infos([(i, {FAULT_KEY: one}) for i, one in said], count)}
-    else:
-        own = dict(info or [])
-        info = [(i, {**own.get(i, {}), FAULT_KEY: one}) for i, one in said]
-    return as_step(msgspec.structs.replace(result, info=info), count)
-
-
-def as_step(result: BatchResult, count: int) -> BatchResult:
-    """Return a reset as the step that it is for the others: nothing is paid, and nothing ends."""
-    if result.rewards is not None:
-        return result
-    return msgspec.structs.replace(
-        result,
-        rewards=np.zeros(count, np.float64),
-        terminations=np.zeros(count, np.bool_),
-        truncations=np.zeros(count, np.bool_),
-    )
-
-
-def same_step(fault: BatchResult, fresh: BatchResult, rows: Sequence[Any]) -> BatchResult:
-    """Return the step that ends in ``fault`` and begins anew with ``fresh``.
-
-    Args:
-        fault: The end.
-        fresh: The reset.
-        rows: What each observed last.
-    """
-    if not isinstance(fresh.info, list):
-        return msgspec.structs.replace(fresh, truncations=fault.truncations)
-    assert isinstance(fault.info, list)
-    begun = dict(fresh.info)
-    records: Records = []
-    for (i, said), row in zip(fault.info, rows, strict=True):
-        records += [(i, {"final_obs": row, "final_info": said}), (i, begun[i])]
-    return msgspec.structs.replace(fresh, truncations=fault.truncations, info=records)
-
-
-def batch_infos(records: Records, count: int) -> dict[str, Any]:
-    """Return infos as Gymnasium batches them; what they say of faults in arrays of objects.
-
-    Args:
-        records: Sub-environments by number, and what each says.
-        count: How many sub-environments there are.
-    """
-    batch: VectorEnv[Any, Any, Any] = VectorEnv()  # which knows how to batch infos
-    batch.num_envs = count
-    merged: dict[str, Any] = {}
-    for number, info in records:
-        rest = info
-        if FAULT_KEY in info:
-            rest = {key: value for key, value in info.items() if key != FAULT_KEY}
-            _add_objects(merged, number, info[FAULT_KEY], count)
-        final = rest.get("final_info")
-        if final and FAULT_KEY in final:
-            plain = {key: value for key, value in final.items() if key != FAULT_KEY}
-            merged = batch._add_info(merged, {**rest, "final_info": plain}, number)
-            _add_objects(merged["final_info"], number, final[FAULT_KEY], count)
-            continue
-        merged = batch._add_info(merged, rest, number)
-    return merged
-
-
-def _add_objects(merged: dict[str, Any], number: int, said: dict[str, Any], count: int) -> None:
-    """Add to batched infos what may be None in one place and a number in another."""
-    known = merged.setdefault(FAULT_KEY, {})
-    merged.setdefault(f"_{FAULT_KEY}", np.zeros(count, np.bool_))[number] = True
-    for key, value in said.items():
-        known.setdefault(key, np.full(count, None, object))[number] = value
-        known.setdefault(f"_{key}", np.zeros(count, np.bool_))[number] = True

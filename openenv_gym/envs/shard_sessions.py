@@ -12,13 +12,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
-from typing import Any, Protocol, TypeAlias
+from typing import Any
 
 import msgspec
+import numpy as np
 
 from openenv_gym.client import Connection
-from openenv_gym.envs.endpoints import EmbeddedEndpoint, Endpoint, Face, ServerEndpoint
 from openenv_gym.envs.faults import CLOSE_TIMEOUT_S
+from openenv_gym.envs.shard_recipes import Shard, with_deadlines, without_deadlines
 from openenv_gym.errors import (
     InvalidRequestError,
     OpenEnvGymError,
@@ -29,9 +30,10 @@ from openenv_gym.protocol import BatchResult, Result, Use, Used
 from openenv_gym.wire.description import Description
 from openenv_gym.workers.process import available_cores
 
-Shard: TypeAlias = EmbeddedEndpoint | ServerEndpoint
-
 _SHORTEST_CLOSE_S = 0.1
+_MORE_CLOSING_S = 3.0
+"""How long those have together whose turn comes when one that hangs has used up the time."""
+_NO_TIME_S = 0.001
 
 
 class Sessions:
@@ -118,7 +120,9 @@ class Sessions:
         self._give_up(self.under_way)
         end_s = time.monotonic() + CLOSE_TIMEOUT_S
         for connection in self._connections:
-            connection.close(max(_SHORTEST_CLOSE_S, end_s - time.monotonic()))
+            left_s = end_s - time.monotonic()
+            shortest_s = _SHORTEST_CLOSE_S if left_s > -_MORE_CLOSING_S else _NO_TIME_S
+            connection.close(max(shortest_s, left_s))
 
     def kill(self, number: int) -> None:
         """Kill the worker of a session that hangs, where it is one of this process."""
@@ -152,16 +156,16 @@ class ShardSessions(Sessions):
 
     def __init__(self, shards: Sequence[Shard], restarts: int | None = None) -> None:
         super().__init__(BatchResult)
-        self.shards = list(shards)
+        # A server that comes back may have other deadlines, so only the first sessions know them.
+        self.shards = [without_deadlines(shard) for shard in shards]
         self._restarts = restarts
         self.descriptions: list[Description] = []
         try:
             first = 0
-            for shard in self.shards:
+            for shard in with_deadlines(shards):
                 count = shard.request.num_envs or 1
-                recovery = None if restarts is None else _first_recovery(first, count, restarts)
+                connection, description = self._start(shard, self._first_recovery(first, count))
                 first += count
-                connection, description = self._start(shard, recovery)
                 self._connections.append(connection)
                 self.descriptions.append(description)
         except BaseException:
@@ -245,6 +249,25 @@ class ShardSessions(Sessions):
             ready += [waiting[descriptor] for descriptor, _ in events]
         return sorted(ready)
 
+    def shards_with(self, env_id: Any) -> list[int]:
+        """Return the shards of some sub-environments.
+
+        Args:
+            env_id: The numbers of all those of each shard, in order.
+
+        Raises:
+            InvalidRequestError: they are not whole shards, or one is under way.
+        """
+        numbers = np.asarray(env_id).tolist()
+        shards = [i for i, (start, _) in enumerate(self.ranges) if start in numbers]
+        whole = [number for i in shards for number in range(*self.ranges[i])]
+        if numbers != whole or any(i in self.under_way for i in shards):
+            raise InvalidRequestError(
+                "env_id: expected the numbers of whole shards that are not under way, in order, as "
+                f"recv() gave them, got {str(numbers)[:80]}"
+            )
+        return shards
+
     def _start(
         self, shard: Shard, recovery: dict[str, Any] | None
     ) -> tuple[Connection, Description]:
@@ -284,65 +307,33 @@ class ShardSessions(Sessions):
         for i, connection in enumerate(self._connections):
             if connection.is_gone():
                 connection.abandon()
-                first, count = self.ranges[i][0], self.counts[i]
-                known = self._restarts
-                recovery = None if known is None else _first_recovery(first, count, known)
-                self._connections[i], self.descriptions[i] = self._start(self.shards[i], recovery)
+                own = self._first_recovery(self.ranges[i][0], self.counts[i])
+                self._connections[i], self.descriptions[i] = self._start(self.shards[i], own)
+
+    def _first_recovery(self, first: int, count: int) -> dict[str, Any] | None:
+        """That of sub-environments that were not made anew yet."""
+        if self._restarts is None:
+            return None
+        return recovery_of(first, [0] * count, [None] * count, self._restarts)
 
 
-def _first_recovery(first: int, count: int, restarts: int) -> dict[str, Any]:
-    """What a worker needs to keep sub-environments going that were not made anew yet."""
-    return {
-        "first_env": first,
-        "incarnations": [0] * count,
-        "base_seeds": [None] * count,
-        "restarts": restarts,
-    }
-
-
-class PlainEndpoint(Endpoint, Protocol):
-    """Where a session of one sub-environment is."""
-
-    @property
-    def identity(self) -> Any:
-        """What is equal for endpoints of one environment, of which one is asked for all."""
-
-
-class PlainSessions(Sessions):
-    """One session for each sub-environment, made when it is first needed.
+def recovery_of(
+    first_env: int,
+    incarnations: Sequence[int],
+    base_seeds: Sequence[int | None],
+    restarts: int,
+) -> dict[str, Any]:
+    """Return what a worker needs to keep its sub-environments going, as ``Open`` has it.
 
     Args:
-        endpoints: Where they are.
+        first_env: The number of the first one in the whole vector environment.
+        incarnations: How often each was made anew already.
+        base_seeds: What the seeds of each after faults are derived from.
+        restarts: How often one may be made anew in one reset.
     """
-
-    def __init__(self, endpoints: Sequence[PlainEndpoint]) -> None:
-        super().__init__(Result)
-        self.endpoints = list(endpoints)
-
-    def open(self) -> list[Face]:
-        """Return the face of each environment; sessions that come with all of them are kept."""
-        distinct = {endpoint.identity: endpoint for endpoint in self.endpoints}
-        opened = [endpoint.open() for endpoint in distinct.values()]
-        made = [connection for _, connection in opened if connection is not None]
-        if len(made) == len(self.endpoints):
-            self._connections = made
-        return [face for face, _ in opened]
-
-    def connect(self, asked: Sequence[int]) -> None:
-        """Make those that there are not yet, and anew those of ``asked`` that are broken."""
-        for endpoint in self.endpoints[len(self._connections) :]:
-            self._connections.append(endpoint.connect())
-        for i in asked:
-            if self._connections[i].is_gone():
-                self._connections[i].abandon()
-                self._connections[i] = self.endpoints[i].connect()
-
-    def renew(self, number: int) -> None:
-        """Make a session anew, whatever has become of the old one."""
-        self._connections[number].end_session(CLOSE_TIMEOUT_S)
-        self._connections[number] = self.endpoints[number].connect()
-
-    def exchange(self, requests: Mapping[int, Any]) -> dict[int, Result]:
-        """Send to some, then receive from all of them."""
-        self.begin(requests)
-        return self.finish(list(requests))
+    return {
+        "first_env": first_env,
+        "incarnations": list(incarnations),
+        "base_seeds": list(base_seeds),
+        "restarts": restarts,
+    }

@@ -35,6 +35,21 @@ def seeds_of(seed: Any, num_envs: int) -> list[int | None]:
     return [None if one is None else int(one) for one in seed]
 
 
+def shard_seeds(
+    seed: Any, every: Sequence[int | None], ranges: Sequence[tuple[int, int]]
+) -> list[Any]:
+    """Return the seed of each shard; a list only for a list, which not every vector form takes.
+
+    Args:
+        seed: Of a reset.
+        every: What :func:`seeds_of` makes of it.
+        ranges: The numbers of each shard's sub-environments.
+    """
+    if seed is None or isinstance(seed, (int, np.integer)):
+        return [every[start] for start, _ in ranges]
+    return [every[start:stop] for start, stop in ranges]
+
+
 def check_reset_mask(mask: Any, num_envs: int) -> None:
     """Refuse what does not say which sub-environments are reset, as Gymnasium does.
 
@@ -84,6 +99,27 @@ def _(single: gs.Tuple[Any], parts: Sequence[Any]) -> Any:
     return tuple(
         concatenate(child, [part[i] for part in parts]) for i, child in enumerate(single.spaces)
     )
+
+
+@singledispatch
+def is_copied(single: gs.Space[Any]) -> bool:
+    """Whether :func:`concatenate` copies all values of ``single``; else it hands some over."""
+    return False
+
+
+@is_copied.register(gs.Box)
+@is_copied.register(gs.Discrete)
+@is_copied.register(gs.MultiDiscrete)
+@is_copied.register(gs.MultiBinary)
+def _(single: gs.Space[Any]) -> bool:
+    return True
+
+
+@is_copied.register(gs.Dict)
+@is_copied.register(gs.Tuple)
+def _(single: gs.Dict | gs.Tuple[Any]) -> bool:
+    children = single.spaces.values() if isinstance(single, gs.Dict) else single.spaces
+    return all(map(is_copied, children))
 
 
 @singledispatch

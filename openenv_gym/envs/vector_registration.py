@@ -20,12 +20,11 @@ from openenv_gym.envs.endpoints import (
 )
 from openenv_gym.envs.faults import OnFault
 from openenv_gym.envs.registration import checked_done_means, given_url
-from openenv_gym.envs.remote_vector_env import RemoteVectorEnv, default_shards, shard_sizes
+from openenv_gym.envs.remote_vector_env import RemoteVectorEnv
 from openenv_gym.envs.sessions_vector_env import SessionsVectorEnv
+from openenv_gym.envs.shard_recipes import default_shards, shard_sizes
 from openenv_gym.errors import InvalidRequestError
-from openenv_gym.protocol import Open
-
-_NO_TIME_LIMIT = -1
+from openenv_gym.protocol import NO_TIME_LIMIT, Open
 
 
 def make_gymnasium_vec(
@@ -53,7 +52,7 @@ def make_gymnasium_vec(
         )
     limit = max_episode_steps
     if limit is None and not server_time_limit:
-        limit = _NO_TIME_LIMIT
+        limit = NO_TIME_LIMIT
     return make_vec(env_id, max_episode_steps=limit, is_native=_is_native(env_id), **options)
 
 
@@ -185,15 +184,15 @@ def make_vec(  # noqa: PLR0913 - Gymnasium passes arguments one by one
         raise InvalidRequestError(f"shards: expected a number from 1, got {shards!r}")
     check_patience(timeout_s)
     urls = given_url(base_url)
-    addresses = [parse_address(url) for url in ([urls] if isinstance(urls, str) else urls or ())]
+    servers = [
+        ServerEndpoint(address=parse_address(url), timeout_s=timeout_s)
+        for url in ([urls] if isinstance(urls, str) else urls or ())
+    ]
+    homes: list[ServerEndpoint | None]
     if shards is not None:
-        homes = [addresses[i % len(addresses)] if addresses else None for i in range(shards)]
-    elif addresses:
-        homes = [
-            address
-            for address in addresses
-            for _ in range(_shards_at(ServerEndpoint(address=address), vectorization))
-        ]
+        homes = [servers[i % len(servers)] if servers else None for i in range(shards)]
+    elif servers:
+        homes = [home for server in servers for home in _homes_at(server, vectorization)]
     else:
         whole = vectorization == "native" or (vectorization == "auto" and is_native)
         homes = [None] * (1 if whole else default_shards(num_envs))
@@ -208,20 +207,22 @@ def make_vec(  # noqa: PLR0913 - Gymnasium passes arguments one by one
             vectorization=vectorization,
             autoreset_mode=AutoresetMode(autoreset_mode).value,
         )
-        address = homes[i]
-        if address is not None:
-            endpoints.append(ServerEndpoint(address=address, request=request, timeout_s=timeout_s))
+        home = homes[i]
+        if home is not None:
+            endpoints.append(replace(home, request=request))
         else:
             endpoints.append(EmbeddedEndpoint(request=request, timeout_s=timeout_s, worker=i))
     return RemoteVectorEnv(endpoints, on_fault=on_fault)
 
 
-def _shards_at(endpoint: ServerEndpoint, vectorization: str) -> int:
-    """Over how many sessions a server is best used, as it says itself."""
-    description = endpoint.read_schema()[1]
-    if description is None or vectorization == "native":
-        return 1
-    return 1 if vectorization == "auto" and description.has_vector_form else description.shards
+def _homes_at(server: ServerEndpoint, vectorization: str) -> list[ServerEndpoint]:
+    """A recipe for each session over which a server is best used, as it says itself."""
+    description = server.read_schema()[1]
+    if description is None:
+        return [replace(server, deadlines={})]
+    told = replace(server, deadlines=description.deadlines)
+    is_native = vectorization == "auto" and description.has_vector_form
+    return [told] * (1 if is_native or vectorization == "native" else description.shards)
 
 
 def _is_native(env_id: str) -> bool:

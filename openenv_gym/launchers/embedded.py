@@ -13,6 +13,7 @@ import socket
 import threading
 
 from openenv_gym.errors import ServerError
+from openenv_gym.workers.output import StderrCopy
 from openenv_gym.workers.process import WorkerProcess
 
 _EXIT_TIMEOUT_S = 2.0
@@ -45,8 +46,21 @@ class EmbeddedWorkers:
                 sock = worker.connect()
             return sock, worker
 
+    def drop(self, number: int, worker: WorkerProcess) -> None:
+        """End a worker that is dying; the next session starts another one.
+
+        Args:
+            number: Which worker it was.
+            worker: The process; nothing is done where another one has taken its place.
+        """
+        with self._lock:
+            if self._workers.get(number) is not worker:
+                return
+            del self._workers[number]
+        worker.stop(timeout_s=0)
+
     def _start(self, number: int) -> WorkerProcess:
-        worker = self._workers[number] = WorkerProcess()
+        worker = self._workers[number] = WorkerProcess(stderr_copy=StderrCopy())
         return worker
 
     @property

@@ -7,6 +7,7 @@ because a worker, which speaks binary only, does without pydantic.
 from openenv_gym.protocol.binary_messages import SUBPROTOCOL, BinaryMessages
 from openenv_gym.protocol.events import (
     GYMNASIUM_VIEW,
+    NO_TIME_LIMIT,
     VIEW_PARAMETER,
     BatchResult,
     Close,
@@ -33,6 +34,7 @@ from openenv_gym.protocol.states import SessionState
 
 __all__ = [
     "GYMNASIUM_VIEW",
+    "NO_TIME_LIMIT",
     "SUBPROTOCOL",
     "VIEW_PARAMETER",
     "BatchResult",

@@ -13,6 +13,9 @@ from openenv_gym.wire.error_codes import brief, error_for, printable
 VIEW_PARAMETER, GYMNASIUM_VIEW = "view", "gymnasium"
 """What a client of Gymnasium says in the query of the WebSocket's URL; stock servers ignore it."""
 
+NO_TIME_LIMIT = -1
+"""As ``Open.max_episode_steps``: not even the environment's own."""
+
 
 class Open(msgspec.Struct, frozen=True):
     """Open an environment; None asks for the only one there is.
@@ -21,7 +24,8 @@ class Open(msgspec.Struct, frozen=True):
         environment: Its name, as ``CartPole-v1`` or ``openspiel:catch``.
         kwargs: Keyword arguments of its constructor.
         render_mode: Gymnasium's.
-        max_episode_steps: Gymnasium's: None keeps the environment's own limit, -1 lifts it.
+        max_episode_steps: Gymnasium's: None keeps the environment's own limit,
+            :data:`NO_TIME_LIMIT` lifts it.
         is_typed: Whether a client of typed models asks, and not one of Gymnasium; defaults of the
             environment may depend on it.
         num_envs: None opens one environment; a number opens as many sub-environments, which

@@ -24,6 +24,7 @@ from openenv_gym.protocol.events import (
 )
 from openenv_gym.spaces.numbers import to_json_number, to_json_numbers
 from openenv_gym.wire.error_codes import brief
+from openenv_gym.wire.fault_info import read_fault
 from openenv_gym.wire.messages import (
     CloseMessage,
     ResetMessage,
@@ -135,8 +136,8 @@ class JsonServerMessages:
                 return encode_json({"type": "observation", "data": self.result_data(reply)})
             case StateReply(state=state):
                 return state_message(info_to_json(state)[0])
-            case Failed(code=code, message=message):
-                return error_message(message, code)
+            case Failed(code=code, message=message, fault=fault):
+                return error_message(message, code, fault)
         raise ProtocolError(f"no JSON message stands for {type(reply).__name__}")
 
     def _batch_data(self, result: BatchResult) -> dict[str, Any]:
@@ -231,7 +232,8 @@ class JsonClientMessages:
         if kind == "state":
             return None, StateReply(data)
         if kind == "error":
-            return None, Failed(str(data.get("code", "UNKNOWN")), _reason(data))
+            fault = read_fault(data.get("fault"))
+            return None, Failed(str(data.get("code", "UNKNOWN")), _reason(data), fault=fault)
         return None, failure(ProtocolError(f"expected an observation, got a {kind!r} message"))
 
 

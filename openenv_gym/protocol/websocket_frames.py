@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import struct
 
-from websockets.frames import apply_mask  # type: ignore[attr-defined]
+from websockets.frames import apply_mask  # type: ignore[attr-defined]  # not in its __all__
 
 from openenv_gym.errors import ProtocolError
 from openenv_gym.protocol.framing import IN_PLACE_BYTES, Body, LongBody

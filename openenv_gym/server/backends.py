@@ -94,6 +94,12 @@ class Backends:
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
         self.watchdog = Watchdog()
+        if settings.isolation != "process" and settings.is_named:  # which could be otherwise
+            _log.warning(
+                "isolation %r is unsafe: an environment that crashes ends this server, one that "
+                "hangs is never ended; process is for environments that are not trusted",
+                settings.isolation,
+            )
         self._pool = WorkerPool(settings)
 
     async def make(self) -> Backend:

@@ -48,7 +48,7 @@ class Episodes:
             CapacityError: there is no free slot.
             OpenEnvGymError: the environment cannot be built.
         """
-        session = await self._sessions.create(expires=True)
+        session = await self._sessions.create(idle_s=self._settings.http_idle_s)
         engine = Engine(session.backend)
         try:
             wanted = Open(is_typed=True, render_mode=render_mode)

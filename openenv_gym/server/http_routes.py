@@ -101,10 +101,14 @@ def _health_routes(service: Service) -> APIRouter:
     async def readyz() -> Response:
         """Whether a session could begin now: 503 where all are taken, or the server ends."""
         sessions = service.sessions
-        if sessions.is_draining:
-            return _json({"status": "draining"}, 503)
-        is_full = len(sessions) >= service.settings.max_sessions
-        return _json({"status": "full"}, 503) if is_full else _json({"status": "ready"})
+        status = "ready" if sessions.has_room else "full"
+        body = {
+            "status": "draining" if sessions.is_draining else status,
+            "sessions": len(sessions),
+            "disconnected": sessions.disconnected,
+            "max_sessions": service.settings.max_sessions,
+        }
+        return _json(body, 200 if body["status"] == "ready" else 503)
 
     return router
 
@@ -118,7 +122,7 @@ def _answering_errors(route: Route) -> Route:
             return await route(request)
         except OpenEnvGymError as exc:
             status = next((code for kind, code in _STATUS if isinstance(exc, kind)), 500)
-            return _json({"detail": error_data(str(exc), exc.code)}, status)
+            return _json({"detail": error_data(str(exc), exc.code, exc.fault)}, status)
 
     return answered
 

@@ -16,7 +16,7 @@ from openenv_gym.server.output_log import OutputLog
 from openenv_gym.server.settings import ServerSettings
 from openenv_gym.server.watchdog import Deadline, Deadlines, Watchdog
 from openenv_gym.workers.memory import oom_kills
-from openenv_gym.workers.output import Output
+from openenv_gym.workers.output import TAIL_BYTES, Output
 from openenv_gym.workers.process import WorkerProcess
 
 OnReply: TypeAlias = Callable[[Body | None], None]
@@ -24,10 +24,6 @@ OnReply: TypeAlias = Callable[[Body | None], None]
 
 _EXIT_TIMEOUT_S = 1.0
 """How long to wait for the exit code of a worker that has closed its socket, or was killed."""
-
-
-TAIL_BYTES = 8192
-"""How much of what a lost worker printed last its client is told."""
 
 
 class _WorkerProtocol(asyncio.Protocol):

@@ -10,171 +10,68 @@ task sleeps until the session ends.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
-from collections.abc import Callable
-from typing import Any
 
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-
-from openenv_gym.protocol import SUBPROTOCOL, Body
-from openenv_gym.protocol.binary_messages import CLOSED
-from openenv_gym.protocol.websocket_frames import (
-    BINARY,
-    UNSUPPORTED_DATA,
-    FrameError,
-    FrameSplitter,
-    server_frame_header,
-)
+from openenv_gym.protocol import Body
+from openenv_gym.protocol.binary_messages import CLOSED, sequence_of
 from openenv_gym.server.process_backend import ProcessBackend
+from openenv_gym.server.relay_protocol import RelayProtocol
 from openenv_gym.server.wakeful import Wait, Wakeful
-
-_log = logging.getLogger(__name__)
-
-WRITE_TIMEOUT_S = 30.0
-
-EXTENSION = "openenv_gym.connection"
-"""Under which an application finds the connection among the extensions of its scope."""
-
-GOING_AWAY = 1012
-"""The close code of a server that ends and may be started anew."""
-
-_GATHERED_BYTES = 4096
-
-
-class RelayProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's WebSocket, whose data messages a session may take over.
-
-    ``websockets`` goes on to do the handshake, pings and the closing.
-    """
-
-    write_timeout_s: float | None = WRITE_TIMEOUT_S
-    """How long a client may leave unread what was sent to it."""
-
-    _on_message: Callable[[Body], None] | None = None
-    _on_writable: Callable[[], None] | None = None
-    _splitter: FrameSplitter
-    _write_timer: asyncio.TimerHandle | None = None
-
-    def handle_connect(self, event: Any) -> None:
-        """Offer the connection to the application."""
-        super().handle_connect(event)
-        if self.response.status_code == 101:
-            self.scope["extensions"][EXTENSION] = {"connection": self}
-
-    @property
-    def can_be_taken_over(self) -> bool:
-        """Whether messages are as they were sent: not where compression was agreed on."""
-        return not self.conn.extensions
-
-    def take_over(
-        self, on_message: Callable[[Body], None], on_writable: Callable[[], None]
-    ) -> None:
-        """Hand each binary message to ``on_message`` from now on, when none is under way.
-
-        Args:
-            on_message: Takes messages.
-            on_writable: Called when a client that was slow has read again.
-        """
-        limit = self.config.ws_max_size
-        self._splitter = FrameSplitter(limit, is_server=True, opcode=BINARY)
-        self._on_message, self._on_writable = on_message, on_writable
-
-    def data_received(self, data: bytes) -> None:
-        """Take in what was read."""
-        if self._on_message is None:
-            super().data_received(data)
-            return
-        try:
-            messages, control = self._splitter.feed(data)
-        except FrameError as exc:
-            if not self.conn.close_sent:
-                reason = str(exc)
-                if exc.close_code == UNSUPPORTED_DATA:
-                    reason = f"{SUBPROTOCOL} has binary messages only"
-                self.conn.fail(exc.close_code, reason[:100])
-            self.handle_parser_exception()
-            return
-        for message in messages:
-            self._on_message(message)
-        if control:
-            super().data_received(control)
-
-    def pause_writing(self) -> None:
-        """Note that the client does not read what is sent, and give it some time to."""
-        super().pause_writing()
-        self.writable.clear()  # which old versions of uvicorn leave to nobody
-        if self.write_timeout_s:
-            self._write_timer = self.loop.call_later(self.write_timeout_s, self._give_up)
-
-    def resume_writing(self) -> None:
-        """Note that it has."""
-        self._stop_write_timer()
-        super().resume_writing()
-        self.writable.set()
-        if self._on_writable is not None:
-            self._on_writable()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Note that there is no connection any more."""
-        self._stop_write_timer()
-        super().connection_lost(exc)
-        self.writable.set()
-
-    def _stop_write_timer(self) -> None:
-        if self._write_timer is not None:
-            self._write_timer.cancel()
-            self._write_timer = None
-
-    def _give_up(self) -> None:
-        _log.warning(
-            "%s has not read its answers for %g s (--write-timeout): its connection is closed",
-            self.client,
-            self.write_timeout_s,
-        )
-        self.transport.abort()
-
-    def wake(self) -> None:
-        """Have the task of the application, which waits for a message, go on as at the end."""
-        self.queue.put_nowait({"type": "websocket.disconnect", "code": GOING_AWAY})
-
-    def send_message(self, body: Body) -> None:
-        """Send one binary message, unless the connection is closing."""
-        if self.close_sent or self.transport.is_closing():
-            return
-        head = server_frame_header(BINARY, body)
-        if len(body) < _GATHERED_BYTES:
-            self.transport.write(head + body)
-        else:
-            self.transport.writelines([head, body])
 
 
 class Relay:
-    """Passes the requests of one client to its worker, one at a time, and the replies back.
+    """Passes the requests of one session to its worker, one at a time, and the replies back.
+
+    It may outlive its connection: what is under way goes on, and the last reply is kept for a
+    client that asks again on another connection. So every request is passed on exactly once.
 
     Args:
-        connection: To the client.
         backend: Has the worker.
         wakeful: Keeps the event loop awake while an answer is near.
+        opened: The reply that was the last one until now.
 
     Attributes:
         backend: As given.
+        connection: Whose requests are taken; None between two.
         ended: Done when the session is over: with None after its goodbye, with the head of the
             request that was lost where the worker was.
     """
 
-    def __init__(
-        self, connection: RelayProtocol, backend: ProcessBackend, wakeful: Wakeful
-    ) -> None:
-        self._connection = connection
+    def __init__(self, backend: ProcessBackend, wakeful: Wakeful, opened: Body) -> None:
         self.backend = backend
+        self.connection: RelayProtocol | None = None
         self._for_client, self._for_worker = Wait(wakeful), Wait(wakeful)
         self._is_draining = False
+        self._is_taken_up = False  # whether the client of this connection has asked something
+        self._last = opened
         self._under_way: Body | None = None
         self._waiting: deque[Body] = deque()
         self.ended: asyncio.Future[Body | None]
         self.ended = asyncio.get_running_loop().create_future()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is under way."""
+        return self._under_way is not None and not self.ended.done()
+
+    def attach(self, connection: RelayProtocol) -> None:
+        """Take the requests of ``connection`` from now on, and of no other.
+
+        Its client may first ask again what it had no answer to.
+        """
+        before = self.connection
+        self.detach()
+        if before is not None:  # which the client knows to be lost
+            before.transport.abort()
+        self.connection = connection
         connection.take_over(self.pass_on, self._go_on)
+
+    def detach(self) -> None:
+        """Go on without a connection; what was sent ahead was not begun, and is forgotten."""
+        self._for_client.end()
+        self._waiting.clear()
+        self.connection = None
+        self._is_taken_up = False
 
     def pass_on(self, body: Body) -> None:
         """Pass on a request, now or when the one before it is answered and its answer read.
@@ -182,21 +79,37 @@ class Relay:
         Nothing more is read meanwhile: what waits is no more than what one read brought.
         """
         self._for_client.end()
-        if self._under_way is None and not self._waiting and self._connection.writable.is_set():
+        assert self.connection is not None
+        if not self._is_taken_up and self._knows(body):
+            return
+        if self._under_way is None and not self._waiting and self.connection.writable.is_set():
             self._ask(body)
             return
         self._waiting.append(body)
-        self._connection.transport.pause_reading()
+        self.connection.transport.pause_reading()
+
+    def _knows(self, body: Body) -> bool:
+        """Take up the session; return whether its answer is on its way to who asks again."""
+        assert self.connection is not None
+        self._is_taken_up = True
+        number = sequence_of(body)
+        if self._under_way is not None:
+            return sequence_of(self._under_way) == number
+        if sequence_of(self._last) != number:
+            return False
+        self.connection.send_message(self._last)
+        return True
 
     def _go_on(self) -> None:
         """Take the next request that waits, if it can be answered now."""
-        is_writable = self._connection.writable.is_set()
-        if self.ended.done() or self._under_way is not None or not is_writable:
+        if self.connection is None or self.ended.done() or self._under_way is not None:
+            return
+        if not self.connection.writable.is_set():
             return
         if self._waiting:
             self._ask(self._waiting.popleft())
         if not self._waiting:
-            self._connection.transport.resume_reading()
+            self.connection.transport.resume_reading()
 
     def drain(self) -> None:
         """End when the request under way is answered."""
@@ -217,10 +130,13 @@ class Relay:
             self.ended.set_result(self._under_way)
             return
         self._under_way = None
-        self._connection.send_message(reply)
+        self._last = reply
+        if self._is_taken_up:
+            assert self.connection is not None
+            self.connection.send_message(reply)
         if reply[0] == CLOSED or self._is_draining:
             self.ended.set_result(None)
         elif self._waiting:
             self._go_on()
-        else:
+        elif self._is_taken_up:
             self._for_client.begin()

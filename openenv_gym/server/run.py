@@ -14,7 +14,7 @@ import uvicorn
 
 from openenv_gym.errors import UnreachableError
 from openenv_gym.server.backends import SESSION_THREAD
-from openenv_gym.server.relay import WRITE_TIMEOUT_S, RelayProtocol
+from openenv_gym.server.relay_protocol import WRITE_TIMEOUT_S, RelayProtocol
 from openenv_gym.server.service import Service
 from openenv_gym.workers.lifeline import watch_lifeline
 
@@ -39,6 +39,10 @@ class Listener:
         drain_timeout_s: How long a server that is to end waits for what is under way.
         write_timeout_s: How long a client may leave unread what was sent to it; None and 0 are no
             limit.
+        ping_interval_s: How often WebSockets are pinged; None and 0 for not at all, where
+            something on the way takes pings amiss.
+        ping_timeout_s: How long the answer to a ping may take until the client is taken for gone;
+            None and 0 are no limit.
     """
 
     host: str = "127.0.0.1"
@@ -48,6 +52,8 @@ class Listener:
     lifeline: int | None = None
     drain_timeout_s: float = DRAIN_TIMEOUT_S
     write_timeout_s: float | None = WRITE_TIMEOUT_S
+    ping_interval_s: float | None = PING_INTERVAL_S
+    ping_timeout_s: float | None = PING_TIMEOUT_S
 
 
 class _RefusalIsNoFault(logging.Filter):
@@ -116,8 +122,8 @@ def run(app: Any, listener: Listener, title: str) -> None:
         uds=listener.uds,
         log_level=listener.log_level,
         ws=_protocol(listener.write_timeout_s),
-        ws_ping_interval=PING_INTERVAL_S,
-        ws_ping_timeout=PING_TIMEOUT_S,
+        ws_ping_interval=listener.ping_interval_s or None,
+        ws_ping_timeout=listener.ping_timeout_s or None,
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=_CONNECTIONS_CLOSE_S,
     )

@@ -9,12 +9,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from openenv_gym.errors import CapacityError
+from openenv_gym.protocol.resume import Resumption
 from openenv_gym.server.backends import Backend, Backends
+from openenv_gym.server.relay import Relay
 from openenv_gym.server.settings import ServerSettings
 
 _ENDING_TIMEOUT_S = 6.0
 """How long the end of the server waits for sessions that were ended before: longer than a worker
 whose environment does not close is given, unless that was set otherwise."""
+
+
+_EXPIRY_PERIOD_S = 1.0
+"""How often one looks whether a session that is to end has finished its step."""
 
 
 @dataclass(kw_only=True)
@@ -24,18 +30,31 @@ class Session:
     Attributes:
         session_id: Random, and not to be guessed.
         backend: Where it lives.
-        expires: Whether it may be ended when it was not used for long.
+        idle_s: After how long without use it gives way to a new one, in seconds; None never.
         last_used_s: When it was used last, on the server's clock.
         lock: One request at a time.
         on_drain: Called when the server is to end; None of sessions that no connection holds.
+        guests: How many connections take part in it that did not begin it.
+        relay: What passes its requests on, of a binary session that is open.
+        resumption: How it is taken up again when its connection was lost; None where it ends then.
+        expiry: Of a session whose connection was lost: ends it.
     """
 
     session_id: str
     backend: Backend
-    expires: bool
+    idle_s: float | None
     last_used_s: float
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     on_drain: Callable[[], None] | None = None
+    guests: int = 0
+    relay: Relay | None = None
+    resumption: Resumption | None = None
+    expiry: asyncio.TimerHandle | None = None
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether a request is under way."""
+        return self.lock.locked() or (self.relay is not None and self.relay.is_busy)
 
 
 class Sessions:
@@ -70,11 +89,11 @@ class Sessions:
     def __contains__(self, session_id: str) -> bool:
         return session_id in self._sessions
 
-    async def create(self, *, expires: bool = False) -> Session:
+    async def create(self, *, idle_s: float | None = None) -> Session:
         """Take a slot.
 
         Args:
-            expires: See :attr:`Session.expires`.
+            idle_s: See :attr:`Session.idle_s`.
 
         Raises:
             CapacityError: there is none, or the server is to end.
@@ -92,7 +111,7 @@ class Sessions:
         session = Session(
             session_id=secrets.token_urlsafe(16),
             backend=backend,
-            expires=expires,
+            idle_s=idle_s,
             last_used_s=self._clock(),
         )
         self._sessions[session.session_id] = session
@@ -105,14 +124,72 @@ class Sessions:
             session.last_used_s = self._clock()
         return session
 
+    def offer_resumption(self, session: Session) -> None:
+        """Let a session be taken up again, where the server allows that at all."""
+        grace_s = self._settings.resume_grace_s
+        if grace_s:
+            token = f"{session.session_id}.{secrets.token_urlsafe(16)}"
+            session.resumption = Resumption(token, grace_s)
+
+    def keep(self, session: Session) -> None:
+        """Keep a session whose connection was lost, until it is taken up, or too late for that.
+
+        It gives way at once to a new one, where no slot is free.
+        """
+        session.on_drain, session.idle_s, session.last_used_s = None, 0.0, self._clock()
+        self._expire_later(session, self._settings.resume_grace_s)
+
+    def take_up(self, token: str) -> Session | None:
+        """Return the session that this token names and proves, which is in use again."""
+        session = self._sessions.get(token.partition(".")[0])
+        if session is None or session.resumption is None or self.is_draining:
+            return None
+        if not secrets.compare_digest(session.resumption.token.encode(), token.encode()):
+            return None
+        if session.expiry is not None:
+            session.expiry.cancel()
+        session.idle_s = session.expiry = None
+        return session
+
+    def _expire_later(self, session: Session, delay_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        session.expiry = loop.call_later(delay_s, self._expire, session)
+
+    def _expire(self, session: Session) -> None:
+        """End a session that nobody took up; a step that runs is finished, or killed when due."""
+        if session.is_answering:
+            self._expire_later(session, _EXPIRY_PERIOD_S)
+        else:
+            self._begin_end(session)
+
     async def end(self, session: Session) -> None:
         """Close the environment and free the slot, once."""
-        if self._sessions.pop(session.session_id, None) is not None:
+        ending = self._begin_end(session)
+        if ending is not None:
             # Who waits may be cancelled; what was begun ends all the same.
-            ending = asyncio.ensure_future(session.backend.close())
-            self._ending.add(ending)
-            ending.add_done_callback(self._ending.discard)
             await asyncio.shield(ending)
+
+    def _begin_end(self, session: Session) -> asyncio.Future[None] | None:
+        if self._sessions.pop(session.session_id, None) is None:
+            return None
+        if session.expiry is not None:
+            session.expiry.cancel()
+        ending = asyncio.ensure_future(session.backend.close())
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
+        return ending
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a session could begin now."""
+        now_s = self._clock()
+        is_full = len(self) >= self._settings.max_sessions
+        return not is_full or any(_gives_way(one, now_s) for one in self._sessions.values())
+
+    @property
+    def disconnected(self) -> int:
+        """How many are kept for a client that lost its connection."""
+        return sum(one.expiry is not None for one in self._sessions.values())
 
     @property
     def are_busy(self) -> bool:
@@ -139,12 +216,8 @@ class Sessions:
 
     def _idle(self) -> Session:
         """The session that gives way to a new one."""
-        before = self._clock() - self._settings.http_idle_s
-        idle = [
-            session
-            for session in self._sessions.values()
-            if session.expires and session.last_used_s <= before and not session.lock.locked()
-        ]
+        now_s = self._clock()
+        idle = [session for session in self._sessions.values() if _gives_way(session, now_s)]
         if not idle:
             raise CapacityError(
                 f"expected a free session, got none: {len(self)} of "
@@ -160,6 +233,12 @@ def draining_error() -> CapacityError:
     )
     error.fault = {"kind": "server_draining"}
     return error
+
+
+def _gives_way(session: Session, now_s: float) -> bool:
+    if session.idle_s is None or session.guests or session.is_answering:
+        return False
+    return session.last_used_s + session.idle_s <= now_s
 
 
 def _is_busy(session: Session) -> bool:

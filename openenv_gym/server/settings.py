@@ -41,6 +41,8 @@ class ServerSettings:
         max_sessions: How many sessions there may be at a time.
         http_idle_s: A session over plain HTTP that was not used for so long gives way when
             there is no free one, because HTTP has no way to notice that its client has left.
+        resume_grace_s: How long a binary session whose connection was lost is kept for its client
+            to take it up again, in seconds; 0 ends it at once.
         max_body_bytes: Of an HTTP request.
         max_num_envs: How many sub-environments a session may have.
         attributes: The names of attributes and methods of the environment that clients may read,
@@ -63,6 +65,7 @@ class ServerSettings:
     workers: int = 1
     max_sessions: int = 64
     http_idle_s: float = 600.0
+    resume_grace_s: float = 60.0
     max_body_bytes: int = 16 * 2**20
     max_num_envs: int = 1024
     attributes: Sequence[str] = ()
@@ -101,6 +104,10 @@ class ServerSettings:
             raise InvalidRequestError(
                 "expected max_sessions of at least 1 and workers of at least 0, "
                 f"got {self.max_sessions} and {self.workers}"
+            )
+        if not 0 <= self.resume_grace_s < math.inf:
+            raise InvalidRequestError(
+                f"resume_grace_s: expected seconds, or 0 for none, got {self.resume_grace_s!r}"
             )
         for name in DEADLINES:
             limit = getattr(self, f"{name}_timeout_s")

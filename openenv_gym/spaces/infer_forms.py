@@ -206,10 +206,10 @@ def _of_spec(spec: Mapping[str, Any]) -> SchemaSpace | None:
         "high": _bound(spec, _HIGHS, "Infinity"),
     }
     try:
-        space = from_descriptor({"type": "Box", "dtype": dtype, "shape": shape, **bounds})
+        box: Any = from_descriptor({"type": "Box", "dtype": dtype, "shape": shape, **bounds})
     except SpaceError:
         return None
-    return reshaped(space)  # type: ignore[arg-type]
+    return reshaped(box)
 
 
 def _bound(spec: Mapping[str, Any], names: tuple[str, ...], infinite: str) -> Any:

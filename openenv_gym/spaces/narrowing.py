@@ -27,11 +27,8 @@ def is_open(schema: Any, place: Place) -> bool:
         schema: Of a field.
         place: Where it stands, for references.
     """
-    try:
-        flat, place = flatten(schema, place)
-    except SpaceError:
-        return False
-    if ANNOTATION in flat or place.depth > _MOST_DEPTH:
+    flat, place = _flat(schema, place)
+    if flat is None or ANNOTATION in flat or place.depth > _MOST_DEPTH:
         return False
     if _is_open_array(flat):
         return _leaf_kinds(flat, place) <= _NUMBERS
@@ -52,11 +49,8 @@ def narrow(schema: Any, value: Any, place: Place) -> Any:
         value: Of that field, as JSON.
         place: Where it stands, for references.
     """
-    try:
-        flat, inside = flatten(schema, place)
-    except SpaceError:
-        return schema
-    if ANNOTATION in flat or inside.depth > _MOST_DEPTH:
+    flat, inside = _flat(schema, place)
+    if flat is None or ANNOTATION in flat or inside.depth > _MOST_DEPTH:
         return schema
     if _is_open_array(flat) and isinstance(value, list):
         return _fixed(flat, [value], inside.below("")) or schema
@@ -110,6 +104,14 @@ def _common(schemas: Sequence[Schema]) -> Schema:
     return schemas[0] if all(schema == schemas[0] for schema in schemas) else {}
 
 
+def _flat(schema: Any, place: Place) -> tuple[Schema | None, Place]:
+    """As ``flatten``; None for a schema that cannot be read, which says nothing to be narrowed."""
+    try:
+        return flatten(schema, place)
+    except SpaceError:
+        return None, place
+
+
 def _is_open_array(flat: Schema) -> bool:
     is_array = flat.get("type") == "array" and isinstance(flat.get("items"), dict)
     has_length = "minItems" in flat and flat.get("minItems") == flat.get("maxItems")
@@ -127,9 +129,8 @@ def _is_open_object(flat: Schema, place: Place) -> bool:
 
 
 def _leaf_kinds(schema: Any, place: Place) -> set[str]:
-    try:
-        flat, place = flatten(schema, place)
-    except SpaceError:
+    flat, place = _flat(schema, place)
+    if flat is None:
         return {"unknown"}
     if flat.get("type") == "array" and "items" in flat and place.depth <= _MOST_DEPTH:
         return _leaf_kinds(flat["items"], place.below(""))
@@ -138,9 +139,8 @@ def _leaf_kinds(schema: Any, place: Place) -> set[str]:
 
 def _fixed(schema: Any, values: Sequence[Any], place: Place) -> Schema | None:
     """The schema with the one length that all ``values`` have, None where they have not."""
-    try:
-        flat, inside = flatten(schema, place)
-    except SpaceError:
+    flat, inside = _flat(schema, place)
+    if flat is None:
         return None
     kinds = types_of(flat)
     if kinds and set(kinds) <= _NUMBERS:

@@ -88,7 +88,7 @@ def pixels_of(data: Any, shape: tuple[int, ...] | None = None) -> NDArray[np.uin
 def has_pillow() -> bool:
     """Return whether pictures can be decoded."""
     try:
-        import PIL.Image  # noqa: F401
+        import PIL.Image  # noqa: F401 - is it there
     except ImportError:
         return False
     return True

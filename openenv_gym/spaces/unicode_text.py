@@ -98,7 +98,7 @@ class UnicodeText(gs.Text):
             and self.max_length == other.max_length
         )
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # as Python says of mutable ones
 
     @property
     def character_set(self) -> Any:

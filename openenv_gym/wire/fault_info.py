@@ -10,6 +10,9 @@ import numpy as np
 FAULT_KEY = "openenv"
 """The key of an info that only steps with a fault and the resets after one have."""
 
+FAULTS_BY_CLOSE_CODE = {1012: "server_draining", 4408: "session_expired"}
+"""What the code says with which a server closes a WebSocket."""
+
 
 def fault_info(
     kind: str,
@@ -40,6 +43,28 @@ def fault_info(
     }
 
 
+def read_fault(data: Any) -> dict[str, Any] | None:
+    """Return what a server's error says of a fault, None where that is nothing that we know.
+
+    >>> read_fault({"kind": "worker_died", "signal": 11, "exitcode": None, "colour": "red"})
+    {'kind': 'worker_died', 'signal': 11, 'exitcode': None}
+    """
+    if not isinstance(data, dict) or not isinstance(data.get("kind"), str):
+        return None
+    return {
+        key: data[key] for key, kinds in _FAULT_FIELDS.items() if type(data.get(key, _NO)) in kinds
+    }
+
+
+_NO = object()
+_FAULT_FIELDS: dict[str, tuple[type, ...]] = {
+    "kind": (str,),
+    "signal": (int, type(None)),
+    "exitcode": (int, type(None)),
+    "stderr_tail": (str,),
+}
+
+
 def restart_info(incarnation: int, seed: int | None) -> dict[str, Any]:
     """Return what the info of the reset after a fault says.
 
@@ -48,6 +73,25 @@ def restart_info(incarnation: int, seed: int | None) -> dict[str, Any]:
         seed: The one of its reset.
     """
     return {"incarnation": incarnation, "seed": seed}
+
+
+def base_seeds_of(seed: Any, count: int, first_env: int = 0) -> list[int | None]:
+    """Return what the seeds after faults are derived from, of each sub-environment.
+
+    >>> base_seeds_of(9, 2, first_env=2), base_seeds_of([5, None], 2)
+    ([7, 7], [5, None])
+
+    Args:
+        seed: Of a reset: a number for the first of them, which counts up from that of the first
+            one of all; or one for each.
+        count: How many there are.
+        first_env: The number of the first of them in the whole vector environment.
+    """
+    if seed is None:
+        return [None] * count
+    if isinstance(seed, (int, np.integer)):
+        return [int(seed) - first_env] * count
+    return [None if one is None else int(one) for one in seed]
 
 
 def seed_after_fault(base_seed: int | None, env_index: int, incarnation: int) -> int | None:

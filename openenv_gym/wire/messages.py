@@ -71,7 +71,8 @@ def check_nesting(text: str | bytes, data: Any) -> None:
         MalformedMessageError: it is.
     """
     opening = ("[", "{") if isinstance(text, str) else (b"[", b"{")
-    if sum(map(text.count, opening)) <= MAX_NESTING:  # type: ignore[arg-type]
+    count: Any = text.count  # of a text where the brackets are texts
+    if sum(map(count, opening)) <= MAX_NESTING:
         return
     level = [data]
     for _ in range(MAX_NESTING):
@@ -148,14 +149,21 @@ def state_message(state: dict[str, Any]) -> bytes:
     return encode_json({"type": "state", "data": state})
 
 
-def error_data(message: str, code: str) -> dict[str, Any]:
-    """Return what an error reply says."""
-    return {"message": brief(printable(message)), "code": code}
+def error_data(message: str, code: str, fault: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return what an error reply says.
+
+    Args:
+        message: For people.
+        code: See :mod:`openenv_gym.wire.error_codes`.
+        fault: What is known of a lost session; a further key, which other clients leave alone.
+    """
+    said: dict[str, Any] = {"message": brief(printable(message)), "code": code}
+    return said if fault is None else {**said, "fault": fault}
 
 
-def error_message(message: str, code: str) -> bytes:
-    """Return an error reply."""
-    return encode_json({"type": "error", "data": error_data(message, code)})
+def error_message(message: str, code: str, fault: dict[str, Any] | None = None) -> bytes:
+    """Return an error reply; the arguments are those of :func:`error_data`."""
+    return encode_json({"type": "error", "data": error_data(message, code, fault)})
 
 
 def parse_reply(text: str | bytes) -> tuple[str, dict[str, Any]]:

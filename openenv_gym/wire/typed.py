@@ -8,125 +8,32 @@ through.
 
 from __future__ import annotations
 
-import re
-from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError, create_model
+from pydantic import BaseModel, Field, create_model
 
 from openenv_gym.codecs import info_to_json, json_codec
 from openenv_gym.errors import InvalidActionError, ProtocolError, SpaceError
-from openenv_gym.spaces import to_schema
+from openenv_gym.wire.batch_view import BatchView
 from openenv_gym.wire.description import Description
 from openenv_gym.wire.error_codes import brief
 from openenv_gym.wire.model_source import value_class
 from openenv_gym.wire.models import Action, Observation, State
 from openenv_gym.wire.space_model import space_type
+from openenv_gym.wire.typed_view import TypedModels, TypedView, class_name, validate_action
 
-
-class TypedModels(NamedTuple):
-    """The pydantic models of one environment.
-
-    Attributes:
-        action: Has the field ``action``, or ``action_id`` for an OpenSpiel game.
-        observation: Has ``obs``, or ``info_state``, beside the flags and ``info``.
-        state: What ``state()`` answers.
-    """
-
-    action: type[Action]
-    observation: type[Observation]
-    state: type[State]
-
-
-class TypedView(ABC):
-    """One environment as its clients see it in JSON.
-
-    Attributes:
-        action_schema: JSON schema of the action model.
-        observation_schema: JSON schema of the observation model.
-        state_schema: JSON schema of the state model.
-        num_envs: How many sub-environments a batched session has; None of a single environment.
-    """
-
-    action_schema: dict[str, Any]
-    observation_schema: dict[str, Any]
-    state_schema: dict[str, Any]
-    num_envs: int | None = None
-
-    @abstractmethod
-    def parse_action(self, data: dict[str, Any]) -> Any:
-        """Return the value for ``Env.step``.
-
-        Raises:
-            InvalidActionError: ``data`` is no action of this environment; the message says
-                where, what was expected and what came.
-        """
-
-    @abstractmethod
-    def dump_observation(
-        self, obs: Any, terminated: bool, truncated: bool, info: dict[str, Any]
-    ) -> dict[str, Any]:
-        """Return the JSON object that stands under ``observation``."""
-
-    @abstractmethod
-    def models(self) -> TypedModels:
-        """Return the pydantic models, in which labelled components are fields with names.
-
-        Raises:
-            SpaceError: the environment has models of its own, of which only schemas are known.
-        """
-
-    def schemas(self) -> dict[str, Any]:
-        """The body of ``GET /schema``."""
-        return {
-            "action": self.action_schema,
-            "observation": self.observation_schema,
-            "state": self.state_schema,
-        }
-
-
-def validate_action(
-    model: type[BaseModel], data: dict[str, Any], *, strict: bool | None = None
-) -> BaseModel:
-    """Return ``data`` as ``model``.
-
-    Args:
-        model: The class of the action.
-        data: What came.
-        strict: Whether ``"1"`` and ``1.0`` are refused as an integer; None leaves it to the
-            model.
-
-    Raises:
-        InvalidActionError: it is not; the message names each place.
-    """
-    try:
-        return model.model_validate(data, strict=strict)
-    except ValidationError as exc:
-        raise InvalidActionError(_explain(model, exc)) from exc
-
-
-def _explain(model: type[BaseModel], exc: ValidationError) -> str:
-    faults = []
-    for error in exc.errors(include_url=False, include_context=False)[:3]:
-        place = "".join(
-            f".{part}" if isinstance(part, str) else f"[{part}]" for part in error["loc"]
-        )
-        if error["type"] == "space":
-            faults.append(f"$.action{place}{error['msg'].removeprefix('value')}")
-            continue
-        got = "nothing" if error["type"] == "missing" else brief(repr(error["input"]), 60)
-        faults.append(f"$.action{place}: {error['msg']}, got {got}")
-    fields = ", ".join(model.model_fields)
-    return f"{'; '.join(faults)}. An action of {model.__name__} has the fields {fields}"
-
-
-def _class_name(environment: str) -> str:
-    """A class name for the models of an environment id."""
-    stem = re.sub(r"-v\d+$", "", environment.rpartition(":")[2].partition("(")[0])
-    return (
-        "".join(part[:1].upper() + part[1:] for part in re.split(r"[^A-Za-z0-9]+", stem)) or "Env"
-    )
+__all__ = [
+    "BatchView",
+    "GymnasiumView",
+    "ModelView",
+    "OpenSpielState",
+    "OpenSpielView",
+    "TypedModels",
+    "TypedView",
+    "validate_action",
+    "view_for",
+]
 
 
 _EPISODE_FIELDS: dict[str, Any] = {
@@ -159,7 +66,7 @@ class _SpaceView(TypedView):
             raise ProtocolError(f"the {description.view} view needs both spaces")
         self._action_space, self._observation_space = action_space, observation_space
         self._observation_to_json = json_codec(observation_space).to_json
-        self._name = _class_name(description.environment)
+        self._name = class_name(description.environment)
         values = self._models(space_type(action_space), space_type(observation_space))
         self._action_model = values.action
         self.action_schema, self.observation_schema, self.state_schema = (
@@ -326,65 +233,6 @@ class ModelView(TypedView):
         """Return the fields of the observation, with floats that JSON does not have as text."""
         plain: dict[str, Any] = info_to_json(obs)[0]
         return plain
-
-
-class BatchView(TypedView):
-    """Many sub-environments in one message: everything that a single one has, as a list.
-
-    Args:
-        description: Of a batched session.
-    """
-
-    num_envs: int
-
-    def __init__(self, description: Description) -> None:
-        action, observation = (
-            description.batched_action_space(),
-            description.batched_observation_space(),
-        )
-        if action is None or observation is None or description.num_envs is None:
-            raise ProtocolError("a batched session needs both spaces")
-        name = _class_name(description.environment)
-        self.num_envs = description.num_envs
-        self._action_model = create_model(
-            f"{name}Actions", __base__=Action, action=(space_type(action), ...)
-        )
-        self._observation_to_json = json_codec(observation).to_json
-        self.action_schema = self._action_model.model_json_schema()
-        self.observation_schema = to_schema(observation)
-        self.state_schema = State.model_json_schema()
-
-    def models(self) -> TypedModels:
-        """Refuse: the models of a single environment are those to use."""
-        raise SpaceError("expected a single environment, got a batched session of several")
-
-    def parse_action(self, data: dict[str, Any]) -> Any:
-        """Return the batched action."""
-        model: Any = validate_action(self._action_model, data, strict=True)
-        return model.action
-
-    def dump_observation(
-        self, obs: Any, terminated: Any, truncated: Any, info: Any
-    ) -> dict[str, Any]:
-        """Return the batched observation; the flags and the infos are lists."""
-        is_batched = isinstance(info, dict) and info
-        infos = info if is_batched else _by_environment(info or [], self.num_envs)
-        plain, types = info_to_json(infos)
-        return {
-            "obs": self._observation_to_json(obs),
-            "terminated": terminated,
-            "truncated": truncated,
-            "info": plain,
-            "info_types": types,
-        }
-
-
-def _by_environment(records: list[tuple[int, dict[str, Any]]], count: int) -> list[dict[str, Any]]:
-    """The info of each sub-environment, with that of an episode that ended in it."""
-    infos: list[dict[str, Any]] = [{} for _ in range(count)]
-    for number, info in records:
-        infos[number].update(info)
-    return infos
 
 
 _VIEWS: dict[str, Callable[[Description], TypedView]] = {

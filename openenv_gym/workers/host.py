@@ -70,7 +70,7 @@ class EnvHost:
             return self._handlers[type(request)](request)
         except OpenEnvGymError as exc:
             return failure(exc)
-        except Exception as exc:
+        except Exception as exc:  # the border: an environment raises whatever it likes
             return _env_failure(exc, type(request))
 
     def close(self) -> None:

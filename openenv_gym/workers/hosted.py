@@ -145,6 +145,26 @@ def _adapter(scheme: str) -> Any:
     return importlib.import_module(_ADAPTERS[scheme])
 
 
+def imported(scheme: str, name: str, kind: str) -> Any:
+    """Import what ``package.module:attribute`` names.
+
+    Args:
+        scheme: What stands before the name, as in ``environment:package.module:Class``.
+        name: Of the module and its attribute.
+        kind: What the attribute should be, for the message.
+
+    Raises:
+        UnknownEnvironmentError: there is no such module or attribute.
+    """
+    module, _, attribute = name.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as exc:
+        raise UnknownEnvironmentError(
+            f"expected {scheme}:package.module:{kind}, got {scheme}:{name}: {exc}"
+        ) from exc
+
+
 def plain_metadata(metadata: Any) -> dict[str, Any]:
     """Return the part of an environment's ``metadata`` that JSON can say."""
     plain = {}

@@ -3,16 +3,27 @@
 A pipe that nobody empties in time blocks who writes to it, and then an environment hangs because
 it warned too often. So a worker writes to a file without a name, in memory, which is cut as it is
 read: nobody has to be quick.
+
+An embedded worker prints where the trainer prints, so that who debugs sees it at once. What Python
+writes to ``sys.stderr`` there is written to such a file as well.
 """
 
 from __future__ import annotations
 
+import contextlib
+import faulthandler
 import fcntl
+import io
 import os
+import sys
 import tempfile
+from typing import Any
 
 RING_BYTES = 64 * 1024
 _CUT_BYTES = 256 * 1024
+TAIL_BYTES = 8192
+"""How much of what a lost worker printed last its client is told."""
+_STDERR = 2
 
 
 class Output:
@@ -25,13 +36,7 @@ class Output:
     """
 
     def __init__(self) -> None:
-        if hasattr(os, "memfd_create"):
-            self.fd = os.memfd_create("openenv-gym worker output")
-        else:
-            with tempfile.TemporaryFile() as file:
-                self.fd = os.dup(file.fileno())
-        # Each write goes to the end, wherever that is after a cut.
-        fcntl.fcntl(self.fd, fcntl.F_SETFL, fcntl.fcntl(self.fd, fcntl.F_GETFL) | os.O_APPEND)
+        self.fd = _file_without_a_name()
         self.tail = b""
         self.skipped = 0
         self._read_bytes = 0
@@ -64,3 +69,104 @@ class Output:
         if self.fd >= 0:
             self.read()
         self.forget()
+
+
+class StderrCopy:
+    """The end of what a worker writes to stderr, which goes where this process prints, too.
+
+    It has two files. What Python writes is in the one when it is printed. The stack of a crash in
+    C, which goes to one descriptor only, is in the other until this process prints it.
+
+    Attributes:
+        fds: The descriptors for the worker, for :func:`copy_stderr`.
+    """
+
+    def __init__(self) -> None:
+        self.fds = [_file_without_a_name(), _file_without_a_name()]
+
+    def tail(self) -> str:
+        """Return the last 8 KiB, with the stack of a crash at the end."""
+        if not self.fds:
+            return ""
+        text = b"".join(map(_last_bytes, self.fds))
+        return text[-TAIL_BYTES:].decode(errors="replace").strip()
+
+    def print_crash(self) -> None:
+        """Print the stack of a crash, once."""
+        if self.fds and (crash := _last_bytes(self.fds[1])):
+            copied, crashes = self.fds
+            os.write(copied, crash)  # whose end it is in the tail, also when it has been printed
+            os.ftruncate(crashes, 0)
+            with contextlib.suppress(OSError):  # nobody reads what this process prints
+                _write_all(_STDERR, crash)
+
+    def close(self) -> None:
+        """Close our descriptors; an end that was not asked for is lost."""
+        fds, self.fds = self.fds, []
+        for fd in fds:
+            os.close(fd)
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def copy_stderr(copy_fd: int, crash_fd: int) -> None:
+    """Have this process write to ``copy_fd`` what Python writes to stderr, besides.
+
+    Args:
+        copy_fd: Of the one file of a :class:`StderrCopy`.
+        crash_fd: Of the other one.
+    """
+    faulthandler.enable(crash_fd)
+    sys.stderr = io.TextIOWrapper(
+        io.BufferedWriter(_Tee(copy_fd)),
+        encoding=sys.stderr.encoding,
+        errors=sys.stderr.errors,
+        line_buffering=True,
+    )
+
+
+class _Tee(io.RawIOBase):
+    """Stderr, and a copy of its end."""
+
+    def __init__(self, copy_fd: int) -> None:
+        self._copy_fd = copy_fd
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return _STDERR
+
+    def isatty(self) -> bool:
+        return os.isatty(_STDERR)
+
+    def write(self, data: Any) -> int:
+        text = bytes(data)
+        os.write(self._copy_fd, text[-RING_BYTES:])
+        if os.fstat(self._copy_fd).st_size > _CUT_BYTES:
+            kept = _last_bytes(self._copy_fd)
+            os.ftruncate(self._copy_fd, 0)
+            os.write(self._copy_fd, kept)
+        _write_all(_STDERR, text)
+        return len(text)
+
+
+def _file_without_a_name() -> int:
+    """The descriptor of a file in memory, where each write goes to the end, also after a cut."""
+    if hasattr(os, "memfd_create"):
+        fd = os.memfd_create("openenv-gym worker output")
+    else:
+        with tempfile.TemporaryFile() as file:
+            fd = os.dup(file.fileno())
+    fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_APPEND)
+    return fd
+
+
+def _last_bytes(fd: int) -> bytes:
+    return os.pread(fd, TAIL_BYTES, max(0, os.fstat(fd).st_size - TAIL_BYTES))
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]

@@ -9,13 +9,14 @@ import socket
 import subprocess
 import sys
 import weakref
+from collections.abc import Sequence
 from typing import Any
 
 from openenv_gym.errors import ServerError
 from openenv_gym.sockets import enlarge_buffers
 from openenv_gym.workers.forked import UNTOLD, ForkedProcess, ForkserverProcess
 from openenv_gym.workers.lifeline import Lifeline
-from openenv_gym.workers.output import Output
+from openenv_gym.workers.output import Output, StderrCopy
 from openenv_gym.workers.spawn import SpawnedProcess
 
 STOP_TIMEOUT_S = 5.0
@@ -39,6 +40,7 @@ class WorkerProcess:
             everything else.
         output: Takes what the worker prints; where there is none, that goes where this process
             prints.
+        stderr_copy: Where it does, keeps the end of it.
         memory_limit_mb: How large its address space may become, in MiB; None for no limit.
         forkserver: Forks it, in place of ``python`` and with the memory limit of its own; there
             must be an ``output`` then, and :attr:`has_begun` is not yet true at once.
@@ -57,6 +59,7 @@ class WorkerProcess:
         python: str = sys.executable,
         *,
         output: Output | None = None,
+        stderr_copy: StderrCopy | None = None,
         memory_limit_mb: float | None = None,
         forkserver: ForkserverProcess | None = None,
     ) -> None:
@@ -71,9 +74,10 @@ class WorkerProcess:
         self._process: SpawnedProcess | ForkedProcess
         try:
             if forkserver is None:
-                limit = [f"--memory-limit={memory_limit_mb:g}"] if memory_limit_mb else []
-                prints_to = None if output is None else output.fd
-                self._process = SpawnedProcess(python, fds, prints_to, limit)
+                printed = None if output is None else output.fd
+                copied = [] if stderr_copy is None else stderr_copy.fds
+                arguments = _arguments(memory_limit_mb, copied)
+                self._process = SpawnedProcess(python, fds, printed, arguments, copied)
             else:
                 assert output is not None  # a forkserver has none that workers could share
                 self._process = forkserver.fork(*fds, output.fd)
@@ -86,6 +90,7 @@ class WorkerProcess:
             self._lifeline.handed_over()
         self.output = output
         self.forkserver = forkserver
+        self._stderr_copy = stderr_copy
         self._control = control
         self._owner_pid = os.getpid()
         self._is_killed = False
@@ -122,11 +127,20 @@ class WorkerProcess:
         code = self.wait(timeout_s) if self._owner_pid == os.getpid() else None
         if code is None:
             return None
+        tail = self.stderr_tail()
         return {
             "kind": "worker_died",
             "signal": -code if code < 0 else None,
             "exitcode": None if code < 0 else code,
+            **({"stderr_tail": tail} if tail else {}),
         }
+
+    def stderr_tail(self) -> str:
+        """Return the end of what it wrote to stderr, where that is copied; a crash is printed."""
+        if self._stderr_copy is None:
+            return ""
+        self._stderr_copy.print_crash()
+        return self._stderr_copy.tail()
 
     def connect(self) -> socket.socket:
         """Open a session and return our end of its socket.
@@ -168,6 +182,8 @@ class WorkerProcess:
             if self.pid:
                 self._end(timeout_s)
             self._process.release()
+            if self._stderr_copy is not None:
+                self._stderr_copy.print_crash()
         self._lifeline.close()  # which ends one that is yet to be forked
         if self.output is not None:
             self.output.close()
@@ -192,7 +208,14 @@ class WorkerProcess:
         self._control.close()
         if self.output is not None:
             self.output.forget()
+        if self._stderr_copy is not None:
+            self._stderr_copy.close()
         self._process.forget()
+
+
+def _arguments(memory_limit_mb: float | None, copied: Sequence[int]) -> list[str]:
+    limit = [f"--memory-limit={memory_limit_mb:g}"] if memory_limit_mb else []
+    return [*limit, "--stderr-copy", *map(str, copied)] if copied else limit
 
 
 _alive: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()

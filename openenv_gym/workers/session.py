@@ -36,7 +36,7 @@ class WorkerSession:
         reply = self._host.execute(request)
         try:
             return self._session.send(reply)
-        except Exception as exc:
+        except Exception as exc:  # objects of the environment may raise whatever they like
             what = f"what the environment returned cannot travel: {type(exc).__name__}: {exc}"
             return self._session.send(failure(RemoteEnvError(what)))
 

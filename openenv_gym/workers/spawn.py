@@ -20,20 +20,26 @@ class SpawnedProcess(subprocess.Popen[bytes]):
         fds: What it inherits: its control socket and its lifeline.
         output: The descriptor that it prints to; None for where this process prints.
         arguments: Further ones of the module.
+        more_fds: What else it inherits.
 
     Raises:
         ServerError: the interpreter cannot be run.
     """
 
     def __init__(
-        self, python: str, fds: tuple[int, int], output: int | None, arguments: Sequence[str]
+        self,
+        python: str,
+        fds: tuple[int, int],
+        output: int | None,
+        arguments: Sequence[str],
+        more_fds: Sequence[int] = (),
     ) -> None:
         control, lifeline = fds
         names = (f"--control={control}", f"--lifeline={lifeline}")
         try:
             super().__init__(
                 [python, "-m", "openenv_gym.workers", *names, *arguments],
-                pass_fds=fds,
+                pass_fds=(*fds, *more_fds),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -25,6 +25,7 @@ from openenv_gym.sockets import RECEIVE_BYTES, Spin, send_parts
 from openenv_gym.workers.forkserver import run_forkserver
 from openenv_gym.workers.lifeline import watch_lifeline
 from openenv_gym.workers.memory import be_killed_first, limit_memory
+from openenv_gym.workers.output import copy_stderr
 from openenv_gym.workers.session import WorkerSession
 
 _MAX_FDS = 16
@@ -104,6 +105,7 @@ def main() -> None:
     parser.add_argument("--control", type=int, required=True, help="inherited descriptor")
     parser.add_argument("--lifeline", type=int, required=True, help="inherited descriptor")
     parser.add_argument("--memory-limit", type=float, help="in MiB")
+    parser.add_argument("--stderr-copy", type=int, nargs=2, help="inherited descriptors")
     parser.add_argument(
         "--fork-with",
         metavar="MODULES",
@@ -116,12 +118,17 @@ def main() -> None:
         if begun is None:
             return
         control, lifeline = begun
-    _work(control, lifeline, options.memory_limit)
+    _work(control, lifeline, options.stderr_copy, options.memory_limit)
 
 
-def _work(control: int, lifeline: int, memory_limit_mb: float | None) -> None:
-    faulthandler.enable()  # a crash in C says where, which is the end of what it prints
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+def _work(
+    control: int, lifeline: int, stderr_copy: list[int] | None, memory_limit_mb: float | None
+) -> None:
+    if stderr_copy:
+        copy_stderr(*stderr_copy)
+    else:
+        faulthandler.enable()  # a crash in C says where, which is the end of what it prints
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # Python's own
     be_killed_first()
     if memory_limit_mb:
         limit_memory(memory_limit_mb)

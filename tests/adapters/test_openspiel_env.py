@@ -296,7 +296,7 @@ def env_with_a_taken_field(illegal_action: Any) -> OpenSpielEnv:
 
 def test_illegal_action_terminates() -> None:
     env = env_with_a_taken_field("terminate")
-    observation, reward, terminated, truncated, info = env.step(np.int64(4))  # type: ignore[arg-type]
+    observation, reward, terminated, truncated, info = env.step(np.int64(4))
     assert_same((reward, terminated, truncated), (-1.0, True, False))
     assert env.history == [4, 0]
     state = pyspiel.load_game("tic_tac_toe").new_initial_state()
@@ -406,7 +406,7 @@ def test_step_after_the_end(game: str) -> None:
     last = list(play(env, np.random.default_rng(0), seed=0))[-1]
     for action in (0, 10**6, None):
         with pytest.raises(ResetNeededError, match="after the end"):
-            env.step(action)  # type: ignore[arg-type]
+            env.step(action)
     assert env.action_masks().tolist() == last[-1]["action_mask"].tolist()
     env.reset()
     env.step(int(np.flatnonzero(env.action_masks())[0]))
@@ -570,7 +570,7 @@ def test_seats_that_do_not_exist(seat: Any) -> None:
 
 def test_illegal_action_is_one_of_three() -> None:
     with pytest.raises(InvalidRequestError, match="one of terminate, raise, random; got 'skip'"):
-        OpenSpielEnv("catch", illegal_action="skip")  # type: ignore[arg-type]
+        OpenSpielEnv("catch", illegal_action="skip")
 
 
 def test_openenv_state() -> None:

@@ -155,7 +155,7 @@ def step_of_every_seat(env: OpenSpielEnv, state: Any, pick: np.random.Generator)
     rewards = [0.0] * num_players
     for seat in seats:
         assert rewards == [0.0] * num_players  # nothing was paid before all have chosen
-        player, legal = env._episode.player, env._episode.legal  # type: ignore[union-attr]
+        player, legal = env._episode.player, env._episode.legal
         assert (player, legal) == (seat, state.legal_actions(seat))
         joint[seat] = int(pick.choice(legal))
         observation, reward, _, _, info = env.step(joint[seat])
@@ -520,7 +520,7 @@ def test_forms_of_an_observation_are_the_games_own(game: str, shaped: bool) -> N
     env = OpenSpielEnv(game, observation="dict", shaped=shaped, opponent_policy="first")
     for number, result in enumerate(play(env, np.random.default_rng(0), seed=0)):
         observation = result[0] if number == 0 else result[1]
-        wanted = forms(env._episode.state, 0, shaped)  # type: ignore[union-attr]
+        wanted = forms(env._episode.state, 0, shaped)
         assert_same(observation, wanted)
         assert observation in env.observation_space
         if number == 5:
@@ -528,9 +528,9 @@ def test_forms_of_an_observation_are_the_games_own(game: str, shaped: bool) -> N
     for form in TENSORS.keys() | {"string"}:
         if form not in wanted:
             with pytest.raises(InvalidRequestError, match="has no observation of the form"):
-                OpenSpielEnv(game, observation=form)  # type: ignore[arg-type]
+                OpenSpielEnv(game, observation=form)
             continue
-        one = OpenSpielEnv(game, observation=form, shaped=shaped, opponent_policy="first")  # type: ignore[arg-type]
+        one = OpenSpielEnv(game, observation=form, shaped=shaped, opponent_policy="first")
         observation, _ = one.reset(seed=0)
-        assert_same(observation, forms(one._episode.state, 0, shaped)[form])  # type: ignore[union-attr]
+        assert_same(observation, forms(one._episode.state, 0, shaped)[form])
         assert observation in one.observation_space

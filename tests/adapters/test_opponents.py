@@ -640,7 +640,7 @@ def test_fewer_simulations_for_games_written_in_python() -> None:
             MctsOpponent(game, 10_001)
     for wrong in (True, 1.5, "5", None):
         with pytest.raises(InvalidRequestError, match="mcts takes simulations"):
-            MctsOpponent(pyspiel.load_game("nim"), wrong)  # type: ignore[arg-type]
+            MctsOpponent(pyspiel.load_game("nim"), wrong)
 
 
 def test_names() -> None:

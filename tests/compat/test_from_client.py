@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.children import ROOT
+from openenv_gym.launchers import ServerProcess
 
 FORMS = ("async", "sync", "class")
 ASYNC_OR_SYNC = ("async", "sync")
@@ -170,6 +171,13 @@ def test_a_server_that_dies_in_a_step(form, call, serve_theirs):
     answer = call("fault", url=url, form=form, action={"do": "exit"}, timeout_s=5)
     assert answer["error"] == "ConnectionLostError" and answer["cause"] == "ConnectionClosedError"
     assert (answer["goes_on"], answer["anew"]) == ("ConnectionLostError", "UnreachableError")
+
+
+@pytest.mark.parametrize("form", ASYNC_OR_SYNC)
+def test_a_server_that_drains_is_the_fault(form, call):
+    with ServerProcess("tests.faults.envs:Faulty-v0") as server:
+        fault = call("drained", url=server.base_url, pid=server.pid, form=form)
+    assert fault == ["server_draining", None]
 
 
 @pytest.mark.parametrize("form", ASYNC_OR_SYNC)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 
 import gymnasium as gym
 import numpy as np
 import pytest
 
+from openenv_gym.launchers import ServerProcess
 from tests.compat.generations import RemoteError
+from tests.faults.envs import Faulty
 
 
 @pytest.mark.parametrize("function", ["generic", "generic_sync"])
@@ -75,6 +78,30 @@ def test_errors_reach_the_user_and_the_session_lives_on(serve, their_clients):
     kind, text = raised.value.args
     assert kind == "RuntimeError"
     assert "$.action.action_id" in text and "Discrete(3)" in text and "INVALID_ACTION" in text
+
+
+def test_an_environment_that_ends_its_process_is_an_error_like_any_other(serve, their_clients):
+    """What is known of the fault is a further key of the error, which they leave alone."""
+    url = serve("tests.faults.envs:Faulty-v0").base_url
+    actions = [{"action": 0}, {"action": Faulty.SEGV}]
+    (kind, text), first = their_clients.call("clients:crashed", url=url, actions=actions)
+    assert kind == "RuntimeError" and first == 0.0
+    assert re.fullmatch(
+        r"Server error: the worker process of this session was ended by signal 11 .*"
+        r" \(code: CONNECTION_LOST\)",
+        text,
+    )
+
+
+def test_a_server_that_drains_says_so(generation, their_clients):
+    with ServerProcess("tests.faults.envs:Faulty-v0") as server:
+        kind, text = their_clients.call(
+            "clients:drained_sync", url=server.base_url, pid=server.pid, action={"action": 0}
+        )
+    # A client of 0.10 may have connected again before it tells: to a server that takes nobody.
+    refusals = ("1012 (service restart) server_draining", "the server is ending", "Connect call")
+    assert kind in ("ConnectionClosedError", "RuntimeError", "ConnectionError")
+    assert any(refusal in text for refusal in refusals[: 1 if generation.version == "0.3" else 3])
 
 
 def test_openenv_validate_passes(generation, serve):

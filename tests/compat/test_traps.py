@@ -28,6 +28,7 @@ from openenv_gym.errors import (
     UnreachableError,
 )
 from openenv_gym.launchers import ServerProcess
+from openenv_gym.testing import FaultProxy
 from tests.compat.generations import RemoteError
 from tests.support.envs import Scripted
 from tests.support.proxy import Proxy
@@ -63,14 +64,14 @@ def make(url: str, **arguments):
 
 
 def test_after_a_timeout_no_reply_is_read_as_another_ones(their_servers):
-    with Proxy(their_servers["traps"]) as proxy:
+    with FaultProxy(their_servers["traps"]) as proxy:
         env = make(proxy.base_url, timeout_s=0.5)
         env.reset()
         assert env.step(1)[0].tolist() == [1.0, 1.0]
-        proxy.replies.clear()
+        proxy.black_hole("to_client")
         with pytest.raises(RequestTimeoutError, match=r"0\.5 s"):
             env.step(2)
-        proxy.replies.set()
+        proxy.heal()
         with pytest.raises(ConnectionLostError, match=r"RequestTimeoutError.*reset"):
             env.step(3)
         assert env.reset()[0].tolist() == [0.0, 0.0]
@@ -179,7 +180,7 @@ def test_metadata_where_the_server_sends_it(generation, their_servers):
 
 
 def test_something_that_closes_idle_sockets(their_servers):
-    with Proxy(their_servers["traps"]) as proxy:
+    with FaultProxy(their_servers["traps"]) as proxy:
         env = make(proxy.base_url)
         env.reset()
         env.step(1)

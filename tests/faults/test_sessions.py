@@ -66,7 +66,7 @@ def test_bystanders_play_as_without_the_fault(action: int, mode: AutoresetMode, 
     last = played[1][1][0][1]
     assert same(struck[4]["final_obs"][1] if is_same else struck[0][1], last)
     said = struck[4]["final_info"]["openenv"] if is_same else struck[4]["openenv"]
-    kind = "env_raised" if action == Faulty.RAISE else "connection_lost"
+    kind = "env_raised" if action == Faulty.RAISE else "worker_died"
     assert said["fault"].tolist() == [None, kind, None]
     local = Faulty()
     first = local.reset(seed=seed)[0]

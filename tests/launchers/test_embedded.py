@@ -6,6 +6,8 @@ import pickle
 import subprocess
 import sys
 import textwrap
+import threading
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
@@ -13,12 +15,13 @@ import psutil
 import pytest
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
 
-from openenv_gym.errors import RequestTimeoutError
+from openenv_gym.errors import ConnectionLostError, EnvStartError, RequestTimeoutError
 from openenv_gym.launchers.embedded import EMBEDDED
 from openenv_gym.protocol import Step
 from tests.support.hanging import Hanging
 from tests.support.rollouts import same
 
+DEADLY = "tests.support.hanging:Deadly-v0"
 HANGING = "tests.support.hanging:Hanging-v0"
 
 
@@ -96,6 +99,61 @@ def test_a_worker_that_hangs_is_killed_when_its_client_gives_up(way: str):
     assert EMBEDDED.pid != hung.pid
     assert env.step(0)[0][0] == 1.0
     env.close()
+
+
+def test_an_environment_that_a_dying_worker_never_read_of_is_made_in_a_fresh_one():
+    gym.make("openenv/CartPole-v1").close()
+    dying = psutil.Process(EMBEDDED.pid)
+    dying.suspend()  # it takes the session, as one does that is about to end, and reads nothing
+    threading.Timer(0.3, dying.kill).start()
+    env = gym.make("openenv/CartPole-v1")
+    assert EMBEDDED.pid != dying.pid
+    assert same(env.reset(seed=1), gym.make("CartPole-v1").reset(seed=1))
+    env.close()
+
+
+def test_workers_that_all_die_are_not_tried_without_end(monkeypatch: pytest.MonkeyPatch):
+    connect, tried = EMBEDDED.connect, []
+
+    def dying(number: int = 0):
+        sock, worker = connect(number)
+        process = psutil.Process(worker.pid)
+        process.suspend()
+        threading.Timer(0.2, process.kill).start()
+        tried.append(worker.pid)
+        return sock, worker
+
+    monkeypatch.setattr(EMBEDDED, "connect", dying)
+    with pytest.raises(ConnectionLostError, match="its process ended with signal 9"):
+        gym.make("openenv/CartPole-v1")
+    assert len(set(tried)) == 3
+
+
+def test_a_crash_is_printed_here_and_told_in_the_fault(capfd: pytest.CaptureFixture[str]):
+    env = gym.make("openenv/gymnasium-v0", env_id=HANGING)
+    env.reset(seed=1)
+    env.step(0)
+    said = env.step(Hanging.PRINT)[4]["openenv"]
+    assert (said["fault"], said["signal"]) == ("worker_died", 6)
+    stack = said["stderr_tail"].partition("Fatal Python error: Aborted")[2]
+    assert "in step" in stack
+    printed = capfd.readouterr().err
+    assert "yyy the last words\nFatal Python error: Aborted" in printed  # the first of it by C
+    assert printed.strip().endswith(stack)
+    env.close()
+
+
+def test_an_environment_that_ends_its_worker_is_not_built_twice(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    log = tmp_path / "built"
+    says = r"Deadly-v0 ended its process while it was built: .* exit code 7; end of stderr:\n"
+    with pytest.raises(EnvStartError, match=says) as told:
+        gym.make("openenv/gymnasium-v0", env_id=DEADLY, log=str(log))
+    assert log.read_text() == "built\n"
+    assert told.value.fault["kind"] == "worker_died" and told.value.fault["exitcode"] == 7
+    assert told.value.fault["stderr_tail"].endswith("cannot go on")
+    assert capfd.readouterr().err.endswith("cannot go on\n")
 
 
 def test_the_worker_of_a_shard_that_hangs_is_killed():

@@ -225,3 +225,27 @@ def test_the_wrong_fields_beside_an_invalid_message_reach_the_user():
     _, reply = CLIENT.decode_reply(text)
     expected = "Invalid message: where.1: Field required; x: odd"
     assert reply == Failed("VALIDATION_ERROR", expected)
+
+
+def test_what_is_known_of_a_lost_session_is_a_further_key():
+    fault = {"kind": "worker_died", "signal": 11, "exitcode": None, "stderr_tail": "häß"}
+    text = SERVER.encode_reply(None, Failed("CONNECTION_LOST", "gone", fault=fault))
+    data = {"message": "gone", "code": "CONNECTION_LOST", "fault": fault}
+    assert json.loads(text) == {"type": "error", "data": data}
+    assert CLIENT.decode_reply(text)[1] == Failed("CONNECTION_LOST", "gone", fault=fault)
+    assert b"fault" not in SERVER.encode_reply(None, Failed("RESET_NEEDED", "reset first"))
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ("it broke", None),
+        ({"kind": 5}, None),
+        ({"signal": 11}, None),
+        ({"kind": "new", "signal": True, "stderr_tail": [1]}, {"kind": "new"}),
+    ],
+)
+def test_a_fault_of_another_form_is_left_alone(said: Any, read: Any):
+    data = {"message": "gone", "code": "CONNECTION_LOST", "fault": said}
+    _, reply = CLIENT.decode_reply(json.dumps({"type": "error", "data": data}))
+    assert reply == Failed("CONNECTION_LOST", "gone", fault=read)

@@ -18,6 +18,7 @@ from openenv_gym.errors import (
     SpaceError,
     UnknownEnvironmentError,
 )
+from openenv_gym.launchers import ServerProcess
 from tests.support.uvicorn_thread import serving
 
 
@@ -160,3 +161,14 @@ def test_a_typed_environment_has_no_binary_spaces():
 def test_what_cannot_be_served(arguments, keywords, error, says):
     with pytest.raises(error, match=says):
         create_app(*arguments, **keywords)
+
+
+@pytest.mark.parametrize(("isolation", "count"), [("process", 0), ("thread", 1), ("inline", 1)])
+def test_a_start_without_isolation_is_warned_of_in_one_line(
+    isolation: str, count: int, capfd: pytest.CaptureFixture[str]
+):
+    with ServerProcess("CartPole-v1", f"--isolation={isolation}"):
+        pass
+    said = [line for line in capfd.readouterr().err.splitlines() if "unsafe" in line]
+    assert len(said) == count
+    assert all(f"isolation '{isolation}' is unsafe: an environment that crashes" in s for s in said)

@@ -105,7 +105,8 @@ def test_while_it_drains_nothing_begins(play: Begin):
     with ServerProcess(HANGING, "--max-sessions=2") as server:
         with httpx.Client(base_url=server.base_url, timeout=40) as client:
             assert client.get("/livez").json() == {"status": "alive"}
-            assert client.get("/readyz").json() == {"status": "ready"}
+            counts = {"sessions": 0, "disconnected": 0, "max_sessions": 2}
+            assert client.get("/readyz").json() == {"status": "ready", **counts}
             client.post("/reset", json={})
             player = play(server)
             assert client.get("/readyz").status_code == 503  # full
@@ -213,3 +214,14 @@ def test_workers_and_threads_that_hang_do_not_keep_a_server(isolation: str, play
         time.sleep(0.3)
         server._process.terminate()
         assert exit_code(server) == 0
+
+
+def test_over_json_the_fault_of_what_did_not_end_in_time_is_told_too():
+    with ServerProcess(HANGING, "--drain-timeout=1") as server:
+        env = gym.make("openenv/remote-v0", base_url=server.base_url, codec="json")
+        env.reset(seed=0)
+        env.step(0)
+        threading.Timer(1, server._process.terminate).start()
+        said = env.step(Hanging.SLEEP)[4]["openenv"]
+        assert (said["fault"], said["signal"]) == ("server_draining", signal.SIGKILL)
+        env.close()

@@ -370,7 +370,10 @@ def test_an_environment_of_ones_own_is_shown_in_the_mode_that_it_was_made_with(
 @pytest.mark.parametrize(("name", "kind"), [("CartPole-v1", None), ("FrozenLake-v1", "text")])
 def test_without_pillow_there_is_text_or_nothing(monkeypatch, name, kind):
     found = importlib.util.find_spec
-    hidden = lambda name, *rest: None if name == "PIL" else found(name, *rest)  # noqa: E731
+
+    def hidden(name, *rest):
+        return None if name == "PIL" else found(name, *rest)
+
     monkeypatch.setattr(importlib.util, "find_spec", hidden)
     app = create_app(name, isolation="inline")
     with serving(app) as url, httpx.Client(base_url=url) as client:

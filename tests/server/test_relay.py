@@ -27,7 +27,8 @@ from openenv_gym.protocol import (
     Reset,
     Step,
 )
-from openenv_gym.server.relay import Relay, RelayProtocol
+from openenv_gym.server.relay import Relay
+from openenv_gym.server.relay_protocol import RelayProtocol
 from tests.support.envs import Scripted
 from tests.support.uvicorn_thread import serving
 
@@ -239,7 +240,7 @@ def both_slots_are_free(url: str) -> None:
             with session(url) as one, session(url) as two:
                 Session(one), Session(two)
             return
-        except Exception:
+        except Exception:  # whatever it is, it has to be over by the deadline
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)

@@ -10,6 +10,8 @@ from openenv_gym.errors import CapacityError
 from openenv_gym.server.sessions import Session, Sessions
 from openenv_gym.server.settings import ServerSettings
 
+IDLE_S = 10.0
+
 
 class Home:
     def __init__(self) -> None:
@@ -39,7 +41,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def sessions(clock: Clock) -> Sessions:
-    settings = ServerSettings(environment="any", max_sessions=2, http_idle_s=10)
+    settings = ServerSettings(environment="any", max_sessions=2)
     return Sessions(settings, Homes(), clock)
 
 
@@ -64,9 +66,9 @@ def test_a_failed_start_gives_its_slot_back(sessions: Sessions, monkeypatch: pyt
 
 def test_the_longest_idle_http_session_gives_way(sessions: Sessions, clock: Clock):
     async def play() -> None:
-        old = await sessions.create(expires=True)
+        old = await sessions.create(idle_s=IDLE_S)
         clock.now = 5
-        used = await sessions.create(expires=True)
+        used = await sessions.create(idle_s=IDLE_S)
         clock.now = 9.9
         with pytest.raises(CapacityError, match="2 of 2"):
             await sessions.create()
@@ -81,8 +83,8 @@ def test_the_longest_idle_http_session_gives_way(sessions: Sessions, clock: Cloc
 
 def test_a_running_request_and_a_socket_are_never_idle(sessions: Sessions, clock: Clock):
     async def play() -> None:
-        busy = await sessions.create(expires=True)
-        await sessions.create(expires=False)
+        busy = await sessions.create(idle_s=IDLE_S)
+        await sessions.create()
         clock.now = 1000
         async with busy.lock:
             with pytest.raises(CapacityError):
@@ -106,10 +108,47 @@ def test_a_session_ends_once(sessions: Sessions):
 def test_the_slot_of_one_that_gives_way_is_not_given_twice(sessions: Sessions, clock: Clock):
     async def play() -> list[object]:
         for _ in range(2):
-            await sessions.create(expires=True)
+            await sessions.create(idle_s=IDLE_S)
         clock.now = 12
         return await asyncio.gather(*(sessions.create() for _ in range(4)), return_exceptions=True)
 
     outcomes = asyncio.run(play())
     assert [type(outcome) for outcome in outcomes] == [Session] * 2 + [CapacityError] * 2
     assert len(sessions) == 2
+
+
+def test_a_session_with_a_guest_gives_way_to_nobody(sessions: Sessions, clock: Clock):
+    async def play() -> None:
+        visited = await sessions.create(idle_s=IDLE_S)
+        await sessions.create()
+        visited.guests = 2
+        clock.now = 1000
+        for _ in range(2):
+            assert not sessions.has_room
+            with pytest.raises(CapacityError):
+                await sessions.create()
+            visited.guests -= 1
+        assert sessions.has_room and await sessions.create()
+
+    asyncio.run(play())
+
+
+def test_a_kept_session_gives_way_at_once_but_not_when_it_is_taken_up(
+    sessions: Sessions, clock: Clock
+):
+    async def play() -> None:
+        left, stays = await sessions.create(), await sessions.create()
+        for session in (left, stays):
+            sessions.offer_resumption(session)
+            sessions.keep(session)
+        assert sessions.disconnected == 2 and sessions.has_room
+        assert stays.resumption is not None
+        assert sessions.take_up(stays.resumption.token) is stays
+        clock.now = 1000
+        await sessions.create()
+        assert (left.backend.closed, stays.backend.closed) == (1, 0)
+        with pytest.raises(CapacityError):
+            await sessions.create()
+        assert sessions.take_up(left.resumption.token) is None
+
+    asyncio.run(play())

@@ -136,7 +136,7 @@ def test_several_keys_and_paths_are_the_callers_to_name():
     assert found.observation_space == POSITION
     for key in (5, [], [1], ""):
         with pytest.raises(SpaceError, match=r"expected observation_key"):
-            infer(schema, schema, action_key="a", observation_key=key)  # type: ignore[arg-type]
+            infer(schema, schema, action_key="a", observation_key=key)
 
 
 def test_a_dict_of_the_caller_names_its_fields():

@@ -63,7 +63,7 @@ def test_what_is_no_picture_is_none(data: Any):
 
 
 def test_a_picture_that_says_it_is_huge_is_none():
-    pytest.importorskip("PIL")
+    pytest.importorskip("PIL", reason="without Pillow no picture is read")
     header = struct.pack(">IIBBBBB", 20000, 20000, 8, 2, 0, 0, 0)
     chunk = b"IHDR" + header
     png = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", len(header)) + chunk

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import sys
 import time
 from typing import Any
 
@@ -85,4 +86,19 @@ class Hanging(gym.Env[np.ndarray, int]):
         return np.array([self.steps, self.np_random.random()])
 
 
+class Deadly(Hanging):
+    """Ends its process while it is built, and notes in a file that it was.
+
+    Args:
+        log: The file.
+    """
+
+    def __init__(self, log: str) -> None:
+        with open(log, "a") as file:
+            file.write("built\n")
+        print("cannot go on", file=sys.stderr)
+        os._exit(7)
+
+
 gym.register("Hanging-v0", Hanging)
+gym.register("Deadly-v0", Deadly)

@@ -57,7 +57,8 @@ class Plain:
         action: The schema; None makes ``/schema`` fail.
         observation: Likewise.
         reset: From the data of a reset message and the number of the reset to an answer.
-        step: From the data of a step message and its number in the episode to an answer.
+        step: From the data of a step message and its number in the episode to an answer, or to the
+            code with which to close.
         state: What is told of the state.
         name: Under ``/metadata``.
         max_sessions: At once.
@@ -68,7 +69,7 @@ class Plain:
     action: Message | None
     observation: Message | None
     reset: Callable[[Message, int], Message]
-    step: Callable[[Message, int], Message]
+    step: Callable[[Message, int], Message | int]
     state: Message = field(default_factory=dict)
     name: str = "SomeEnvironment"
     max_sessions: int = 1
@@ -125,8 +126,11 @@ class Plain:
                     continue
                 else:
                     return
+                if isinstance(answer, int):
+                    await socket.close(answer, "told to")
+                    return
                 await socket.send_json({"type": "observation", "data": answer})
-            except Exception as exc:
+            except Exception as exc:  # what a test has it say: told to the client, as OpenEnv does
                 data = {"message": str(exc), "code": "EXECUTION_ERROR"}
                 await socket.send_json({"type": "error", "data": data})
 

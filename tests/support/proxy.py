@@ -1,4 +1,4 @@
-"""A TCP proxy before an HTTP server, told by the test what to let through and when."""
+"""A TCP proxy before an HTTP server that wants a prefix of the path, or a token."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ class Proxy:
 
     Attributes:
         base_url: Where it listens, with the prefix.
-        replies: Cleared, what the server says is held until it is set again.
     """
 
     def __init__(self, target: str, *, prefix: str = "", token: str | None = None) -> None:
@@ -30,22 +29,14 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._sockets: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
-        self.replies = threading.Event()
-        self.replies.set()
         self.base_url = f"http://127.0.0.1:{self._listener.getsockname()[1]}{prefix}"
         self._start(self._accept)
 
-    def cut(self) -> None:
-        """Close all connections, as one does that closes idle ones."""
-        for sock in self._sockets:
-            with contextlib.suppress(OSError):  # the peer may have closed it already
-                sock.shutdown(socket.SHUT_RDWR)
-
     def close(self) -> None:
         """End it, and its threads."""
-        self.replies.set()
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self.cut()
+        for sock in [self._listener, *self._sockets]:
+            with contextlib.suppress(OSError):  # the peer may have closed it already
+                sock.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(5)
         for sock in [self._listener, *self._sockets]:
@@ -95,8 +86,8 @@ class Proxy:
         server = socket.create_connection(self._target)
         self._sockets.append(server)
         server.sendall(forwarded)
-        self._start(self._pump, server, client, self.replies)
-        self._pump(client, server, None)
+        self._start(self._pump, server, client)
+        self._pump(client, server)
 
     def _judge(self, head: bytes) -> tuple[str | None, bytes]:
         """The status to refuse with, or None; and what to pass on."""
@@ -108,13 +99,9 @@ class Proxy:
             return "404 Not Found", b""
         return None, b" ".join([method, path.removeprefix(prefix), rest])
 
-    def _pump(
-        self, source: socket.socket, sink: socket.socket, gate: threading.Event | None
-    ) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
-                if gate is not None:
-                    gate.wait()
                 sink.sendall(data)
         for sock in (source, sink):
             with contextlib.suppress(OSError):

@@ -11,7 +11,7 @@ import pytest
 
 from openenv_gym.server.output_log import BURST_LINES, OutputLog
 from openenv_gym.workers.memory import oom_kills
-from openenv_gym.workers.output import RING_BYTES, Output
+from openenv_gym.workers.output import RING_BYTES, TAIL_BYTES, Output, StderrCopy
 from openenv_gym.workers.process import WorkerProcess
 
 
@@ -73,3 +73,38 @@ def test_a_log_takes_so_many_lines_and_no_more(caplog: pytest.LogCaptureFixture)
 
 def test_the_kernel_counts_whom_it_killed_for_memory():
     assert oom_kills() is None or oom_kills() >= 0
+
+
+# What a worker does that writes in every way.
+WRITES = """
+import os, sys, warnings
+from openenv_gym.workers.output import copy_stderr
+copy_stderr(int(sys.argv[1]), int(sys.argv[2]))
+print("told", file=sys.stderr)
+os.write(2, b"by C\\n")
+sys.stderr.write("no end of a line yet")
+sys.stderr.flush()
+for _ in range(100):
+    sys.stderr.write("x" * 9_999 + "\\n")
+warnings.warn("the last words")
+assert sys.stderr.fileno() == 2 and not sys.stderr.isatty()
+os.abort()
+"""
+
+
+def test_stderr_is_printed_at_once_and_its_end_is_kept(capfd: pytest.CaptureFixture[str]):
+    copy = StderrCopy()
+    command = [sys.executable, "-c", WRITES, *map(str, copy.fds)]
+    assert subprocess.run(command, pass_fds=copy.fds, check=False, timeout=50).returncode == -6
+    printed = capfd.readouterr().err
+    assert printed.startswith("told\nby C\nno end of a line yetxxx")
+    assert printed.endswith("UserWarning: the last words\n")
+    assert os.fstat(copy.fds[0]).st_size < 2 * 256 * 1024
+    copy.print_crash()
+    copy.print_crash()
+    crash = capfd.readouterr().err
+    assert crash.startswith("Fatal Python error: Aborted") and crash.count("Fatal") == 1
+    assert f"x\n<string>:11: UserWarning: the last words\n{crash}".strip() in copy.tail()
+    assert len(copy.tail()) <= TAIL_BYTES
+    copy.close()
+    assert copy.tail() == ""

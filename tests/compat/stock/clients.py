@@ -191,6 +191,36 @@ def killed_sync(url: str, pid: int, action: dict[str, Any]) -> list[str]:
     return ["nothing was raised", ""]
 
 
+async def crashed(url: str, actions: list[dict[str, Any]]) -> list[Any]:
+    """What the user reads when the last action ends the environment's process, and afterwards."""
+    client = GenericEnvClient(base_url=url)
+    await client.connect()
+    await client.reset()
+    for action in actions[:-1]:
+        await client.step(action)
+    try:
+        await client.step(actions[-1])
+        said = ["nothing was raised", ""]
+    except Exception as exc:  # the test is told, and judges
+        said = [type(exc).__name__, str(exc)]
+    await client.close()
+    async with GenericEnvClient(base_url=url) as another:
+        return [said, plain(await another.reset())[0]["obs"][0]]
+
+
+def drained_sync(url: str, pid: int, action: dict[str, Any]) -> list[str]:
+    """What the user reads when the server is told to end between two steps."""
+    with GenericEnvClient(base_url=url).sync() as client:
+        client.reset()
+        client.step(action)
+        os.kill(pid, signal.SIGTERM)
+        try:
+            while True:
+                client.step(action)
+        except Exception as exc:  # the test is told, and judges
+            return [type(exc).__name__, str(exc)]
+
+
 def with_headers(url: str, headers: dict[str, str]) -> float:
     """One reset through something that asks for headers; OpenEnv 0.9 and later."""
     with GenericEnvClient(base_url=url, headers=headers).sync() as client:

@@ -128,6 +128,19 @@ def named_action_type(url: str) -> list[Any]:
     return [repr(env.action_space), total]
 
 
+def drained(url: str, pid: int, form: str) -> list[Any]:
+    """The fault when the server is told to end between two steps; a step follows at once."""
+    env = make("generic", url, form)
+    env.reset(seed=0)
+    env.step(0)
+    os.kill(pid, signal.SIGTERM)
+    while True:
+        *_, truncated, info = env.step(0)
+        if truncated:
+            env.close()
+            return [info["openenv"]["fault"], info["openenv"]["action_applied"]]
+
+
 def warned_reset(url: str) -> list[Any]:
     """A reset finds the socket closed, and nobody has said so before."""
     env = make("traps", url, "async")

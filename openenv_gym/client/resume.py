@@ -1,0 +1,60 @@
+"""How long one tries to reach a session again whose connection was lost."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+
+from openenv_gym.errors import (
+    CapacityError,
+    ConnectionLostError,
+    NotOpenEnvError,
+    RequestTimeoutError,
+    UnreachableError,
+)
+
+REFUSED_S = 2.0
+"""Where nobody listens for so long, the server is taken for dead, and its sessions with it. A
+tunnel or a proxy on the way may be started anew meanwhile."""
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
+
+_refused_since_s: dict[str, float] = {}
+"""Addresses where nobody listens, and since when: what one session found out, others know."""
+
+
+def keep_trying(connect: Callable[[float], None], address: str, end_s: float) -> None:
+    """Call ``connect`` until it does not fail.
+
+    Args:
+        connect: Told how long it may take, in seconds.
+        address: Of the server.
+        end_s: When it is too late, by ``time.monotonic``.
+
+    Raises:
+        ConnectionLostError: the session is gone, or was not reached in time.
+    """
+    pause_s = FIRST_PAUSE_S
+    while True:
+        try:
+            connect(max(0.1, end_s - time.monotonic()))
+            _refused_since_s.pop(address, None)
+            return
+        except (UnreachableError, NotOpenEnvError, CapacityError, RequestTimeoutError) as exc:
+            now_s = time.monotonic()
+            if _is_refused(exc):
+                last_s = _refused_since_s.setdefault(address, now_s) + REFUSED_S
+            else:
+                _refused_since_s.pop(address, None)
+                last_s = end_s
+            if now_s >= min(last_s, end_s):
+                raise ConnectionLostError(str(exc)) from exc
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+            time.sleep(pause_s * random.uniform(0.5, 1))  # many sessions are lost at once
+
+
+def _is_refused(exc: Exception) -> bool:
+    """Whether nobody listens: refused, no such socket, or reset by a process that is dying."""
+    refusals = (ConnectionRefusedError, FileNotFoundError, ConnectionLostError)
+    return isinstance(exc, UnreachableError) and isinstance(exc.__cause__, refusals)

@@ -1,0 +1,74 @@
+"""Where the shards of a vector environment are, and how many sub-environments each gets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+from openenv_gym.address import Address, parse_address
+from openenv_gym.envs.endpoints import EmbeddedEndpoint, ServerEndpoint
+from openenv_gym.errors import InvalidRequestError
+from openenv_gym.protocol import Open
+from openenv_gym.workers.process import available_cores
+
+Shard: TypeAlias = EmbeddedEndpoint | ServerEndpoint
+
+
+def shard_sizes(num_envs: int, shards: int) -> list[int]:
+    """Return how many sub-environments each of ``shards`` gets, the first ones one more.
+
+    >>> shard_sizes(7, 3)
+    [3, 2, 2]
+    """
+    shards = min(shards, num_envs)
+    return [num_envs // shards + (i < num_envs % shards) for i in range(shards)]
+
+
+def default_shards(num_envs: int) -> int:
+    """Return over how many workers ``num_envs`` are spread: one for each core."""
+    return min(available_cores(), num_envs)
+
+
+def shards_of(source: Any, num_envs: int | None) -> list[Shard]:
+    """Return the recipes of the shards, as they are or of URLs.
+
+    Args:
+        source: A URL, several, or recipes.
+        num_envs: How many sub-environments, where there are URLs.
+
+    Raises:
+        InvalidRequestError: there is no shard, or no number.
+    """
+    given: list[Any] = [source] if isinstance(source, str) else list(source)
+    if not given:
+        raise InvalidRequestError("expected at least one shard, got none")
+    if not all(isinstance(one, str) for one in given):
+        return given
+    if type(num_envs) is not int or num_envs < 1:
+        raise InvalidRequestError(f"num_envs: expected a number from 1, got {num_envs!r}")
+    sizes = shard_sizes(num_envs, len(given))
+    return [
+        ServerEndpoint(address=parse_address(url), request=Open(None, num_envs=size))
+        for url, size in zip(given, sizes, strict=False)
+    ]
+
+
+def with_deadlines(shards: Iterable[Shard]) -> Iterator[Shard]:
+    """Yield recipes that know their server's deadlines; each server is asked once."""
+    known: dict[Address, Any] = {}
+    for shard in shards:
+        if not isinstance(shard, ServerEndpoint):
+            yield shard
+            continue
+        told = shard
+        if told.deadlines is None:
+            told = replace(told, deadlines=known.get(told.address)).with_deadlines()
+        if told.deadlines is not None:
+            known[told.address] = told.deadlines
+        yield told
+
+
+def without_deadlines(shard: Shard) -> Shard:
+    """Return a recipe that asks for the deadlines when a session begins."""
+    return replace(shard, deadlines=None) if isinstance(shard, ServerEndpoint) else shard

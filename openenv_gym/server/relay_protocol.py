@@ -1,0 +1,145 @@
+"""uvicorn's WebSocket, whose messages a session may take over (:mod:`openenv_gym.server.relay`)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import WebSocket
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from openenv_gym.protocol import SUBPROTOCOL, Body
+from openenv_gym.protocol.websocket_frames import (
+    BINARY,
+    UNSUPPORTED_DATA,
+    FrameError,
+    FrameSplitter,
+    server_frame_header,
+)
+
+_log = logging.getLogger(__name__)
+
+WRITE_TIMEOUT_S = 30.0
+
+EXTENSION = "openenv_gym.connection"
+"""Under which an application finds the connection among the extensions of its scope."""
+
+GOING_AWAY = 1012
+"""The close code of a server that ends and may be started anew."""
+
+_GATHERED_BYTES = 4096
+
+
+class RelayProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket, whose data messages a session may take over.
+
+    ``websockets`` goes on to do the handshake, pings and the closing.
+    """
+
+    write_timeout_s: float | None = WRITE_TIMEOUT_S
+    """How long a client may leave unread what was sent to it."""
+
+    _on_message: Callable[[Body], None] | None = None
+    _on_writable: Callable[[], None] | None = None
+    _splitter: FrameSplitter
+    _write_timer: asyncio.TimerHandle | None = None
+
+    def handle_connect(self, event: Any) -> None:
+        """Offer the connection to the application."""
+        super().handle_connect(event)
+        if self.response.status_code == 101:
+            self.scope["extensions"][EXTENSION] = {"connection": self}
+
+    @property
+    def can_be_taken_over(self) -> bool:
+        """Whether messages are as they were sent: not where compression was agreed on."""
+        return not self.conn.extensions
+
+    def take_over(
+        self, on_message: Callable[[Body], None], on_writable: Callable[[], None]
+    ) -> None:
+        """Hand each binary message to ``on_message`` from now on, when none is under way.
+
+        Args:
+            on_message: Takes messages.
+            on_writable: Called when a client that was slow has read again.
+        """
+        limit = self.config.ws_max_size
+        self._splitter = FrameSplitter(limit, is_server=True, opcode=BINARY)
+        self._on_message, self._on_writable = on_message, on_writable
+
+    def data_received(self, data: bytes) -> None:
+        """Take in what was read."""
+        if self._on_message is None:
+            super().data_received(data)
+            return
+        try:
+            messages, control = self._splitter.feed(data)
+        except FrameError as exc:
+            if not self.conn.close_sent:
+                reason = str(exc)
+                if exc.close_code == UNSUPPORTED_DATA:
+                    reason = f"{SUBPROTOCOL} has binary messages only"
+                self.conn.fail(exc.close_code, reason[:100])
+            self.handle_parser_exception()
+            return
+        for message in messages:
+            self._on_message(message)
+        if control:
+            super().data_received(control)
+
+    def pause_writing(self) -> None:
+        """Note that the client does not read what is sent, and give it some time to."""
+        super().pause_writing()
+        self.writable.clear()  # which old versions of uvicorn leave to nobody
+        if self.write_timeout_s:
+            self._write_timer = self.loop.call_later(self.write_timeout_s, self._give_up)
+
+    def resume_writing(self) -> None:
+        """Note that it has."""
+        self._stop_write_timer()
+        super().resume_writing()
+        self.writable.set()
+        if self._on_writable is not None:
+            self._on_writable()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Note that there is no connection any more."""
+        self._stop_write_timer()
+        super().connection_lost(exc)
+        self.writable.set()
+
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+
+    def _give_up(self) -> None:
+        _log.warning(
+            "%s has not read its answers for %g s (--write-timeout): its connection is closed",
+            self.client,
+            self.write_timeout_s,
+        )
+        self.transport.abort()
+
+    def wake(self) -> None:
+        """Have the task of the application, which waits for a message, go on as at the end."""
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": GOING_AWAY})
+
+    def send_message(self, body: Body) -> None:
+        """Send one binary message, unless the connection is closing."""
+        if self.close_sent or self.transport.is_closing():
+            return
+        head = server_frame_header(BINARY, body)
+        if len(body) < _GATHERED_BYTES:
+            self.transport.write(head + body)
+        else:
+            self.transport.writelines([head, body])
+
+
+def connection_of(websocket: WebSocket) -> RelayProtocol | None:
+    """Return what is below the application; None with other ASGI servers."""
+    offer = (websocket.scope.get("extensions") or {}).get(EXTENSION)
+    return None if offer is None else offer["connection"]

@@ -1,0 +1,185 @@
+"""Binary sessions: opened here, passed through, and taken up again on another connection."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import WebSocket, WebSocketDisconnect
+from fastapi.responses import JSONResponse
+from starlette.websockets import WebSocketState
+
+from openenv_gym.errors import ConnectionLostError, OpenEnvGymError, ProtocolError
+from openenv_gym.protocol import SUBPROTOCOL, BinaryMessages, Body, Close, Open, failure
+from openenv_gym.protocol.binary_messages import CLOSED, OPENED, sequence_of
+from openenv_gym.protocol.resume import ASK, RESUME_HEADER
+from openenv_gym.server.inbox import Inbox
+from openenv_gym.server.process_backend import ProcessBackend
+from openenv_gym.server.relay import Relay
+from openenv_gym.server.relay_protocol import GOING_AWAY, RelayProtocol, connection_of
+from openenv_gym.server.service import Service
+from openenv_gym.server.sessions import Session
+from openenv_gym.wire.messages import error_data
+
+
+async def serve_binary(
+    websocket: WebSocket, service: Service, session: Session, inbox: Inbox
+) -> None:
+    """Accept a client, and pass bodies through once the environment that is served here is open.
+
+    Until then every request is read: what is opened is the server's to say, not the client's.
+    """
+    if websocket.headers.get(RESUME_HEADER) == ASK and _relayed(websocket, session) is not None:
+        service.sessions.offer_resumption(session)
+    await _accept(websocket, session)
+    is_open = False
+    while (body := await inbox.next()) is not None:
+        if isinstance(body, str):
+            await websocket.close(1003, f"{SUBPROTOCOL} has binary messages only")
+            return
+        try:
+            if not is_open:
+                body = _admitted(service, body)
+            reply = await inbox.watch(session.backend.request(body))
+        except ConnectionLostError as exc:
+            await _say_lost(websocket, service, session, body, exc)
+            return
+        except OpenEnvGymError as exc:
+            reply = BinaryMessages().encode_reply(sequence_of(body), failure(exc))
+        if reply[0] == OPENED and not is_open:
+            is_open = True
+            session.relay = _relay(websocket, service, session, reply)
+        await websocket.send_bytes(bytes(reply))
+        if reply[0] == CLOSED:
+            await websocket.close()
+            return
+        if session.relay is not None:
+            await _serve_relayed(websocket, service, session, session.relay, inbox)
+            return
+
+
+async def take_up(websocket: WebSocket, service: Service, token: str) -> None:
+    """Go on with a session whose connection was lost, on this one."""
+    connection = connection_of(websocket)
+    session = None if connection is None else service.sessions.take_up(token)
+    if connection is None or session is None or session.relay is None:
+        text = (
+            "no session can be taken up with this token: it has ended, or the server was started "
+            "anew; open another session"
+        )
+        body = error_data(text, ConnectionLostError.code)
+        await websocket.send_denial_response(JSONResponse(body, 404))
+        return
+    inbox = Inbox(websocket, service, session)
+    relay = session.relay
+    relay.attach(connection)
+    try:
+        await _accept(websocket, session)
+        # What became of a worker that was lost meanwhile is the answer to whoever asks for one.
+        if relay.ended.done() and (body := await inbox.next()) is not None:
+            relay.pass_on(body)
+        await _serve_relayed(websocket, service, session, relay, inbox)
+    except WebSocketDisconnect:  # it was lost again
+        inbox.was_lost = True
+    finally:
+        inbox.close()
+        await part(websocket, service, session, inbox)
+
+
+async def part(websocket: WebSocket, service: Service, session: Session, inbox: Inbox) -> None:
+    """End a session with its connection, or keep it for a while where that was lost."""
+    relay = session.relay
+    if relay is None or session.resumption is None or relay.ended.done():
+        await service.sessions.end(session)
+    elif relay.connection is not connection_of(websocket):
+        return  # the client goes on, on another one
+    elif inbox.was_lost:
+        relay.detach()
+        service.sessions.keep(session)
+    else:
+        await service.sessions.end(session)
+
+
+async def say_draining(websocket: WebSocket, service: Service) -> None:
+    """Tell a client that is still there why there are no more answers."""
+    if service.sessions.is_draining and websocket.application_state is WebSocketState.CONNECTED:
+        await websocket.close(GOING_AWAY, "server_draining")
+
+
+async def _accept(websocket: WebSocket, session: Session) -> None:
+    offer = session.resumption
+    headers = [] if offer is None else [(RESUME_HEADER.lower().encode(), offer.header().encode())]
+    await websocket.accept(SUBPROTOCOL, headers)
+
+
+def _relay(websocket: WebSocket, service: Service, session: Session, opened: Body) -> Relay | None:
+    """What passes bodies on without this task from now on, where that can be."""
+    connection, backend = _relayed(websocket, session), session.backend
+    if connection is None or not isinstance(backend, ProcessBackend):
+        return None
+    relay = Relay(backend, service.wakeful, opened)
+    relay.attach(connection)
+    return relay
+
+
+def _relayed(websocket: WebSocket, session: Session) -> RelayProtocol | None:
+    """The connection, where a relay can have it: not of other ASGI servers, nor in process."""
+    connection = connection_of(websocket)
+    is_plain = connection is not None and connection.can_be_taken_over
+    return connection if is_plain and isinstance(session.backend, ProcessBackend) else None
+
+
+async def _say_lost(
+    websocket: WebSocket,
+    service: Service,
+    session: Session,
+    body: Body,
+    exc: ConnectionLostError,
+) -> None:
+    """Answer the request in ``body``, which was lost with the worker, and close."""
+    await service.sessions.end(session)  # first, so that who hears of it finds the slot free
+    await websocket.send_bytes(BinaryMessages().encode_reply(sequence_of(body), failure(exc)))
+    if not service.sessions.is_draining:
+        await websocket.close(1011)
+
+
+async def _serve_relayed(
+    websocket: WebSocket, service: Service, session: Session, relay: Relay, inbox: Inbox
+) -> None:
+    """Wait for the end of a session that needs this task no more."""
+    session.on_drain = relay.drain
+    if service.sessions.is_draining:
+        relay.drain()
+    while not relay.ended.done():
+        incoming = asyncio.ensure_future(inbox.next())
+        try:
+            await asyncio.wait({incoming, relay.ended}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            incoming.cancel()
+        if relay.ended.done():
+            break
+        body = incoming.result()
+        if body is None:
+            return
+        relay.pass_on(body)  # it came before the relay began
+    lost = relay.ended.result()
+    if lost is None:
+        await say_draining(websocket, service)
+        if websocket.application_state is WebSocketState.CONNECTED:
+            await websocket.close()
+    else:
+        await _say_lost(websocket, service, session, lost, await relay.backend.loss())
+
+
+def _admitted(service: Service, body: bytes) -> bytes:
+    """A request that may open the environment, as the worker gets it.
+
+    Raises:
+        OpenEnvGymError: it is no ``open``, or not of what is served here.
+    """
+    messages = BinaryMessages()
+    seq, request = messages.decode_request(body)
+    if isinstance(request, Close):
+        return body
+    if not isinstance(request, Open):
+        raise ProtocolError(f"expected open as the first request, got {type(request).__name__}")
+    return messages.encode_request(seq, service.settings.admit(request))

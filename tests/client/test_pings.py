@@ -1,0 +1,79 @@
+"""Pings: who is alive answers while he computes, who is gone is let go."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import gymnasium as gym
+import httpx
+import pytest
+
+from openenv_gym.testing import FaultProxy
+
+SCRIPTED = "tests.support.envs:Scripted-v0"
+
+
+def readiness(base_url: str) -> dict[str, int]:
+    return httpx.get(f"{base_url}/readyz", trust_env=False).json()
+
+
+def wait_until(is_so: Callable[[], bool], timeout_s: float = 20.0) -> None:
+    end_s = time.monotonic() + timeout_s
+    while not is_so():
+        assert time.monotonic() < end_s
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_a_trainer_that_computes_for_longer_than_a_ping_may_take_is_not_let_go(serve):
+    server = serve(SCRIPTED, "--ping-interval=0.5", "--ping-timeout=12", "--resume-grace=0")
+    with FaultProxy(server.base_url) as proxy:
+        env = gym.make("openenv/remote-v0", base_url=proxy.base_url)
+        env.reset()
+        accepted, passed = proxy.accepted, proxy.passed("to_server")
+        end_s, count = time.monotonic() + 20, 0
+        while time.monotonic() < end_s:  # as a gradient update in Python
+            count += 1
+        assert env.step(0)[0][0] == 1
+        assert proxy.accepted == accepted
+        assert proxy.passed("to_server") > passed + 50  # pongs, and a step
+        env.close()
+
+
+@pytest.mark.parametrize("codec", ["binary", "json"])
+def test_who_is_gone_without_a_word_is_let_go(serve, codec: str):
+    server = serve(SCRIPTED, "--ping-interval=0.2", "--ping-timeout=0.4", "--resume-grace=0.5")
+    wait_until(lambda: readiness(server.base_url)["sessions"] == 0)
+    with FaultProxy(server.base_url) as proxy:
+        env = gym.make("openenv/remote-v0", base_url=proxy.base_url, codec=codec)
+        env.reset()
+        proxy.black_hole()
+        if codec == "binary":
+            wait_until(lambda: readiness(server.base_url)["disconnected"] == 1)
+        wait_until(lambda: readiness(server.base_url)["sessions"] == 0)
+        proxy.heal()
+        env.close()
+
+
+def test_who_is_let_go_for_a_late_pong_comes_back(serve):
+    server = serve(SCRIPTED, "--ping-interval=0.2", "--ping-timeout=0.4", "--resume-grace=60")
+    env = gym.make("openenv/remote-v0", base_url=server.base_url)
+    env.reset()
+    for number in range(1, 3):
+        # One thread answers the pings of idle sockets, every five seconds.
+        wait_until(lambda: readiness(server.base_url)["disconnected"] == 1)
+        obs, *_, info = env.step(0)
+        assert obs[0] == number and "openenv" not in info
+    env.close()
+
+
+def test_pings_can_be_left_out(serve):
+    server = serve(SCRIPTED, "--ping-interval=0")
+    with FaultProxy(server.base_url) as proxy:
+        env = gym.make("openenv/remote-v0", base_url=proxy.base_url)
+        env.reset()
+        before = proxy.passed("to_client")
+        time.sleep(1)
+        assert proxy.passed("to_client") == before
+        env.close()
