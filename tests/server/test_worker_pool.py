@@ -119,6 +119,21 @@ def test_who_waits_for_a_worker_and_leaves_takes_it_along(pool_of):
 
 
 @needs_fork
+def test_nothing_is_left_of_workers_that_ended(pool_of):
+    pool = pool_of(workers=0)
+    take(pool)
+    forkserver, own = psutil.Process(pool._forkserver.pid), psutil.Process()
+    while forkserver.children():
+        pass
+    before = forkserver.num_fds(), own.num_fds()
+    for _ in range(5):
+        take(pool, 4)
+    while forkserver.children():
+        pass
+    assert (forkserver.num_fds(), own.num_fds()) == before
+
+
+@needs_fork
 def test_a_fork_of_the_server_has_a_forkserver_of_its_own(pool_of):
     pool = pool_of(workers=1)
     take(pool)
