@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -37,6 +37,9 @@ from openenv_gym.spaces.profiles import UNKNOWN_ACTION, needs_name
 from openenv_gym.wire.description import Description
 from openenv_gym.wire.outcome import DoneMeans
 from openenv_gym.workers.hosted import plain_metadata
+
+if TYPE_CHECKING:
+    from openenv_gym.wire.schema_view import SchemaView
 
 Codec = Literal["auto", "binary", "json"]
 CODECS: tuple[Codec, ...] = ("auto", "binary", "json")
@@ -150,8 +153,8 @@ class ServerEndpoint:
         schema, description = self.read_schema()
         timeout_s = patience(self.timeout_s, description.deadlines if description else {})
         if self.codec == "json" or not self._can_binary(description):
-            inference = self.infer(schema)
-            return lambda: self._connect_json(inference, schema["observation"], timeout_s)
+            view = self._view(schema)
+            return lambda: self._connect_json(view, timeout_s)
         return lambda: self._connect_binary(timeout_s)[0]
 
     def start(self) -> tuple[Connection, Description]:
@@ -179,13 +182,14 @@ class ServerEndpoint:
         connection = Connection(session, self._transport(SUBPROTOCOL), timeout_s)
         return connection, opened(connection, self.request)
 
-    def _connect_json(
-        self, inference: Inference, observation: dict[str, Any], timeout_s: float | None
-    ) -> Connection:
-        from openenv_gym.protocol.json_messages import JsonClientMessages
+    def _view(self, schema: dict[str, Any]) -> SchemaView:
         from openenv_gym.wire.schema_view import SchemaView
 
-        view = SchemaView(inference, observation, done_means=self.done_means)
+        return SchemaView(self.infer(schema), schema["observation"], done_means=self.done_means)
+
+    def _connect_json(self, view: SchemaView, timeout_s: float | None) -> Connection:
+        from openenv_gym.protocol.json_messages import JsonClientMessages
+
         session = ClientSession(JsonClientMessages(view), SessionState.READY)
         query = f"?{VIEW_PARAMETER}={GYMNASIUM_VIEW}"
         return Connection(session, self._transport(None, query), timeout_s)
