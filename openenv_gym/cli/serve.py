@@ -40,6 +40,12 @@ def add_to(commands: Any) -> None:
         "(default: %(default)s)",
     )
     parser.add_argument(
+        "--start-method",
+        choices=("forkserver", "spawn"),
+        help="how a worker process begins: forked by a process that has imported what it needs, "
+        "or as a new interpreter (default: forkserver where the platform has it)",
+    )
+    parser.add_argument(
         "--workers",
         type=int,
         default=1,
@@ -143,8 +149,10 @@ def run(options: argparse.Namespace) -> None:
     from openenv_gym.server.app import create_app
     from openenv_gym.server.run import Listener, run
 
+    start = {} if options.start_method is None else {"start_method": options.start_method}
     app = create_app(
         options.environment,
+        **start,
         kwargs=options.kwargs,
         isolation=options.isolation,
         workers=options.workers,

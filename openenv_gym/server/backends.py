@@ -7,9 +7,7 @@ Each takes the body of a request and gives the body of its reply; what is betwee
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
@@ -18,8 +16,7 @@ from openenv_gym.protocol import Body
 from openenv_gym.server.process_backend import ProcessBackend
 from openenv_gym.server.settings import ServerSettings
 from openenv_gym.server.watchdog import Watchdog
-from openenv_gym.workers.output import Output
-from openenv_gym.workers.process import WorkerProcess
+from openenv_gym.server.worker_pool import WorkerPool
 from openenv_gym.workers.session import WorkerSession
 
 _log = logging.getLogger(__name__)
@@ -85,7 +82,7 @@ class ThreadBackend:
 
 
 class Backends:
-    """Makes the home of each session, and keeps worker processes waiting for the next ones.
+    """Makes the home of each session.
 
     Args:
         settings: Say what a home is.
@@ -97,14 +94,13 @@ class Backends:
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
         self.watchdog = Watchdog()
-        self._spares: deque[WorkerProcess] = deque()
         if settings.isolation != "process" and settings.is_named:  # which could be otherwise
             _log.warning(
                 "isolation %r is unsafe: an environment that crashes ends this server, one that "
                 "hangs is never ended; process is for environments that are not trusted",
                 settings.isolation,
             )
-        self._refill()
+        self._pool = WorkerPool(settings)
 
     async def make(self) -> Backend:
         """Return a home for a session."""
@@ -112,37 +108,14 @@ class Backends:
             return InlineBackend(self._settings)
         if self._settings.isolation == "thread":
             return ThreadBackend(self._settings)
-        backend = await self._start()
+        worker = await self._pool.take()
+        backend = await ProcessBackend.start(worker, self._settings, self.watchdog)
         try:
-            self._refill()
+            self._pool.refill()
         except (ServerError, OSError) as exc:  # the next session begins more slowly
             _log.warning("cannot start a worker to wait for the next session: %s", exc)
         return backend
 
     def close(self) -> None:
-        """End the workers that wait; they have nothing to close."""
-        while self._spares:
-            self._spares.popleft().stop(timeout_s=0)
-
-    async def _start(self) -> Backend:
-        while self._spares:
-            with contextlib.suppress(ServerError):  # it died while it waited
-                return await self._begin(self._spares.popleft())
-        return await self._begin(self._worker())
-
-    async def _begin(self, worker: WorkerProcess) -> Backend:
-        return await ProcessBackend.start(worker, self._settings, self.watchdog)
-
-    def _refill(self) -> None:
-        wanted = self._settings.workers if self._settings.isolation == "process" else 0
-        while len(self._spares) < wanted:
-            self._spares.append(self._worker())
-
-    def _worker(self) -> WorkerProcess:
-        output = Output()
-        try:
-            limit = self._settings.memory_limit_mb
-            return WorkerProcess(output=output, memory_limit_mb=limit)
-        except BaseException:
-            output.close()
-            raise
+        """End the workers that wait."""
+        self._pool.close()

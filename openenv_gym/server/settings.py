@@ -12,11 +12,14 @@ import msgspec
 from openenv_gym.codecs import pack_freeform
 from openenv_gym.errors import InvalidRequestError, UnknownEnvironmentError
 from openenv_gym.protocol import Open
+from openenv_gym.workers.forked import can_fork
 from openenv_gym.workers.hosted import Builder, build
 from openenv_gym.workers.process import available_cores
 
 Isolation = Literal["process", "thread", "inline"]
 ISOLATIONS: tuple[Isolation, ...] = get_args(Isolation)
+StartMethod = Literal["forkserver", "spawn"]
+START_METHODS: tuple[StartMethod, ...] = get_args(StartMethod)
 DEADLINES = ("start", "reset", "step", "close")
 
 
@@ -31,6 +34,9 @@ class ServerSettings:
         isolation: ``process``, a worker process for each session; ``thread``, a thread for each
             session; ``inline``, on the event loop. The last two are for trusted environments: a
             crash is the server's, and a step that hangs inline hangs everybody.
+        start_method: How a worker process begins: ``forkserver``, as a fork of a process that has
+            imported what workers need; ``spawn``, as a new interpreter, which is the default where
+            the platform cannot do the former.
         workers: How many worker processes wait for a session, so that it begins at once.
         max_sessions: How many sessions there may be at a time.
         http_idle_s: A session over plain HTTP that was not used for so long gives way when
@@ -55,6 +61,7 @@ class ServerSettings:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     builder: Builder = build
     isolation: Isolation = "process"
+    start_method: StartMethod = field(default_factory=lambda: START_METHODS[not can_fork()])
     workers: int = 1
     max_sessions: int = 64
     http_idle_s: float = 600.0
@@ -77,6 +84,16 @@ class ServerSettings:
         if self.isolation not in ISOLATIONS:
             raise InvalidRequestError(
                 f"isolation: expected one of {', '.join(ISOLATIONS)}, got {self.isolation!r}"
+            )
+        if self.start_method not in START_METHODS:
+            raise InvalidRequestError(
+                f"start_method: expected one of {', '.join(START_METHODS)}, "
+                f"got {self.start_method!r}"
+            )
+        if self.start_method == "forkserver" and not can_fork():
+            raise InvalidRequestError(
+                "start_method: expected spawn on this platform, got forkserver, which needs "
+                "Linux 5.3 or later"
             )
         if not isinstance(self.kwargs, Mapping):
             raise InvalidRequestError(f"kwargs: expected a mapping, got {self.kwargs!r:.80}")

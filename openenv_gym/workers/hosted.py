@@ -41,6 +41,16 @@ _ADAPTERS = {
     "vector": "openenv_gym.adapters.vector_host",
 }
 
+# What adapters import in their functions, of which is known that it starts no thread and draws no
+# random number. Never what an environment's own module imports.
+_ALSO_PRELOADED = {"openspiel": ("pyspiel", "open_spiel.python.observation")}
+
+
+def modules_to_preload(environment: str) -> tuple[str, ...]:
+    """Return the modules that a process imports before it forks workers for ``environment``."""
+    scheme, _ = _split(environment)
+    return (_ADAPTERS[scheme], _ADAPTERS["vector"], *_ALSO_PRELOADED.get(scheme, ()))
+
 
 def build(request: Open) -> Hosted:
     """Build the environment that ``request`` names.
@@ -56,13 +66,16 @@ def build(request: Open) -> Hosted:
     """
     if not request.environment:
         raise UnknownEnvironmentError("expected the name of an environment, got none")
-    scheme, _, name = request.environment.partition(":")
-    if scheme not in _ADAPTERS:
-        scheme, name = "gymnasium", request.environment
+    scheme, name = _split(request.environment)
     if request.num_envs is not None and scheme != "vector":
         return _batched(request, build)
     hosted: Hosted = _adapter(scheme).build(name, request)
     return hosted
+
+
+def _split(environment: str) -> tuple[str, str]:
+    scheme, _, name = environment.partition(":")
+    return (scheme, name) if scheme in _ADAPTERS else ("gymnasium", environment)
 
 
 def builder_for(

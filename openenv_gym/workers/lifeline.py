@@ -51,25 +51,34 @@ class Lifeline:
 def watch_lifeline(fd: int) -> None:
     """End this process when the other end of ``fd`` closes, and its group where it leads one.
 
-    The kernel is asked for a ``SIGIO``, whose default action is to end the process without
-    asking Python, even in the middle of a step that never returns; a thread that waits does the
-    same where the kernel does not signal.
+    The kernel does it; a thread that waits does the same where the kernel does not signal.
     """
-    signal.signal(signal.SIGIO, signal.SIG_DFL)
-    with contextlib.suppress(OSError):
-        leads = os.getpgrp() == os.getpid()
-        fcntl.fcntl(fd, fcntl.F_SETOWN, -os.getpid() if leads else os.getpid())
-        fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_ASYNC)
-
+    end_by_signal(fd)
     poll = select.poll()
     poll.register(fd, select.POLLIN)
 
     def wait() -> None:
-        # Not in a read: while one waits on a socket, the kernel sends no SIGIO for it.
+        # Not in a read: while one waits on a socket, the kernel sends no signal for it.
         poll.poll()
         os._exit(1)
 
     threading.Thread(target=wait, name="lifeline", daemon=True).start()
+
+
+def end_by_signal(fd: int) -> None:
+    """Have the kernel end this process, and its group, when the other end of ``fd`` closes.
+
+    It is asked for a signal, so that this works in the middle of a step that never returns; for
+    ``SIGKILL`` where it lets one choose, which also ends a process that was stopped. Otherwise
+    ``SIGIO`` has to do, whose default action is the end, too.
+    """
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    with contextlib.suppress(OSError):
+        if hasattr(fcntl, "F_SETSIG"):
+            fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGKILL)
+        leads = os.getpgrp() == os.getpid()
+        fcntl.fcntl(fd, fcntl.F_SETOWN, -os.getpid() if leads else os.getpid())
+        fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 _held: weakref.WeakSet[Lifeline] = weakref.WeakSet()

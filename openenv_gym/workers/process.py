@@ -9,12 +9,15 @@ import socket
 import subprocess
 import sys
 import weakref
+from collections.abc import Sequence
 from typing import Any
 
 from openenv_gym.errors import ServerError
 from openenv_gym.sockets import enlarge_buffers
+from openenv_gym.workers.forked import UNTOLD, ForkedProcess, ForkserverProcess
 from openenv_gym.workers.lifeline import Lifeline
 from openenv_gym.workers.output import Output, StderrCopy
+from openenv_gym.workers.spawn import SpawnedProcess
 
 STOP_TIMEOUT_S = 5.0
 
@@ -39,9 +42,16 @@ class WorkerProcess:
             prints.
         stderr_copy: Where it does, keeps the end of it.
         memory_limit_mb: How large its address space may become, in MiB; None for no limit.
+        forkserver: Forks it, in place of ``python`` and with the memory limit of its own; there
+            must be an ``output`` then, and :attr:`has_begun` is not yet true at once.
+
+    Attributes:
+        output: As given.
+        forkserver: As given.
 
     Raises:
-        ServerError: the platform has no Unix sockets, or the interpreter cannot be run.
+        ServerError: the platform has no Unix sockets, the interpreter cannot be run, or the
+            forkserver is gone.
     """
 
     def __init__(
@@ -51,6 +61,7 @@ class WorkerProcess:
         output: Output | None = None,
         stderr_copy: StderrCopy | None = None,
         memory_limit_mb: float | None = None,
+        forkserver: ForkserverProcess | None = None,
     ) -> None:
         if not hasattr(socket, "send_fds"):
             raise ServerError(
@@ -59,35 +70,26 @@ class WorkerProcess:
             )
         control, control_there = socket.socketpair()
         self._lifeline = Lifeline()
-        command = [
-            *(python, "-m", "openenv_gym.workers"),
-            f"--control={control_there.fileno()}",
-            f"--lifeline={self._lifeline.there}",
-        ]
-        copied = [] if stderr_copy is None else stderr_copy.fds
-        if copied:
-            command += ["--stderr-copy", *map(str, copied)]
-        if memory_limit_mb:
-            command.append(f"--memory-limit={memory_limit_mb:g}")
+        fds = (control_there.fileno(), self._lifeline.there)
+        self._process: SpawnedProcess | ForkedProcess
         try:
-            self._process = subprocess.Popen(
-                command,
-                pass_fds=(control_there.fileno(), self._lifeline.there, *copied),
-                stdin=subprocess.DEVNULL,
-                stdout=None if output is None else output.fd,
-                stderr=None if output is None else output.fd,
-                env=_environment(python),
-                # What the environment starts is of the worker's group, and ends with it.
-                process_group=0,
-            )
-        except OSError as exc:
+            if forkserver is None:
+                printed = None if output is None else output.fd
+                copied = [] if stderr_copy is None else stderr_copy.fds
+                arguments = _arguments(memory_limit_mb, copied)
+                self._process = SpawnedProcess(python, fds, printed, arguments, copied)
+            else:
+                assert output is not None  # a forkserver has none that workers could share
+                self._process = forkserver.fork(*fds, output.fd)
+        except BaseException:
             control.close()
             self._lifeline.close()
-            raise ServerError(f"cannot run a worker with {python}: {exc}") from exc
+            raise
         finally:
             control_there.close()
             self._lifeline.handed_over()
         self.output = output
+        self.forkserver = forkserver
         self._stderr_copy = stderr_copy
         self._control = control
         self._owner_pid = os.getpid()
@@ -96,13 +98,23 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int:
-        """The process id of the worker."""
+        """The process id of the worker; 0 until it has begun."""
         return self._process.pid
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the process is there: a forkserver takes a moment.
+
+        Raises:
+            ServerError: it will never be there.
+        """
+        return self._process.has_begun
 
     @property
     def exit_code(self) -> int | None:
         """How the worker ended, negative for a signal; None while it runs."""
-        return self._process.poll()
+        code = self._process.poll()
+        return -signal.SIGKILL if code == UNTOLD and self._is_killed else code
 
     def wait(self, timeout_s: float) -> int | None:
         """Return how the worker ended, None if it still runs after ``timeout_s``."""
@@ -167,22 +179,29 @@ class WorkerProcess:
         _alive.discard(self)
         self.dismiss()
         if self._owner_pid == os.getpid():
-            try:
-                self._process.wait(timeout_s)
-            except subprocess.TimeoutExpired:
-                self.kill()
-                self._process.wait()
-            self._end_group()
+            if self.pid:
+                self._end(timeout_s)
+            self._process.release()
             if self._stderr_copy is not None:
                 self._stderr_copy.print_crash()
-        self._lifeline.close()
+        self._lifeline.close()  # which ends one that is yet to be forked
         if self.output is not None:
             self.output.close()
 
+    def _end(self, timeout_s: float) -> None:
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            self._process.wait()
+        self._end_group()
+
     def _end_group(self) -> None:
         """Kill the worker, and what its environments started and left behind."""
+        if not self.pid:  # and 0 would be our own group
+            return
         with contextlib.suppress(ProcessLookupError, PermissionError):  # there is nobody left
-            os.killpg(self._process.pid, signal.SIGKILL)
+            os.killpg(self.pid, signal.SIGKILL)
 
     def _forget(self) -> None:
         """In a forked child: drop our copy of the control socket, say nothing to the worker."""
@@ -191,15 +210,12 @@ class WorkerProcess:
             self.output.forget()
         if self._stderr_copy is not None:
             self._stderr_copy.close()
-        # `Popen` would warn, when collected, of a child that is not this process's to wait for.
-        self._process.returncode = 0
+        self._process.forget()
 
 
-def _environment(python: str) -> dict[str, str]:
-    """Of a worker: it imports what we do, unless it has an interpreter of its own."""
-    if python != sys.executable:
-        return dict(os.environ)
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+def _arguments(memory_limit_mb: float | None, copied: Sequence[int]) -> list[str]:
+    limit = [f"--memory-limit={memory_limit_mb:g}"] if memory_limit_mb else []
+    return [*limit, "--stderr-copy", *map(str, copied)] if copied else limit
 
 
 _alive: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()

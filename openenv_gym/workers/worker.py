@@ -22,6 +22,7 @@ import sys
 from openenv_gym.errors import OpenEnvGymError
 from openenv_gym.protocol import FrameReader, frame_header
 from openenv_gym.sockets import RECEIVE_BYTES, Spin, send_parts
+from openenv_gym.workers.forkserver import run_forkserver
 from openenv_gym.workers.lifeline import watch_lifeline
 from openenv_gym.workers.memory import be_killed_first, limit_memory
 from openenv_gym.workers.output import copy_stderr
@@ -99,22 +100,39 @@ class Worker:
 
 
 def main() -> None:
-    """Run a worker on the descriptors named on the command line."""
+    """Run a worker, or a forkserver, on the descriptors named on the command line."""
     parser = argparse.ArgumentParser(prog="python -m openenv_gym.workers", description=__doc__)
     parser.add_argument("--control", type=int, required=True, help="inherited descriptor")
     parser.add_argument("--lifeline", type=int, required=True, help="inherited descriptor")
     parser.add_argument("--memory-limit", type=float, help="in MiB")
     parser.add_argument("--stderr-copy", type=int, nargs=2, help="inherited descriptors")
+    parser.add_argument(
+        "--fork-with",
+        metavar="MODULES",
+        help="be a forkserver, which imports these, with commas between",
+    )
     options = parser.parse_args()
-    if options.stderr_copy:
-        copy_stderr(*options.stderr_copy)
+    control, lifeline = options.control, options.lifeline
+    if options.fork_with is not None:
+        begun = run_forkserver(control, lifeline, options.fork_with.split(","))
+        if begun is None:
+            return
+        control, lifeline = begun
+    _work(control, lifeline, options.stderr_copy, options.memory_limit)
+
+
+def _work(
+    control: int, lifeline: int, stderr_copy: list[int] | None, memory_limit_mb: float | None
+) -> None:
+    if stderr_copy:
+        copy_stderr(*stderr_copy)
     else:
         faulthandler.enable()  # a crash in C says where, which is the end of what it prints
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # Python's own
     be_killed_first()
-    if options.memory_limit:
-        limit_memory(options.memory_limit)
+    if memory_limit_mb:
+        limit_memory(memory_limit_mb)
     # Ctrl-C reaches the whole process group; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    watch_lifeline(options.lifeline)
-    Worker(socket.socket(fileno=options.control)).run()
+    watch_lifeline(lifeline)
+    Worker(socket.socket(fileno=control)).run()

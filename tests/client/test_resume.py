@@ -21,6 +21,7 @@ from openenv_gym.launchers import ServerProcess
 from openenv_gym.protocol import Open, Reset, Step
 from openenv_gym.testing import FaultProxy
 from tests.support.envs import Scripted
+from tests.support.family import workers_of
 
 SCRIPTED = "tests.support.envs:Scripted-v0"
 SLOW = "tests.support.envs:Slow-v0"
@@ -147,12 +148,12 @@ def test_a_session_that_nobody_takes_up_ends_after_the_grace(serve):
     server = serve(SCRIPTED, "--resume-grace=0.5")
     with FaultProxy(server.base_url) as proxy:
         connection = open_session(proxy.base_url)
-        workers = psutil.Process(server.pid).children()
+        workers = workers_of(server.pid)
         proxy.refuse()
         proxy.cut()
         assert active(server) == 1
         wait_until(lambda: active(server) == 0)
-        wait_until(lambda: len(psutil.Process(server.pid).children()) < len(workers))
+        wait_until(lambda: len(workers_of(server.pid)) < len(workers))
         proxy.heal()
         with pytest.raises(ConnectionLostError, match="does not have it any more"):
             step(connection)
@@ -246,7 +247,7 @@ def test_a_worker_that_died_meanwhile_is_what_is_told(serve):
     server = serve(SCRIPTED, "--workers=0", "--resume-grace=30")
     with FaultProxy(server.base_url) as proxy:
         connection = open_session(proxy.base_url)
-        (worker,) = psutil.Process(server.pid).children()
+        (worker,) = workers_of(server.pid)
         proxy.refuse()
         proxy.cut()
         worker.kill()

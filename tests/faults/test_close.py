@@ -19,6 +19,7 @@ from openenv_gym.launchers import ServerProcess
 from openenv_gym.launchers.embedded import EMBEDDED
 from openenv_gym.protocol import Step
 from openenv_gym.sb3 import OpenEnvVecEnv
+from tests.support.family import workers_of
 from tests.support.hanging import Hanging
 
 HANGING = "tests.support.hanging:Hanging-v0"
@@ -51,10 +52,6 @@ class Seen(Observation):
 
 class Client(OpenEnvClient[Press, Seen, State]):
     """Needs its type parameters only."""
-
-
-def workers_of(pid: int) -> list[psutil.Process]:
-    return psutil.Process(pid).children(recursive=True)
 
 
 def one(**arguments: Any) -> gym.Env[Any, Any]:

@@ -21,7 +21,7 @@ def test_it_serves_and_ends():
     with ServerProcess("openspiel:catch", "--workers", "2") as server:
         assert httpx.get(f"{server.base_url}/health").json() == {"status": "healthy"}
         family = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
-        assert len(family) == 3
+        assert len(family) == 4  # a forkserver, and two workers that wait
     assert psutil.wait_procs(family, timeout=2)[1] == []
 
 
@@ -42,7 +42,7 @@ def test_a_server_ends_with_the_process_that_started_it():
     family = [server, *server.children(recursive=True)]
     starter.kill()
     starter.communicate()
-    assert len(family) == 2
+    assert len(family) == 3
     assert psutil.wait_procs(family, timeout=2)[1] == []
 
 
@@ -63,7 +63,7 @@ def test_workers_that_hang_end_with_a_killed_server_too(way: str):
     env._connection.begin(Step(Hanging.WAYS[way]))
     time.sleep(0.3)  # until it hangs
     family = psutil.Process(server.pid).children(recursive=True)
-    assert len(family) == (3 if way == "fork" else 2)  # one waits
+    assert len(family) == (4 if way == "fork" else 3)  # one waits, one forks
     psutil.Process(server.pid).kill()
     server.stop()
     deadline = time.monotonic() + 20

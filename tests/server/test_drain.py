@@ -20,6 +20,7 @@ from websockets.sync.client import ClientConnection, connect
 from openenv_gym.errors import CapacityError, ConnectionLostError
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.protocol import SUBPROTOCOL, BinaryMessages, Failed, Open, Reset, Step
+from tests.support.family import workers_of
 from tests.support.hanging import Hanging
 
 Begin: TypeAlias = Callable[[ServerProcess], "Player"]
@@ -148,11 +149,12 @@ def test_a_step_over_http_is_finished():
 
 def hanging_of(server: ServerProcess) -> dict[str, float]:
     """What grows once an environment hangs, by the way in which it does."""
-    workers = psutil.Process(server.pid).children(recursive=True)
+    workers = workers_of(server.pid)
+    pids = [worker.pid for worker in workers]
     return {
         "spin": sum(worker.cpu_times().user for worker in workers) // 0.5,
         "stop": sum(worker.status() == psutil.STATUS_STOPPED for worker in workers),
-        "fork": len(workers),
+        "fork": sum(worker.ppid() in pids for worker in workers),
     }
 
 

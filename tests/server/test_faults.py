@@ -23,13 +23,14 @@ from openenv_gym.protocol import Failed, GetState, Open
 from openenv_gym.server.engine import Engine
 from openenv_gym.server.settings import ServerSettings
 from tests.support.envs import Scripted
+from tests.support.family import workers_of
 
 SCRIPTED = "tests.support.envs:Scripted-v0"
 
 
 def test_a_spare_that_died_while_it_waited_is_not_given_to_anybody():
     with ServerProcess(SCRIPTED) as server:
-        for spare in psutil.Process(server.pid).children():
+        for spare in workers_of(server.pid):
             spare.kill()
             while spare.is_running() and spare.status() != psutil.STATUS_ZOMBIE:
                 pass

@@ -24,6 +24,7 @@ from openenv_gym.errors import (
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.protocol import SUBPROTOCOL, BinaryMessages, Failed, Open, Reset, Step
 from openenv_gym.server.settings import ServerSettings
+from tests.support.family import workers_of
 from tests.support.hanging import Hanging
 
 HANGING = "tests.support.hanging:Hanging-v0"
@@ -79,11 +80,11 @@ def all_slots_are_free(server: ServerProcess) -> None:
 
 def only_spares_are_left(server: ServerProcess) -> None:
     """No worker of a session, no zombie, and nobody that a worker started."""
-    everybody = psutil.Process(server.pid).children(recursive=True)
+    everybody = workers_of(server.pid)
     deadline = 100
     while len(everybody) > 1 and deadline:
         psutil.wait_procs(everybody, timeout=0.1)
-        everybody = psutil.Process(server.pid).children(recursive=True)
+        everybody = workers_of(server.pid)
         deadline -= 1
     assert len(everybody) == 1
     assert everybody[0].status() != psutil.STATUS_ZOMBIE
@@ -222,9 +223,9 @@ def test_what_a_worker_said_last_reaches_its_client(capfd: pytest.CaptureFixture
 
 def test_a_worker_that_is_killed_from_outside_had_no_deadline(server: ServerProcess):
     env = make(server)
-    before = set(psutil.Process(server.pid).children())
+    before = set(workers_of(server.pid))
     env.reset()
-    (mine,) = set(psutil.Process(server.pid).children()) & before
+    (mine,) = set(workers_of(server.pid)) & before
     mine.kill()
     with pytest.raises(ConnectionLostError):
         for _ in range(1000):

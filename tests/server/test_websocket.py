@@ -9,7 +9,6 @@ from contextlib import ExitStack, contextmanager
 from socket import SHUT_RDWR
 
 import httpx
-import psutil
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
@@ -17,6 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.protocol import SUBPROTOCOL, BinaryMessages, Failed, Open, Opened, Reset, Step
 from tests.support.envs import Scripted
+from tests.support.family import workers_of
 
 SCRIPTED = "tests.support.envs:Scripted-v0"
 
@@ -278,6 +278,6 @@ def test_the_server_is_as_it_was(server):
     """Runs last: after all of the above nothing is left but the server and its spare worker."""
     deadline = time.monotonic() + 10
     expected = 1 if server.isolation == "process" else 0
-    while len(psutil.Process(server.pid).children(recursive=True)) != expected:
+    while len(workers_of(server.pid)) != expected:
         assert time.monotonic() < deadline, "workers of ended sessions are left"
     assert httpx.get(f"{server.base_url}/health").json() == {"status": "healthy"}

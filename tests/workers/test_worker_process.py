@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
@@ -15,6 +16,7 @@ import pytest
 from openenv_gym.client import Connection, StreamTransport
 from openenv_gym.errors import ConnectionLostError, ServerError
 from openenv_gym.protocol import BinaryMessages, ClientSession, Close, Open, Reset, Step
+from openenv_gym.workers.lifeline import Lifeline
 from openenv_gym.workers.process import WorkerProcess
 from tests.support.envs import Scripted
 
@@ -79,6 +81,26 @@ def test_a_worker_ends_with_its_trainer(end: str, action: int):
     trainer.communicate("now\n", timeout=20)
     _, alive = psutil.wait_procs([worker], timeout=GONE_WITHIN_S)
     assert alive == []
+
+
+@pytest.mark.skipif(not hasattr(fcntl, "F_SETSIG"), reason="only Linux lets one choose the signal")
+def test_a_library_that_takes_over_sigio_changes_nothing():
+    script = (
+        "import signal, sys\nfrom openenv_gym.workers.lifeline import end_by_signal\n"
+        "end_by_signal(int(sys.argv[1]))\nsignal.signal(signal.SIGIO, signal.SIG_IGN)\n"
+        "print(flush=True)\nwhile True: pass"
+    )
+    lifeline = Lifeline()
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(lifeline.there)],
+        pass_fds=(lifeline.there,),
+        stdout=subprocess.PIPE,
+    )
+    lifeline.handed_over()
+    process.stdout.readline()
+    lifeline.close()
+    assert process.wait(20) == -signal.SIGKILL
+    process.stdout.close()
 
 
 def test_ctrl_c_is_the_trainers_to_answer(worker):

@@ -1,0 +1,69 @@
+"""A new interpreter that runs this package's worker or forkserver."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from openenv_gym.errors import ServerError
+
+
+class SpawnedProcess(subprocess.Popen[bytes]):
+    """``python -m openenv_gym.workers``, which leads a process group of its own.
+
+    What it starts is of that group, and ends with it.
+
+    Args:
+        python: The interpreter.
+        fds: What it inherits: its control socket and its lifeline.
+        output: The descriptor that it prints to; None for where this process prints.
+        arguments: Further ones of the module.
+        more_fds: What else it inherits.
+
+    Raises:
+        ServerError: the interpreter cannot be run.
+    """
+
+    def __init__(
+        self,
+        python: str,
+        fds: tuple[int, int],
+        output: int | None,
+        arguments: Sequence[str],
+        more_fds: Sequence[int] = (),
+    ) -> None:
+        control, lifeline = fds
+        names = (f"--control={control}", f"--lifeline={lifeline}")
+        try:
+            super().__init__(
+                [python, "-m", "openenv_gym.workers", *names, *arguments],
+                pass_fds=(*fds, *more_fds),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=_environment(python),
+                process_group=0,
+            )
+        except OSError as exc:
+            raise ServerError(f"cannot run a worker with {python}: {exc}") from exc
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is a process; there is, since it was started by this one."""
+        return True
+
+    def release(self) -> None:
+        """Nothing more is asked of it."""
+
+    def forget(self) -> None:
+        """In a forked child: it is not this process's to wait for, and its end no leak."""
+        self.returncode = 0
+
+
+def _environment(python: str) -> dict[str, str]:
+    """Of a worker: it imports what we do, unless it has an interpreter of its own."""
+    if python != sys.executable:
+        return dict(os.environ)
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

@@ -1,0 +1,263 @@
+"""A session gets its worker whatever becomes of the forkserver."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import psutil
+import pytest
+
+from openenv_gym.errors import ConnectionLostError, InvalidRequestError
+from openenv_gym.launchers import ServerProcess
+from openenv_gym.server import settings as settings_module
+from openenv_gym.server import worker_pool
+from openenv_gym.server.settings import ServerSettings
+from openenv_gym.server.worker_pool import WorkerPool
+from openenv_gym.workers.forked import can_fork
+from openenv_gym.workers.process import WorkerProcess
+from tests.support.drawing import Drawing
+from tests.support.envs import Scripted
+from tests.support.family import forkserver_of, workers_of
+
+needs_fork = pytest.mark.skipif(not can_fork(), reason="forking needs Linux 5.3")
+
+SCRIPTED = "tests.support.envs:Scripted-v0"
+DRAWING = "tests.support.drawing:Drawing-v0"
+
+
+@pytest.fixture
+def pool_of() -> Iterator[Callable[..., WorkerPool]]:
+    pools: list[WorkerPool] = []
+
+    def make(**options: Any) -> WorkerPool:
+        pools.append(WorkerPool(ServerSettings(environment=SCRIPTED, **options)))
+        return pools[-1]
+
+    yield make
+    for pool in pools:
+        pool.close()
+
+
+def take(pool: WorkerPool, number: int = 1) -> list[WorkerProcess]:
+    """Take workers, all at once, and end them; they say what they were afterwards."""
+
+    async def gather() -> list[WorkerProcess]:
+        return await asyncio.gather(*(pool.take() for _ in range(number)))
+
+    workers = asyncio.run(gather())
+    for worker in workers:
+        assert worker.exit_code is None
+        worker.stop(timeout_s=0)
+        assert worker.exit_code == -signal.SIGKILL
+    return workers
+
+
+def is_forked(worker: WorkerProcess) -> bool:
+    return type(worker._process).__name__ == "ForkedProcess"
+
+
+@needs_fork
+def test_a_forkserver_that_died_is_started_anew(pool_of, caplog: pytest.LogCaptureFixture):
+    pool = pool_of(workers=2)
+    assert all(map(is_forked, take(pool)))
+    pids = []
+    for _ in range(2):
+        pids.append(pool._forkserver.pid)
+        os.kill(pids[-1], signal.SIGKILL)
+        assert all(map(is_forked, take(pool, 5)))
+        pool.refill()
+    assert pool._forkserver.pid not in pids
+    assert f"the forkserver {pids[1]} is gone; another one is started" in caplog.messages
+
+
+@needs_fork
+def test_a_forkserver_that_hangs_is_killed(pool_of, monkeypatch, caplog):
+    pool = pool_of(workers=0)
+    take(pool)
+    monkeypatch.setattr(worker_pool, "FORK_TIMEOUT_S", 0.3)
+    hung = psutil.Process(pool._forkserver.pid)
+    hung.suspend()
+    assert len({worker.pid for worker in take(pool, 3)}) == 3
+    assert "the forkserver did not answer within 0.3 s; it is killed" in caplog.messages
+    assert not hung.is_running()
+
+
+@needs_fork
+def test_a_forkserver_that_always_dies_is_done_without(pool_of, monkeypatch, caplog):
+    monkeypatch.setattr(worker_pool, "modules_to_preload", lambda name: ["tests.support.exiting"])
+    pool = pool_of(workers=1)
+    (worker,) = take(pool)
+    assert not is_forked(worker)
+    expected = "the forkserver did not fork a worker: it was gone before it answered"
+    assert expected in caplog.messages
+
+
+@needs_fork
+def test_who_waits_for_a_worker_and_leaves_takes_it_along(pool_of):
+    pool = pool_of(workers=0)
+    take(pool)
+    forkserver = psutil.Process(pool._forkserver.pid)
+    forkserver.suspend()
+
+    async def leave() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(pool.take(), 0.05)
+
+    asyncio.run(leave())
+    forkserver.resume()
+    take(pool)
+    while forkserver.children():
+        pass
+
+
+@needs_fork
+def test_nothing_is_left_of_workers_that_ended(pool_of):
+    pool = pool_of(workers=0)
+    take(pool)
+    forkserver, own = psutil.Process(pool._forkserver.pid), psutil.Process()
+    while forkserver.children():
+        pass
+    before = forkserver.num_fds(), own.num_fds()
+    for _ in range(5):
+        take(pool, 4)
+    while forkserver.children():
+        pass
+    assert (forkserver.num_fds(), own.num_fds()) == before
+
+
+@needs_fork
+def test_a_fork_of_the_server_has_a_forkserver_of_its_own(pool_of):
+    pool = pool_of(workers=1)
+    take(pool)
+    pool.refill()
+    forkserver = pool._forkserver
+    pid = os.fork()
+    if pid == 0:
+        is_well = all(map(is_forked, take(pool, 2))) and pool._forkserver is not forkserver
+        pool.close()
+        os._exit(not is_well)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert all(map(is_forked, take(pool, 2)))
+    assert pool._forkserver is forkserver
+
+
+@needs_fork
+def test_spares_are_asked_for_and_not_waited_for(pool_of):
+    pool = pool_of(workers=3)
+    os.kill(pool._forkserver.pid, signal.SIGSTOP)
+    pool.refill()
+    pool.close()
+    assert not pool._spares
+
+
+def test_new_interpreters_on_request(pool_of):
+    pool = pool_of(workers=1, start_method="spawn")
+    assert pool._forkserver is None
+    assert not any(map(is_forked, take(pool, 2)))
+
+
+def test_a_platform_that_cannot_fork(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(settings_module, "can_fork", lambda: False)
+    assert ServerSettings(environment="any").start_method == "spawn"
+    with pytest.raises(InvalidRequestError, match="expected spawn on this platform"):
+        ServerSettings(environment="any", start_method="forkserver")
+
+
+def test_a_start_method_that_is_none():
+    with pytest.raises(InvalidRequestError, match="expected one of forkserver, spawn, got 'fork'"):
+        ServerSettings(environment="any", start_method="fork")  # type: ignore[arg-type]
+
+
+def make(server: ServerProcess) -> gym.Env:
+    url = server.base_url
+    env = gym.make("openenv/remote-v0", base_url=url, timeout_s=50, on_fault="raise")
+    return env.unwrapped
+
+
+@needs_fork
+def test_sessions_go_on_without_the_forkserver_and_others_begin():
+    with ServerProcess(SCRIPTED, "--workers=0") as server:
+        before = make(server)
+        before.reset(seed=1)
+        forkserver = forkserver_of(server.pid)
+        forkserver.kill()
+        after = make(server)
+        assert after.reset(seed=1)[0][0] == 0.0
+        assert forkserver_of(server.pid) != forkserver
+        assert before.step(0)[0][0] == 1.0
+        with pytest.raises(ConnectionLostError) as told:
+            before.step(Scripted.EXIT)
+        fault = told.value.fault
+        assert (fault["kind"], fault["signal"], fault["exitcode"]) == ("worker_died", None, 255)
+        with pytest.raises(ConnectionLostError, match="exit code 7") as told:
+            after.step(Scripted.EXIT)
+        assert told.value.fault["exitcode"] == 7
+        for env in (before, after):
+            env.close()
+        while workers_of(server.pid):
+            pass
+
+
+@pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
+def test_of_ten_sessions_that_begin_at_once_five_crash(start_method: str):
+    if start_method == "forkserver" and not can_fork():
+        pytest.skip("forking needs Linux 5.3")
+    local = gym.make(DRAWING).unwrapped
+    expected = [local.reset(seed=5)[0], *(local.step(0)[0] for _ in range(20))]
+    with ServerProcess(DRAWING, f"--start-method={start_method}", "--workers=1") as server:
+        seen: dict[int, Any] = {}
+        barrier = threading.Barrier(10)
+
+        def play(number: int) -> None:
+            env = make(server)
+            barrier.wait(50)
+            obs = [env.reset(seed=5)[0]]
+            barrier.wait(50)
+            try:
+                if number % 2:
+                    env.step(Drawing.ABORT if number % 4 == 1 else Drawing.SEGFAULT)
+                obs += [env.step(0)[0] for _ in range(20)]
+                seen[number] = np.array(obs)
+            except ConnectionLostError as exc:
+                seen[number] = exc.fault["signal"]
+            env.close()
+
+        threads = [threading.Thread(target=play, args=(number,)) for number in range(10)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        while len(workers_of(server.pid)) > 1:
+            pass
+        statuses = {one.status() for one in psutil.Process(server.pid).children(recursive=True)}
+    assert psutil.STATUS_ZOMBIE not in statuses
+    for number in range(10):
+        if number % 2:
+            assert seen[number] == (signal.SIGABRT if number % 4 == 1 else signal.SIGSEGV)
+        else:  # what is drawn from global generators is each session's own
+            assert np.array_equal(seen[number][:, [0, 3]], np.array(expected)[:, [0, 3]])
+            assert not np.array_equal(seen[number][:, [1, 2]], np.array(expected)[:, [1, 2]])
+
+
+@needs_fork
+def test_no_code_of_the_environment_runs_outside_of_workers(tmp_path: Path):
+    ledger = tmp_path / "ledger"
+    with ServerProcess(DRAWING, f'--kwargs={{"ledger": "{ledger}"}}') as server:
+        for seed in range(2):
+            env = make(server)
+            info = env.reset(seed=seed)[1]
+            assert info["imported_by"] == info["pid"]
+            env.close()
+        others = {server.pid, forkserver_of(server.pid).pid}
+    lines = [tuple(map(int, line.split())) for line in ledger.read_text().splitlines()]
+    assert all(imported_by == built_by for imported_by, built_by in lines)
+    # One that the server is described by, and one for each session.
+    assert len({built_by for _, built_by in lines} - others) == 3
