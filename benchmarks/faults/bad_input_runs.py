@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed, WebSocketException
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
 
 from benchmarks.children import Child
 from benchmarks.faults.bad_inputs import BadInputs
@@ -56,7 +55,7 @@ class BadInputRun:
     sessions_lost: int = 0
     wrong: int = 0
     seconds: float = 0.0
-    causes: Counter[str] = field(default_factory=Counter)
+    causes: dict[str, int] = field(default_factory=dict)
 
     @property
     def per_s(self) -> float:
@@ -150,39 +149,42 @@ def _try(
                     if not is_alive:
                         break
         run.seconds = time.perf_counter() - began
-        if _Session.opened(server.url, is_binary) is None:
+        last = _Session.opened(server.url, is_binary)
+        if last is None:
             run.server_crashes += 1
+        else:
+            last.close()
 
 
 class _Session:
     """A connection, and what a plain reset gives on it."""
 
-    def __init__(self, connection: ClientConnection, is_binary: bool) -> None:
-        self._connection, self._is_binary = connection, is_binary
+    def __init__(self, url: str, is_binary: bool) -> None:
+        self._is_binary = is_binary
         self._messages = BinaryMessages()
-        if is_binary:
-            self._exchange(Open(None, {}, None, None))
-        self._first = self._reset()
+        protocols: Any = [SUBPROTOCOL] if is_binary else None
+        with contextlib.ExitStack() as stack:
+            self._connection = stack.enter_context(
+                connect(
+                    url.replace("http", "ws", 1) + "/ws",
+                    subprotocols=protocols,
+                    compression=None,
+                    max_size=None,
+                    open_timeout=_OPEN_TIMEOUT_S,
+                    close_timeout=1,
+                )
+            )
+            if is_binary:
+                self._exchange(Open(None, {}, None, None))
+            self._first = self._reset()
+            self._stack = stack.pop_all()
 
     @classmethod
     def opened(cls, url: str, is_binary: bool) -> _Session | None:
         """A session; None where there is no server any more."""
-        address = url.replace("http", "ws", 1) + "/ws"
-        protocols: Any = [SUBPROTOCOL] if is_binary else None
-        connection = None
         try:
-            connection = connect(
-                address,
-                subprotocols=protocols,
-                compression=None,
-                max_size=None,
-                open_timeout=_OPEN_TIMEOUT_S,
-                close_timeout=1,
-            )
-            return cls(connection, is_binary)
+            return cls(url, is_binary)
         except (OSError, WebSocketException, TimeoutError):
-            if connection is not None:
-                connection.close()
             return None
 
     def batch(self, inputs: list[str | bytes], run: BadInputRun) -> bool:
@@ -200,13 +202,14 @@ class _Session:
             # Those behind the first one that was not answered do not count: nobody read them.
             run.tried += min(answered + 1, len(inputs))
             run.sessions_lost += 1
-            run.causes[repr(inputs[min(answered, len(inputs) - 1)])[:60]] += 1
+            cause = repr(inputs[min(answered, len(inputs) - 1)])[:60]
+            run.causes[cause] = run.causes.get(cause, 0) + 1
             return False
         return True
 
     def close(self) -> None:
         """Say goodbye."""
-        self._connection.close()
+        self._stack.close()
 
     def _note(self, answer: str | bytes, run: BadInputRun) -> None:
         if isinstance(answer, bytes):

@@ -28,6 +28,7 @@ from benchmarks.faults.peers import (
 )
 from benchmarks.faults.quiet import stderr_to
 from benchmarks.faults.target_env import ENV_ID
+from benchmarks.faults.ways import settled
 from openenv_gym.errors import OpenEnvGymError
 from openenv_gym.launchers import ServerProcess
 
@@ -66,7 +67,7 @@ class Orphans:
         way: Whose.
         workers: How many processes it had, one of them hung.
         orphans: How many of them run after two seconds.
-        zombies: How many have ended and were not reaped.
+        zombies: How many have ended, and init has not reaped them within ten more.
     """
 
     way: str
@@ -146,13 +147,18 @@ def all_orphans() -> list[Orphans]:
 def _orphans(way: str, pid: int, workers: list[psutil.Process]) -> Orphans:
     os.kill(pid, signal.SIGKILL)
     time.sleep(ORPHANED_S)
-    states = []
-    for worker in workers:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            states.append(worker.status() if worker.is_running() else "")
-    zombies = states.count(psutil.STATUS_ZOMBIE)
-    alive = sum(bool(state) for state in states) - zombies
+    alive = sum(_state(worker) not in ("", psutil.STATUS_ZOMBIE) for worker in workers)
+    # They are the children of init now, which may take its time.
+    zombies = settled(lambda: sum(_state(one) == psutil.STATUS_ZOMBIE for one in workers))
     return Orphans(way=way, workers=len(workers), orphans=alive, zombies=zombies)
+
+
+def _state(process: psutil.Process) -> str:
+    """What a process does, empty where it is gone."""
+    try:
+        return str(process.status()) if process.is_running() else ""
+    except psutil.NoSuchProcess:
+        return ""
 
 
 @contextlib.contextmanager

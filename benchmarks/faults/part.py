@@ -9,16 +9,16 @@ close many sessions. A default run takes about a quarter of an hour.
 from __future__ import annotations
 
 import argparse
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from benchmarks.children import ROOT
 from benchmarks.faults import bad_input_runs, connections, endings, hangs, peers, sessions
-from benchmarks.faults.bad_input_runs import BadInputRun
 from benchmarks.faults.campaign import campaign
 from benchmarks.faults.cases import KINDS, Left, Trial
-from benchmarks.faults.connections import Connections
 from benchmarks.faults.report import FaultsReport, write
-from benchmarks.faults.sessions import Growth
 from benchmarks.faults.ways import WAYS
 from benchmarks.machine import load_average, now, this_machine
 from benchmarks.options import add_output, add_stock, count, say
@@ -31,6 +31,9 @@ _CUT_TIMEOUT_S = 5.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--only", nargs="+", choices=tuple(PARTS), metavar="PART", help=f"of {', '.join(PARTS)}"
+    )
     _add_count(parser, "faults", 100_000, 165, "crashes and exceptions in each of our ways")
     _add_count(parser, "hangs", 1000, 3, "of each kind, whose recovery is timed")
     _add_count(parser, "late", 100_000, 20, "replies that come too late")
@@ -85,27 +88,17 @@ def run(options: argparse.Namespace) -> None:
     versions = None if python is None else stock_versions(python, "pyspiel")
     stocks = _stocks(options, python)
     started, load = now(), load_average()
-    trials, left = _campaigns(options.faults, python)
-    say("hangs ...")
-    timed = hangs.hangs(options.hangs)
-    say("late replies, cut connections ...")
-    late, cut = _connections(options, stocks)
-    say("bad inputs ...")
-    inputs = _bad_inputs(options, python)
-    say("servers that end ...")
-    ends = endings.terminations(options.drain_timeout, python)
-    orphans = endings.all_orphans()
-    say("many sessions ...")
+    found: dict[str, Any] = {}
+    seconds: dict[str, float] = {}
+    for part in options.only or PARTS:
+        say(f"{part} ...")
+        began = time.perf_counter()
+        for name, values in PARTS[part](options, stocks).items():
+            found[name] = [*found.get(name, ()), *values]
+        seconds[part] = time.perf_counter() - began
     report = FaultsReport(
-        trials=trials,
-        left=left,
-        hangs=timed,
-        late=late,
-        cuts=cut,
-        bad_inputs=inputs,
-        terminations=ends,
-        orphans=orphans,
-        growth=_growth(options, stocks),
+        **found,
+        seconds=seconds,
         machine=this_machine(),
         stock_versions=versions,
         date=started,
@@ -115,7 +108,7 @@ def run(options: argparse.Namespace) -> None:
     write(report, options.output)
 
 
-def _stocks(options: argparse.Namespace, python: Path | None) -> dict[str, Path]:
+def _stocks(options: argparse.Namespace, python: Path | None) -> Stocks:
     """The stock peers by name: the newest one, and an old one if it is at hand."""
     if python is None:
         return {}
@@ -123,55 +116,82 @@ def _stocks(options: argparse.Namespace, python: Path | None) -> dict[str, Path]
     return {"stock": python, **({"stock_03": old} if old.exists() else {})}
 
 
-def _campaigns(faults: int, python: Path | None) -> tuple[list[Trial], list[Left]]:
+def _campaigns(options: argparse.Namespace, stocks: Stocks) -> dict[str, Any]:
     trials: list[Trial] = []
     left: list[Left] = []
     crashes = [kind for kind in KINDS if not kind.is_hang]
     hanging = [kind for kind in KINDS if kind.is_hang]
     for way in WAYS:
-        say(f"{way.name}: {faults} faults, {len(hanging)} hangs ...")
-        trials += campaign(way, crashes, faults, left)
+        say(f"  {way.name}: {options.faults} faults, {len(hanging)} hangs")
+        trials += campaign(way, crashes, options.faults, left)
         trials += campaign(way, hanging, len(hanging), left)
+    return {"trials": trials, "left": left}
+
+
+def _peers(options: argparse.Namespace, stocks: Stocks) -> dict[str, Any]:
+    trials: list[Trial] = []
+    left: list[Left] = []
     for kind in KINDS:
-        for name, kinds in peers.LOCAL.items():
+        say(f"  {kind.name}")
+        for way, kinds in peers.LOCAL.items():
             if kind.name in kinds:
-                say(f"{name}: {kind.name} ...")
-                trials.append(peers.local(name, kind, left))
-        if python is not None and kind.name in peers.STOCK_KINDS:
-            say(f"stock: {kind.name} ...")
-            trials.append(peers.stock(python, kind, left))
-    return trials, left
+                trials.append(peers.local(way, kind, left))
+        if "stock" in stocks and kind.name in peers.STOCK_KINDS:
+            trials.append(peers.stock(stocks["stock"], kind, left))
+    return {"trials": trials, "left": left}
 
 
-def _connections(
-    options: argparse.Namespace, stocks: dict[str, Path]
-) -> tuple[list[Connections], list[Connections]]:
+def _hangs(options: argparse.Namespace, stocks: Stocks) -> dict[str, Any]:
+    return {"hangs": hangs.hangs(options.hangs)}
+
+
+def _connections(options: argparse.Namespace, stocks: Stocks) -> dict[str, Any]:
     late_s, cut_s = connections.LATE_S, _CUT_TIMEOUT_S
-    late, cut = [], []
-    for way, codec in (("binary", "binary"), ("json", "json")):
+    late, cuts = [], []
+    for way, codec in (("ours", "binary"), ("ours, JSON", "json")):
         pair = connections.our_client(codec, late_s)
         late.append(connections.late_replies(way, pair, options.late))
-        cut.append(connections.cuts(way, connections.our_client(codec, cut_s), options.cuts))
+        pair = connections.our_client(codec, cut_s)
+        cuts.append(connections.cuts(way, pair, options.cuts))
     for way, python in stocks.items():  # fewer, which is enough to see
         pair = connections.stock_client(python, late_s)
         late.append(connections.late_replies(way, pair, max(1, options.late // 4)))
         pair = connections.stock_client(python, cut_s)
-        cut.append(connections.cuts(way, pair, max(1, options.cuts // 4)))
-    return late, cut
+        cuts.append(connections.cuts(way, pair, max(1, options.cuts // 4)))
+    return {"late": late, "cuts": cuts}
 
 
-def _bad_inputs(options: argparse.Namespace, python: Path | None) -> list[BadInputRun]:
+def _bad_inputs(options: argparse.Namespace, stocks: Stocks) -> dict[str, Any]:
     number, seconds = options.bad_inputs, options.bad_inputs_time
     runs = bad_input_runs.ours(number, seconds, options.seed)
-    if python is not None:
-        runs.append(bad_input_runs.stock(python, number, seconds / 4, options.seed))
-    return runs
+    if "stock" in stocks:
+        runs.append(bad_input_runs.stock(stocks["stock"], number, seconds / 4, options.seed))
+    return {"bad_inputs": runs}
 
 
-def _growth(options: argparse.Namespace, stocks: dict[str, Path]) -> list[Growth]:
+def _endings(options: argparse.Namespace, stocks: Stocks) -> dict[str, Any]:
+    ends = endings.terminations(options.drain_timeout, stocks.get("stock"))
+    return {"terminations": ends, "orphans": endings.all_orphans()}
+
+
+def _sessions(options: argparse.Namespace, stocks: Stocks) -> dict[str, Any]:
     number, seconds = options.sessions, options.sessions_time
-    found = [sessions.grow_ours(number, seconds)]
+    growth = [sessions.grow_ours(number, seconds)]
     few = min(number, _STOCK_SESSIONS)
     for way, python in stocks.items():
-        found.append(sessions.grow_stock(way, python, few, min(seconds, _STOCK_SECONDS)))
-    return found
+        growth.append(sessions.grow_stock(way, python, few, min(seconds, _STOCK_SECONDS)))
+    return {"growth": growth}
+
+
+Stocks: TypeAlias = dict[str, Path]
+
+PARTS: dict[str, Callable[[argparse.Namespace, Stocks], dict[str, Any]]] = {
+    "campaigns": _campaigns,
+    "peers": _peers,
+    "hangs": _hangs,
+    "connections": _connections,
+    "inputs": _bad_inputs,
+    "endings": _endings,
+    "sessions": _sessions,
+}
+"""By name; each gives what it found by the names of the report."""

@@ -24,7 +24,7 @@ COMMAND = "python -m benchmarks faults"
 
 @dataclass(frozen=True, kw_only=True)
 class FaultsReport:
-    """A run.
+    """A run; what was left out of it is empty.
 
     Attributes:
         trials: Each kind of fault in each way.
@@ -36,6 +36,7 @@ class FaultsReport:
         terminations: Servers that were told to end.
         orphans: What outlives who was killed.
         growth: Over many sessions.
+        seconds: What each part took.
         machine: Where.
         stock_versions: Of the packages of the stock peer; None without it.
         date: When it began.
@@ -43,15 +44,16 @@ class FaultsReport:
         load_average_end: Likewise.
     """
 
-    trials: Sequence[Trial]
-    left: Sequence[Left]
-    hangs: Sequence[Hang]
-    late: Sequence[Connections]
-    cuts: Sequence[Connections]
-    bad_inputs: Sequence[BadInputRun]
-    terminations: Sequence[Termination]
-    orphans: Sequence[Orphans]
-    growth: Sequence[Growth]
+    trials: Sequence[Trial] = ()
+    left: Sequence[Left] = ()
+    hangs: Sequence[Hang] = ()
+    late: Sequence[Connections] = ()
+    cuts: Sequence[Connections] = ()
+    bad_inputs: Sequence[BadInputRun] = ()
+    terminations: Sequence[Termination] = ()
+    orphans: Sequence[Orphans] = ()
+    growth: Sequence[Growth] = ()
+    seconds: dict[str, float]
     machine: Machine
     stock_versions: dict[str, str] | None
     date: str
@@ -81,6 +83,7 @@ def as_json(report: FaultsReport, board: Sequence[Row]) -> dict[str, Any]:
         **head_json(COMMAND, report),
         "stock_versions": report.stock_versions,
         "environments": NUM_ENVS,
+        "seconds": _rounded(report.seconds),
         "scoreboard": [asdict(row) for row in board],
         "trials": [_rounded(asdict(trial)) for trial in report.trials],
         "left": [asdict(left) for left in report.left],
@@ -221,6 +224,8 @@ def notes(report: FaultsReport) -> list[str]:
         lines.append(
             f"{name}: of {own.sessions:,} sessions {own.crashed} crashed and {own.aborted} were "
             f"aborted, in {own.seconds:.0f} s; worker processes {workers:+d}, files in shared "
-            f"memory {files:+d}, {own.tracebacks} tracebacks and {own.log_bytes:,} bytes in the log."
+            f"memory {files:+d}; the log has {own.tracebacks} tracebacks, {own.log_bytes:,} bytes."
         )
+    took = ", ".join(f"{part} {seconds:.0f}" for part, seconds in report.seconds.items())
+    lines.append(f"Seconds of the parts: {took}.")
     return [*lines, *places(report.machine, report.stock_versions, *loads)]

@@ -6,9 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from benchmarks.faults.bad_input_runs import BadInputRun
 from benchmarks.faults.cases import NUM_ENVS, Left, Trial
 from benchmarks.faults.connections import Connections
-from benchmarks.faults.sessions import Usage
+from benchmarks.faults.endings import Orphans, Termination
+from benchmarks.faults.hangs import Hang
+from benchmarks.faults.sessions import Growth, Usage
 from benchmarks.faults.ways import WAYS
 
 if TYPE_CHECKING:
@@ -50,21 +53,21 @@ class Row:
 
 
 def rows(report: FaultsReport) -> list[Row]:
-    """Return the promises in their order."""
-    return [
-        _continued(report.trials),
-        _harmed(report.trials),
-        *_left(report.left),
-        _bad_inputs(report),
-        _mismatched(report.late),
-        _cuts(report.cuts),
-        _recovery(report),
-        _bystander(report),
-        _drain(report),
-        _orphans(report),
-        _tracebacks(report),
-        *_growth(report),
-    ]
+    """Return the promises in their order, of what was measured."""
+    found: list[Row] = []
+    if any(trial.way in OURS for trial in report.trials):
+        found += [_continued(report.trials), _harmed(report.trials), *_left(report.left)]
+    if report.bad_inputs:
+        found.append(_bad_inputs(report.bad_inputs))
+    if report.late:
+        found += [_mismatched(report.late), _cuts(report.cuts)]
+    if report.hangs:
+        found += [_recovery(report.hangs, report.trials), _bystander(report.hangs, report.trials)]
+    if report.terminations:
+        found += [_drain(report.terminations), _orphans(report.orphans)]
+    if report.growth:
+        found += [_tracebacks(report.growth), *_growth(report.growth)]
+    return found
 
 
 def _each(trials: Sequence[Trial], tell: Callable[[list[Trial]], str]) -> dict[str, str]:
@@ -136,9 +139,9 @@ def _left(left: Sequence[Left]) -> list[Row]:
     ]
 
 
-def _bad_inputs(report: FaultsReport) -> Row:
+def _bad_inputs(runs: Sequence[BadInputRun]) -> Row:
     def cell(ways: Sequence[str]) -> tuple[int, int, int]:
-        own = [run for run in report.bad_inputs if run.way in ways]
+        own = [run for run in runs if run.way in ways]
         crashes = sum(run.server_crashes + run.worker_crashes for run in own)
         return sum(r.tried for r in own), crashes, sum(r.sessions_lost for r in own)
 
@@ -187,10 +190,9 @@ def _cuts(cuts: Sequence[Connections]) -> Row:
     )
 
 
-def _recovery(report: FaultsReport) -> Row:
-    worst = max((max(hang.over_s) for hang in report.hangs), default=0.0)
-    kinds = {hang.kind for hang in report.hangs}
-    hung = [trial for trial in report.trials if trial.kind in kinds]
+def _recovery(hangs: Sequence[Hang], trials: Sequence[Trial]) -> Row:
+    worst = max(max(hang.over_s) for hang in hangs)
+    hung = [trial for trial in trials if trial.kind in {hang.kind for hang in hangs}]
     return Row(
         figure="a hang: reset after the deadline, at most",
         target=f"{RECOVERY_S:g} s",
@@ -200,11 +202,10 @@ def _recovery(report: FaultsReport) -> Row:
     )
 
 
-def _bystander(report: FaultsReport) -> Row:
-    ratios = [h.beside_s / h.quiet_s for h in report.hangs if h.beside_s and h.quiet_s]
+def _bystander(hangs: Sequence[Hang], trials: Sequence[Trial]) -> Row:
+    ratios = [hang.beside_s / hang.quiet_s for hang in hangs if hang.beside_s and hang.quiet_s]
     worst = max(ratios, default=0.0)
-    kinds = {hang.kind for hang in report.hangs}
-    hung = [trial for trial in report.trials if trial.kind in kinds]
+    hung = [trial for trial in trials if trial.kind in {hang.kind for hang in hangs}]
     stalled = _each(hung, lambda found: "stalled" if any(t.harmed > 1 for t in found) else "")
     return Row(
         figure="p99 of a bystander's steps, beside a hang / without, at most",
@@ -215,24 +216,24 @@ def _bystander(report: FaultsReport) -> Row:
     )
 
 
-def _drain(report: FaultsReport) -> Row:
+def _drain(ends: Sequence[Termination]) -> Row:
     def cell(seconds: float | None) -> str:
         return "never" if seconds is None else f"{seconds:.1f} s"
 
-    own = next(end for end in report.terminations if end.way not in PEERS)
+    own = next(end for end in ends if end.way not in PEERS)
     is_in_time = own.seconds is not None and own.seconds < DRAIN_S and own.exitcode == 0
     return Row(
         figure="SIGTERM with a session that hangs, until the end",
         target=f"below {DRAIN_S:g} s",
         ours=f"{cell(own.seconds)} (drain {own.drain_s:g} s)",
-        peers={end.way: cell(end.seconds) for end in report.terminations if end.way in PEERS},
+        peers={end.way: cell(end.seconds) for end in ends if end.way in PEERS},
         hit=is_in_time,
     )
 
 
-def _orphans(report: FaultsReport) -> Row:
-    cells = {own.way: f"{own.orphans} / {own.zombies}" for own in report.orphans}
-    ours = next(own for own in report.orphans if own.way not in PEERS)
+def _orphans(found: Sequence[Orphans]) -> Row:
+    cells = {own.way: f"{own.orphans} / {own.zombies}" for own in found}
+    ours = next(own for own in found if own.way not in PEERS)
     return Row(
         figure="kill -9, 2 s later: workers that run / zombies",
         target="0 / 0",
@@ -242,9 +243,9 @@ def _orphans(report: FaultsReport) -> Row:
     )
 
 
-def _tracebacks(report: FaultsReport) -> Row:
-    per_1000 = {own.way: 1000 * own.tracebacks / own.sessions for own in report.growth}
-    ours = next(own.way for own in report.growth if own.way not in PEERS)
+def _tracebacks(growths: Sequence[Growth]) -> Row:
+    per_1000 = {own.way: 1000 * own.tracebacks / own.sessions for own in growths}
+    ours = next(own.way for own in growths if own.way not in PEERS)
     return Row(
         figure="tracebacks in the log for 1,000 sessions that end",
         target="0",
@@ -254,14 +255,12 @@ def _tracebacks(report: FaultsReport) -> Row:
     )
 
 
-def _growth(report: FaultsReport) -> list[Row]:
-    ours = next(own for own in report.growth if own.way not in PEERS)
+def _growth(growths: Sequence[Growth]) -> list[Row]:
+    ours = next(own for own in growths if own.way not in PEERS)
     server = megabytes(ours.server)
     client = 0.0 if ours.client is None else megabytes(ours.client)
     is_enough = ours.sessions >= ENOUGH_SESSIONS
-    cells = {
-        own.way: f"{megabytes(own.server):+.2f} MB of {own.sessions:,}" for own in report.growth
-    }
+    cells = {own.way: f"{megabytes(own.server):+.2f} MB of {own.sessions:,}" for own in growths}
     return [
         Row(
             figure="memory of the server after sessions",

@@ -25,6 +25,7 @@ from openenv_gym.launchers import ServerProcess
 
 CRASH_EVERY = 10
 _STEPS = 2
+_WARM_UP = 100
 _TRACEBACK = b"Traceback (most recent call last)"
 _SHARED_MEMORY = Path("/dev/shm")
 
@@ -98,8 +99,11 @@ def _log() -> Iterator[Path]:
 def _grow(
     way: str, visits: Iterator[str], pid: int, log: Path, sessions: int, seconds: float
 ) -> Growth:
-    for _ in range(max(CRASH_EVERY, min(100, sessions // 10))):
-        next(visits)  # to warm up
+    began = time.perf_counter()
+    for number in range(max(CRASH_EVERY, min(_WARM_UP, sessions // 10))):
+        if number >= CRASH_EVERY and time.perf_counter() - began > seconds / 4:
+            break
+        next(visits)
     before = _usage(pid)
     logged = log.stat().st_size
     began, ends = time.perf_counter(), []
