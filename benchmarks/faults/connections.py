@@ -128,11 +128,14 @@ class _Stock:
 
 
 @contextlib.contextmanager
-def our_client(codec: str, timeout_s: float) -> Iterator[tuple[_Client, FaultProxy]]:
-    """Our client on our server, which keeps a session where it makes one quickest."""
+def our_client(
+    codec: str, timeout_s: float, isolation: str = "process"
+) -> Iterator[tuple[_Client, FaultProxy]]:
+    """Our client on our server."""
     kwargs = f'--kwargs={{"episode_steps": {_NO_TIME_LIMIT}}}'
+    arguments = (kwargs, f"--isolation={isolation}", "--workers=2")
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(ServerProcess(ENV_ID, kwargs, "--isolation=inline"))
+        server = stack.enter_context(ServerProcess(ENV_ID, *arguments))
         proxy = stack.enter_context(FaultProxy(server.base_url))
         client = _Ours(proxy.base_url, codec, timeout_s)
         yield stack.enter_context(contextlib.closing(client)), proxy

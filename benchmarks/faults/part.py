@@ -149,7 +149,7 @@ def _connections(options: argparse.Namespace, stocks: Stocks) -> dict[str, Any]:
     late_s, cut_s = connections.LATE_S, _CUT_TIMEOUT_S
     late, cuts = [], []
     for way, codec in (("ours", "binary"), ("ours, JSON", "json")):
-        pair = connections.our_client(codec, late_s)
+        pair = connections.our_client(codec, late_s, "inline")  # which is soon ready again
         late.append(connections.late_replies(way, pair, options.late))
         pair = connections.our_client(codec, cut_s)
         cuts.append(connections.cuts(way, pair, options.cuts))

@@ -9,6 +9,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,10 @@ def stock(python: Path, kind: Kind, left: list[Left]) -> Trial:
             for _ in range(FAULT_STEP - 1):
                 for who in range(NUM_ENVS):
                     player.act("step", who, number=PLAIN)
-            _fail(player, trial, kind.name)
+            try:
+                _fail(player, trial, kind.name)
+            except BenchmarkError:  # it said nothing
+                trial.harmed, trial.ended = NUM_ENVS, "blocked"
         if trial.continued:  # else there is no server, or none that answers
             left.append(_left(python, url))
         server.kill()
@@ -104,9 +108,12 @@ def _left(python: Path, url: str) -> Left:
 
 @contextlib.contextmanager
 def stock_server(python: Path, sessions: int) -> Iterator[Child]:
-    """A stock server, which prints its URL."""
+    """A stock server, which prints its URL, and has a home folder of its own."""
     command = [str(python), "-m", "benchmarks.faults.stock_peer", "server", str(sessions)]
-    with Child("the stock server", command) as server:
+    with (
+        tempfile.TemporaryDirectory() as home,
+        Child("the stock server", command, environ={"HOME": home}) as server,
+    ):
         yield server
 
 

@@ -128,7 +128,7 @@ def test_one_fault_ends_gymnasiums_own():
 
 @pytest.mark.parametrize("codec", ["binary", "json"])
 def test_late_replies_answer_nothing_and_cuts_lose_no_step(codec: str):
-    pair = connections.our_client(codec, connections.LATE_S)
+    pair = connections.our_client(codec, connections.LATE_S, "inline")
     late = connections.late_replies("ours", pair, 1)
     assert (late.disturbed, late.continued, late.mismatched, late.miscounted) == (1, 1, 0, 0)
     cut = connections.cuts("ours", connections.our_client(codec, 5.0), 4)
@@ -202,6 +202,16 @@ def test_parts_are_chosen_by_name():
     options = parse(["faults", "--only", "hangs", "inputs", "--bad-inputs", "5"])
     assert options.only == ["hangs", "inputs"] and options.bad_inputs == 5
     assert parse(["faults"]).only is None and "campaigns" in PARTS
+
+
+def test_a_part_is_run_and_written(tmp_path: Path):
+    options = ["--without-stock", "--late=1", "--cuts=2", f"--output={tmp_path}"]
+    chosen = parse(["faults", "--only", "connections", *options])
+    chosen.run(chosen)
+    written = json.loads((tmp_path / "results/faults.json").read_text(encoding="utf-8"))
+    assert [found["way"] for found in written["cuts"]] == ["ours", "ours, JSON"]
+    assert [row["hit"] for row in written["scoreboard"]] == [True, True]
+    assert written["trials"] == [] and list(written["seconds"]) == ["connections"]
 
 
 def a_report(**changes: Any) -> FaultsReport:
