@@ -36,12 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_count(parser, "faults", 100_000, 165, "crashes and exceptions in each of our ways")
     _add_count(parser, "hangs", 1000, 3, "of each kind, whose recovery is timed")
-    _add_count(parser, "late", 100_000, 20, "replies that come too late")
-    _add_count(parser, "cuts", 100_000, 40, "connections that are cut in the middle of a step")
+    _add_count(parser, "late", 100_000, 12, "replies that come too late")
+    _add_count(parser, "cuts", 100_000, 32, "connections that are cut in the middle of a step")
     _add_count(parser, "bad-inputs", 10**9, 10**6, "messages, as many as fit in the time")
     _add_count(parser, "sessions", 10**6, 10**4, "opened and closed, likewise")
     _add_seconds(parser, "bad-inputs", 120.0, "for them")
-    _add_seconds(parser, "sessions", 120.0, "for them")
+    _add_seconds(parser, "sessions", 60.0, "for them")
     parser.add_argument(
         "--drain-timeout",
         type=float,

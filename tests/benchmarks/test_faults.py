@@ -286,6 +286,10 @@ def test_what_it_writes(tmp_path: Path):
         "| bad inputs / crashes / sessions lost | from 1,000,000 / 0 / 0 | 2,000 / 0 / 0 "
         "| 50 / 2 / 9 |  |  |",
         "| replies after timeouts that answer another request | 0 | 0 of 6 |  | 6 of 6 | hit |",
+        "| a hang: told, after the deadline at most | 0.5 s | 0.10 s |  |  | hit |",
+        "| a hang: begun anew, after the deadline at most | 0.5 s | 0.20 s |  |  | hit |",
+        "| p99 of a bystander's steps, beside a hang / without, at most "
+        "| below 2 | 1.50 |  |  | hit |",
         "| SIGTERM with a session that hangs, until the end | below 26 s | 25.4 s (drain 25 s) "
         "| never |  | hit |",
         "| tracebacks in the log for 1,000 sessions that end | 0 | 0 |  | 1800 | hit |",
