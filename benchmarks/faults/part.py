@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import argparse
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from benchmarks.children import ROOT
+from benchmarks.errors import BenchmarkError
 from benchmarks.faults import bad_input_runs, connections, endings, hangs, peers, sessions
 from benchmarks.faults.campaign import campaign
 from benchmarks.faults.cases import KINDS, Left, Trial
@@ -90,15 +92,21 @@ def run(options: argparse.Namespace) -> None:
     started, load = now(), load_average()
     found: dict[str, Any] = {}
     seconds: dict[str, float] = {}
+    failed: dict[str, str] = {}
     for part in options.only or PARTS:
         say(f"{part} ...")
         began = time.perf_counter()
-        for name, values in PARTS[part](options, stocks).items():
-            found[name] = [*found.get(name, ()), *values]
+        try:
+            for name, values in PARTS[part](options, stocks).items():
+                found[name] = [*found.get(name, ()), *values]
+        except Exception as exc:  # what the other parts find in a quarter of an hour is kept
+            traceback.print_exc()
+            failed[part] = type(exc).__name__
         seconds[part] = time.perf_counter() - began
     report = FaultsReport(
         **found,
         seconds=seconds,
+        failed=failed,
         machine=this_machine(),
         stock_versions=versions,
         date=started,
@@ -106,6 +114,8 @@ def run(options: argparse.Namespace) -> None:
         load_average_end=load_average(),
     )
     write(report, options.output)
+    if failed:
+        raise BenchmarkError(f"did not come to their end: {', '.join(failed)}; why is above")
 
 
 def _stocks(options: argparse.Namespace, python: Path | None) -> Stocks:

@@ -37,6 +37,7 @@ class FaultsReport:
         orphans: What outlives who was killed.
         growth: Over many sessions.
         seconds: What each part took.
+        failed: The parts that did not come to their end, and what ended them.
         machine: Where.
         stock_versions: Of the packages of the stock peer; None without it.
         date: When it began.
@@ -54,6 +55,7 @@ class FaultsReport:
     orphans: Sequence[Orphans] = ()
     growth: Sequence[Growth] = ()
     seconds: dict[str, float]
+    failed: dict[str, str]
     machine: Machine
     stock_versions: dict[str, str] | None
     date: str
@@ -84,6 +86,7 @@ def as_json(report: FaultsReport, board: Sequence[Row]) -> dict[str, Any]:
         "stock_versions": report.stock_versions,
         "environments": NUM_ENVS,
         "seconds": _rounded(report.seconds),
+        "failed": report.failed,
         "scoreboard": [asdict(row) for row in board],
         "trials": [_rounded(asdict(trial)) for trial in report.trials],
         "left": [asdict(left) for left in report.left],
@@ -228,4 +231,6 @@ def notes(report: FaultsReport) -> list[str]:
         )
     took = ", ".join(f"{part} {seconds:.0f}" for part, seconds in report.seconds.items())
     lines.append(f"Seconds of the parts: {took}.")
+    for part, name in report.failed.items():
+        lines.append(f"The part {part} did not come to its end: {name}.")
     return [*lines, *places(report.machine, report.stock_versions, *loads)]

@@ -219,7 +219,7 @@ def _bystander(hangs: Sequence[Hang], trials: Sequence[Trial]) -> Row:
         target=f"below {P99_RATIO:g}",
         ours=f"{worst:.2f}",
         peers={way: told for way, told in stalled.items() if told},
-        hit=0 < worst < P99_RATIO,
+        hit=worst < P99_RATIO if ratios else None,
     )
 
 

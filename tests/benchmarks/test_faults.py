@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from benchmarks.__main__ import parse
+from benchmarks.errors import BenchmarkError
 from benchmarks.faults import bad_input_runs, connections, endings, hangs, peers, sessions
 from benchmarks.faults.bad_input_runs import BadInputRun
 from benchmarks.faults.bad_inputs import BadInputs
@@ -209,6 +210,24 @@ def test_a_part_is_run_and_written(tmp_path: Path):
     assert written["trials"] == [] and list(written["seconds"]) == ["connections"]
 
 
+def test_a_part_that_fails_leaves_what_the_others_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def fails(options: Any, stocks: Any) -> dict[str, Any]:
+        raise ValueError("no machine")
+
+    found = [Hang(way="embedded", kind="sleep", deadline_s=3.0, told_s=[0.2], over_s=[0.7])]
+    monkeypatch.setitem(PARTS, "inputs", fails)
+    monkeypatch.setitem(PARTS, "hangs", lambda options, stocks: {"hangs": found})
+    chosen = parse(["faults", "--only=inputs", "--without-stock", f"--output={tmp_path}"])
+    chosen.only = ["inputs", "hangs"]
+    with pytest.raises(BenchmarkError, match="did not come to their end: inputs"):
+        chosen.run(chosen)
+    written = json.loads((tmp_path / "results/faults.json").read_text(encoding="utf-8"))
+    assert written["failed"] == {"inputs": "ValueError"} and written["hangs"][0]["told_s"] == [0.2]
+    assert [row["hit"] for row in written["scoreboard"]] == [True, False, None]
+
+
 def a_report(**changes: Any) -> FaultsReport:
     usage = Usage(rss=1 << 20, fds=5, threads=2)
     growth = {
@@ -268,6 +287,7 @@ def a_report(**changes: Any) -> FaultsReport:
     return FaultsReport(
         **{**told, **changes},
         seconds={"campaigns": 12.0},
+        failed={},
         machine=this_machine(),
         stock_versions=None,
         date="2026-11-21",
