@@ -14,7 +14,7 @@ BENCHMARKS = {
     "codecs": "benchmarks.codecs",
     "openspiel": "benchmarks.openspiel",
     "vector": "benchmarks.vector",
-    "faults": "benchmarks.faults",
+    "faults": "benchmarks.faults.part",
 }
 """The parts by name, and the modules that are imported when they are asked for."""
 

@@ -68,13 +68,17 @@ class Child:
 
     def ask(self, line: str) -> str:
         """Write a line, and return the line that answers it."""
+        self.send(line)
+        return self.line()
+
+    def send(self, line: str) -> None:
+        """Write a line."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(line + "\n")
             self._process.stdin.flush()
         except BrokenPipeError:
             raise BenchmarkError(f"{self._name} ended; what it said is above") from None
-        return self.line()
 
     def line(self, timeout_s: float = ANSWER_TIMEOUT_S) -> str:
         """Return the next line that it prints; nobody reads ahead, so none is buffered."""

@@ -2,69 +2,348 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from benchmarks.faults_cases import KINDS, Trial
-from benchmarks.faults_growth import Growth, Usage
-from benchmarks.faults_ours import campaign
-from benchmarks.faults_peers import async_vector
-from benchmarks.faults_report import FaultsReport, write
+from benchmarks.__main__ import parse
+from benchmarks.errors import BenchmarkError
+from benchmarks.faults import bad_input_runs, connections, endings, hangs, peers, sessions
+from benchmarks.faults.bad_input_runs import BadInputRun
+from benchmarks.faults.bad_inputs import BadInputs
+from benchmarks.faults.campaign import campaign
+from benchmarks.faults.cases import KINDS, NUM_ENVS, PLAIN, Left, Trial
+from benchmarks.faults.connections import Connections
+from benchmarks.faults.endings import Orphans, Termination
+from benchmarks.faults.groups import Seen
+from benchmarks.faults.hangs import Hang
+from benchmarks.faults.part import PARTS
+from benchmarks.faults.report import FaultsReport, write
+from benchmarks.faults.scoreboard import rows
+from benchmarks.faults.sessions import Growth, Usage
+from benchmarks.faults.target_env import TargetEnv
+from benchmarks.faults.ways import WAYS
 from benchmarks.machine import this_machine
-from openenv_gym.testing import KINDS as PLANNED
+from openenv_gym.testing.faults import PlannedFaultError
 
 KIND = {kind.name: kind for kind in KINDS}
+WAY = {way.name: way for way in WAYS}
 
 
-def test_its_kinds_can_be_planned():
-    assert KIND.keys() <= set(PLANNED)
+def told(trial: Trial) -> tuple[Any, ...]:
+    return trial.injected, trial.flagged, trial.continued, trial.harmed, trial.ended
 
 
-@pytest.mark.parametrize(("name", "harmed"), [("raise", 1), ("exit", 4)])
-def test_training_goes_on_embedded_and_one_worker_is_one_fate(name: str, harmed: int):
-    trial = campaign("embedded", KIND[name], faults=2)
-    assert (trial.injected, trial.flagged, trial.continued, trial.harmed) == (2, 2, 2, harmed)
-    assert len(trial.recovery_s) == 2 and trial.ended == ""
+def test_the_environment_fails_when_it_is_told_to_and_else_repeats_what_it_was_asked():
+    env = TargetEnv(episode_steps=2)
+    env.reset(seed=3)
+    assert env.step(PLAIN + 5)[0][:2].tolist() == [PLAIN + 5, 1]
+    with pytest.raises(PlannedFaultError):
+        env.step(0)
+    obs, reward, terminated, truncated, _ = env.step(PLAIN + 6)
+    assert obs[:2].tolist() == [PLAIN + 6, 2]
+    assert (reward, terminated, truncated) == (0.0, True, False)
 
 
-def test_on_a_server_nobody_else_is_harmed():
-    trial = campaign("ws_process", KIND["exit"], faults=2)
-    assert (trial.injected, trial.flagged, trial.continued, trial.harmed) == (2, 2, 2, 1)
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "harmed"),
+    [("embedded", NUM_ENVS), ("embedded_vector", None), ("ws_process", 1), ("ws_vector", 1)],
+)
+def test_training_goes_on_and_only_those_in_the_same_worker_are_harmed(
+    name: str, harmed: int | None
+):
+    left: list[Left] = []
+    raised, ended = campaign(WAY[name], [KIND["raise"], KIND["exit"]], 4, left)
+    assert told(raised) == (2, 2, 2, 1, "")
+    if harmed is None:  # a worker has so many, by the number of cores
+        harmed = ended.harmed
+        assert harmed in (1, 2, 4)
+    assert told(ended) == (2, 2, 2, harmed, "")
+    assert len(ended.recovery_s) == 2
+    # Whoever else is on the machine may have put files into its shared memory meanwhile.
+    assert [(own.way, own.processes) for own in left] == [(name, 0)]
+    assert left[0].sessions == (0 if WAY[name].is_served else None)
+
+
+def test_a_campaign_sees_who_is_another_than_its_twin(monkeypatch: pytest.MonkeyPatch):
+    class Liar:
+        """Environments without faults, the last of which lies once."""
+
+        def __init__(self) -> None:
+            self.twins = [TargetEnv() for _ in range(NUM_ENVS)]
+            self.steps = 0
+
+        def reset(self, seed: int) -> list[list[Seen]]:
+            first = [twin.reset(seed=seed + i)[0] for i, twin in enumerate(self.twins)]
+            return [[Seen(obs, None, {}, 0.0, 0.0)] for obs in first]
+
+        def step(self, numbers: Any) -> list[list[Seen]]:
+            self.steps += 1
+            answers = []
+            for twin, number in zip(self.twins, numbers, strict=True):
+                if number < PLAIN:  # the fault, and the reset after it
+                    fault = Seen(None, (0.0, False, True), {"fault": "env_raised"}, 0.0, 0.0)
+                    reset = Seen(twin.reset(seed=9)[0], None, {"seed": 9}, 0.0, 1.0)
+                    answers.append([fault, reset])
+                    continue
+                obs, *ending, _ = twin.step(number)
+                answers.append([Seen(obs, tuple(ending), {}, 0.0, 0.0)])
+            if self.steps == 8:
+                answers[-1][0].obs[2] += 1
+            return answers
+
+        def close(self) -> None:
+            pass
+
+    @contextlib.contextmanager
+    def opened(way: Any, *, hangs: bool, left: list[Left]) -> Iterator[Liar]:
+        yield Liar()
+
+    monkeypatch.setattr("benchmarks.faults.campaign.opened", opened)
+    (trial,) = campaign(WAY["embedded"], [KIND["raise"]], 1, [])
+    assert told(trial) == (1, 1, 1, 2, "")
+
+
+def test_a_hang_is_told_by_the_deadline_and_a_bystander_plays_on():
+    (hang,) = hangs._served(["sleep"], 1)
+    assert len(hang.told_s) == len(hang.over_s) == 1 and hang.steps > 0
+    assert min(hang.told_s) > 0 and hang.beside_s is not None and hang.quiet_s is not None
 
 
 def test_one_fault_ends_gymnasiums_own():
-    trial = async_vector(KIND["exit"])
-    assert (trial.injected, trial.continued, trial.harmed, trial.ended) == (1, 0, 4, "EOFError")
+    left: list[Left] = []
+    trial = peers.local("async_vector", KIND["exit"], left)
+    assert told(trial) == (1, None, 0, NUM_ENVS, "EOFError")
+    assert left[0].processes > 0  # `close` gives up before it has ended them
 
 
-def test_what_it_writes(tmp_path: Path):
+@pytest.mark.parametrize("codec", ["binary", "json"])
+def test_late_replies_answer_nothing_and_cuts_lose_no_step(codec: str):
+    pair = connections.our_client(codec, connections.LATE_S, "inline")
+    late = connections.late_replies("ours", pair, 1)
+    assert (late.disturbed, late.continued, late.mismatched, late.miscounted) == (1, 1, 0, 0)
+    cut = connections.cuts("ours", connections.our_client(codec, 5.0), 4)
+    assert (cut.disturbed, cut.continued, cut.mismatched, cut.miscounted) == (4, 4, 0, 0)
+    assert cut.answers == 4 * connections.STEPS_AFTER + cut.unnoticed
+
+
+def test_replies_that_are_shifted_are_counted():
+    class Shifted:
+        """A client that gives the reply before; its environment has counted one more."""
+
+        last = 0
+
+        def open(self) -> None:
+            pass
+
+        def reset(self) -> bool:
+            return True
+
+        def step(self, number: int) -> tuple[int, int] | None:
+            last, self.last = self.last, number
+            return (last, number - PLAIN + (number > PLAIN + 2))
+
+    run = connections._Run("stock", Shifted())
+    run.disturb()
+    assert run.go_on()
+    found = run.found
+    assert (found.answers, found.mismatched, found.miscounted) == (4, 4, 1)
+
+
+def test_the_same_seed_draws_the_same_bad_inputs_and_none_says_goodbye():
+    one, other = BadInputs(3), BadInputs(3)
+    texts = list(islice(iter(one.text, None), 500))
+    assert texts == list(islice(iter(other.text, None), 500))
+    assert BadInputs(4).text() != texts[0]
+    assert not any(isinstance(text, str) and "close" in text for text in texts)
+    bodies = list(islice(iter(one.body, None), 500))
+    assert all(body[:1] != b"\x06" for body in bodies)
+    assert len(set(map(repr, texts + bodies))) > 800
+
+
+def test_bad_inputs_end_neither_sessions_nor_the_server():
+    for run in bad_input_runs.ours(1000, 40.0):
+        assert run.tried > 0 and run.refused > run.tried / 2
+        assert run.server_crashes == run.worker_crashes == run.sessions_lost == run.wrong == 0
+
+
+@pytest.mark.slow
+def test_a_server_that_is_told_to_end_does_although_a_session_hangs():
+    (end,) = endings.terminations(0.5, None)
+    assert (end.way, end.exitcode, end.seconds is not None) == ("ws_process", 0, True)
+
+
+@pytest.mark.slow
+def test_who_outlives_a_kill_is_counted():
+    ours, other = endings.orphans_of_ours(), endings.orphans_of("async_vector")
+    assert ours.workers >= NUM_ENVS and ours.orphans == ours.zombies == 0
+    assert other.orphans == 1  # the one that hangs
+
+
+@pytest.mark.slow
+def test_sessions_end_in_three_ways_and_leave_nothing():
+    growth = sessions.grow_ours(10, 40.0)
+    assert 0 < growth.sessions <= 10
+    assert growth.workers[0] == growth.workers[1]
+    assert growth.tracebacks == 0
+
+
+def test_parts_are_chosen_by_name():
+    options = parse(["faults", "--only", "hangs", "inputs", "--bad-inputs", "5"])
+    assert options.only == ["hangs", "inputs"] and options.bad_inputs == 5
+    assert parse(["faults"]).only is None and "campaigns" in PARTS
+
+
+def test_a_part_is_run_and_written(tmp_path: Path):
+    options = ["--without-stock", "--late=1", "--cuts=2", f"--output={tmp_path}"]
+    chosen = parse(["faults", "--only", "connections", *options])
+    chosen.run(chosen)
+    written = json.loads((tmp_path / "results/faults.json").read_text(encoding="utf-8"))
+    assert [found["way"] for found in written["cuts"]] == ["ours", "ours, JSON"]
+    assert [row["hit"] for row in written["scoreboard"]] == [True, True]
+    assert written["trials"] == [] and list(written["seconds"]) == ["connections"]
+
+
+def test_a_part_that_fails_leaves_what_the_others_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def fails(options: Any, stocks: Any) -> dict[str, Any]:
+        raise ValueError("no machine")
+
+    found = [Hang(way="embedded", kind="sleep", deadline_s=3.0, told_s=[0.2], over_s=[0.7])]
+    monkeypatch.setitem(PARTS, "inputs", fails)
+    monkeypatch.setitem(PARTS, "hangs", lambda options, stocks: {"hangs": found})
+    chosen = parse(["faults", "--only=inputs", "--without-stock", f"--output={tmp_path}"])
+    chosen.only = ["inputs", "hangs"]
+    with pytest.raises(BenchmarkError, match="did not come to their end: inputs"):
+        chosen.run(chosen)
+    written = json.loads((tmp_path / "results/faults.json").read_text(encoding="utf-8"))
+    assert written["failed"] == {"inputs": "ValueError"} and written["hangs"][0]["told_s"] == [0.2]
+    assert [row["hit"] for row in written["scoreboard"]] == [True, False, None]
+
+
+def a_report(**changes: Any) -> FaultsReport:
     usage = Usage(rss=1 << 20, fds=5, threads=2)
-    report = FaultsReport(
-        trials=[
-            Trial(way="embedded", kind="exit", injected=2, flagged=2, continued=2, harmed=1),
-            Trial(way="stock", kind="exit", injected=1, harmed=4, ended="ConnectionClosedError"),
+    growth = {
+        "sessions": 10,
+        "crashed": 1,
+        "aborted": 4,
+        "client": None,
+        "workers": (1, 1),
+        "shared_memory": (0, 0),
+        "log_bytes": 0,
+        "seconds": 2.0,
+    }
+    stock: dict[str, Any] = {"way": "stock", "kind": "exit", "injected": 1, "harmed": 4}
+    ours: dict[str, Any] = {"kind": "exit", "injected": 2, "flagged": 2, "continued": 2}
+    told: dict[str, Any] = {
+        "trials": [
+            Trial(way="ws_process", harmed=1, recovery_s=[0.25, 0.5], **ours),
+            Trial(way="embedded", harmed=4, **ours),
+            Trial(ended="ConnectionClosedError", **stock),
         ],
-        growth=Growth(
-            sessions=10,
-            crashed=1,
-            server=(usage, Usage(rss=3 << 20, fds=6, threads=2)),
-            client=(usage, usage),
-            workers=(1, 1),
-            shared_memory=(0, 0),
-        ),
+        "left": [Left(way="ws_process", sessions=0, processes=0, shared_memory=0)],
+        "hangs": [
+            Hang(
+                way="ws_process",
+                kind="sleep",
+                deadline_s=1.0,
+                told_s=[0.1],
+                over_s=[0.2],
+                quiet_s=0.001,
+                beside_s=0.0015,
+            )
+        ],
+        "late": [
+            Connections(way="ours", disturbed=2, continued=2, answers=6),
+            Connections(way="stock_03", disturbed=2, continued=2, answers=6, mismatched=6),
+        ],
+        "cuts": [Connections(way="ours", disturbed=4, continued=4, answers=12)],
+        "bad_inputs": [
+            BadInputRun(way="ws_process", tried=2000, refused=1990, seconds=2.0),
+            BadInputRun(way="stock", tried=50, server_crashes=2, sessions_lost=9, seconds=1.0),
+        ],
+        "terminations": [
+            Termination(way="ws_process", drain_s=25.0, seconds=25.4, exitcode=0),
+            Termination(way="stock", drain_s=None, seconds=None, exitcode=None),
+        ],
+        "orphans": [Orphans(way="ws_process", workers=8, orphans=0, zombies=0)],
+        "growth": [
+            Growth(
+                way="ws_process",
+                server=(usage, Usage(rss=3 << 20, fds=6, threads=2)),
+                tracebacks=0,
+                **growth,
+            ),
+            Growth(way="stock_03", server=(usage, usage), tracebacks=18, **growth),
+        ],
+    }
+    return FaultsReport(
+        **{**told, **changes},
+        seconds={"campaigns": 12.0},
+        failed={},
         machine=this_machine(),
         stock_versions=None,
         date="2026-11-21",
         load_average_start=[0.0] * 3,
         load_average_end=[0.0] * 3,
     )
-    write(report, tmp_path)
+
+
+def test_what_it_writes(tmp_path: Path):
+    write(a_report(), tmp_path)
     page = (tmp_path / "README.md").read_text(encoding="utf-8")
-    assert "| embedded | 2 | 2 | 2 | 1 |" in page
-    assert "| exit | stock | ConnectionClosedError | 0 of 1 | 4 of 4 |" in page
-    assert "| server | +2.00 | +1 | +0 |" in page
+    for line in (
+        "| faults injected / training went on | from 1000 / all | 4 / 4 | 1 / 0 |  |  |",
+        "| environments of 4 harmed by a fault, at most | 1, with a worker for each "
+        "| 1 | 4 |  | hit |",
+        "| bad inputs / crashes / sessions lost | from 1,000,000 / 0 / 0 | 2,000 / 0 / 0 "
+        "| 50 / 2 / 9 |  |  |",
+        "| replies after timeouts that answer another request | 0 | 0 of 6 |  | 6 of 6 | hit |",
+        "| a hang: told, after the deadline at most | 0.5 s | 0.10 s |  |  | hit |",
+        "| a hang: begun anew, after the deadline at most | 0.5 s | 0.20 s |  |  | hit |",
+        "| p99 of a bystander's steps, beside a hang / without, at most "
+        "| below 2 | 1.50 |  |  | hit |",
+        "| SIGTERM with a session that hangs, until the end | below 26 s | 25.4 s (drain 25 s) "
+        "| never |  | hit |",
+        "| tracebacks in the log for 1,000 sessions that end | 0 | 0 |  | 1800 | hit |",
+        "| ws_process | 2 | 2 | 2 | 1 | 0.38 | 0.50 |",
+        "| exit | 2 of 2, 1 | 2 of 2, 4 | 0 of 1, 4 |",
+        "| sleep | ws_process | 1 | 1 | 0.10 | 0.10 | 0.20 | 0.20 | 1.50 | 1.50 |",
+        "| ws_process | server | 10 | +2.00 | +1 | +0 |",
+    ):
+        assert line in page
     written = json.loads((tmp_path / "results/faults.json").read_text(encoding="utf-8"))
-    assert [trial["way"] for trial in written["trials"]] == ["embedded", "stock"]
-    assert written["growth"]["crashed"] == 1
+    assert [trial["way"] for trial in written["trials"]] == ["ws_process", "embedded", "stock"]
+    assert written["growth"][0]["crashed"] == 1
+    assert written["scoreboard"][1]["hit"] is True
+
+
+def test_a_promise_that_is_broken_is_missed():
+    lost = a_report(
+        trials=[Trial(way="ws_json", kind="exit", injected=3, flagged=3, continued=2, harmed=2)],
+        bad_inputs=[BadInputRun(way="ws_json", tried=10, sessions_lost=1)],
+        late=[Connections(way="ours", disturbed=1, answers=3, mismatched=1)],
+        cuts=[Connections(way="ours", disturbed=4, continued=4, miscounted=1)],
+    )
+    missed = {row.figure.split(" / ")[0] for row in rows(lost) if row.hit is False}
+    assert missed == {
+        "faults injected",
+        "environments of 4 harmed by a fault, at most",
+        "bad inputs",
+        "replies after timeouts that answer another request",
+        "connections cut in a step",
+    }
+
+
+def test_what_was_left_out_has_no_row():
+    nothing: Any = dict.fromkeys(
+        ("trials", "left", "hangs", "late", "cuts", "bad_inputs"), ()
+    ) | dict.fromkeys(("terminations", "orphans", "growth"), ())
+    assert rows(a_report(**nothing)) == []

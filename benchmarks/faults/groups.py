@@ -1,0 +1,159 @@
+"""Environments that are stepped together, single ones or a vector environment: what each is told.
+
+Whatever they are, each gives a row of :class:`Seen` a step, in the order of time: a step, a reset,
+or both.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+
+class Seen(NamedTuple):
+    """What one environment was told.
+
+    Attributes:
+        obs: The observation.
+        ending: Reward, terminated and truncated of a step; None of a reset.
+        said: What the info says of a fault, or of the reset after one; else empty.
+        asked_s: When the call began.
+        told_s: When it returned.
+    """
+
+    obs: Any
+    ending: tuple[float, bool, bool] | None
+    said: dict[str, Any]
+    asked_s: float
+    told_s: float
+
+    @property
+    def is_fault(self) -> bool:
+        return self.ending is not None and bool(self.said)
+
+    @property
+    def is_over(self) -> bool:
+        return self.ending is not None and (self.ending[1] or self.ending[2])
+
+
+class Group(Protocol):
+    """Environments that are stepped together."""
+
+    def reset(self, seed: int) -> list[list[Seen]]:
+        """Begin everywhere, with ``seed`` and the ones after it."""
+
+    def step(self, numbers: Sequence[int]) -> list[list[Seen]]:
+        """Take a step everywhere; what is over begins anew by itself."""
+
+    def close(self) -> None:
+        """End them."""
+
+
+class Singles:
+    """Single environments, one after the other; a reset follows the end of an episode at once."""
+
+    def __init__(self, envs: Sequence[Any]) -> None:
+        self._envs = envs
+
+    def reset(self, seed: int) -> list[list[Seen]]:
+        return [[self._reset(env, seed + i)] for i, env in enumerate(self._envs)]
+
+    def step(self, numbers: Sequence[int]) -> list[list[Seen]]:
+        return [self._step(env, number) for env, number in zip(self._envs, numbers, strict=True)]
+
+    def close(self) -> None:
+        for env in self._envs:
+            env.close()
+
+    def _reset(self, env: Any, seed: int | None = None) -> Seen:
+        asked_s = time.perf_counter()
+        obs, info = env.reset(seed=seed)
+        return Seen(obs, None, info.get("openenv", {}), asked_s, time.perf_counter())
+
+    def _step(self, env: Any, number: int) -> list[Seen]:
+        asked_s = time.perf_counter()
+        obs, reward, terminated, truncated, info = env.step(number)
+        ending, said = (reward, terminated, truncated), info.get("openenv", {})
+        seen = [Seen(obs, ending, said, asked_s, time.perf_counter())]
+        return [*seen, self._reset(env)] if terminated or truncated else seen
+
+
+class Vector:
+    """A vector environment of Gymnasium in ``NEXT_STEP``: the step after an end is a reset."""
+
+    def __init__(self, envs: Any) -> None:
+        self._envs = envs
+        self._was_over = np.ones(envs.num_envs, np.bool_)
+
+    def reset(self, seed: int) -> list[list[Seen]]:
+        asked_s = time.perf_counter()
+        obs, info = self._envs.reset(seed=seed)
+        told_s = time.perf_counter()
+        self._was_over[:] = False
+        return [[Seen(own, None, _said(info, i), asked_s, told_s)] for i, own in enumerate(obs)]
+
+    def step(self, numbers: Sequence[int]) -> list[list[Seen]]:
+        asked_s = time.perf_counter()
+        obs, *endings, info = self._envs.step(np.asarray(numbers))
+        told_s = time.perf_counter()
+        columns = list(zip(*(part.tolist() for part in endings), strict=True))
+        rows = [
+            [Seen(own, None if over else ending, _said(info, i), asked_s, told_s)]
+            for i, (own, ending, over) in enumerate(zip(obs, columns, self._was_over, strict=True))
+        ]
+        self._was_over = endings[1] | endings[2]
+        return rows
+
+    def close(self) -> None:
+        self._envs.close()
+
+
+class VecEnv:
+    """A ``VecEnv`` of Stable-Baselines3: an end and the reset after it come in one step."""
+
+    def __init__(self, envs: Any) -> None:
+        self._envs = envs
+
+    def reset(self, seed: int) -> list[list[Seen]]:
+        self._envs.seed(seed)
+        asked_s = time.perf_counter()
+        obs = self._envs.reset()
+        return self._resets(range(self._envs.num_envs), obs, asked_s, time.perf_counter())
+
+    def step(self, numbers: Sequence[int]) -> list[list[Seen]]:
+        asked_s = time.perf_counter()
+        obs, rewards, dones, infos = self._envs.step(np.asarray(numbers))
+        told_s, rows = time.perf_counter(), []
+        for i, info in enumerate(infos):
+            by_limit = info["TimeLimit.truncated"]
+            ending = (float(rewards[i]), bool(dones[i]) and not by_limit, by_limit)
+            last = info["terminal_observation"] if dones[i] else obs[i]
+            rows.append([Seen(last, ending, info.get("openenv", {}), asked_s, told_s)])
+        over = [i for i, done in enumerate(dones) if done]
+        for i, resets in zip(over, self._resets(over, obs, asked_s, told_s), strict=True):
+            rows[i] += resets
+        return rows
+
+    def close(self) -> None:
+        self._envs.close()
+
+    def _resets(
+        self, which: Sequence[int], obs: Any, asked_s: float, told_s: float
+    ) -> list[list[Seen]]:
+        said = [self._envs.reset_infos[i].get("openenv", {}) for i in which]
+        return [
+            [Seen(obs[i], None, own, asked_s, told_s)] for i, own in zip(which, said, strict=True)
+        ]
+
+
+def _said(info: dict[str, Any], number: int) -> dict[str, Any]:
+    """What a batched info says of one environment."""
+    said = info.get("openenv", {})
+    return {
+        key: value[number]
+        for key, value in said.items()
+        if not key.startswith("_") and said[f"_{key}"][number]
+    }
