@@ -59,10 +59,11 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
             if not self._is_proven or _is_refusal(exc):
                 raise
             self._is_faulted = True
+            is_oom = isinstance(exc, MemoryError)
             said = fault_info(
-                "env_raised",
+                "oom" if is_oom else "env_raised",
                 self._incarnation,
-                action_applied=True,
+                action_applied=None if is_oom else True,
                 remote_traceback=_traceback(exc),
             )
             return self.last_obs(), 0.0, False, True, {FAULT_KEY: said}

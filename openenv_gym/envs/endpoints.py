@@ -280,7 +280,8 @@ class ServerEndpoint:
         schema, description = self.read_schema()
         timeout_s = patience(self.timeout_s, description.deadlines if description else {})
         if self.codec == "json" or not self._can_binary(description):
-            return self._connect_json(schema, timeout_s)
+            is_inferred = not self._can_binary(description)
+            return self._connect_json(schema, timeout_s, is_inferred)
         return self._connect_binary(timeout_s)[0]
 
     def start(self) -> tuple[Connection, Description]:
@@ -304,13 +305,15 @@ class ServerEndpoint:
         connection = Connection(session, self._transport(SUBPROTOCOL), timeout_s)
         return connection, _open(connection, self.request)
 
-    def _connect_json(self, schema: dict[str, Any], timeout_s: float | None) -> Connection:
+    def _connect_json(
+        self, schema: dict[str, Any], timeout_s: float | None, is_inferred: bool
+    ) -> Connection:
         from openenv_gym.protocol.json_messages import JsonClientMessages
         from openenv_gym.wire.schema_view import SchemaView
 
         inference = self.infer(schema)
         view = SchemaView(inference, schema["observation"], done_means=self.done_means)
-        session = ClientSession(JsonClientMessages(view), SessionState.READY)
+        session = ClientSession(JsonClientMessages(view, is_inferred), SessionState.READY)
         query = f"?{VIEW_PARAMETER}={GYMNASIUM_VIEW}"
         return Connection(session, self._transport(None, query), timeout_s)
 
