@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
+from gymnasium.vector.utils import concatenate, create_empty_array
 
 from openenv_gym.errors import EnvCrashLoopError, OpenEnvGymError, RemoteEnvError
 from openenv_gym.wire.error_codes import printable
@@ -19,7 +21,9 @@ _log = logging.getLogger(__name__)
 class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
     """Ends the episode where the environment raises, and resets another one in its place.
 
-    Until there was one step, what is raised is passed on.
+    An observation that does not fit into the batch counts as raised: of a ``Box`` in any step, of
+    other spaces in the last one of an episode, which may never be put into a batch. Until there was
+    one step, what is raised is passed on.
 
     Args:
         env: The sub-environment.
@@ -44,6 +48,7 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
         super().__init__(env)
         self.base_seed: int | None = None
         self.last_obs: Callable[[], Any] = lambda: None
+        self._is_box = isinstance(env.observation_space, gym.spaces.Box)
         self._make = make
         self._env_index = env_index
         self._incarnation = incarnation
@@ -55,6 +60,9 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
         """Step; where the environment raises, return the fault."""
         try:
             result = self.env.step(action)
+            obs, _, terminated, truncated, _ = result
+            if self._is_box or terminated or truncated:
+                self._check_fits(obs)
         except Exception as exc:
             if not self._is_proven or _is_refusal(exc):
                 raise
@@ -69,6 +77,14 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
             return self.last_obs(), 0.0, False, True, {FAULT_KEY: said}
         self._is_proven = True
         return result
+
+    def _check_fits(self, obs: Any) -> None:
+        """Raise what would be raised where ``obs`` is put into a batch."""
+        space = self.observation_space
+        is_array = type(obs) is np.ndarray and obs.dtype.kind in "biuf"
+        if not is_array or obs.shape != space.shape:
+            batch: Any = create_empty_array(space, 1)
+            concatenate(space, (obs,), batch)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

@@ -20,7 +20,7 @@ DEADLINE_S = 4.0
 WORLD = {"first_seed": FIRST_SEED, "episode_steps": EPISODE_STEPS}
 _HANG_STEP = "20"
 _SECOND_RESET = "reset:2"
-_LIMITED_MB, _LIMIT_MB = 1024, 1000
+_LITTLE_MB, _TOO_MUCH_MB, _LIMIT_MB = 64, 1024, 1200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,6 @@ class Planned:
         when: Likewise; empty for a step that is its own.
         told: What is to be told of it, by transport.
         is_harmless: Whether it leaves its process as it is, so that others may live there.
-        changes_obs: Whether all that is to be noticed is another observation.
     """
 
     name: str
@@ -51,7 +50,11 @@ class Planned:
     when: str = ""
     told: dict[str, Told]
     is_harmless: bool = False
-    changes_obs: bool = False
+
+    @property
+    def is_bad_reply(self) -> bool:
+        """Whether it is an observation outside the space."""
+        return self.name.startswith("bad_")
 
 
 def _everywhere(told: Told) -> dict[str, Told]:
@@ -75,10 +78,7 @@ def _ended(code: int) -> dict[str, Told]:
 
 def _bad(how: str, told: dict[str, Told]) -> Planned:
     fault = {"kind": "bad_reply", "how": how}
-    is_told = told is not _NOTHING
-    return Planned(
-        name=f"bad_{how}", fault=fault, told=told, is_harmless=True, changes_obs=not is_told
-    )
+    return Planned(name=f"bad_{how}", fault=fault, told=told, is_harmless=True)
 
 
 def _slow(kind: str) -> dict[str, Any]:
@@ -108,7 +108,7 @@ OTHERS = [
     Planned(name="raise", fault="raise", told=_RAISED, is_harmless=True),
     Planned(
         name="allocate",
-        fault={"kind": "allocate", "megabytes": _LIMITED_MB},
+        fault={"kind": "allocate", "megabytes": _TOO_MUCH_MB},
         told={**_RAISED, "embedded": Told(), "binary": Told(fault="oom")},
     ),
     _bad("shape", {**_RAISED, "json": Told(fault="bad_reply")}),
@@ -154,12 +154,20 @@ LIMITS = (
 )
 
 
-def plan(is_harmless: bool = False, first: int = 1) -> dict[str, Any]:
+def plan(is_harmless: bool = False) -> dict[str, Any]:
     """Return all of them as a plan, or those that no other environment of a process notices."""
     return {
         f"{number}/0/{planned.when}": planned.fault
-        for number, planned in enumerate(PLANNED, first)
+        for number, planned in enumerate(PLANNED, 1)
         if planned.is_harmless or not is_harmless
+    }
+
+
+def embedded_plan() -> dict[str, Any]:
+    """Return all of them as a plan for workers whose memory has no limit."""
+    little = {"kind": "allocate", "megabytes": _LITTLE_MB}
+    return {
+        place: little if "allocate" in repr(fault) else fault for place, fault in plan().items()
     }
 
 
@@ -176,7 +184,7 @@ def expected(
         lost_reset: What becomes of a reset that ends its session: it is ``made again``, or is the
             fault of the step that it is ``in``, or of the step that ended the episode, ``with`` it.
     """
-    if planned is not None and planned.changes_obs:
+    if planned is not None and planned.is_bad_reply and told.fault is None:
         return _local(seed, {f"{seed - FIRST_SEED}/0/{planned.when}": planned.fault})
     events = _local(seed)
     if planned is None or planned.when == "close" or told.fault is None:

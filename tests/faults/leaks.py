@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from openenv_gym.launchers.embedded import EMBEDDED
 from tests.conftest import own_descendants
 
 WAIT_S = 20.0
+_OF_OTHERS = "torchinductor_"
+
+
+@contextlib.contextmanager
+def use_folder(folder: Path) -> Iterator[None]:
+    """Have temporary files made in ``folder``, by processes that are started meanwhile too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(folder))
+        patch.setattr(tempfile, "tempdir", None)
+        yield
 
 
 class Leaks:
@@ -53,7 +67,11 @@ class Leaks:
             "children": children,
             "descriptors": set(range(psutil.Process().num_fds())),
             "shared memory": set(os.listdir("/dev/shm")) if os.path.isdir("/dev/shm") else set(),
-            "temporary files": set(os.listdir(tempfile.gettempdir())),
+            "temporary files": {
+                name
+                for name in os.listdir(tempfile.gettempdir())
+                if not name.startswith(_OF_OTHERS)
+            },
         }
 
     def _workers(self) -> int:

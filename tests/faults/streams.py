@@ -7,7 +7,7 @@ an environment in process.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,6 +43,12 @@ Streams = list[list[Event]]
 def choose(obs: Any) -> Any:
     """The action after an observation: the same one in every class, however it counts steps."""
     return (np.asarray(obs)[..., 1] >= 0.5).astype(np.int64)
+
+
+def choose_one(obs: Any) -> int:
+    """The same of one observation, whatever that is."""
+    numbers = np.asarray(obs).ravel()
+    return int(choose(numbers)) if numbers.dtype.kind == "f" else 0
 
 
 def of_vector(envs: Any, seed: int, steps: int) -> Streams:
@@ -106,9 +112,9 @@ def of_sb3(envs: Any, seed: int, steps: int) -> Streams:
     return streams
 
 
-def of_singles(envs: list[Any], seed: int, steps: int) -> Streams:
+def of_singles(envs: list[Any], seeds: Iterable[int], steps: int) -> Streams:
     """Play in environments of Gymnasium, in turns."""
-    playing = [of_single(env, seed + i, steps) for i, env in enumerate(envs)]
+    playing = [of_single(env, seed, steps) for env, seed in zip(envs, seeds, strict=True)]
     streams: Streams = [[] for _ in envs]
     for events in zip(*playing, strict=True):
         for number, some in enumerate(events):
@@ -121,7 +127,7 @@ def of_single(env: Any, seed: int, steps: int) -> Iterator[list[Event]]:
     first: list[Event] = [Began(*env.reset(seed=seed))]
     obs = first[0].obs
     for _ in range(steps):
-        step = Stepped(*env.step(int(choose(obs))))
+        step = Stepped(*env.step(choose_one(obs)))
         events: list[Event] = [*first, step]
         obs, first = step.obs, []
         if step.terminated or step.truncated:

@@ -16,6 +16,7 @@ import gymnasium as gym
 import pytest
 import torch
 from stable_baselines3 import DQN, PPO
+from stable_baselines3.common.logger import Logger
 
 from openenv_gym.envs.faults import FaultPolicy
 from openenv_gym.launchers import ServerProcess
@@ -23,7 +24,7 @@ from openenv_gym.sb3 import OpenEnvVecEnv
 from openenv_gym.testing import FaultLedger
 from tests.faults.cleanrl_ppo import Args, train
 from tests.faults.kinds import FAULT
-from tests.faults.leaks import Leaks
+from tests.faults.leaks import Leaks, use_folder
 from tests.faults.schedule import GAP, campaign
 from tests.faults.watch import Seen, WatchedVecEnv, WatchedVector
 
@@ -42,6 +43,7 @@ def sb3(algorithm: Any, **arguments: Any) -> Callable[..., Trained]:
     def run(openenv_id: str, num_envs: int, steps: int, **where: Any) -> Trained:
         envs = WatchedVecEnv(OpenEnvVecEnv(openenv_id, num_envs, **where))
         agent = algorithm("MlpPolicy", envs, seed=SEED, device="cpu", **arguments)
+        agent.set_logger(Logger(None, []))  # its own makes a folder among temporary files
         agent.learn(steps * num_envs)
         envs.close()
         return agent.policy, envs.seen
@@ -78,6 +80,8 @@ def test_training_goes_on_through_a_campaign(
     name: str, num_envs: int, faults: int, tmp_path: Path, record_property: Any
 ):
     torch.set_num_threads(1)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     run, reset_takes = ALGORITHMS[name]
     plan = campaign(num_envs, faults, reset_takes, EPISODE_STEPS)
     assert len(plan) == faults
@@ -85,7 +89,8 @@ def test_training_goes_on_through_a_campaign(
     for transport in ("embedded", "binary"):
         ledger = tmp_path / transport
         kwargs = {"plan": plan, "first_seed": SEED, "ledger": str(ledger)}
-        policy, seen, left = _train(run, transport, num_envs, (faults + 4) * GAP, kwargs)
+        with use_folder(temporary):
+            policy, seen, left = _train(run, transport, num_envs, (faults + 4) * GAP, kwargs)
         fired = FaultLedger(ledger).fired()
         assert len(fired) == faults
         assert Counter(env for _, env in seen.faults) == Counter(fault.env for fault in fired)

@@ -7,32 +7,24 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.vector import AsyncVectorEnv
 from stable_baselines3.common.vec_env import SubprocVecEnv
 
-from openenv_gym.envs.faults import FaultPolicy
 from openenv_gym.testing import FaultEnv
 from openenv_gym.wire.fault_info import seed_after_fault
 from tests.faults.kinds import FAULT
+from tests.faults.made_elsewhere import make
 
 pytestmark = pytest.mark.timeout(240)
 
 SEED, NUM_ENVS, STEPS, DIES_AT = 7, 2, 12, 5
 PLAN = {f"1/0/{DIES_AT}": "kill"}
-PATIENT = FaultPolicy(restarts=1000, max_backoff_s=0)
 METHODS = [
     "spawn",
     *(pytest.param(name, marks=pytest.mark.fault_matrix) for name in ("fork", "forkserver")),
 ]
-
-
-def make(where: dict[str, Any]) -> Any:
-    import openenv_gym  # noqa: F401  (a process that was spawned has imported nothing)
-
-    return gym.make(**where, on_fault=PATIENT)
 
 
 @pytest.fixture(params=["embedded", "binary"])
