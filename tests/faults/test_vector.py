@@ -251,6 +251,16 @@ def test_a_hang_is_a_fault_of_its_shard():
     assert len(gone) == 1
 
 
+@pytest.mark.timeout(45)  # one after another they would be waited for longer than that
+def test_all_that_hang_are_waited_for_at_the_same_time():
+    envs = make({"env_id": FAULTY}, num_envs=8, shards=8, timeout_s=6)
+    envs.reset(seed=0)
+    envs.step(np.zeros(8, np.int64))
+    *_, truncated, info = envs.step(np.full(8, Faulty.HANG))
+    assert truncated.all() and info["openenv"]["fault"].tolist() == ["step_timeout"] * 8
+    envs.close()
+
+
 def test_send_and_recv(where: Any):
     envs = make(where)
     envs.async_reset(seed=7)
