@@ -48,7 +48,8 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
         super().__init__(env)
         self.base_seed: int | None = None
         self.last_obs: Callable[[], Any] = lambda: None
-        self._is_box = isinstance(env.observation_space, gym.spaces.Box)
+        space = env.observation_space
+        self._shape = space.shape if isinstance(space, gym.spaces.Box) else None
         self._make = make
         self._env_index = env_index
         self._incarnation = incarnation
@@ -61,8 +62,10 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
         try:
             result = self.env.step(action)
             obs, _, terminated, truncated, _ = result
-            if self._is_box or terminated or truncated:
-                self._check_fits(obs)
+            # In each step of each sub-environment, so the usual case is told at once.
+            is_fit = type(obs) is np.ndarray and obs.shape == self._shape
+            if not is_fit or obs.dtype.kind not in "biuf":
+                self._check_fits(obs, terminated or truncated)
         except Exception as exc:
             if not self._is_proven or _is_refusal(exc):
                 raise
@@ -78,13 +81,11 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
         self._is_proven = True
         return result
 
-    def _check_fits(self, obs: Any) -> None:
+    def _check_fits(self, obs: Any, is_last: bool) -> None:
         """Raise what would be raised where ``obs`` is put into a batch."""
-        space = self.observation_space
-        is_array = type(obs) is np.ndarray and obs.dtype.kind in "biuf"
-        if not is_array or obs.shape != space.shape:
-            batch: Any = create_empty_array(space, 1)
-            concatenate(space, (obs,), batch)
+        if self._shape is not None or is_last:
+            batch: Any = create_empty_array(self.observation_space, 1)
+            concatenate(self.observation_space, (obs,), batch)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
