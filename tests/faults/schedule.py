@@ -7,7 +7,7 @@ import signal
 from collections.abc import Iterator
 from typing import Any
 
-HANG_EACH = 20
+HANG_EACH = 40
 GAP = 5
 
 _CRASHES = (

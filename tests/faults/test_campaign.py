@@ -30,7 +30,7 @@ from tests.faults.watch import Seen, WatchedVecEnv, WatchedVector
 
 pytestmark = pytest.mark.timeout(1200)  # in `make faults`; a shorter one takes half a minute
 
-SEED, EPISODE_STEPS, DEADLINE_S = 7, 20, 4.0
+SEED, EPISODE_STEPS, DEADLINE_S = 7, 20, 15.0
 SHORT_FAULTS, LONG_FAULTS = 10, 84  # of each run; 12 runs of the longer ones have 1,008
 PATIENT = FaultPolicy(restarts=10**6, max_backoff_s=0)
 

@@ -133,8 +133,25 @@ EVERY = [
         for kind in (*kinds, "single")
     ),
 ]
-LONG = [
-    pytest.param(place, marks=pytest.mark.fault_matrix) for place in EVERY if place not in SHORT
+PLACES = [*SHORT, *(place for place in EVERY if place not in SHORT)]
+
+
+def marks(place: Place) -> Any:
+    """What says in which tier a place is."""
+    return () if place in SHORT else pytest.mark.fault_matrix
+
+
+IN_EACH_PLACE = pytest.mark.parametrize(
+    "played",
+    [pytest.param(place, id=str(place), marks=marks(place)) for place in PLACES],
+    indirect=True,
+)
+CASES = [
+    pytest.param(place, planned, id=f"{place}-{planned.name}", marks=marks(place))
+    for place in PLACES
+    for planned in PLANNED
+    # Where environments live in its process, others would be the end of the server.
+    if planned.is_harmless or not place.is_harmless
 ]
 
 
@@ -174,10 +191,8 @@ def private_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module", params=[*SHORT, *LONG], ids=str)
-def played(request: pytest.FixtureRequest, serve: Callable[..., Any]) -> Iterator[Played]:
-    """What is played in one place; the tests of a place are run together."""
-    place: Place = request.param
+def play(place: Place, serve: Callable[..., Any]) -> Played:
+    """Play in a place, and look at what is left then."""
     where: dict[str, Any] = {}
     server = None
     if place.transport != "embedded":
@@ -190,22 +205,40 @@ def played(request: pytest.FixtureRequest, serve: Callable[..., Any]) -> Iterato
     streams = place.play(envs)
     for each in envs if isinstance(envs, list) else [envs]:
         each.close()
-    yield Played(place=place, streams=streams, left=leaks.found())
+    return Played(place=place, streams=streams, left=leaks.found())
 
 
-@pytest.mark.parametrize("planned", PLANNED, ids=lambda planned: planned.name)
-def test_a_fault_is_one_truncation_and_the_next_session_is_fresh(planned: Planned, played: Played):
-    if played.place.is_harmless and not planned.is_harmless:
-        planned = None  # it would be the end of the server, and was not in the plan
-    played.check(PLANNED.index(planned) + 1 if planned else 0, planned)
+@pytest.fixture(scope="module")
+def known() -> dict[Place, Played | None]:
+    """What came of the places where something was played."""
+    return {}
 
 
+@pytest.fixture
+def played(request: pytest.FixtureRequest, serve: Callable[..., Any], known: Any) -> Played:
+    """What came of one place, where the first test that asks plays."""
+    place: Place = request.param
+    if place not in known:
+        known[place] = None
+        known[place] = play(place, serve)
+    if known[place] is None:
+        pytest.fail(f"the first test of {place} says why it could not be played there")
+    return known[place]
+
+
+@pytest.mark.parametrize(("played", "planned"), CASES, indirect=["played"])
+def test_a_fault_is_one_truncation_and_the_next_session_is_fresh(played: Played, planned: Planned):
+    played.check(PLANNED.index(planned) + 1, planned)
+
+
+@IN_EACH_PLACE
 @pytest.mark.parametrize("number", BYSTANDERS)
 def test_bystanders_play_as_without_faults(number: int, played: Played):
     played.check(number)
     assert sum(type(event) is Began for event in played.streams[number]) >= 4
 
 
+@IN_EACH_PLACE
 def test_nothing_is_left(played: Played):
     assert played.left == []
 
