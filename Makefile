@@ -19,7 +19,7 @@ PIP_INSTALL = $(@D)/bin/python -m pip install -qq
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-main test-old-gymnasium check bench clean
+.PHONY: help demo test test-main test-old-gymnasium faults check bench clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' Makefile
@@ -38,6 +38,9 @@ test-old-gymnasium: $(LANES:=/.installed) ## run the single-env tests under Gymn
 	    echo "$$lane: pytest -m single_env"; \
 	    $$lane/bin/python -m pytest -m single_env -p no:cacheprovider tests || exit; \
 	done
+
+faults: $(VENV)/.dev-installed ## run the long tests of faults: every kind everywhere, 1,000 while training
+	$(VENV)/bin/python -m pytest -m fault_matrix tests/faults $(ARGS)
 
 check: $(VENV)/.dev-installed ## lint, formatting and types
 	$(VENV)/bin/python -m ruff check

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
+from gymnasium.vector.utils import concatenate, create_empty_array
 
 from openenv_gym.errors import EnvCrashLoopError, OpenEnvGymError, RemoteEnvError
 from openenv_gym.wire.error_codes import printable
@@ -19,7 +21,9 @@ _log = logging.getLogger(__name__)
 class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
     """Ends the episode where the environment raises, and resets another one in its place.
 
-    Until there was one step, what is raised is passed on.
+    An observation that does not fit into the batch counts as raised: of a ``Box`` in any step, of
+    other spaces in the last one of an episode, which may never be put into a batch. Until there was
+    one step, what is raised is passed on.
 
     Args:
         env: The sub-environment.
@@ -44,6 +48,8 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
         super().__init__(env)
         self.base_seed: int | None = None
         self.last_obs: Callable[[], Any] = lambda: None
+        space = env.observation_space
+        self._shape = space.shape if isinstance(space, gym.spaces.Box) else None
         self._make = make
         self._env_index = env_index
         self._incarnation = incarnation
@@ -55,19 +61,31 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
         """Step; where the environment raises, return the fault."""
         try:
             result = self.env.step(action)
+            obs, _, terminated, truncated, _ = result
+            # In each step of each sub-environment, so the usual case is told at once.
+            is_fit = type(obs) is np.ndarray and obs.shape == self._shape
+            if not is_fit or obs.dtype.kind not in "biuf":
+                self._check_fits(obs, terminated or truncated)
         except Exception as exc:  # an environment raises whatever it likes: its fault
             if not self._is_proven or _is_refusal(exc):
                 raise
             self._is_faulted = True
+            is_oom = isinstance(exc, MemoryError)
             said = fault_info(
-                "env_raised",
+                "oom" if is_oom else "env_raised",
                 self._incarnation,
-                action_applied=True,
+                action_applied=None if is_oom else True,
                 remote_traceback=_traceback(exc),
             )
             return self.last_obs(), 0.0, False, True, {FAULT_KEY: said}
         self._is_proven = True
         return result
+
+    def _check_fits(self, obs: Any, is_last: bool) -> None:
+        """Raise what would be raised where ``obs`` is put into a batch."""
+        if self._shape is not None or is_last:
+            batch: Any = create_empty_array(self.observation_space, 1)
+            concatenate(self.observation_space, (obs,), batch)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

@@ -154,7 +154,8 @@ class ServerEndpoint:
         timeout_s = patience(self.timeout_s, description.deadlines if description else {})
         if self.codec == "json" or not self._can_binary(description):
             view = self._view(schema)
-            return lambda: self._connect_json(view, timeout_s)
+            is_inferred = not self._can_binary(description)
+            return lambda: self._connect_json(view, timeout_s, is_inferred)
         return lambda: self._connect_binary(timeout_s)[0]
 
     def start(self) -> tuple[Connection, Description]:
@@ -187,10 +188,12 @@ class ServerEndpoint:
 
         return SchemaView(self.infer(schema), schema["observation"], done_means=self.done_means)
 
-    def _connect_json(self, view: SchemaView, timeout_s: float | None) -> Connection:
+    def _connect_json(
+        self, view: SchemaView, timeout_s: float | None, is_inferred: bool
+    ) -> Connection:
         from openenv_gym.protocol.json_messages import JsonClientMessages
 
-        session = ClientSession(JsonClientMessages(view), SessionState.READY)
+        session = ClientSession(JsonClientMessages(view, is_inferred), SessionState.READY)
         query = f"?{VIEW_PARAMETER}={GYMNASIUM_VIEW}"
         return Connection(session, self._transport(None, query), timeout_s)
 

@@ -100,20 +100,27 @@ class Sessions:
         """
         results: dict[int, Any] = {}
         failures: dict[int, OpenEnvGymError] = {}
+        waited_s = 0.0
         for i in list(numbers):
             try:
-                reply = self._connections[i].finish()
+                reply = self._finish(i, waited_s)
                 if not isinstance(reply, expected or self._reply):
                     name = (expected or self._reply).__name__
                     raise ProtocolError(f"expected a {name}, got a {type(reply).__name__}")
                 results[i] = reply
             except OpenEnvGymError as exc:
                 failures[i] = exc
+                if isinstance(exc, RequestTimeoutError):
+                    waited_s = max(waited_s, self._connections[i].timeout_s or 0.0)
             except BaseException:  # an interrupt: what the others owe is not waited for
                 self._give_up(self.under_way)
                 raise
             self.under_way.remove(i)
         return results, failures
+
+    def _finish(self, number: int, waited_s: float) -> Any:
+        """The reply of a session, others of which were waited for in vain for ``waited_s``."""
+        return self._connections[number].finish()
 
     def close(self) -> None:
         """End the sessions, within a few seconds together."""
@@ -284,6 +291,19 @@ class ShardSessions(Sessions):
         self._connections[number].end_session(CLOSE_TIMEOUT_S)
         made = self._start(self.shards[number], recovery)
         self._connections[number], self.descriptions[number] = made
+
+    def _finish(self, number: int, waited_s: float) -> Any:
+        # Who was given its time while others were waited for is not given it again.
+        connection = self._connections[number]
+        timeout_s = connection.timeout_s
+        if timeout_s is None or timeout_s > waited_s or self.has_reply(number):
+            return connection.finish()
+        connection.kill_peer()
+        connection.give_up()
+        raise RequestTimeoutError(
+            f"no answer within {timeout_s:g} s, nor from others that were asked at the same time; "
+            "the connection was closed, and reset() makes a new one"
+        )
 
     def has_reply(self, number: int) -> bool:
         """Whether a session that owes a reply has begun to answer."""

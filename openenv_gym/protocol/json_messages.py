@@ -177,11 +177,15 @@ class JsonServerMessages:
 
 
 class JsonClientMessages:
-    """The client's end: writes typed requests, reads typed replies."""
+    """The client's end: writes typed requests, reads typed replies.
 
-    is_inferred = True
+    Args:
+        view: Reads observations.
+        is_inferred: Whether its spaces are what the client makes of schemas, or was told.
+    """
 
-    def __init__(self, view: ClientView) -> None:
+    def __init__(self, view: ClientView, is_inferred: bool = True) -> None:
+        self.is_inferred = is_inferred
         self._view = view
         self._is_reset = False
 

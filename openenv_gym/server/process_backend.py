@@ -22,7 +22,7 @@ from openenv_gym.workers.process import WorkerProcess
 OnReply: TypeAlias = Callable[[Body | None], None]
 """Told the body of a reply; None where the worker was lost."""
 
-_EXIT_TIMEOUT_S = 1.0
+_EXIT_TIMEOUT_S = 5.0
 """How long to wait for the exit code of a worker that has closed its socket, or was killed."""
 
 

@@ -54,21 +54,4 @@ class Faulty(gym.Env[np.ndarray, int]):
         return np.array([self.steps, self.np_random.random()])
 
 
-class FaultyCartPole(gym.Wrapper[Any, Any, Any, Any]):
-    """CartPole that raises, or ends its process, now and then; the seed of an episode says when."""
-
-    def __init__(self, raises_at: int | None = None, dies_at: int | None = None) -> None:
-        super().__init__(gym.make("CartPole-v1"))
-        self.raises_at, self.dies_at, self.steps = raises_at, dies_at, 0
-
-    def step(self, action: Any):
-        self.steps += 1
-        if self.steps == self.raises_at:
-            raise ValueError("told to raise")
-        if self.steps == self.dies_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().step(action)
-
-
 gym.register("Faulty-v0", Faulty)
-gym.register("FaultyCartPole-v0", FaultyCartPole)

@@ -24,10 +24,11 @@ from openenv_gym.launchers.embedded import EMBEDDED
 from openenv_gym.wire.fault_info import seed_after_fault
 from tests.faults.conftest import FAULTY
 from tests.faults.envs import Faulty
+from tests.faults.kinds import FAULT
 
 NUM_ENVS, SHARDS, STEPS = 4, 2, 12
 PATIENT = FaultPolicy(restarts=1000, max_backoff_s=0)
-LOCAL = {Faulty.RAISE}  # faults that the worker keeps to one sub-environment
+LOCAL = {Faulty.RAISE, Faulty.NO_VALUE}  # faults that the worker keeps to one sub-environment
 EVERY = [Faulty.RAISE, Faulty.EXIT, Faulty.SEGV, Faulty.ABRT, Faulty.KILL, Faulty.NO_VALUE]
 
 
@@ -88,6 +89,20 @@ def test_bystanders_play_as_without_the_fault(action: int, mode: AutoresetMode, 
             where_said = info.get("openenv", {}).get("_fault", np.zeros(NUM_ENVS, bool))
             flagged |= {(number, env) for env in np.flatnonzero(where_said).tolist()}
     assert flagged == {(6, env) for env in hurt}  # the first entry is the reset
+
+
+@pytest.mark.parametrize("mode", AutoresetMode)
+@pytest.mark.parametrize("at", [4, 5])  # amid an episode, and in its last step
+def test_an_observation_that_fits_into_no_batch_is_a_fault_of_its_own(at: int, mode: AutoresetMode):
+    plan = {f"1/0/{at}": {"kind": "bad_reply", "how": "shape"}}
+    where = {"env_id": FAULT, "plan": plan, "first_seed": 7, "episode_steps": 5}
+    envs = make(where, mode)
+    envs.reset(seed=7)
+    for step in range(1, at + 1):
+        *_, terminated, truncated, _ = envs.step(np.zeros(4, np.int64))
+        assert truncated.tolist() == [False, step == at, False, False]
+    assert terminated.tolist() == [at == 5, False, at == 5, at == 5]
+    envs.close()
 
 
 def test_next_step_truncates_and_resets_in_the_next_step(where: Any):
@@ -234,6 +249,16 @@ def test_a_hang_is_a_fault_of_its_shard():
     envs.close()
     gone = {pid for pid in pids if not psutil.pid_exists(pid)}
     assert len(gone) == 1
+
+
+@pytest.mark.timeout(45)  # one after another they would be waited for longer than that
+def test_all_that_hang_are_waited_for_at_the_same_time():
+    envs = make({"env_id": FAULTY}, num_envs=8, shards=8, timeout_s=6)
+    envs.reset(seed=0)
+    envs.step(np.zeros(8, np.int64))
+    *_, truncated, info = envs.step(np.full(8, Faulty.HANG))
+    assert truncated.all() and info["openenv"]["fault"].tolist() == ["step_timeout"] * 8
+    envs.close()
 
 
 def test_send_and_recv(where: Any):

@@ -1,0 +1,78 @@
+"""What is left of environments that were closed: processes, sessions, files, descriptors."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from openenv_gym.launchers.embedded import EMBEDDED
+from tests.conftest import own_descendants
+
+WAIT_S = 20.0
+_OF_OTHERS = "torchinductor_"
+
+
+@contextlib.contextmanager
+def use_folder(folder: Path) -> Iterator[None]:
+    """Have temporary files made in ``folder``, by processes that are started meanwhile too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(folder))
+        patch.setattr(tempfile, "tempdir", None)
+        yield
+
+
+class Leaks:
+    """Compares what there is with what there was when this was made.
+
+    Embedded workers are ended before and after, since one that idles is no leak.
+
+    Args:
+        server: Whose worker processes are counted; each is a session, or waits for one.
+    """
+
+    def __init__(self, server: Any = None) -> None:
+        self._server = server
+        EMBEDDED.stop()
+        self._spares = self._workers()
+        self._before = self._here()
+
+    def found(self) -> list[str]:
+        """Return what is left, after a while at most."""
+        EMBEDDED.stop()
+        end_s = time.monotonic() + WAIT_S
+        while (left := self._left()) and time.monotonic() < end_s:
+            time.sleep(0.05)
+        return left
+
+    def _left(self) -> list[str]:
+        now = self._here()
+        new = {name: now[name] - known for name, known in self._before.items()}
+        left = [f"{name}: {names}" for name, names in new.items() if names]
+        workers = self._workers()
+        if workers > self._spares:
+            left.append(f"{workers} workers of the server, {self._spares} before")
+        return left
+
+    def _here(self) -> dict[str, set[Any]]:
+        children = {process.pid for process in own_descendants()} if self._server is None else set()
+        return {
+            "children": children,
+            "descriptors": set(range(psutil.Process().num_fds())),
+            "shared memory": set(os.listdir("/dev/shm")) if os.path.isdir("/dev/shm") else set(),
+            "temporary files": {
+                name
+                for name in os.listdir(tempfile.gettempdir())
+                if not name.startswith(_OF_OTHERS)
+            },
+        }
+
+    def _workers(self) -> int:
+        return 0 if self._server is None else len(psutil.Process(self._server.pid).children())
