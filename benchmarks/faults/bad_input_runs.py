@@ -160,7 +160,7 @@ class _Session:
     """A connection, and what a plain reset gives on it."""
 
     def __init__(self, url: str, is_binary: bool) -> None:
-        self._is_binary = is_binary
+        self._is_binary, self._seq = is_binary, 0
         self._messages = BinaryMessages()
         protocols: Any = [SUBPROTOCOL] if is_binary else None
         with contextlib.ExitStack() as stack:
@@ -228,7 +228,8 @@ class _Session:
         return answer.get("data", {}).get("observation")
 
     def _exchange(self, request: Any) -> bytes:
-        self._connection.send(self._messages.encode_request(1, request))
+        self._seq += 1  # the number of the request before would be answered with the reply to it
+        self._connection.send(self._messages.encode_request(self._seq, request))
         answer = self._connection.recv(ANSWER_TIMEOUT_S)
         assert isinstance(answer, bytes)
         return answer

@@ -2,7 +2,8 @@
 
 CLASS is ``async_vector`` (Gymnasium's ``AsyncVectorEnv``) or ``subproc_vec`` (the
 ``SubprocVecEnv`` of Stable-Baselines3). With ``orphan`` for KIND the first environment hangs, and
-the program kills itself when it has said which workers it had.
+the program waits to be killed when it has said which workers it has. It leads a process group, all
+of which ends with its stdin.
 """
 
 from __future__ import annotations
@@ -38,6 +39,17 @@ def subproc_vec() -> Any:
 MAKERS = {"async_vector": async_vector, "subproc_vec": subproc_vec}
 
 
+def end_with_stdin() -> None:
+    """From now on, the end of stdin is the end of this process group, of what hangs in it too."""
+
+    def wait() -> None:
+        while os.read(0, 1):
+            pass
+        os.killpg(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=wait, name="lifeline", daemon=True).start()
+
+
 def main(name: str, kind: str) -> None:
     envs = MAKERS[name]()
     workers = [process.pid for process in envs.processes]
@@ -48,8 +60,7 @@ def main(name: str, kind: str) -> None:
         numbers[0] = NUMBERS["sleep"]
         threading.Thread(target=envs.step, args=(numbers,), daemon=True).start()
         print(json.dumps({"workers": workers}), flush=True)
-        sys.stdin.readline()
-        os.kill(os.getpid(), signal.SIGKILL)
+        threading.Event().wait()
     for _ in range(FAULT_STEP - 1):
         envs.step(numbers)
     told: dict[str, Any] = {"continued": True, "harmed": 0, "error": ""}
@@ -97,4 +108,5 @@ def is_there(pid: int) -> bool:
 
 
 if __name__ == "__main__":
+    end_with_stdin()
     main(*sys.argv[1:])
