@@ -149,6 +149,7 @@ def test_an_environment_that_ends_its_worker_is_not_built_twice(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ):
     log = tmp_path / "built"
+    log.touch()
     says = r"Deadly-v0 ended its process while it was built: .* exit code 7; end of stderr:\n"
     with pytest.raises(EnvStartError, match=says) as told:
         gym.make("openenv/gymnasium-v0", env_id=DEADLY, log=str(log))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
+from pathlib import Path
 
 import gymnasium as gym
 import httpx
@@ -15,6 +17,7 @@ from openenv_gym import create_app
 from openenv_gym.errors import (
     CapacityError,
     ConnectionLostError,
+    EnvStartError,
     RequestTimeoutError,
     UnknownEnvironmentError,
 )
@@ -147,3 +150,19 @@ def test_arrays_among_the_arguments_are_compared():
         served.admit(Open("any", {"map": np.arange(3)}))
     with pytest.raises(UnknownEnvironmentError):
         served.admit(Open("any", {"map": [0, 1]}))
+
+
+@pytest.mark.parametrize("codec", ["binary", "json"])
+def test_an_environment_that_ends_its_worker_while_it_is_built(codec: str, tmp_path: Path):
+    log = tmp_path / "built"
+    kwargs = json.dumps({"log": str(log)})
+    with ServerProcess("tests.support.hanging:Deadly-v0", "--kwargs", kwargs) as server:
+        log.touch()
+        env = gym.make("openenv/remote-v0", base_url=server.base_url, codec=codec)
+        kind = EnvStartError if codec == "binary" else ConnectionLostError  # which has no `open`
+        with pytest.raises(kind, match="worker process of this session ended") as told:
+            env.reset()
+        fault = told.value.fault
+        assert (fault["kind"], fault["exitcode"]) == ("worker_died", 7)
+        assert fault["stderr_tail"] == "cannot go on"
+        env.close()

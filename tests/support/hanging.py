@@ -87,13 +87,16 @@ class Hanging(gym.Env[np.ndarray, int]):
 
 
 class Deadly(Hanging):
-    """Ends its process while it is built, and notes in a file that it was.
+    """Ends its process while it is built where a file is there, and notes in that that it was.
 
     Args:
         log: The file.
     """
 
     def __init__(self, log: str) -> None:
+        super().__init__()
+        if not os.path.exists(log):
+            return
         with open(log, "a") as file:
             file.write("built\n")
         print("cannot go on", file=sys.stderr)
