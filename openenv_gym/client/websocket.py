@@ -40,12 +40,12 @@ from openenv_gym.protocol import Body
 from openenv_gym.protocol.resume import ASK, RESUME_HEADER, Resumption, resumption_in
 from openenv_gym.protocol.websocket_frames import BINARY, TEXT, FrameSplitter, client_frame
 from openenv_gym.sockets import BlockingSocket
+from openenv_gym.wire.fault_info import FAULTS_BY_CLOSE_CODE
 
 DEFAULT_MAX_MESSAGE_BYTES = 100 * 2**20
 MAX_HANDSHAKE_BYTES = 64 * 2**10
 _RESUMABLE_CLOSE_CODES = {1001, 1011}
 """A proxy that goes away, and a server to which pings and pongs do not come through."""
-_FAULTS_BY_CLOSE_CODE = {1012: "server_draining", 4408: "session_expired"}
 CONTROL_TIMEOUT_S = 1.0
 """How long a peer may take nothing while it is sent a pong or a goodbye."""
 
@@ -187,6 +187,9 @@ class WebSocketTransport:
         """Send one message."""
         with self._lock:  # held by the keepalive thread while it looks after this socket
             self._is_waiting = True
+        # It came with the last reply, or while idle; an error that came with it is told first.
+        if not self._messages and (lost := self._closing()) is not None:
+            raise lost
         self._socket.send(client_frame(self._opcode, body), timeout_s=timeout_s)
 
     def receive(self, timeout_s: float | None) -> Body:
@@ -251,16 +254,22 @@ class WebSocketTransport:
         if control:
             self._protocol.receive_data(control)
             self._flush()
-        closed = self._protocol.close_rcvd
-        if closed is not None and not self._messages:
-            self._is_over = closed.code not in _RESUMABLE_CLOSE_CODES
-            error = ConnectionLostError(
-                f"{self._socket.peer} closed the connection: {closed.code} {closed.reason}"
-            )
-            if closed.code in _FAULTS_BY_CLOSE_CODE:
-                error.fault = {"kind": _FAULTS_BY_CLOSE_CODE[closed.code]}
-            raise error
+        if not self._messages and (lost := self._closing()) is not None:
+            raise lost
         return bool(self._messages)
+
+    def _closing(self) -> ConnectionLostError | None:
+        """How the peer closed the connection, None as long as it has not."""
+        closed = self._protocol.close_rcvd
+        if closed is None:
+            return None
+        self._is_over = closed.code not in _RESUMABLE_CLOSE_CODES
+        error = ConnectionLostError(
+            f"{self._socket.peer} closed the connection: {closed.code} {closed.reason}"
+        )
+        if closed.code in FAULTS_BY_CLOSE_CODE:
+            error.fault = {"kind": FAULTS_BY_CLOSE_CODE[closed.code]}
+        return error
 
     def _flush(self) -> None:
         for data in self._protocol.data_to_send():

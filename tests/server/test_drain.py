@@ -8,15 +8,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import TypeAlias
+from functools import partial
+from typing import Any, TypeAlias
 
 import gymnasium as gym
 import httpx
+import numpy as np
 import psutil
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from openenv_gym import Action, Observation, OpenEnvClient, State, from_client
 from openenv_gym.errors import CapacityError, ConnectionLostError
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.protocol import SUBPROTOCOL, BinaryMessages, Failed, Open, Reset, Step
@@ -213,6 +216,80 @@ def test_workers_and_threads_that_hang_do_not_keep_a_server(isolation: str, play
         player.send(Step(Hanging.SLEEP))
         time.sleep(0.3)
         server._process.terminate()
+        assert exit_code(server) == 0
+
+
+def drained(env: gym.Env[Any, Any], server: ServerProcess) -> str:
+    """What the step says that comes while the server ends, of those that an environment makes."""
+    env.reset(seed=0)
+    env.step(0)
+    server._process.terminate()
+    while not (told := env.step(0))[3]:
+        pass
+    assert (told[1], told[2], list(told[4])) == (0.0, False, ["openenv"])
+    env.close()
+    return told[4]["openenv"]["fault"]
+
+
+class Seen(Observation):
+    model_config = {"extra": "ignore"}
+    obs: list[float]
+
+
+class Pressed(Action):
+    action: int
+
+
+class Client(OpenEnvClient[Pressed, Seen, State]):
+    """Needs its type parameters only."""
+
+
+def drained_env(server: ServerProcess, codec: str) -> str:
+    return drained(gym.make("openenv/remote-v0", base_url=server.base_url, codec=codec), server)
+
+
+def drained_from_client(server: ServerProcess) -> str:
+    return drained(from_client(Client(server.base_url)), server)
+
+
+def drained_envs(server: ServerProcess, codec: str) -> str:
+    envs = gym.make_vec("openenv/remote-v0", num_envs=2, base_url=server.base_url, codec=codec)
+    envs.reset(seed=0)
+    actions = np.zeros(2, np.int64)
+    envs.step(actions)
+    server._process.terminate()
+    while not (told := envs.step(actions))[3].any():
+        pass
+    (kind,) = set(told[4]["openenv"]["fault"][told[3]])
+    envs.close()
+    return kind
+
+
+def drained_typed(server: ServerProcess) -> str:
+    with Client(server.base_url) as client:
+        client.reset(seed=0)
+        server._process.terminate()
+        with pytest.raises(ConnectionLostError, match="1012 server_draining") as told:
+            while True:
+                client.state()
+    return told.value.fault["kind"]
+
+
+@pytest.mark.parametrize(
+    "play_on",
+    [
+        partial(drained_env, codec="binary"),
+        partial(drained_env, codec="json"),
+        partial(drained_envs, codec="binary"),
+        partial(drained_envs, codec="json"),
+        drained_typed,
+        drained_from_client,
+    ],
+    ids=["binary", "json", "vector", "sessions", "typed", "from_client"],
+)
+def test_the_fault_of_every_client_is_that_the_server_drains(play_on: Callable[..., str]):
+    with ServerProcess(HANGING) as server:
+        assert play_on(server) == "server_draining"
         assert exit_code(server) == 0
 
 
