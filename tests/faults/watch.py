@@ -43,8 +43,7 @@ class Seen:
         self.transitions += 1
         said = said if said and "fault" in said else None
         kind = said["fault"] if said else None
-        # Without the reward: it tells what was chosen, and the last bits of what torch computes may
-        # differ from one run to the next, with where its memory lies.
+        # Without the reward: it tells what was chosen, which is for who trains to repeat.
         self.digest.update(repr((number, kind, ended)).encode() + np.asarray(obs).tobytes())
         if not np.isfinite(obs).all() or not np.isfinite(reward):
             self.wrong.append(f"{obs} or {reward} is not finite")
