@@ -1,7 +1,7 @@
 """Algorithms train through many faults: each is one flagged truncation, and nothing else changes.
 
 What is trained does not know of faults. Each campaign is played twice, embedded and on a server:
-with the same plan and the same seeds all transitions have to be the same.
+with the same plan and the same seeds all observations, ends and faults have to be the same.
 """
 
 from __future__ import annotations

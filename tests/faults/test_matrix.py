@@ -16,6 +16,7 @@ import pytest
 
 from openenv_gym.conformance.difference import first_difference
 from openenv_gym.envs.faults import FaultPolicy
+from openenv_gym.launchers.embedded import EMBEDDED
 from openenv_gym.sb3 import OpenEnvVecEnv
 from openenv_gym.wire.fault_info import seed_after_fault
 from tests.faults.kinds import (
@@ -254,6 +255,7 @@ def test_embedded_singles_share_a_worker_and_its_end(planned: Planned):
     streams = of_singles([bystander, env], [FIRST_SEED, FIRST_SEED + number], STEPS)
     env.close()
     bystander.close()
+    EMBEDDED.stop()  # of the worker that hangs in a close nothing is left for the next test
     place = Place(transport="embedded", kind="single")
     told = place.told(planned)
     seeds = place.seeds(number)

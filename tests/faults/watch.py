@@ -19,7 +19,7 @@ class Seen:
         faults: Of the transitions that say there was one: the kind, and the sub-environment.
         wrong: What must not be, in words.
         transitions: How many there were.
-        digest: Of all of them.
+        digest: Of all of them, but for rewards.
     """
 
     faults: list[tuple[str, int]] = field(default_factory=list)
@@ -43,7 +43,8 @@ class Seen:
         self.transitions += 1
         said = said if said and "fault" in said else None
         kind = said["fault"] if said else None
-        self.digest.update(repr((number, kind, reward, ended)).encode() + np.asarray(obs).tobytes())
+        # Without the reward: it tells what was chosen, which is for who trains to repeat.
+        self.digest.update(repr((number, kind, ended)).encode() + np.asarray(obs).tobytes())
         if not np.isfinite(obs).all() or not np.isfinite(reward):
             self.wrong.append(f"{obs} or {reward} is not finite")
         if said is None:
