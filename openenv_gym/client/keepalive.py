@@ -25,6 +25,10 @@ class Idler(Protocol):
 
     last_used_s: float
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether there is nothing to look after any more."""
+
     def look_after(self) -> None:
         """Answer what has come, if nobody else is reading."""
 
@@ -36,7 +40,11 @@ class Idler(Protocol):
 
 
 class Keepalive:
-    """Looks after idle transports, once a period; the thread starts with the first of them."""
+    """Looks after idle transports, once a period; the thread starts with the first of them.
+
+    An idler that is closed says so, and does not ask to be forgotten: the collector may close one
+    in the midst of what is done here, in the thread that holds the lock.
+    """
 
     def __init__(self, period_s: float = PERIOD_S) -> None:
         self._period_s = period_s
@@ -48,7 +56,7 @@ class Keepalive:
         self._lock = threading.Lock()
 
     def add(self, idler: Idler) -> None:
-        """Look after ``idler`` until it is discarded or collected."""
+        """Look after ``idler`` until it is closed, lost or collected."""
         with self._lock:
             self._idlers.add(idler)
             if self._thread is None:
@@ -57,28 +65,33 @@ class Keepalive:
                 )
                 self._thread.start()
 
-    def discard(self, idler: Idler) -> None:
-        """Do not look after ``idler`` any more."""
-        with self._lock:
-            self._idlers.discard(idler)
-
     def close_all(self) -> None:
         """Say goodbye to all servers: they would keep sessions whose connection only breaks off."""
         end_s = time.monotonic() + GOODBYES_S
-        for idler in list(self._idlers):
+        for idler in self._all():
             if time.monotonic() < end_s:  # a server may take nothing
                 idler.close()
 
     def _run(self) -> None:
         while True:
             time.sleep(self._period_s)
-            with self._lock:
-                idlers = list(self._idlers)
-            now = time.monotonic()
-            for idler in idlers:
-                if now - idler.last_used_s >= self._period_s:
-                    self._look_after(idler)
-            del idlers
+            self._look_after_all()
+
+    def _look_after_all(self) -> None:
+        now = time.monotonic()
+        for idler in self._all():
+            if idler.is_closed:
+                self._forget(idler)
+            elif now - idler.last_used_s >= self._period_s:
+                self._look_after(idler)
+
+    def _all(self) -> list[Idler]:
+        with self._lock:
+            return list(self._idlers)
+
+    def _forget(self, idler: Idler) -> None:
+        with self._lock:
+            self._idlers.discard(idler)
 
     def _forked(self) -> None:
         for idler in list(self._idlers):
@@ -90,7 +103,7 @@ class Keepalive:
             idler.look_after()
         except OpenEnvGymError:
             # The connection is lost: whoever uses it next is told so.
-            self.discard(idler)
+            self._forget(idler)
 
 
 KEEPALIVE = Keepalive()

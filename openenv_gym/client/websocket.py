@@ -108,7 +108,7 @@ class WebSocketTransport:
         self._address, self._subprotocol = address, subprotocol
         self._options, self._query = options, query
         self._messages: deque[Body] = deque()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the collector may close it in the thread that holds it
         self._is_waiting = False
         self._is_over = False
         self._looks_again = True
@@ -148,6 +148,11 @@ class WebSocketTransport:
         except BaseException:
             self._socket.close()
             raise
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed here."""
+        return self._is_closed
 
     @property
     def can_resume(self) -> bool:
@@ -202,7 +207,6 @@ class WebSocketTransport:
 
     def close(self) -> None:
         """Close the connection, with a closing frame where the socket still takes it."""
-        KEEPALIVE.discard(self)
         with self._lock:
             self._say_goodbye()
 
@@ -241,7 +245,7 @@ class WebSocketTransport:
 
     def forget(self) -> None:
         """In a forked child: the socket is closed, and who held the lock is not here."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._is_closed = True
 
     def _take_in(self, data: Body) -> bool:

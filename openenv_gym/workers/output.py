@@ -83,11 +83,12 @@ class StderrCopy:
 
     def __init__(self) -> None:
         self.fds = [_file_without_a_name(), _file_without_a_name()]
+        self._tail = ""
 
     def tail(self) -> str:
         """Return the last 8 KiB, with the stack of a crash at the end."""
         if not self.fds:
-            return ""
+            return self._tail
         text = b"".join(map(_last_bytes, self.fds))
         return text[-TAIL_BYTES:].decode(errors="replace").strip()
 
@@ -101,7 +102,8 @@ class StderrCopy:
                 _write_all(_STDERR, crash)
 
     def close(self) -> None:
-        """Close our descriptors; an end that was not asked for is lost."""
+        """Close our descriptors; the tail stays."""
+        self._tail = self.tail()
         fds, self.fds = self.fds, []
         for fd in fds:
             os.close(fd)

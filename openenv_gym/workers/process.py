@@ -184,6 +184,7 @@ class WorkerProcess:
             self._process.release()
             if self._stderr_copy is not None:
                 self._stderr_copy.print_crash()
+                self._stderr_copy.close()
         self._lifeline.close()  # which ends one that is yet to be forked
         if self.output is not None:
             self.output.close()

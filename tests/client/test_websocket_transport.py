@@ -176,6 +176,18 @@ def test_pings_are_answered_while_nobody_reads():
         transport.close()
 
 
+def test_the_collector_may_close_it_while_it_is_looked_after(monkeypatch):
+    keepalive = Keepalive(period_s=0)
+    with peer(echo) as address:
+        transport = WebSocketTransport(address, SUBPROTOCOL, OPTIONS)
+        monkeypatch.setattr(transport._socket, "receive_nowait", transport.close)
+        keepalive._idlers.add(transport)
+        keepalive._look_after_all()  # in this thread, which would wait for itself
+        assert transport.is_closed
+        keepalive._look_after_all()
+        assert not keepalive._idlers
+
+
 def test_a_lost_idle_connection_is_told_at_the_next_request():
     with (
         peer(lambda connection: connection.close(1012, "service restart")) as address,

@@ -63,17 +63,16 @@ def _everywhere(told: Told) -> dict[str, Told]:
 
 _NOTHING = _everywhere(Told())
 _RAISED = _everywhere(Told(fault="env_raised", action_applied=True))
-_LATE = _everywhere(Told(fault="step_timeout"))
-_LATE["binary"] = Told(fault="step_timeout", signal=int(signal.SIGKILL))
-_LATE["json"] = Told(fault="connection_lost")  # its errors are a code and a sentence
+_LATE = _everywhere(Told(fault="step_timeout", signal=int(signal.SIGKILL)))
+_LATE["embedded"] = Told(fault="step_timeout")  # told before it is killed
 
 
 def _killed(number: int) -> dict[str, Told]:
-    return {**_everywhere(Told(fault="worker_died", signal=int(number))), "json": _LATE["json"]}
+    return _everywhere(Told(fault="worker_died", signal=int(number)))
 
 
 def _ended(code: int) -> dict[str, Told]:
-    return {**_everywhere(Told(fault="worker_died", exitcode=code)), "json": _LATE["json"]}
+    return _everywhere(Told(fault="worker_died", exitcode=code))
 
 
 def _bad(how: str, told: dict[str, Told]) -> Planned:
@@ -109,7 +108,7 @@ OTHERS = [
     Planned(
         name="allocate",
         fault={"kind": "allocate", "megabytes": _TOO_MUCH_MB},
-        told={**_RAISED, "embedded": Told(), "binary": Told(fault="oom")},
+        told={**_everywhere(Told(fault="oom")), "embedded": Told()},
     ),
     _bad("shape", {**_RAISED, "json": Told(fault="bad_reply")}),
     _bad("dtype", _RAISED),

@@ -19,7 +19,8 @@ class Seen:
         faults: Of the transitions that say there was one: the kind, and the sub-environment.
         wrong: What must not be, in words.
         transitions: How many there were.
-        digest: Of all of them, but for rewards.
+        digest: Of all of them, but for rewards: each is compared with what its action is worth, and
+            which action that was is for who trains to repeat.
     """
 
     faults: list[tuple[str, int]] = field(default_factory=list)
@@ -28,13 +29,21 @@ class Seen:
     digest: Any = field(default_factory=hashlib.sha256)
 
     def note(
-        self, number: int, last: Any, obs: Any, reward: float, ended: tuple[bool, bool], said: Any
+        self,
+        number: int,
+        last: Any,
+        action: Any,
+        obs: Any,
+        reward: float,
+        ended: tuple[bool, bool],
+        said: Any,
     ) -> None:
         """Look at a transition.
 
         Args:
             number: Of the sub-environment.
             last: The observation before.
+            action: The action.
             obs: That after it, of the same episode.
             reward: Of it.
             ended: Whether it was terminated, and truncated.
@@ -43,13 +52,14 @@ class Seen:
         self.transitions += 1
         said = said if said and "fault" in said else None
         kind = said["fault"] if said else None
-        # Without the reward: it tells what was chosen, which is for who trains to repeat.
         self.digest.update(repr((number, kind, ended)).encode() + np.asarray(obs).tobytes())
         if not np.isfinite(obs).all() or not np.isfinite(reward):
             self.wrong.append(f"{obs} or {reward} is not finite")
         if said is None:
             # Nothing but a fault truncates what is trained on.
             self.wrong += [f"{number} was truncated without a fault"] if ended[1] else []
+            if reward != float(int(action) == int(last[0] >= 0.5)):  # as FaultEnv pays
+                self.wrong.append(f"{action} in {last} was paid {reward}")
             return
         self.faults.append((said["fault"], number))
         if (reward, ended) != (0.0, (False, True)) or not np.array_equal(obs, last):
@@ -76,7 +86,8 @@ class WatchedVector(gym.vector.VectorWrapper):
             is_told = "fault" in known and known["_fault"][i]
             said = {"fault": known["fault"][i]} if is_told else None
             ended = bool(terminated[i]), bool(truncated[i])
-            self.seen.note(int(i), self._last[i], obs[i], float(rewards[i]), ended, said)
+            own = int(i), self._last[i], actions[i], obs[i], float(rewards[i])
+            self.seen.note(*own, ended, said)
         for i in np.flatnonzero(self._ended):
             self.seen.digest.update(obs[i].tobytes())
             if rewards[i] or terminated[i] or truncated[i]:
@@ -96,13 +107,18 @@ class WatchedVecEnv(VecEnvWrapper):
         self._last = self.venv.reset()
         return self._last.copy()
 
+    def step_async(self, actions: Any) -> None:
+        self._actions = actions.copy()
+        self.venv.step_async(actions)
+
     def step_wait(self) -> Any:
         obs, rewards, dones, infos = self.venv.step_wait()
         for i, info in enumerate(infos):
             truncated = info["TimeLimit.truncated"]
             ended = bool(dones[i] and not truncated), bool(truncated)
             after = info.get("terminal_observation", obs[i])
-            self.seen.note(i, self._last[i], after, float(rewards[i]), ended, info.get("openenv"))
+            own = i, self._last[i], self._actions[i], after, float(rewards[i])
+            self.seen.note(*own, ended, info.get("openenv"))
             self.seen.digest.update(obs[i].tobytes())
         self._last = obs.copy()
         return obs, rewards, dones, infos
