@@ -55,10 +55,12 @@ class WorkerPool:
                 return worker
             worker.stop(timeout_s=0)  # it died while it waited
         for _ in range(_TRIES if self._forks else 0):
-            worker = self._start()
-            if await self._has_begun(worker):
-                return worker
-            worker.stop(timeout_s=0)
+            forked = self._fork()
+            if forked is None:  # the forkserver died since one looked: there may be another
+                continue
+            if await self._has_begun(forked):
+                return forked
+            forked.stop(timeout_s=0)
         return self._worker(None)
 
     def refill(self) -> None:
@@ -95,12 +97,15 @@ class WorkerPool:
         return True
 
     def _start(self) -> WorkerProcess:
-        if self._forks:
-            try:
-                return self._worker(self._living_forkserver())
-            except ServerError as exc:
-                _log.warning("%s; a worker begins as a new interpreter", exc)
-        return self._worker(None)
+        forked = self._fork() if self._forks else None
+        return self._worker(None) if forked is None else forked
+
+    def _fork(self) -> WorkerProcess | None:
+        try:
+            return self._worker(self._living_forkserver())
+        except ServerError as exc:
+            _log.warning("%s", exc)
+            return None
 
     def _living_forkserver(self) -> ForkserverProcess:
         if self._forkserver is not None and not self._forkserver.is_alive:
