@@ -20,8 +20,14 @@ tunnel or a proxy on the way may be started anew meanwhile."""
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
 
+_jitter = random.Random()  # one of our own: the caller's generators are not touched
 _refused_since_s: dict[str, float] = {}
 """Addresses where nobody listens, and since when: what one session found out, others know."""
+
+
+def note_reached(address: str) -> None:
+    """Note that somebody listens at ``address``."""
+    _refused_since_s.pop(address, None)
 
 
 def keep_trying(connect: Callable[[float], None], address: str, end_s: float) -> None:
@@ -39,22 +45,22 @@ def keep_trying(connect: Callable[[float], None], address: str, end_s: float) ->
     while True:
         try:
             connect(max(0.1, end_s - time.monotonic()))
-            _refused_since_s.pop(address, None)
+            note_reached(address)
             return
         except (UnreachableError, NotOpenEnvError, CapacityError, RequestTimeoutError) as exc:
             now_s = time.monotonic()
             if _is_refused(exc):
                 last_s = _refused_since_s.setdefault(address, now_s) + REFUSED_S
             else:
-                _refused_since_s.pop(address, None)
+                note_reached(address)
                 last_s = end_s
             if now_s >= min(last_s, end_s):
                 raise ConnectionLostError(str(exc)) from exc
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-            time.sleep(pause_s * random.uniform(0.5, 1))  # many sessions are lost at once
+            time.sleep(pause_s * _jitter.uniform(0.5, 1))  # many sessions are lost at once
 
 
 def _is_refused(exc: Exception) -> bool:
-    """Whether nobody listens: refused, no such socket, or reset by a process that is dying."""
-    refusals = (ConnectionRefusedError, FileNotFoundError, ConnectionLostError)
+    """Whether nobody listens: refused, or reset by a process that is dying."""
+    refusals = (ConnectionRefusedError, ConnectionResetError, ConnectionLostError)
     return isinstance(exc, UnreachableError) and isinstance(exc.__cause__, refusals)

@@ -26,7 +26,7 @@ from websockets.uri import parse_uri
 
 from openenv_gym.address import Address
 from openenv_gym.client.keepalive import KEEPALIVE
-from openenv_gym.client.resume import keep_trying
+from openenv_gym.client.resume import keep_trying, note_reached
 from openenv_gym.errors import (
     CapacityError,
     ConnectionLostError,
@@ -118,6 +118,7 @@ class WebSocketTransport:
         asks = subprotocol is not None and address.socket_path is None
         is_wanted = asks and options.resume_timeout_s != 0
         self._open(ASK if is_wanted else None, options.connect_timeout_s)
+        note_reached(str(address))
         self._is_closed = False
         KEEPALIVE.add(self)
 

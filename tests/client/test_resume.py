@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -226,6 +227,27 @@ def test_a_server_that_died_is_not_waited_for_long():
         assert time.monotonic() - began < 10  # 2 s, and not for each
         with pytest.raises(UnreachableError):
             open_session(server.base_url)
+
+
+def test_a_server_that_died_and_came_back_is_waited_for_as_long_as_the_first_time(serve):
+    with FaultProxy(serve(SCRIPTED, "--max-sessions=4").base_url) as proxy:
+        for _ in range(2):  # what was learnt of the address the first time is forgotten
+            lost, connection = open_session(proxy.base_url), open_session(proxy.base_url)
+            proxy.refuse()
+            proxy.cut()
+            with pytest.raises(ConnectionLostError, match="could not be taken up again"):
+                step(lost)
+            proxy.heal()
+            connection.close()
+            connection = open_session(proxy.base_url)
+            proxy.refuse()
+            proxy.cut()
+            connection.begin(Step(0))
+            timer = threading.Timer(0.7, proxy.heal)
+            timer.start()
+            assert float(connection.finish().obs[0]) == 1
+            timer.join()
+            connection.close()
 
 
 @pytest.mark.parametrize("token", ["", "x", "x.y", "é.y", "half"])

@@ -30,7 +30,7 @@ def write_into(obs: Any) -> None:
 
 @pytest.mark.parametrize("after", ["reset", "step"])
 @pytest.mark.parametrize("env_id", KINDS)
-def test_of_a_single_environment(env_id: str, after: str, reach: Any):
+def test_of_one_environment(env_id: str, after: str, reach: Any):
     env = gym.make("openenv/gymnasium-v0", env_id=env_id, **reach(env_id)).unwrapped
     env.reset(seed=7)
     env.step(1)
