@@ -13,6 +13,8 @@ from hypothesis import HealthCheck, Phase, settings
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.launchers.embedded import EMBEDDED
 
+collect_ignore_glob = ["support/*"]  # no tests: some of these never end to import, or end who does
+
 GRACE_S = 2.0
 
 # The same examples in every run, so that a run says something of the change that it is for. Others
