@@ -288,11 +288,11 @@ class WebSocketTransport:
         if resume is not None:
             request.headers[RESUME_HEADER] = resume
         self._protocol.send_request(request)
-        self._flush()
         try:
+            self._flush()
             response, rest = self._await_response(options.connect_timeout_s)
         except ConnectionLostError as exc:
-            if isinstance(exc.__cause__, ConnectionResetError):
+            if isinstance(exc.__cause__, (ConnectionResetError, BrokenPipeError)):
                 # A process that is dying closes its sessions before it stops to listen.
                 raise UnreachableError(
                     f"{address} took the connection and broke it off; is the server running, "

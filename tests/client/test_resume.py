@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ import psutil
 import pytest
 
 from openenv_gym.address import parse_address
-from openenv_gym.client import Connection
+from openenv_gym.client import Connection, websocket
 from openenv_gym.client.websocket import WebSocketOptions
 from openenv_gym.envs.endpoints import ServerEndpoint
 from openenv_gym.errors import ConnectionLostError, InvalidRequestError, UnreachableError
@@ -248,6 +249,27 @@ def test_a_server_that_died_and_came_back_is_waited_for_as_long_as_the_first_tim
             assert float(connection.finish().obs[0]) == 1
             timer.join()
             connection.close()
+
+
+def test_a_refusal_that_comes_before_the_handshake_is_sent_is_one_too(proxy, monkeypatch):
+    connection = open_session(proxy.base_url)
+    connect = websocket._connect
+
+    def connect_and_be_reset(*args: Any) -> socket.socket:
+        sock = connect(*args)
+        time.sleep(0.05)  # the reset is here when the handshake is to be sent
+        return sock
+
+    monkeypatch.setattr(websocket, "_connect", connect_and_be_reset)
+    proxy.refuse()
+    with pytest.raises(UnreachableError):
+        open_session(proxy.base_url)
+    proxy.cut()
+    timer = threading.Timer(0.5, proxy.heal)
+    timer.start()
+    assert step(connection) == 1
+    timer.join()
+    connection.close()
 
 
 @pytest.mark.parametrize("token", ["", "x", "x.y", "é.y", "half"])
