@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
 import struct
 import time
@@ -33,6 +34,10 @@ SOCKET_BUFFER_BYTES = 4 * 2**20
 
 _GATHERED_BYTES = 1 << 16
 """From this size on, parts are not copied together before they are sent."""
+
+_EARLY = 7 / 8
+"""Of the time to receive, what the kernel is told: with the eighth that it may be late, the end
+is not passed."""
 
 _MAX_MISSES = 6
 
@@ -113,8 +118,10 @@ class BlockingSocket:
     """A connected socket.
 
     The deadline is the kernel's (``SO_RCVTIMEO``, ``SO_SNDTIMEO``), set only when it changes:
-    Python's own ``settimeout`` would poll before every read. Sockets that are not the kernel's
-    alone (TLS) use Python's. In a forked child the socket is closed: it is its parent's.
+    Python's own ``settimeout`` would poll before every read. The kernel keeps it by a coarse timer,
+    up to an eighth late, so what is left of the time to receive is polled for. Sockets that are
+    not the kernel's alone (TLS) use Python's. In a forked child the socket is closed: it is its
+    parent's.
 
     Args:
         sock: The socket; this object owns it.
@@ -206,6 +213,7 @@ class BlockingSocket:
         """
         if timeout_s != self._timeouts_s["SO_RCVTIMEO"]:
             self._set_timeout("SO_RCVTIMEO", timeout_s)
+        began_s = time.monotonic()
         try:
             data: Buffer | None
             if room is not None:
@@ -216,12 +224,24 @@ class BlockingSocket:
                 if data is None:
                     data = self.sock.recv(RECEIVE_BYTES)
         except (BlockingIOError, TimeoutError) as exc:
+            assert timeout_s is not None  # else the kernel waits for ever
+            if self._comes_until(began_s + timeout_s):
+                return self.receive(timeout_s, room)
             raise RequestTimeoutError(f"no answer from {self.peer} within {timeout_s:g} s") from exc
         except OSError as exc:
             raise ConnectionLostError(f"the connection to {self.peer} broke: {exc}") from exc
         if not data:
             raise ConnectionLostError(f"{self.peer} closed the connection")
         return data
+
+    def _comes_until(self, end_s: float) -> bool:
+        """Wait for something to read where the kernel's deadline came before ``end_s``."""
+        left_s = end_s - time.monotonic()
+        if not self._is_plain or left_s <= 0:
+            return False
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN)
+        return bool(poll.poll(left_s * 1000))
 
     def fileno(self) -> int:
         """The descriptor, to wait for several sockets at once."""
@@ -268,8 +288,9 @@ class BlockingSocket:
             self.sock.settimeout(timeout_s)
             return
         self._timeouts_s[direction] = timeout_s
+        part = _EARLY if direction == "SO_RCVTIMEO" else 1
         # Zero is the kernel's word for never.
-        micros = 0 if timeout_s is None else max(1, int(timeout_s * 1e6))
+        micros = 0 if timeout_s is None else max(1, int(timeout_s * part * 1e6))
         value = struct.pack("ll", *divmod(micros, 1_000_000))
         with contextlib.suppress(OSError):  # closed: what follows says so
             self.sock.setsockopt(socket.SOL_SOCKET, getattr(socket, direction), value)

@@ -73,6 +73,24 @@ def test_a_find_makes_looking_worth_it_again(monkeypatch: pytest.MonkeyPatch):
     assert [spin.wait(Looks(at=1)) for _ in range(5)] == [b"found"] * 5
 
 
+def test_the_time_to_receive_is_neither_shorter_nor_longer_than_the_kernels(pair, monkeypatch):
+    monkeypatch.setattr(sockets, "_EARLY", 0.01)
+    waiting, theirs = pair
+    timer = threading.Timer(1, theirs.sendall, (b"after the kernel gave up",))
+    timer.start()
+    assert waiting.receive(20) == b"after the kernel gave up"
+    timer.join()
+    began_s = time.monotonic()
+    with pytest.raises(RequestTimeoutError, match=r"within 0\.5 s"):
+        waiting.receive(0.5)
+    assert time.monotonic() - began_s >= 0.5
+    timer = threading.Timer(0.5, theirs.close)
+    timer.start()
+    with pytest.raises(ConnectionLostError, match="closed the connection"):
+        waiting.receive(20)
+    timer.join()
+
+
 def test_a_reply_that_takes_longer_than_the_looking(pair):
     waiting, theirs = pair
     timer = threading.Timer(0.05, theirs.sendall, (b"late",))
