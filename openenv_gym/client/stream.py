@@ -78,9 +78,10 @@ class StreamTransport(EndsWithItsConnection):
         return self._bodies.popleft()
 
     def kill_peer(self) -> None:
-        """Kill the process there, where it is a child of this one."""
+        """Kill the process there, where it is a child of this one, and see it off."""
         if self._process is not None:
             self._process.kill()
+            self._process.fault(EXIT_TIMEOUT_S)  # which reaps it
 
     def _explain(self, exc: ConnectionLostError) -> None:
         """Add how the process there ended, unless it was we who closed the socket."""
@@ -106,8 +107,7 @@ class StreamTransport(EndsWithItsConnection):
             self._is_late = False
             # Another session that waits has its own patience, and may be what this one waited for.
             if not any(other._is_waiting for other in _of_process[self._process]):
-                self._process.kill()
-                self._process.fault(EXIT_TIMEOUT_S)  # which reaps it
+                self.kill_peer()
 
     def has_hung_up(self) -> bool:
         """Whether the peer is known to be gone."""

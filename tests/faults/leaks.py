@@ -15,6 +15,7 @@ import pytest
 
 from openenv_gym.launchers.embedded import EMBEDDED
 from tests.conftest import own_descendants
+from tests.support.family import workers_of
 
 WAIT_S = 20.0
 _OF_OTHERS = "torchinductor_"
@@ -41,7 +42,7 @@ class Leaks:
     def __init__(self, server: Any = None) -> None:
         self._server = server
         EMBEDDED.stop()
-        self._spares = self._workers()
+        self._spares = 1 if server is not None else 0  # as many as `serve` has unless told
         self._before = self._here()
 
     def found(self) -> list[str]:
@@ -58,7 +59,9 @@ class Leaks:
         left = [f"{name}: {names}" for name, names in new.items() if names]
         workers = self._workers()
         if workers > self._spares:
-            left.append(f"{workers} workers of the server, {self._spares} before")
+            left.append(
+                f"{workers} workers of the server, {self._spares} of them wait for a session"
+            )
         return left
 
     def _here(self) -> dict[str, set[Any]]:
@@ -75,4 +78,4 @@ class Leaks:
         }
 
     def _workers(self) -> int:
-        return 0 if self._server is None else len(psutil.Process(self._server.pid).children())
+        return 0 if self._server is None else len(workers_of(self._server.pid))

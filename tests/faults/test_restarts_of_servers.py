@@ -38,7 +38,7 @@ class Mortal:
     def kill_for(self, seconds: float) -> threading.Thread:
         """Kill it, and start it again after a while, beside what goes on here."""
         server = psutil.Process(self._server.pid)
-        workers = server.children()
+        workers = server.children(recursive=True)
         os.kill(server.pid, signal.SIGKILL)
         self._server.stop()
         assert psutil.wait_procs(workers, timeout=20)[1] == []  # nobody outlives it

@@ -252,13 +252,21 @@ def test_a_hang_is_a_fault_of_its_shard():
 
 
 @pytest.mark.timeout(45)  # one after another they would be waited for longer than that
+def zombies() -> set[int]:
+    """Children that have ended and were not seen off."""
+    children = psutil.Process().children()
+    return {child.pid for child in children if child.status() == psutil.STATUS_ZOMBIE}
+
+
 def test_all_that_hang_are_waited_for_at_the_same_time():
+    before = zombies()
     envs = make({"env_id": FAULTY}, num_envs=8, shards=8, timeout_s=6)
     envs.reset(seed=0)
     envs.step(np.zeros(8, np.int64))
     *_, truncated, info = envs.step(np.full(8, Faulty.HANG))
     assert truncated.all() and info["openenv"]["fault"].tolist() == ["step_timeout"] * 8
     envs.close()
+    assert zombies() <= before
 
 
 def test_send_and_recv(where: Any):
