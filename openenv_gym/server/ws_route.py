@@ -88,7 +88,7 @@ async def _attend(websocket: WebSocket, service: Service, session_id: str) -> No
         await _apologize(websocket, exc, is_binary=False)
         return
     session = episode.session
-    inbox = Inbox(websocket, service, session)
+    inbox = Inbox(websocket, service, session=None)
     session.guests += 1
     try:
         await websocket.accept()
