@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from threading import Thread
 from urllib.parse import urlsplit
 
 import gymnasium as gym
@@ -29,9 +30,9 @@ def begin(ws, messages: BinaryMessages, options: dict | None = None) -> None:
         messages.decode_reply(ws.recv(timeout=40))
 
 
-def flood(sock: socket.socket, data: bytes, most_bytes: int) -> int:
-    """Send until the other end takes no more for a second; return how many bytes it took."""
-    sock.settimeout(1)
+def flood(sock: socket.socket, data: bytes, most_bytes: int, patience_s: float = 1) -> int:
+    """Send until the other end takes no more for a while; return how many bytes it took."""
+    sock.settimeout(patience_s)
     sent = 0
     try:
         while sent < most_bytes:
@@ -60,6 +61,32 @@ def test_requests_behind_a_step_that_hangs_are_not_read():
         assert env.step(0)[0][0] == 1.0
         env.close()
         ws.socket.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("codec", ["binary", "json"])
+def test_pings_of_a_client_that_reads_no_pongs_are_not_read(codec: str):
+    protocols = [SUBPROTOCOL] if codec == "binary" else None
+    with ServerProcess(HANGING, "--write-timeout=0") as server:
+        url = server.base_url.replace("http", "ws") + "/ws"
+        with connect(url, subprotocols=protocols) as ws:
+            messages = BinaryMessages()
+            if codec == "binary":
+                begin(ws, messages)
+            before = psutil.Process(server.pid).memory_info().rss
+            ping = Frame(Opcode.PING, bytes(125)).serialize(mask=True)
+            with ws.protocol_mutex:
+                sent = flood(ws.socket, ping * 500, 3 * MOST_BYTES, patience_s=5)
+                assert sent < 2 * MOST_BYTES  # the rest waits in the sockets
+                assert psutil.Process(server.pid).memory_info().rss - before < MOST_BYTES
+                begun = sent % len(ping)
+                ws.socket.settimeout(None)
+                thread = Thread(target=ws.socket.sendall, args=(ping[begun:],))
+                thread.start()
+            thread.join()  # its pongs are read now
+            if codec == "binary":
+                ws.send(messages.encode_request(3, Step(0)))
+                assert messages.decode_reply(ws.recv(timeout=40))[1].obs[0] == 1.0
+            ws.socket.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.mark.parametrize("codec", ["binary", "json"])
