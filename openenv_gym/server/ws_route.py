@@ -25,6 +25,8 @@ from openenv_gym.protocol import (
     Close,
     Closed,
     Open,
+    Reply,
+    Request,
     ServerSession,
     SessionState,
     failure,
@@ -193,8 +195,7 @@ async def _converse(
         if is_guest and isinstance(request, Close):
             await websocket.close()
             return
-        async with session.lock:
-            reply = await inbox.watch(engine.execute(request))
+        reply = await _execute(session, engine, inbox, request)
         if isinstance(request, Close) or isinstance(reply, Closed):
             await websocket.close()
             return
@@ -209,6 +210,15 @@ async def _converse(
             if not service.sessions.is_draining:
                 await websocket.close(1011)
             return
+
+
+async def _execute(session: Session, engine: Engine, inbox: Inbox, request: Request) -> Reply:
+    """The reply to ``request``, when it is its turn; a refusal is a reply too."""
+    try:
+        async with session.lock:
+            return await inbox.watch(engine.execute(request))
+    except CapacityError as exc:  # many guests wait
+        return failure(exc)
 
 
 def _asked(query: Mapping[str, str]) -> Open:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from threading import Thread
 from urllib.parse import urlsplit
 
 import gymnasium as gym
+import httpx
 import psutil
 import pytest
 from websockets.frames import Frame, Opcode
@@ -14,6 +16,8 @@ from websockets.sync.client import connect
 
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.protocol import SUBPROTOCOL, BinaryMessages, Open, Reset, Step
+from openenv_gym.server.sessions import MAX_WAITING
+from tests.support.family import workers_of
 from tests.support.hanging import Hanging
 
 HANGING = "tests.support.hanging:Hanging-v0"
@@ -125,3 +129,25 @@ def test_a_client_that_reads_nothing_is_left(codec: str):
         env.reset()  # the slot is free
         env.close()
         sock.close()
+
+
+def test_few_requests_over_http_wait_for_one_that_hangs():
+    with (
+        ServerProcess(HANGING, "--workers=0", "--close-timeout=0.5") as server,
+        httpx.Client(base_url=server.base_url, timeout=60) as client,
+        ThreadPoolExecutor(2 * MAX_WAITING + 1) as pool,
+    ):
+        client.post("/reset", json={})
+        (worker,) = workers_of(server.pid)
+        begun_s = worker.cpu_times().user
+        hanging = pool.submit(client.post, "/step", json={"action": {"action": Hanging.SPIN}})
+        while worker.cpu_times().user < begun_s + 0.2:
+            pass
+        body = {"options": {"text": "x" * 1_000_000}}
+        others = [pool.submit(client.post, "/reset", json=body) for _ in range(2 * MAX_WAITING)]
+        while sum(other.done() for other in others) < MAX_WAITING:
+            pass
+        client.post("/close")
+        answers = sorted(other.result().status_code for other in others)
+        assert answers == [409] * MAX_WAITING + [503] * MAX_WAITING
+        assert hanging.result().status_code == 500

@@ -217,7 +217,7 @@ def test_who_gets_no_worker_because_files_are_too_many_is_told_so(codec: str, ca
         soft, hard = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
         # Enough for its connection, and not for a worker.
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (process.num_fds() + 3, hard))
-        with pytest.raises(ServerError, match="Too many open files; .* raise 'ulimit -n'"):
+        with pytest.raises(ServerError, match=r"Too many open files; .* raise 'ulimit -n'"):
             make(server, codec).reset()
         assert before.step(0)[0][0] == 1.0
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (soft, hard))
