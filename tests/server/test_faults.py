@@ -6,12 +6,14 @@ import asyncio
 import json
 import threading
 from pathlib import Path
+from socket import SHUT_RDWR
 
 import gymnasium as gym
 import httpx
 import numpy as np
 import psutil
 import pytest
+from websockets.sync.client import connect
 
 from openenv_gym import create_app
 from openenv_gym.errors import (
@@ -27,6 +29,7 @@ from openenv_gym.server.engine import Engine
 from openenv_gym.server.settings import ServerSettings
 from tests.support.envs import Scripted
 from tests.support.family import workers_of
+from tests.support.uvicorn_thread import serving
 
 SCRIPTED = "tests.support.envs:Scripted-v0"
 
@@ -129,6 +132,32 @@ def test_requests_that_wait_while_their_session_is_closed_are_told():
             return [answer.status_code for answer in await asyncio.gather(*steps, closing)]
 
     assert asyncio.run(play()) == [200, 409, 200]
+
+
+def test_an_environment_in_a_thread_that_is_late_is_closed_all_the_same(caplog):
+    began, may_end, closed = threading.Event(), threading.Event(), threading.Event()
+
+    class Late(Scripted):
+        def step(self, action):
+            began.set()
+            assert may_end.wait(60)
+            return super().step(action)
+
+        def close(self):
+            if began.is_set():  # it is not the one that the server is described by
+                closed.set()
+
+    with serving(create_app(Late, close_timeout_s=0.01, max_sessions=1)) as url:
+        with connect(url.replace("http", "ws") + "/ws") as socket:
+            for kind, data in (("reset", {}), ("step", {"action": 0})):
+                socket.send(json.dumps({"type": kind, "data": data}))
+            assert began.wait(60)
+            socket.socket.shutdown(SHUT_RDWR)
+        while "an environment in a thread hangs" not in caplog.text:
+            pass
+        assert not closed.is_set()
+        may_end.set()
+        assert closed.wait(60)
 
 
 def test_an_object_is_left_open_by_sessions():
