@@ -201,6 +201,8 @@ class WorkerProcess:
         """Kill the worker, and what its environments started and left behind."""
         if not self.pid:  # and 0 would be our own group
             return
+        if self._process.is_reaped and _is_taken(self.pid):  # by another process, as its number
+            return
         with contextlib.suppress(ProcessLookupError, PermissionError):  # there is nobody left
             os.killpg(self.pid, signal.SIGKILL)
 
@@ -212,6 +214,17 @@ class WorkerProcess:
         if self._stderr_copy is not None:
             self._stderr_copy.close()
         self._process.forget()
+
+
+def _is_taken(pid: int) -> bool:
+    """Whether a process has this number: it is not given away while a group has it."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _arguments(memory_limit_mb: float | None, copied: Sequence[int]) -> list[str]:
