@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import signal
 from collections import deque
@@ -18,6 +19,8 @@ from openenv_gym.server.watchdog import Deadline, Deadlines, Watchdog
 from openenv_gym.workers.memory import oom_kills
 from openenv_gym.workers.output import TAIL_BYTES, Output
 from openenv_gym.workers.process import WorkerProcess
+
+_log = logging.getLogger(__name__)
 
 OnReply: TypeAlias = Callable[[Body | None], None]
 """Told the body of a reply; None where the worker was lost."""
@@ -206,10 +209,11 @@ class ProcessBackend:
         self._worker.dismiss()
         if await self._exit_code(self._settings.close_timeout_s or math.inf) is None:
             self._worker.kill()
-            await self._exit_code(_EXIT_TIMEOUT_S)
+            if await self._exit_code(_EXIT_TIMEOUT_S) is None:
+                _log.warning("worker %d was killed and does not end", self._worker.pid)
         self._watchdog.leave(self)
         self._log.write(is_last=True)
-        self._worker.stop(timeout_s=0)
+        self._worker.stop(timeout_s=0, killed_s=0)
         self._output.close()
 
     async def _exit_code(self, timeout_s: float) -> int | None:

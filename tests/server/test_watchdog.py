@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ from openenv_gym.protocol import SUBPROTOCOL, BinaryMessages, Failed, Open, Rese
 from openenv_gym.server.settings import ServerSettings
 from tests.support.family import workers_of
 from tests.support.hanging import Hanging
+from tests.support.undying import undying
 
 HANGING = "tests.support.hanging:Hanging-v0"
 ARGUMENTS = ("--step-timeout=0.5", "--reset-timeout=0.7", "--close-timeout=0.6")
@@ -124,6 +126,26 @@ def test_a_close_that_hangs(server: ServerProcess):
         env.close() if says_goodbye else env._connection.abandon()
     all_slots_are_free(server)
     only_spares_are_left(server)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="how processes are traced is Linux's")
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+def test_a_worker_that_does_not_even_end_when_it_is_killed(method: str):
+    arguments = (*ARGUMENTS, "--workers=0", f"--start-method={method}")
+    with ServerProcess(HANGING, "--max-sessions=2", *arguments) as server:
+        env = make(server)
+        env.reset(seed=1)
+        (worker,) = workers_of(server.pid)
+        with undying(worker.pid):
+            with pytest.raises(ConnectionLostError, match="--step-timeout"):
+                env.step(Hanging.SLEEP)
+            for _ in range(2):  # nobody waits for it, and its slot is free
+                other = make(server)
+                other.reset()
+                assert other.step(0)[0][0] == 1.0
+                other.close()
+            assert worker.is_running()
+        env.close()
 
 
 def test_a_step_before_the_relay_and_after_it_is_limited_alike(server: ServerProcess):
