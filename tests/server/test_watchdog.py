@@ -30,7 +30,8 @@ from tests.support.hanging import Hanging
 from tests.support.undying import undying
 
 HANGING = "tests.support.hanging:Hanging-v0"
-ARGUMENTS = ("--step-timeout=0.5", "--reset-timeout=0.7", "--close-timeout=0.6")
+# Long enough for the steps of bystanders on a machine that computes something else, too.
+ARGUMENTS = ("--step-timeout=1.5", "--reset-timeout=2", "--close-timeout=0.6")
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +98,7 @@ def only_spares_are_left(server: ServerProcess) -> None:
 def test_a_step_that_hangs(server: ServerProcess, bystander: None, way: str, codec: str):
     env = make(server, codec)
     env.reset(seed=1)
-    expected = r"did not answer a step within 0\.5 s .* --step-timeout"
+    expected = r"did not answer a step within 1\.5 s .* --step-timeout"
     with pytest.raises(ConnectionLostError, match=expected) as told:
         env.step(Hanging.WAYS[way])
     if codec == "binary":
@@ -112,7 +113,7 @@ def test_a_step_that_hangs(server: ServerProcess, bystander: None, way: str, cod
 def test_a_reset_that_hangs(server: ServerProcess, codec: str):
     env = make(server, codec)
     env.reset()
-    with pytest.raises(ConnectionLostError, match=r"a reset within 0\.7 s .* --reset-timeout"):
+    with pytest.raises(ConnectionLostError, match=r"a reset within 2 s .* --reset-timeout"):
         env._exchange(env._connection, Reset(None, {"hang": "reset"}))
     env.close()
     all_slots_are_free(server)
@@ -206,7 +207,7 @@ def test_no_limit():
 
 def test_clients_learn_the_deadlines(server: ServerProcess):
     told = httpx.get(f"{server.base_url}/schema").json()["x-openenv-gym"]["deadlines"]
-    assert told == {"start": 120.0, "reset": 0.7, "step": 0.5, "close": 0.6}
+    assert told == {"start": 120.0, "reset": 2.0, "step": 1.5, "close": 0.6}
 
 
 def test_clients_are_more_patient_than_the_server_unless_told_how_patient(server: ServerProcess):
