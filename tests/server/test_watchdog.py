@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from openenv_gym.errors import (
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.protocol import SUBPROTOCOL, BinaryMessages, Failed, Open, Reset, Step
 from openenv_gym.server.settings import ServerSettings
+from openenv_gym.server.watchdog import PERIOD_S, Watchdog
 from tests.support.family import workers_of
 from tests.support.hanging import Hanging
 from tests.support.undying import undying
@@ -187,6 +190,34 @@ def test_a_start_that_hangs(tmp_path: Path):
         flag.unlink()
         env.reset()
         env.close()
+
+
+class Overdue:
+    """Somebody who owes an answer."""
+
+    due_s = 0.0
+    is_expired = False
+
+    def look(self) -> None:
+        pass
+
+    def expire(self) -> None:
+        self.is_expired = True
+
+
+def test_what_hangs_is_ended_by_a_server_that_is_always_busy_too():
+    async def play() -> list[bool]:
+        watchdog, overdue, seen = Watchdog(), Overdue(), []
+        watchdog.watch(overdue)
+        for _ in range(4):
+            time.sleep(2.5 * PERIOD_S)  # nothing else is done meanwhile
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            seen.append(overdue.is_expired)
+        watchdog.leave(overdue)
+        return seen
+
+    assert asyncio.run(play()) == [False, True, True, True]
 
 
 def test_a_batched_step_may_take_as_long_as_the_resets_in_it():
