@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeAlias, cast
 
-from openenv_gym.errors import ConnectionLostError
+from openenv_gym.errors import ConnectionLostError, ProtocolError
 from openenv_gym.protocol import BinaryMessages, Body, FrameReader, Open, frame
 from openenv_gym.protocol.binary_messages import OPEN, OPENED
 from openenv_gym.server.output_log import OutputLog
@@ -34,7 +34,10 @@ class _WorkerProtocol(asyncio.Protocol):
 
     Attributes:
         due_s: When the request under way is to be answered.
+        on_nonsense: Told what came that is no reply to anything.
     """
+
+    on_nonsense: Callable[[str], None]
 
     def __init__(self) -> None:
         self.due_s = math.inf
@@ -47,7 +50,15 @@ class _WorkerProtocol(asyncio.Protocol):
         self._transport = cast(asyncio.WriteTransport, transport)
 
     def data_received(self, data: bytes) -> None:
-        for body in self._reader.feed(data):
+        try:
+            bodies = self._reader.feed(data)
+        except ProtocolError as exc:
+            self.on_nonsense(str(exc))
+            return
+        for body in bodies:
+            if not self._waiting:
+                self.on_nonsense("nobody had asked")
+                return
             self.due_s = math.inf
             self._waiting.popleft()(body)
 
@@ -105,6 +116,7 @@ class ProcessBackend:
         self._is_open = False
         self._cause: dict[str, Any] | None = None
         self._why = ""
+        protocol.on_nonsense = self._give_up
         watchdog.watch(self)
 
     @classmethod
@@ -184,6 +196,11 @@ class ProcessBackend:
             self._cause, self._why = {"kind": kind}, why
         self._worker.kill()
         self._protocol.abort()
+
+    def _give_up(self, what: str) -> None:
+        """Kill a worker whose answers cannot be told apart any more."""
+        why = f"something wrote to the socket of this session's worker, which was killed: {what}"
+        self.kill("bad_reply", why)
 
     async def loss(self) -> ConnectionLostError:
         """Return how the worker was lost."""

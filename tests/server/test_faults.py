@@ -27,7 +27,7 @@ from openenv_gym.launchers import ServerProcess
 from openenv_gym.protocol import Failed, GetState, Open
 from openenv_gym.server.engine import Engine
 from openenv_gym.server.settings import ServerSettings
-from tests.support.envs import Scripted
+from tests.support.envs import Scribbling, Scripted
 from tests.support.family import workers_of
 from tests.support.uvicorn_thread import serving
 
@@ -195,3 +195,17 @@ def test_an_environment_that_ends_its_worker_while_it_is_built(codec: str, tmp_p
         assert (fault["kind"], fault["exitcode"]) == ("worker_died", 7)
         assert fault["stderr_tail"] == "cannot go on"
         env.close()
+
+
+@pytest.mark.parametrize("codec", ["binary", "json"])
+@pytest.mark.parametrize("action", [Scribbling.TWO_REPLIES, Scribbling.A_LENGTH])
+def test_what_nobody_asked_a_worker_for_ends_its_session(codec: str, action: int, capfd):
+    with ServerProcess("tests.support.envs:Scribbling-v0") as server:
+        env = gym.make("openenv/remote-v0", base_url=server.base_url, codec=codec)
+        env.reset(seed=1)
+        env.step(0)
+        assert env.step(action)[4]["openenv"]["fault"] == "bad_reply"
+        env.reset(seed=1)
+        assert env.step(0)[0][0] == 1.0
+        env.close()
+    assert "Traceback" not in capfd.readouterr().err
