@@ -118,7 +118,7 @@ class FrameSplitter:
                 return messages, b""
             data = bytes(self._buffer)
             self._buffer.clear()
-        control = b""
+        control = bytearray()
         start = self._needed = 0
         while (found := self._next(data, start)) is not None:
             first, body, end = found
@@ -129,7 +129,7 @@ class FrameSplitter:
             start = end
         if self._long is None:
             self._buffer += data[start:]
-        return messages, control
+        return messages, bytes(control)
 
     def _take_in(self, first: int, payload: bytes, messages: list[Body]) -> None:
         opcode, is_final = first & 0x0F, bool(first & _FINAL_BIT)

@@ -75,9 +75,8 @@ class ThreadBackend:
         self._is_closed = True
         closing = asyncio.get_running_loop().run_in_executor(self._executor, self._session.close)
         self._executor.shutdown(wait=False)
-        try:
-            await asyncio.wait_for(closing, self._close_timeout_s)
-        except TimeoutError:
+        # It stays in the queue of the thread: what hangs now may come to its end.
+        if not (await asyncio.wait({closing}, timeout=self._close_timeout_s))[0]:
             _log.warning("an environment in a thread hangs, and a thread cannot be ended")
 
 
@@ -103,13 +102,23 @@ class Backends:
         self._pool = WorkerPool(settings)
 
     async def make(self) -> Backend:
-        """Return a home for a session."""
+        """Return a home for a session.
+
+        Raises:
+            ServerError: no worker can be had.
+        """
         if self._settings.isolation == "inline":
             return InlineBackend(self._settings)
         if self._settings.isolation == "thread":
             return ThreadBackend(self._settings)
-        worker = await self._pool.take()
-        backend = await ProcessBackend.start(worker, self._settings, self.watchdog)
+        try:
+            worker = await self._pool.take()
+            backend = await ProcessBackend.start(worker, self._settings, self.watchdog)
+        except OSError as exc:
+            raise ServerError(
+                f"cannot start a worker for a session: {exc}; where files are too many, raise "
+                "'ulimit -n' of the server or lower its --max-sessions"
+            ) from exc
         try:
             self._pool.refill()
         except (ServerError, OSError) as exc:  # the next session begins more slowly

@@ -73,7 +73,7 @@ class Episodes:
 
         Raises:
             ResetNeededError: the session ended before.
-            CapacityError: the server is to end.
+            CapacityError: the server is to end, or too many wait already.
         """
         if self._sessions.is_draining:
             raise draining_error()

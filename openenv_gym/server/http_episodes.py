@@ -6,7 +6,6 @@ opens one of one's own, whose id the answer carries in the same header.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from openenv_gym.codecs import info_to_json
@@ -24,6 +23,7 @@ from openenv_gym.protocol import (
 from openenv_gym.protocol.json_messages import JsonServerMessages, parse_reset
 from openenv_gym.server.episodes import Episode
 from openenv_gym.server.service import Service
+from openenv_gym.server.sessions import Turns
 from openenv_gym.wire.error_codes import brief
 
 SESSION_HEADER = "X-OpenEnv-Session"
@@ -42,7 +42,7 @@ class HttpEpisodes:
         self._messages = JsonServerMessages(service.view)
         self._episodes = service.episodes
         self._default_id: str | None = None
-        self._default_lock = asyncio.Lock()
+        self._default_lock = Turns()
 
     async def reset(self, data: dict[str, Any], header: str | None) -> tuple[dict[str, Any], str]:
         """Begin an episode; return the answer and the id of its session."""

@@ -29,13 +29,13 @@ class Inbox:
     Args:
         websocket: Of the client.
         service: What is served.
-        session: Of the client.
+        session: What ends if the client leaves in a long step; None where that is others' too.
 
     Attributes:
         was_lost: Whether the connection is known to have ended without a goodbye.
     """
 
-    def __init__(self, websocket: WebSocket, service: Service, session: Session) -> None:
+    def __init__(self, websocket: WebSocket, service: Service, session: Session | None) -> None:
         self._websocket = websocket
         self._service = service
         self._session = session
@@ -92,6 +92,7 @@ class Inbox:
 
     async def _take_ahead(self) -> Any:
         message = await self._websocket.receive()
-        if message["type"] == "websocket.disconnect" and self._is_watching:
+        has_left = message["type"] == "websocket.disconnect"
+        if has_left and self._is_watching and self._session is not None:
             await self._service.sessions.end(self._session)
         return message

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import secrets
 from collections import OrderedDict
@@ -16,6 +15,7 @@ from openenv_gym.errors import (
 )
 from openenv_gym.server.episodes import Episode
 from openenv_gym.server.service import Service
+from openenv_gym.server.sessions import Turns
 
 IDLE_SESSIONS = 1024
 """So many clients may be known without an environment; the one unused longest is forgotten."""
@@ -37,7 +37,7 @@ class McpSession:
     version: str | None = None
     episode: Episode | None = None
     is_ended: bool = False
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    lock: Turns = field(default_factory=Turns)
 
 
 class McpSessions:

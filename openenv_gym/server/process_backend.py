@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import signal
 from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeAlias, cast
 
-from openenv_gym.errors import ConnectionLostError
+from openenv_gym.errors import ConnectionLostError, ProtocolError
 from openenv_gym.protocol import BinaryMessages, Body, FrameReader, Open, frame
 from openenv_gym.protocol.binary_messages import OPEN, OPENED
 from openenv_gym.server.output_log import OutputLog
@@ -18,6 +19,8 @@ from openenv_gym.server.watchdog import Deadline, Deadlines, Watchdog
 from openenv_gym.workers.memory import oom_kills
 from openenv_gym.workers.output import TAIL_BYTES, Output
 from openenv_gym.workers.process import WorkerProcess
+
+_log = logging.getLogger(__name__)
 
 OnReply: TypeAlias = Callable[[Body | None], None]
 """Told the body of a reply; None where the worker was lost."""
@@ -31,7 +34,10 @@ class _WorkerProtocol(asyncio.Protocol):
 
     Attributes:
         due_s: When the request under way is to be answered.
+        on_nonsense: Told what came that is no reply to anything.
     """
+
+    on_nonsense: Callable[[str], None]
 
     def __init__(self) -> None:
         self.due_s = math.inf
@@ -44,7 +50,15 @@ class _WorkerProtocol(asyncio.Protocol):
         self._transport = cast(asyncio.WriteTransport, transport)
 
     def data_received(self, data: bytes) -> None:
-        for body in self._reader.feed(data):
+        try:
+            bodies = self._reader.feed(data)
+        except ProtocolError as exc:
+            self.on_nonsense(str(exc))
+            return
+        for body in bodies:
+            if not self._waiting:
+                self.on_nonsense("nobody had asked")
+                return
             self.due_s = math.inf
             self._waiting.popleft()(body)
 
@@ -102,6 +116,7 @@ class ProcessBackend:
         self._is_open = False
         self._cause: dict[str, Any] | None = None
         self._why = ""
+        protocol.on_nonsense = self._give_up
         watchdog.watch(self)
 
     @classmethod
@@ -182,6 +197,11 @@ class ProcessBackend:
         self._worker.kill()
         self._protocol.abort()
 
+    def _give_up(self, what: str) -> None:
+        """Kill a worker whose answers cannot be told apart any more."""
+        why = f"something wrote to the socket of this session's worker, which was killed: {what}"
+        self.kill("bad_reply", why)
+
     async def loss(self) -> ConnectionLostError:
         """Return how the worker was lost."""
         code = await self._exit_code(_EXIT_TIMEOUT_S)
@@ -206,10 +226,11 @@ class ProcessBackend:
         self._worker.dismiss()
         if await self._exit_code(self._settings.close_timeout_s or math.inf) is None:
             self._worker.kill()
-            await self._exit_code(_EXIT_TIMEOUT_S)
+            if await self._exit_code(_EXIT_TIMEOUT_S) is None:
+                _log.warning("worker %d was killed and does not end", self._worker.pid)
         self._watchdog.leave(self)
         self._log.write(is_last=True)
-        self._worker.stop(timeout_s=0)
+        self._worker.stop(timeout_s=0, killed_s=0)
         self._output.close()
 
     async def _exit_code(self, timeout_s: float) -> int | None:

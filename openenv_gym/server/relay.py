@@ -86,7 +86,7 @@ class Relay:
             self._ask(body)
             return
         self._waiting.append(body)
-        self.connection.transport.pause_reading()
+        self.connection.hold()
 
     def _knows(self, body: Body) -> bool:
         """Take up the session; return whether its answer is on its way to who asks again."""
@@ -109,7 +109,7 @@ class Relay:
         if self._waiting:
             self._ask(self._waiting.popleft())
         if not self._waiting:
-            self.connection.transport.resume_reading()
+            self.connection.go_on()
 
     def drain(self) -> None:
         """End when the request under way is answered."""

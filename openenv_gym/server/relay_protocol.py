@@ -44,6 +44,7 @@ class RelayProtocol(WebSocketsSansIOProtocol):
     _on_message: Callable[[Body], None] | None = None
     _on_writable: Callable[[], None] | None = None
     _splitter: FrameSplitter
+    _is_held = False
     _write_timer: asyncio.TimerHandle | None = None
 
     def handle_connect(self, event: Any) -> None:
@@ -70,11 +71,27 @@ class RelayProtocol(WebSocketsSansIOProtocol):
         self._splitter = FrameSplitter(limit, is_server=True, opcode=BINARY)
         self._on_message, self._on_writable = on_message, on_writable
 
+    def hold(self) -> None:
+        """Take no further message for now; what is behind the last one waits in the sockets."""
+        self._is_held = True
+        self.transport.pause_reading()
+
+    def go_on(self) -> None:
+        """Take messages again, as soon as the client reads what is sent."""
+        self._is_held = False
+        if self.writable.is_set():
+            self.transport.resume_reading()
+
     def data_received(self, data: bytes) -> None:
-        """Take in what was read."""
+        """Take in what was read; read no more of who does not read, which may be pings alone."""
         if self._on_message is None:
             super().data_received(data)
-            return
+        else:
+            self._take_in(data, self._on_message)
+        if not self.writable.is_set() and not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def _take_in(self, data: bytes, on_message: Callable[[Body], None]) -> None:
         try:
             messages, control = self._splitter.feed(data)
         except FrameError as exc:
@@ -86,7 +103,7 @@ class RelayProtocol(WebSocketsSansIOProtocol):
             self.handle_parser_exception()
             return
         for message in messages:
-            self._on_message(message)
+            on_message(message)
         if control:
             super().data_received(control)
 
@@ -104,6 +121,8 @@ class RelayProtocol(WebSocketsSansIOProtocol):
         self.writable.set()
         if self._on_writable is not None:
             self._on_writable()
+        if not (self._is_held or self.read_paused):
+            self.transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note that there is no connection any more."""

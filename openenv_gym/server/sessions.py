@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from openenv_gym.errors import CapacityError
 from openenv_gym.protocol.resume import Resumption
@@ -21,6 +22,40 @@ whose environment does not close is given, unless that was set otherwise."""
 
 _EXPIRY_PERIOD_S = 1.0
 """How often one looks whether a session that is to end has finished its step."""
+
+MAX_WAITING = 16
+"""So many requests may wait for one that is under way; each holds its body in memory."""
+
+
+class Turns(asyncio.Lock):
+    """One request at a time, first come, first served, and few that wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._count = 0
+
+    async def acquire(self) -> Literal[True]:
+        """Wait for one's turn.
+
+        Raises:
+            CapacityError: too many wait already.
+        """
+        if self._count > MAX_WAITING:  # with the one whose turn it is
+            raise CapacityError(
+                f"expected at most {MAX_WAITING} requests that wait for another one of their "
+                "session, got one more; wait for an answer, or use a session of your own"
+            )
+        self._count += 1
+        try:
+            return await super().acquire()
+        except BaseException:
+            self._count -= 1
+            raise
+
+    def release(self) -> None:
+        """Let the next one have its turn."""
+        super().release()
+        self._count -= 1
 
 
 @dataclass(kw_only=True)
@@ -44,7 +79,7 @@ class Session:
     backend: Backend
     idle_s: float | None
     last_used_s: float
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    lock: Turns = field(default_factory=Turns)
     on_drain: Callable[[], None] | None = None
     guests: int = 0
     relay: Relay | None = None

@@ -89,11 +89,13 @@ class Watchdog:
         self._watched: set[Watched] = set()
         self._next: asyncio.TimerHandle | None = None
         self._next_s = 0.0
+        self._was_late = False
 
     def watch(self, watched: Watched) -> None:
         """Look at ``watched`` from now on."""
         self._watched.add(watched)
         if self._next is None:
+            self._was_late = False
             self._wind()
 
     def leave(self, watched: Watched) -> None:
@@ -119,10 +121,12 @@ class Watchdog:
     def _sweep(self) -> None:
         now_s = asyncio.get_running_loop().time()
         # Was the loop itself held up, or the machine asleep, then answers may have come that it
-        # had no time to read.
-        if now_s < self._next_s + PERIOD_S:
+        # had no time to read; it has had it where that happens again.
+        is_late = now_s >= self._next_s + PERIOD_S
+        if self._was_late or not is_late:
             for watched in [one for one in self._watched if one.due_s < now_s]:
                 watched.expire()
+        self._was_late = is_late
         for watched in list(self._watched):
             watched.look()
         self._wind()

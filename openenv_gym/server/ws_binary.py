@@ -71,12 +71,13 @@ async def take_up(websocket: WebSocket, service: Service, token: str) -> None:
         return
     inbox = Inbox(websocket, service, session)
     relay = session.relay
-    relay.attach(connection)
+    is_over = relay.ended.done()  # then it takes no requests
+    if not is_over:
+        relay.attach(connection)
     try:
         await _accept(websocket, session)
-        # What became of a worker that was lost meanwhile is the answer to whoever asks for one.
-        if relay.ended.done() and (body := await inbox.next()) is not None:
-            relay.pass_on(body)
+        if is_over:  # what became of it is the answer to what its client asks again
+            await inbox.next()
         await _serve_relayed(websocket, service, session, relay, inbox)
     except WebSocketDisconnect:  # it was lost again
         inbox.was_lost = True

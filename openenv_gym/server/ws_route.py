@@ -25,6 +25,8 @@ from openenv_gym.protocol import (
     Close,
     Closed,
     Open,
+    Reply,
+    Request,
     ServerSession,
     SessionState,
     failure,
@@ -88,7 +90,7 @@ async def _attend(websocket: WebSocket, service: Service, session_id: str) -> No
         await _apologize(websocket, exc, is_binary=False)
         return
     session = episode.session
-    inbox = Inbox(websocket, service, session)
+    inbox = Inbox(websocket, service, session=None)
     session.guests += 1
     try:
         await websocket.accept()
@@ -119,33 +121,39 @@ async def _refuse(websocket: WebSocket, exc: CapacityError, is_ours: bool) -> No
 
 
 async def _decline(
-    websocket: WebSocket, exc: OpenEnvGymError, code: int, inbox: Inbox | None = None
+    websocket: WebSocket,
+    exc: OpenEnvGymError,
+    code: int,
+    inbox: Inbox | None = None,
+    is_binary: bool = False,
 ) -> None:
-    """Answer the first message of a JSON session that there is none, and close."""
-    first = _next(websocket) if inbox is None else inbox.next()
+    """Answer the first message of a session that there is none, and close."""
+    waiting = _next(websocket) if inbox is None else inbox.next()
+    first: Any = b""
     with contextlib.suppress(TimeoutError):
-        if await asyncio.wait_for(first, FIRST_MESSAGE_S) is None:
+        first = await asyncio.wait_for(waiting, FIRST_MESSAGE_S)
+        if first is None:
             return
     with contextlib.suppress(WebSocketDisconnect):
-        await _send_text(websocket, error_message(str(exc), exc.code, exc.fault))
+        if is_binary:
+            number = sequence_of(first) if isinstance(first, bytes) else 0
+            await websocket.send_bytes(BinaryMessages().encode_reply(number, failure(exc)))
+        else:
+            await _send_text(websocket, error_message(str(exc), exc.code, exc.fault))
         await websocket.close(code)
 
 
 async def _next(websocket: WebSocket) -> Any:
-    """The next message; None where the client has left."""
+    """The next message, text or bytes; None where the client has left."""
     message = await websocket.receive()
-    return None if message["type"] == "websocket.disconnect" else message
+    text = message.get("text")
+    return text if text is not None else message.get("bytes")
 
 
 async def _apologize(websocket: WebSocket, exc: OpenEnvGymError, is_binary: bool) -> None:
     """Say why there is no session, and close."""
     await websocket.accept(SUBPROTOCOL if is_binary else None)
-    if not is_binary:
-        await _decline(websocket, exc, 1011)
-        return
-    body = (await websocket.receive()).get("bytes") or b""
-    await websocket.send_bytes(BinaryMessages().encode_reply(sequence_of(body), failure(exc)))
-    await websocket.close(1011)
+    await _decline(websocket, exc, 1011, is_binary=is_binary)
 
 
 async def _serve_json(
@@ -187,8 +195,7 @@ async def _converse(
         if is_guest and isinstance(request, Close):
             await websocket.close()
             return
-        async with session.lock:
-            reply = await inbox.watch(engine.execute(request))
+        reply = await _execute(session, engine, inbox, request)
         if isinstance(request, Close) or isinstance(reply, Closed):
             await websocket.close()
             return
@@ -203,6 +210,15 @@ async def _converse(
             if not service.sessions.is_draining:
                 await websocket.close(1011)
             return
+
+
+async def _execute(session: Session, engine: Engine, inbox: Inbox, request: Request) -> Reply:
+    """The reply to ``request``, when it is its turn; a refusal is a reply too."""
+    try:
+        async with session.lock:
+            return await inbox.watch(engine.execute(request))
+    except CapacityError as exc:  # many guests wait
+        return failure(exc)
 
 
 def _asked(query: Mapping[str, str]) -> Open:

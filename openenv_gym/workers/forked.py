@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -154,9 +155,23 @@ class ForkedProcess:
             raise ServerError(f"the forkserver did not fork a worker: {self._refusal}")
         return self.pid > 0
 
+    @property
+    def is_reaped(self) -> bool:
+        """Whether its process id may be another process's by now.
+
+        Its forkserver keeps it until :meth:`release`; nobody does where that is gone.
+        """
+        try:
+            signal.pidfd_send_signal(self._pidfd, 0)
+        except OSError:
+            return True
+        return False
+
     def poll(self) -> int | None:
         """Return its exit code, negative for a signal, or :data:`UNTOLD`; None while it runs."""
         self._take_in()
+        if self._code is None and self._is_untold and self._pidfd < 0:
+            self._code = UNTOLD  # no descriptor was left for it, and nobody can tell
         if self._code is None and _ready([self._pidfd], 0):
             # It has ended; how is told in a moment, unless nobody is left who could.
             now_s = time.monotonic()

@@ -105,8 +105,8 @@ class _Child:
             self._selector.unregister(self._status)
         if not (self._has_ended and self._is_released):
             return False
-        os.waitpid(self._pid, 0)
         self.close()
+        os.waitpid(self._pid, 0)
         return True
 
     def close(self) -> None:

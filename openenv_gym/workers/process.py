@@ -174,13 +174,19 @@ class WorkerProcess:
             self._is_killed = True
             self._end_group()
 
-    def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
-        """Let the worker close its environments, and kill it if that takes too long."""
+    def stop(self, timeout_s: float = STOP_TIMEOUT_S, killed_s: float = STOP_TIMEOUT_S) -> None:
+        """Let the worker close its environments, and kill it if that takes too long.
+
+        Args:
+            timeout_s: How long that may take.
+            killed_s: How long to wait for the end of one that was killed: one that waits in the
+                kernel, for a driver or a file system, ends when that answers, and may never.
+        """
         _alive.discard(self)
         self.dismiss()
         if self._owner_pid == os.getpid():
             if self.pid:
-                self._end(timeout_s)
+                self._end(timeout_s, killed_s)
             self._process.release()
             if self._stderr_copy is not None:
                 self._stderr_copy.print_crash()
@@ -189,17 +195,17 @@ class WorkerProcess:
         if self.output is not None:
             self.output.close()
 
-    def _end(self, timeout_s: float) -> None:
-        try:
-            self._process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
+    def _end(self, timeout_s: float, killed_s: float) -> None:
+        if self.wait(timeout_s) is None:
             self.kill()
-            self._process.wait()
+            self.wait(killed_s)
         self._end_group()
 
     def _end_group(self) -> None:
         """Kill the worker, and what its environments started and left behind."""
         if not self.pid:  # and 0 would be our own group
+            return
+        if self._process.is_reaped and _is_taken(self.pid):  # by another process, as its number
             return
         with contextlib.suppress(ProcessLookupError, PermissionError):  # there is nobody left
             os.killpg(self.pid, signal.SIGKILL)
@@ -212,6 +218,17 @@ class WorkerProcess:
         if self._stderr_copy is not None:
             self._stderr_copy.close()
         self._process.forget()
+
+
+def _is_taken(pid: int) -> bool:
+    """Whether a process has this number: it is not given away while a group has it."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _arguments(memory_limit_mb: float | None, copied: Sequence[int]) -> list[str]:

@@ -54,6 +54,11 @@ class SpawnedProcess(subprocess.Popen[bytes]):
         """Whether there is a process; there is, since it was started by this one."""
         return True
 
+    @property
+    def is_reaped(self) -> bool:
+        """Whether its process id may be another process's by now."""
+        return self.returncode is not None
+
     def release(self) -> None:
         """Nothing more is asked of it."""
 

@@ -24,9 +24,11 @@ from openenv_gym.protocol import Open, Reset, Step
 from openenv_gym.testing import FaultProxy
 from tests.support.envs import Scripted
 from tests.support.family import workers_of
+from tests.support.hanging import Hanging
 
 SCRIPTED = "tests.support.envs:Scripted-v0"
 SLOW = "tests.support.envs:Slow-v0"
+HANGING = "tests.support.hanging:Hanging-v0"
 
 
 @pytest.fixture(scope="module")
@@ -299,6 +301,23 @@ def test_a_worker_that_died_meanwhile_is_what_is_told(serve):
         with pytest.raises(ConnectionLostError, match="signal 9") as caught:
             step(connection)
         assert caught.value.fault["kind"] == "worker_died" and caught.value.fault["signal"] == 9
+    wait_until(lambda: active(server) == 0)
+
+
+def test_a_worker_that_was_killed_in_a_step_meanwhile_is_what_is_told(serve):
+    server = serve(HANGING, "--workers=0", "--step-timeout=0.5")
+    with FaultProxy(server.base_url) as proxy:
+        connection = open_session(proxy.base_url)
+        (worker,) = workers_of(server.pid)
+        connection.begin(Step(Hanging.SLEEP))
+        proxy.refuse()
+        proxy.cut()
+        wait_until(lambda: worker.status() == psutil.STATUS_ZOMBIE)
+        wait_until(lambda: active(server, "disconnected") == 1)
+        proxy.heal()
+        with pytest.raises(ConnectionLostError, match="--step-timeout") as caught:
+            connection.finish()
+        assert caught.value.fault["kind"] == "step_timeout" and caught.value.fault["signal"] == 9
     wait_until(lambda: active(server) == 0)
 
 

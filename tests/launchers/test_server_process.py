@@ -61,9 +61,11 @@ def test_workers_that_hang_end_with_a_killed_server_too(way: str):
     env = gym.make("openenv/remote-v0", base_url=server.base_url).unwrapped
     env.reset()
     env._connection.begin(Step(Hanging.WAYS[way]))
-    time.sleep(0.3)  # until it hangs
-    family = psutil.Process(server.pid).children(recursive=True)
-    assert len(family) == (4 if way == "fork" else 3)  # one waits, one forks
+    deadline = time.monotonic() + 60
+    family: list[psutil.Process] = []
+    while len(family) != (4 if way == "fork" else 3):  # one waits, one forks
+        assert time.monotonic() < deadline
+        family = psutil.Process(server.pid).children(recursive=True)
     psutil.Process(server.pid).kill()
     server.stop()
     deadline = time.monotonic() + 20

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import socket
+from concurrent.futures import ThreadPoolExecutor
+from threading import Thread
 from urllib.parse import urlsplit
 
 import gymnasium as gym
+import httpx
 import psutil
 import pytest
 from websockets.frames import Frame, Opcode
@@ -13,6 +16,8 @@ from websockets.sync.client import connect
 
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.protocol import SUBPROTOCOL, BinaryMessages, Open, Reset, Step
+from openenv_gym.server.sessions import MAX_WAITING
+from tests.support.family import workers_of
 from tests.support.hanging import Hanging
 
 HANGING = "tests.support.hanging:Hanging-v0"
@@ -29,9 +34,9 @@ def begin(ws, messages: BinaryMessages, options: dict | None = None) -> None:
         messages.decode_reply(ws.recv(timeout=40))
 
 
-def flood(sock: socket.socket, data: bytes, most_bytes: int) -> int:
-    """Send until the other end takes no more for a second; return how many bytes it took."""
-    sock.settimeout(1)
+def flood(sock: socket.socket, data: bytes, most_bytes: int, patience_s: float = 1) -> int:
+    """Send until the other end takes no more for a while; return how many bytes it took."""
+    sock.settimeout(patience_s)
     sent = 0
     try:
         while sent < most_bytes:
@@ -60,6 +65,32 @@ def test_requests_behind_a_step_that_hangs_are_not_read():
         assert env.step(0)[0][0] == 1.0
         env.close()
         ws.socket.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("codec", ["binary", "json"])
+def test_pings_of_a_client_that_reads_no_pongs_are_not_read(codec: str):
+    protocols = [SUBPROTOCOL] if codec == "binary" else None
+    with ServerProcess(HANGING, "--write-timeout=0") as server:
+        url = server.base_url.replace("http", "ws") + "/ws"
+        with connect(url, subprotocols=protocols) as ws:
+            messages = BinaryMessages()
+            if codec == "binary":
+                begin(ws, messages)
+            before = psutil.Process(server.pid).memory_info().rss
+            ping = Frame(Opcode.PING, bytes(125)).serialize(mask=True)
+            with ws.protocol_mutex:
+                sent = flood(ws.socket, ping * 500, 3 * MOST_BYTES, patience_s=5)
+                assert sent < 2 * MOST_BYTES  # the rest waits in the sockets
+                assert psutil.Process(server.pid).memory_info().rss - before < MOST_BYTES
+                begun = sent % len(ping)
+                ws.socket.settimeout(None)
+                thread = Thread(target=ws.socket.sendall, args=(ping[begun:],))
+                thread.start()
+            thread.join()  # its pongs are read now
+            if codec == "binary":
+                ws.send(messages.encode_request(3, Step(0)))
+                assert messages.decode_reply(ws.recv(timeout=40))[1].obs[0] == 1.0
+            ws.socket.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.mark.parametrize("codec", ["binary", "json"])
@@ -98,3 +129,25 @@ def test_a_client_that_reads_nothing_is_left(codec: str):
         env.reset()  # the slot is free
         env.close()
         sock.close()
+
+
+def test_few_requests_over_http_wait_for_one_that_hangs():
+    with (
+        ServerProcess(HANGING, "--workers=0", "--close-timeout=0.5") as server,
+        httpx.Client(base_url=server.base_url, timeout=60) as client,
+        ThreadPoolExecutor(2 * MAX_WAITING + 1) as pool,
+    ):
+        client.post("/reset", json={})
+        (worker,) = workers_of(server.pid)
+        begun_s = worker.cpu_times().user
+        hanging = pool.submit(client.post, "/step", json={"action": {"action": Hanging.SPIN}})
+        while worker.cpu_times().user < begun_s + 0.2:
+            pass
+        body = {"options": {"text": "x" * 1_000_000}}
+        others = [pool.submit(client.post, "/reset", json=body) for _ in range(2 * MAX_WAITING)]
+        while sum(other.done() for other in others) < MAX_WAITING:
+            pass
+        client.post("/close")
+        answers = sorted(other.result().status_code for other in others)
+        assert answers == [409] * MAX_WAITING + [503] * MAX_WAITING
+        assert hanging.result().status_code == 500

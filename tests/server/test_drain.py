@@ -129,21 +129,26 @@ def test_while_it_drains_nothing_begins(play: Begin):
         assert exit_code(server) == 0
 
 
-def test_a_step_over_http_is_finished():
+def await_sleep(capfd: pytest.CaptureFixture[str]) -> None:
+    """Until an environment says that it sleeps."""
+    said = ""
+    while "sleeps now" not in said:
+        time.sleep(0.02)
+        said += capfd.readouterr().err
+
+
+def test_a_step_over_http_is_finished(capfd: pytest.CaptureFixture[str]):
     with ServerProcess(HANGING) as server:
         answers = []
 
         def play() -> None:
             with httpx.Client(base_url=server.base_url, timeout=40) as client:
                 client.post("/reset", json={})
-                began.set()
                 answers.append(client.post("/step", json={"action": {"action": Hanging.SLOW}}))
 
-        began = threading.Event()
         thread = threading.Thread(target=play)
         thread.start()
-        assert began.wait(40)
-        time.sleep(0.3)  # until the step is there; it takes 1.5 s
+        await_sleep(capfd)
         server._process.terminate()
         assert exit_code(server) == 0
         thread.join()
@@ -209,12 +214,12 @@ def test_a_second_signal_is_the_end(number: signal.Signals, play: Begin):
 
 
 @pytest.mark.parametrize("isolation", ["thread", "process"])
-def test_workers_and_threads_that_hang_do_not_keep_a_server(isolation: str, play: Begin):
+def test_workers_and_threads_that_hang_do_not_keep_a_server(isolation: str, play: Begin, capfd):
     arguments = ("--drain-timeout=0.5", "--close-timeout=0.5", f"--isolation={isolation}")
     with ServerProcess(HANGING, *arguments) as server:
         player = play(server)
         player.send(Step(Hanging.SLEEP))
-        time.sleep(0.3)
+        await_sleep(capfd)
         server._process.terminate()
         assert exit_code(server) == 0
 
@@ -293,12 +298,19 @@ def test_the_fault_of_every_client_is_that_the_server_drains(play_on: Callable[.
         assert exit_code(server) == 0
 
 
-def test_over_json_the_fault_of_what_did_not_end_in_time_is_told_too():
+def test_over_json_the_fault_of_what_did_not_end_in_time_is_told_too(capfd):
     with ServerProcess(HANGING, "--drain-timeout=1") as server:
         env = gym.make("openenv/remote-v0", base_url=server.base_url, codec="json")
         env.reset(seed=0)
         env.step(0)
-        threading.Timer(1, server._process.terminate).start()
+
+        def terminate() -> None:
+            await_sleep(capfd)
+            server._process.terminate()
+
+        thread = threading.Thread(target=terminate)
+        thread.start()
         said = env.step(Hanging.SLEEP)[4]["openenv"]
+        thread.join()
         assert (said["fault"], said["signal"]) == ("server_draining", signal.SIGKILL)
         env.close()

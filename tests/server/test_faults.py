@@ -6,12 +6,14 @@ import asyncio
 import json
 import threading
 from pathlib import Path
+from socket import SHUT_RDWR
 
 import gymnasium as gym
 import httpx
 import numpy as np
 import psutil
 import pytest
+from websockets.sync.client import connect
 
 from openenv_gym import create_app
 from openenv_gym.errors import (
@@ -25,8 +27,9 @@ from openenv_gym.launchers import ServerProcess
 from openenv_gym.protocol import Failed, GetState, Open
 from openenv_gym.server.engine import Engine
 from openenv_gym.server.settings import ServerSettings
-from tests.support.envs import Scripted
+from tests.support.envs import Scribbling, Scripted
 from tests.support.family import workers_of
+from tests.support.uvicorn_thread import serving
 
 SCRIPTED = "tests.support.envs:Scripted-v0"
 
@@ -131,6 +134,32 @@ def test_requests_that_wait_while_their_session_is_closed_are_told():
     assert asyncio.run(play()) == [200, 409, 200]
 
 
+def test_an_environment_in_a_thread_that_is_late_is_closed_all_the_same(caplog):
+    began, may_end, closed = threading.Event(), threading.Event(), threading.Event()
+
+    class Late(Scripted):
+        def step(self, action):
+            began.set()
+            assert may_end.wait(60)
+            return super().step(action)
+
+        def close(self):
+            if began.is_set():  # it is not the one that the server is described by
+                closed.set()
+
+    with serving(create_app(Late, close_timeout_s=0.01, max_sessions=1)) as url:
+        with connect(url.replace("http", "ws") + "/ws") as socket:
+            for kind, data in (("reset", {}), ("step", {"action": 0})):
+                socket.send(json.dumps({"type": kind, "data": data}))
+            assert began.wait(60)
+            socket.socket.shutdown(SHUT_RDWR)
+        while "an environment in a thread hangs" not in caplog.text:
+            pass
+        assert not closed.is_set()
+        may_end.set()
+        assert closed.wait(60)
+
+
 def test_an_object_is_left_open_by_sessions():
     class Kept(Scripted):
         closed = 0
@@ -166,3 +195,17 @@ def test_an_environment_that_ends_its_worker_while_it_is_built(codec: str, tmp_p
         assert (fault["kind"], fault["exitcode"]) == ("worker_died", 7)
         assert fault["stderr_tail"] == "cannot go on"
         env.close()
+
+
+@pytest.mark.parametrize("codec", ["binary", "json"])
+@pytest.mark.parametrize("action", [Scribbling.TWO_REPLIES, Scribbling.A_LENGTH])
+def test_what_nobody_asked_a_worker_for_ends_its_session(codec: str, action: int, capfd):
+    with ServerProcess("tests.support.envs:Scribbling-v0") as server:
+        env = gym.make("openenv/remote-v0", base_url=server.base_url, codec=codec)
+        env.reset(seed=1)
+        env.step(0)
+        assert env.step(action)[4]["openenv"]["fault"] == "bad_reply"
+        env.reset(seed=1)
+        assert env.step(0)[0][0] == 1.0
+        env.close()
+    assert "Traceback" not in capfd.readouterr().err

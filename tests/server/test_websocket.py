@@ -281,3 +281,20 @@ def test_the_server_is_as_it_was(server):
     while len(workers_of(server.pid)) != expected:
         assert time.monotonic() < deadline, "workers of ended sessions are left"
     assert httpx.get(f"{server.base_url}/health").json() == {"status": "healthy"}
+
+
+def test_a_guest_who_leaves_in_a_long_step_leaves_the_session_to_the_others(serve):
+    server = serve("tests.support.envs:Slow-v0")
+    with httpx.Client(base_url=server.base_url, timeout=40) as client:
+        answer = client.post("/reset", json={}, headers={"X-OpenEnv-Session": "new"})
+        mine = {"X-OpenEnv-Session": answer.headers["X-OpenEnv-Session"]}
+        url = server.base_url.replace("http", "ws") + f"/ws?session_id={mine['X-OpenEnv-Session']}"
+        with connect(url) as socket:
+            socket.send(json.dumps({"type": "step", "data": {"action": 4}}))  # of two seconds
+            socket.socket.shutdown(SHUT_RDWR)
+        while True:
+            state = client.get("/state", headers=mine)
+            assert state.status_code == 200
+            if state.json()["step_count"] == 1:
+                break
+        client.post("/close", headers=mine)

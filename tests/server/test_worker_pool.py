@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ import numpy as np
 import psutil
 import pytest
 
-from openenv_gym.errors import ConnectionLostError, InvalidRequestError
+from openenv_gym.errors import ConnectionLostError, InvalidRequestError, ServerError
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.server import settings as settings_module
 from openenv_gym.server import worker_pool
@@ -176,10 +177,10 @@ def test_a_start_method_that_is_none():
         ServerSettings(environment="any", start_method="fork")  # type: ignore[arg-type]
 
 
-def make(server: ServerProcess) -> gym.Env:
+def make(server: ServerProcess, codec: str = "binary") -> gym.Env:
     url = server.base_url
-    env = gym.make("openenv/remote-v0", base_url=url, timeout_s=50, on_fault="raise")
-    return env.unwrapped
+    options = {"timeout_s": 50, "on_fault": "raise", "codec": codec}
+    return gym.make("openenv/remote-v0", base_url=url, **options).unwrapped
 
 
 @needs_fork
@@ -204,6 +205,27 @@ def test_sessions_go_on_without_the_forkserver_and_others_begin():
             env.close()
         while workers_of(server.pid):
             pass
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits of others are Linux's")
+@pytest.mark.parametrize("codec", ["binary", "json"])
+def test_who_gets_no_worker_because_files_are_too_many_is_told_so(codec: str, capfd):
+    with ServerProcess(SCRIPTED, "--workers=0") as server:
+        before = make(server, codec)
+        before.reset(seed=1)
+        process = psutil.Process(server.pid)
+        soft, hard = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+        # Enough for its connection, and not for a worker.
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (process.num_fds() + 3, hard))
+        with pytest.raises(ServerError, match=r"Too many open files; .* raise 'ulimit -n'"):
+            make(server, codec).reset()
+        assert before.step(0)[0][0] == 1.0
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (soft, hard))
+        after = make(server, codec)
+        after.reset(seed=1)
+        for env in (before, after):
+            env.close()
+    assert "Traceback" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("start_method", ["forkserver", "spawn"])

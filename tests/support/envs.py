@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from typing import Any
 
@@ -112,7 +113,29 @@ class Slow(Scripted):
         return super().step(0)
 
 
+class Scribbling(Scripted):
+    """Writes to the socket of its session what was not asked for, as a library with a bug does."""
+
+    TWO_REPLIES, A_LENGTH = 1, 2
+
+    def step(self, action: int):
+        if action:
+            written = {self.TWO_REPLIES: b"\x08\0\0\0abcdefgh" * 2, self.A_LENGTH: b"\xff" * 4}
+            os.write(max(range(3, 64), key=room_of), written[action])
+        return super().step(0)
+
+
+def room_of(fd: int) -> int:
+    """How much the socket ``fd`` holds, that of a session most; 0 of what is none."""
+    try:
+        with socket.socket(fileno=os.dup(fd)) as copy:
+            return copy.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+    except OSError:
+        return 0
+
+
 gym.register("Scripted-v0", Scripted)
+gym.register("Scribbling-v0", Scribbling)
 gym.register("Slow-v0", Slow)
 gym.register("Batched-v0", Batched)
 gym.register("Careless-v0", Careless)

@@ -53,6 +53,8 @@ class Hanging(gym.Env[np.ndarray, int]):
 
     def step(self, action: int):
         self.steps += 1
+        if action in (self.SLOW, self.SLEEP):
+            print("sleeps now", file=sys.stderr, flush=True)  # for who waits for that
         if action == self.SLOW:
             time.sleep(1.5)
         elif action == self.PRINT:

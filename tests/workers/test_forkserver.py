@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -352,3 +353,47 @@ def test_numbers_agree_with_a_new_interpreter(forkserver: ForkserverProcess, for
     first, second = ([s.request(Reset(3)).obs, s.request(Step(1)).obs] for s in sessions)
     assert np.array_equal(first, second)
     spawned.stop()
+
+
+def await_reaped(worker: WorkerProcess) -> None:
+    end_s = time.monotonic() + WITHIN_S
+    while not worker._process.is_reaped:
+        if time.monotonic() > end_s:
+            pytest.skip("process 1 of this container reaps nobody")
+
+
+@pytest.mark.parametrize("how", ["forked", "spawned"])
+def test_a_process_that_has_got_the_number_of_a_worker_that_ended_is_left_alone(mortal, fork, how):
+    worker = fork(mortal) if how == "forked" else WorkerProcess(output=Output())
+    if how == "forked":
+        os.kill(mortal.pid, signal.SIGKILL)  # so that nobody keeps the number
+    os.kill(worker.pid, signal.SIGKILL)
+    assert worker.wait(WITHIN_S) in (-signal.SIGKILL, UNTOLD)
+    await_reaped(worker)
+    other = subprocess.Popen(["sleep", "60"], process_group=0)
+    worker._process.pid = other.pid
+    worker.stop()
+    worker.stop()  # which may come twice
+    assert psutil.Process(other.pid).status() != psutil.STATUS_ZOMBIE
+    other.kill()
+    assert other.wait() == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("how", ["forked", "spawned"])
+def test_what_a_worker_that_was_reaped_left_behind_is_ended(mortal, fork, play, how):
+    worker = fork(mortal) if how == "forked" else WorkerProcess(output=Output())
+    connection = play(worker, HANGING)
+    connection.request(Reset(0))
+    connection.begin(Step(Hanging.FORK))
+    process = psutil.Process(worker.pid)
+    while not process.children():
+        pass
+    (left,) = process.children()
+    if how == "forked":
+        os.kill(mortal.pid, signal.SIGKILL)
+    os.kill(worker.pid, signal.SIGKILL)
+    assert worker.wait(WITHIN_S) in (-signal.SIGKILL, UNTOLD)
+    await_reaped(worker)
+    assert left.is_running()
+    worker.stop()
+    assert psutil.wait_procs([left], WITHIN_S)[1] == []
