@@ -8,6 +8,7 @@ import threading
 import time
 from typing import cast
 
+from openenv_gym.client.resume import LONGEST_PAUSE_S, pauses
 from openenv_gym.client.transport import Transport, Waitable
 from openenv_gym.errors import (
     CapacityError,
@@ -184,17 +185,23 @@ class Connection:
         The server knows a request that it has had by its number, and does not step again.
         """
         since_s = time.monotonic()
-        while self._can_resume:
+        for pause_s in pauses():
+            if not self._can_resume:
+                break
             try:
                 self._transport.resume(since_s)
             except ConnectionLostError as exc:
                 lost.args = (f"{lost}; the session could not be taken up again: {exc}",)
                 break
+            taken_up_s = time.monotonic()
             try:
                 self._transport.send(self._body, self._timeout_s)
                 return self._transport.receive(self._timeout_s)
             except ConnectionLostError as exc:
                 lost = exc
+            if time.monotonic() - taken_up_s > LONGEST_PAUSE_S:
+                since_s = time.monotonic()  # it held for a while: this is another loss
+            time.sleep(pause_s)
         raise lost
 
     def _break(self, exc: BaseException) -> None:
