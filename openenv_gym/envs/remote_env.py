@@ -77,7 +77,7 @@ class RemoteEnv(gym.Env[Any, Any]):
             ServerEndpoint(address=parse_address(source)) if isinstance(source, str) else source
         )
         self._legal_actions: list[int] = []
-        face, self._connection = self._endpoint.open()
+        self._face, self._connection = face, _ = self._endpoint.open()
         self.name = face.name
         self._restarts = Restarts(self._policy, face.name)
         self._base_seed: int | None = None
@@ -125,7 +125,7 @@ class RemoteEnv(gym.Env[Any, Any]):
                 if not self._may_begin_anew(exc):
                     raise
         if self._fault is None:  # there was no session yet, or it was closed, or is not softened
-            self._connection = self._endpoint.connect()
+            self._connection = self._endpoint.connect(self._face)
             return self._first(self._connection, request)
         return self._restarts.renew(lambda: self._begin_anew(seed, options), self._fault)
 
@@ -152,7 +152,7 @@ class RemoteEnv(gym.Env[Any, Any]):
         incarnation = self._restarts.incarnation
         if seed is None:
             seed = self._restarts.seed = seed_after_fault(self._base_seed, 0, incarnation)
-        self._connection = self._endpoint.connect()
+        self._connection = self._endpoint.connect(self._face)
         try:
             obs, info = self._first(self._connection, Reset(seed, options))
         except OpenEnvGymError as exc:

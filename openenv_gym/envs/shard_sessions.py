@@ -18,6 +18,8 @@ import msgspec
 import numpy as np
 
 from openenv_gym.client import Connection
+from openenv_gym.envs.endpoints import ServerEndpoint
+from openenv_gym.envs.face import check_known, face_of
 from openenv_gym.envs.faults import CLOSE_TIMEOUT_S
 from openenv_gym.envs.shard_recipes import Shard, with_deadlines, without_deadlines
 from openenv_gym.errors import (
@@ -289,8 +291,23 @@ class ShardSessions(Sessions):
     def renew(self, number: int, recovery: dict[str, Any] | None) -> None:
         """Make a session anew, whatever has become of the old one."""
         self._connections[number].end_session(CLOSE_TIMEOUT_S)
-        made = self._start(self.shards[number], recovery)
-        self._connections[number], self.descriptions[number] = made
+        self._replace(number, recovery)
+
+    def _replace(self, number: int, recovery: dict[str, Any] | None) -> None:
+        """Begin a session in the place of another, of the same environment.
+
+        Raises:
+            UnknownEnvironmentError: it is of another one: the spaces are in use.
+        """
+        shard, known = self.shards[number], face_of(self.descriptions[number], None)
+        connection, description = self._start(shard, recovery)
+        try:
+            if isinstance(shard, ServerEndpoint):
+                check_known(known, face_of(description, None), shard.address)
+        except BaseException:
+            connection.close(CLOSE_TIMEOUT_S)
+            raise
+        self._connections[number], self.descriptions[number] = connection, description
 
     def _finish(self, number: int, waited_s: float) -> Any:
         # Who was given its time while others were waited for is not given it again.
@@ -328,7 +345,7 @@ class ShardSessions(Sessions):
             if connection.is_gone():
                 connection.abandon()
                 own = self._first_recovery(self.ranges[i][0], self.counts[i])
-                self._connections[i], self.descriptions[i] = self._start(self.shards[i], own)
+                self._replace(i, own)
 
     def _first_recovery(self, first: int, count: int) -> dict[str, Any] | None:
         """That of sub-environments that were not made anew yet."""
