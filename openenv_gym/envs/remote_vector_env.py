@@ -83,6 +83,7 @@ class RemoteVectorEnv(VectorAttributes):
         self._faults = ShardFaults(self._sessions, policy, self.name, self.action_space)
         self._failed: dict[int, OpenEnvGymError] = {}  # to be told of by step_wait or recv
         self._renewed: dict[int, BatchResult] = {}  # likewise
+        self._untold: set[int] = set()  # lost shards whose sub-environments were not told of it
         self._ended = np.zeros(self.num_envs, np.bool_)
         self._rewards_dtype: Any = np.float64
 
@@ -165,22 +166,20 @@ class RemoteVectorEnv(VectorAttributes):
             check_reset_mask(mask, self.num_envs)
         seeds = shard_seeds(seed, every, self._sessions.ranges)
         self._faults.take_seeds(seed, every, mask)
-        requests = {}
-        for i, (start, stop) in enumerate(self._sessions.ranges):
-            own = dict(rest)
-            if mask is not None:
-                own["reset_mask"] = mask[start:stop]
-                if not mask[start:stop].any():
-                    continue
-            requests[i] = Reset(seeds[i], own or None)
+        requests = self._resets(seeds, rest, mask)
         self._find_lost(requests if mask is None else ())
         failures = self._sessions.begin_each(
             {i: one for i, one in requests.items() if i not in self._faults.lost}
         )
         results, others = self._sessions.collect(self._sessions.under_way)
         self._check_soft({**failures, **others})
+        for i, result in results.items():
+            self._faults.take(i, result)
         for i in requests:
             if i in self._faults.lost:
+                if self._leaves_out(i, mask):
+                    self._untold.add(i)
+                    continue
                 own_seeds = every[slice(*self._sessions.ranges[i])]
                 results[i] = self._faults.renew(i, own_seeds, rest or None)
         infos = [results[i].info if i in results else {} for i in range(len(self._sessions))]
@@ -191,6 +190,26 @@ class RemoteVectorEnv(VectorAttributes):
         if self._is_shared(len(self._parts)):
             obs = kept(obs)
         return obs, self._merged(infos, self._sessions.counts)
+
+    def _resets(self, seeds: Sequence[Any], options: dict[str, Any], mask: Any) -> dict[int, Reset]:
+        """The requests to those shards that have sub-environments in ``mask``, or to all."""
+        requests = {}
+        for i, (start, stop) in enumerate(self._sessions.ranges):
+            own = dict(options)
+            if mask is not None:
+                own["reset_mask"] = mask[start:stop]
+                if not mask[start:stop].any():
+                    continue
+            requests[i] = Reset(seeds[i], own or None)
+        return requests
+
+    def _leaves_out(self, shard: int, mask: Any) -> bool:
+        """Whether episodes of a shard are under way that a mask leaves as they are.
+
+        If the shard is lost, its next step says so: that these have ended too.
+        """
+        own = slice(*self._sessions.ranges[shard])
+        return mask is not None and bool((~mask[own] & ~self._ended[own]).any())
 
     def _find_lost(self, shards: Iterable[int]) -> None:
         """Find those whose session is known to be gone, or make it anew where that is no fault."""
@@ -242,16 +261,21 @@ class RemoteVectorEnv(VectorAttributes):
             return
         self._faults.begin(shards, actions)
         lost = [i for i in shards if i in self._faults.lost]
+        untold = self._untold.intersection(lost)
         self._failed |= self._sessions.begin_each(
             {i: step for i, step in steps.items() if i not in lost}
         )
         try:
             for i in lost:
-                self._renewed[i] = self._faults.renew(i)
+                if i in untold:
+                    self._failed[i] = self._faults.lost[i]
+                else:
+                    self._renewed[i] = self._faults.renew(i)
         except BaseException:  # what the others answer is nobody's then
             self._sessions.collect(self._sessions.under_way)
             self._failed, self._renewed = {}, {}
             raise
+        self._untold -= untold
 
     def step_wait(self) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Return what came of the actions that :meth:`step_async` sent."""
@@ -271,9 +295,8 @@ class RemoteVectorEnv(VectorAttributes):
         self._failed, self._renewed = {}, {}
         self._check_soft(failures)
         mode = self.metadata.get("autoreset_mode")
-        if self._faults.policy.is_soft:
-            for i, result in results.items():
-                self._faults.take(i, result, mode)
+        for i, result in results.items():
+            self._faults.take(i, result)
         for i in failures:
             if self._parts[i] is None:  # in the first reset
                 raise failures[i]

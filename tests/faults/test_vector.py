@@ -171,6 +171,27 @@ def test_disabled_leaves_the_reset_to_the_caller(action: int, where: Any):
     envs.close()
 
 
+def test_a_worker_that_dies_in_a_reset_of_some_ends_the_episodes_of_its_others():
+    plan = {"0/0/reset:2": "kill"}
+    world = {"env_id": FAULT, "first_seed": 7, "shards": 2, "num_envs": 4, "plan": plan}
+    envs = make(world, AutoresetMode.DISABLED)
+    envs.reset(seed=7)
+    before = envs.step(np.zeros(4, np.int64))[0].copy()
+    only_first = np.array([True, False, False, False])
+    assert same(envs.reset(options={"reset_mask": only_first})[0], before)
+    obs, rewards, _, truncated, info = envs.step(np.zeros(4, np.int64))
+    assert truncated.tolist() == [True, True, False, False]
+    assert rewards[:2].tolist() == [0, 0] and same(obs[:2], before[:2])
+    assert info["openenv"]["fault"].tolist() == ["worker_died", "worker_died", None, None]
+    assert not np.array_equal(obs[2:], before[2:])
+    obs, info = envs.reset(options={"reset_mask": truncated})
+    seeds = [seed_after_fault(7, number, 1) for number in range(2)]
+    assert info["openenv"]["seed"].tolist() == [*seeds, None, None]
+    *_, truncated, info = envs.step(np.zeros(4, np.int64))
+    assert not truncated.any() and "openenv" not in info
+    envs.close()
+
+
 def test_two_runs_with_the_same_faults_are_the_same(where: Any):
     faults = {(2, 0): Faulty.RAISE, (2, 3): Faulty.KILL, (4, 1): Faulty.EXIT, (6, 1): Faulty.RAISE,
               (6, 0): Faulty.RAISE, (8, 2): Faulty.NO_VALUE, (9, 0): Faulty.ABRT}  # fmt: skip
@@ -234,6 +255,47 @@ def test_the_budget_is_kept_exactly(fails_with: int, mode: AutoresetMode):
         for _ in range(100):
             faults += int(envs.step(np.ones(4, np.int64))[3][0])
     assert faults == (4 if mode is AutoresetMode.NEXT_STEP else 3)
+    envs.close()
+
+
+RESETS_RAISE = {"env_id": FAULT, "first_seed": 7, "episode_steps": 3, "shards": 1}
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
+def test_restarts_that_a_worker_makes_in_a_reset_count_as_others_do(mode: AutoresetMode):
+    plan = {"1/0/reset:2": "raise", "1/1/2": "kill", "0/1/reset": "raise"}
+    envs = make({**RESETS_RAISE, "plan": plan}, mode, num_envs=2)
+    envs.reset(seed=7)
+    told, faults = [], []
+    for _ in range(7):
+        info = envs.step(np.zeros(2, np.int64))[-1]
+        for said in (info.get("openenv", {}), info.get("final_info", {}).get("openenv", {})):
+            incarnations = said.get("incarnation", [])
+            (faults if "fault" in said else told).append(list(incarnations))
+            for number, seed in enumerate(said.get("seed", [])):
+                if seed is not None:
+                    assert seed == seed_after_fault(7, number, incarnations[number])
+    assert [each for each in faults if each] == [[0, 1]]
+    # The first reset of the worker that is made then raises, and is made again there.
+    assert [each for each in told if each] == [[None, 1], [2, 2]]
+    envs.close()
+
+
+@pytest.mark.parametrize("mode", AutoresetMode)
+def test_resets_that_raise_use_up_the_budget(mode: AutoresetMode):
+    policy = FaultPolicy(restarts=3, max_backoff_s=0)
+    plan = {"1/*/reset:2": "raise"}
+    envs = make({**RESETS_RAISE, "plan": plan}, mode, num_envs=2, on_fault=policy)
+    envs.reset(seed=7)
+    told = 0
+    with pytest.raises(EnvCrashLoopError, match=r"sub-environment 1 of .*again after 3 restarts"):
+        for _ in range(40):
+            *_, terminated, truncated, info = envs.step(np.zeros(2, np.int64))
+            assert not truncated.any()
+            if mode is AutoresetMode.DISABLED and terminated.any():
+                info = envs.reset(options={"reset_mask": terminated})[1]
+            told += "openenv" in info
+    assert told == 3
     envs.close()
 
 
