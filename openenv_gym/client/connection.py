@@ -59,7 +59,7 @@ class Connection:
         self._transport = transport
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
-        self._user = ""
+        self._user: str | None = None  # the thread that has the lock
         self._is_closing = False
         self._body = b""  # of the last request
         self.is_broken = False
@@ -84,6 +84,7 @@ class Connection:
             self._send(request)
             reply = self._receive()
         finally:
+            self._user = None
             self._lock.release()
         return self._checked(reply)
 
@@ -99,6 +100,7 @@ class Connection:
         try:
             self._send(request)
         except BaseException:
+            self._user = None
             self._lock.release()
             raise
 
@@ -112,6 +114,7 @@ class Connection:
         try:
             reply = self._receive()
         finally:
+            self._user = None
             self._lock.release()
         return self._checked(reply)
 
@@ -119,8 +122,7 @@ class Connection:
         """Break with a peer that owes the reply to what was begun."""
         self._why = "its answer was not waited for"
         self.abandon()
-        if self._lock.locked():
-            self._lock.release()
+        self._release()
 
     def _checked(self, reply: Reply) -> Reply:
         if type(reply) is Failed:
@@ -134,14 +136,28 @@ class Connection:
 
     def _claim(self) -> None:
         name = threading.current_thread().name
-        if not self._lock.acquire(blocking=False):
+        try:
+            is_free = self._lock.acquire(blocking=False)
+        except BaseException:  # an interrupt, which may come when it is acquired
+            if self._user is None:
+                self._release()
+            raise
+        if not is_free:
             raise ConcurrentCallError(
                 f"thread {name!r} called while {self._user!r} waits for a reply; one environment "
                 "is for one thread, which waits for each reply: make one for each"
             )
         self._user = name
 
+    def _release(self) -> None:
+        self._user = None
+        if self._lock.locked():
+            self._lock.release()
+
     def _send(self, request: Request) -> None:
+        if self._session.is_under_way:  # whose reply an interrupt has kept from being waited for
+            self._why = "the last request was interrupted"
+            self.abandon()
         if self.is_broken:
             raise ConnectionLostError(
                 f"the connection is broken, because {self._why}; call reset() to make a new one"
@@ -205,6 +221,7 @@ class Connection:
         raise lost
 
     def _break(self, exc: BaseException) -> None:
+        self.is_broken = True  # first, for there may be a second interrupt
         # A goodbye may wait for the step of somebody else who shares the worker.
         if isinstance(exc, RequestTimeoutError) and not self._is_closing:
             self.kill_peer()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from openenv_gym.client import Connection
@@ -67,8 +67,3 @@ class PlainSessions(Sessions):
         self._connections[number].end_session(CLOSE_TIMEOUT_S)
         endpoint = self.endpoints[number]
         self._connections[number] = endpoint.connect(self._faces[endpoint.identity])
-
-    def exchange(self, requests: Mapping[int, Any]) -> dict[int, Result]:
-        """Send to some, then receive from all of them."""
-        self.begin(requests)
-        return self.finish(list(requests))

@@ -168,11 +168,10 @@ class RemoteVectorEnv(VectorAttributes):
         self._faults.take_seeds(seed, every, mask)
         requests = self._resets(seeds, rest, mask)
         self._find_lost(requests if mask is None else ())
-        failures = self._sessions.begin_each(
+        results, failures = self._sessions.exchange_each(
             {i: one for i, one in requests.items() if i not in self._faults.lost}
         )
-        results, others = self._sessions.collect(self._sessions.under_way)
-        self._check_soft({**failures, **others})
+        self._check_soft(failures)
         for i, result in results.items():
             self._faults.take(i, result)
         for i in requests:
@@ -237,8 +236,13 @@ class RemoteVectorEnv(VectorAttributes):
             TransportError: a connection broke.
             RemoteEnvError: a sub-environment raised.
         """
-        self.step_async(actions)
-        return self.step_wait()
+        self._check_idle("step")
+        try:
+            self.step_async(actions)
+            return self.step_wait()
+        except BaseException:  # an interrupt: nobody calls step_wait then
+            self._forget()
+            raise
 
     def step_async(self, actions: Any) -> None:
         """Send the actions; :meth:`step_wait` returns what comes of them."""
@@ -256,35 +260,50 @@ class RemoteVectorEnv(VectorAttributes):
     def _begin(self, actions: Any, shards: Sequence[int]) -> None:
         """Send to those shards that are there, and then make those anew that are lost."""
         steps = dict(zip(shards, self._steps(actions, shards), strict=True))
-        if not self._faults.policy.is_soft:
-            self._sessions.begin(steps)
-            return
         self._faults.begin(shards, actions)
-        lost = [i for i in shards if i in self._faults.lost]
-        untold = self._untold.intersection(lost)
-        self._failed |= self._sessions.begin_each(
-            {i: step for i, step in steps.items() if i not in lost}
-        )
+        lost = self._faults.lost
+        there = {i: step for i, step in steps.items() if i not in lost}
+        untold = {i: lost[i] for i in shards if i in lost and i in self._untold}
+        self._untold.difference_update(shards)
+        self._failed |= untold
+        self._ask(there, {i: () for i in shards if i in lost and i not in untold})
+
+    def _ask(self, requests: Mapping[int, Any], lost: Mapping[int, tuple[Any, ...]]) -> None:
+        """Send to some shards, and then make those anew that are lost; what comes of it is kept.
+
+        Args:
+            requests: What is sent.
+            lost: Their numbers, and further arguments of :meth:`ShardFaults.renew`.
+        """
+        if not self._faults.policy.is_soft:
+            self._sessions.begin(requests)
+            return
+        self._failed |= self._sessions.begin_each(requests)
         try:
-            for i in lost:
-                if i in untold:
-                    self._failed[i] = self._faults.lost[i]
-                else:
-                    self._renewed[i] = self._faults.renew(i)
-        except BaseException:  # what the others answer is nobody's then
+            for i, arguments in lost.items():
+                self._renewed[i] = self._faults.renew(i, *arguments)
+        except OpenEnvGymError:  # what the others answer is nobody's then
             self._sessions.collect(self._sessions.under_way)
-            self._failed, self._renewed = {}, {}
+            self._forget()
             raise
-        self._untold -= untold
+        except BaseException:  # an interrupt
+            self._forget()
+            raise
+
+    def _forget(self) -> None:
+        """Forget the step that is under way; who owes an answer yet is given up."""
+        self._sessions.give_up(self._sessions.under_way)
+        self._failed, self._renewed = {}, {}
 
     def step_wait(self) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Return what came of the actions that :meth:`step_async` sent."""
-        if not self._is_under_way:
+        if not self.is_under_way:
             raise ProtocolError("step_wait without step_async before it")
         return self._take(self._collect(self._sessions.under_way))
 
     @property
-    def _is_under_way(self) -> bool:
+    def is_under_way(self) -> bool:
+        """Whether there is something that :meth:`step_wait` or :meth:`recv` has to return."""
         return bool(self._sessions.under_way or self._failed or self._renewed)
 
     def _collect(self, shards: Sequence[int]) -> dict[int, BatchResult]:
@@ -327,12 +346,9 @@ class RemoteVectorEnv(VectorAttributes):
         seeds = shard_seeds(seed, every, self._sessions.ranges)
         self._faults.take_seeds(seed, every, None)
         self._find_lost(range(len(seeds)))
-        lost = list(self._faults.lost)
+        lost = {i: (every[slice(*self._sessions.ranges[i])], options) for i in self._faults.lost}
         requests = {i: Reset(own, options) for i, own in enumerate(seeds) if i not in lost}
-        self._sessions.begin(requests)
-        for i in lost:
-            own_seeds = every[slice(*self._sessions.ranges[i])]
-            self._renewed[i] = self._faults.renew(i, own_seeds, options)
+        self._ask(requests, lost)
         self._ended[:] = False
 
     def send(self, actions: Any, env_id: Any) -> None:
@@ -368,7 +384,7 @@ class RemoteVectorEnv(VectorAttributes):
             ProtocolError: nothing is under way.
             RemoteEnvError: a sub-environment raised.
         """
-        if not self._is_under_way:
+        if not self.is_under_way:
             raise ProtocolError("recv without send or async_reset before it")
         results = self._collect(self._ready(count))
         ranges = self._sessions.ranges
@@ -424,7 +440,7 @@ class RemoteVectorEnv(VectorAttributes):
         self._sessions.close()
 
     def _check_idle(self, call: str) -> None:
-        if self._is_under_way:
+        if self.is_under_way:
             raise ProtocolError(f"{call} while a step is under way; call step_wait or recv first")
 
     def _is_shared(self, parts: int) -> bool:

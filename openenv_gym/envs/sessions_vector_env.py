@@ -157,9 +157,8 @@ class SessionsVectorEnv(VectorEnv[Any, Any, Any]):
         """Send to some, then receive from all of them; those that fault are lost then."""
         if not self._policy.is_soft:
             return self._sessions.exchange(requests)
-        failures = self._sessions.begin_each(requests)
-        results, others = self._sessions.collect(self._sessions.under_way)
-        for i, exc in {**failures, **others}.items():
+        results, failures = self._sessions.exchange_each(requests)
+        for i, exc in failures.items():
             if i not in self._proven or fault_kind(exc) is None:
                 raise exc
             self._lost[i] = exc
@@ -186,7 +185,7 @@ class SessionsVectorEnv(VectorEnv[Any, Any, Any]):
                 else seed
             )
             self._sessions.renew(number)
-            result = self._sessions.exchange({number: Reset(own, options)})[number]
+            result: Result = self._sessions.exchange({number: Reset(own, options)})[number]
             said = restart_info(restarts.incarnation, own)
             return msgspec.structs.replace(result, info={**result.info, FAULT_KEY: said})
 

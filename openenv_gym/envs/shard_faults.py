@@ -74,8 +74,9 @@ class ShardFaults:
                 self.restarts[number].seed = own
 
     def begin(self, shards: Sequence[int], actions: Any) -> None:
-        """Keep the actions of a step."""
-        self._actions.append((shards, kept(actions)))
+        """Keep the actions of a step, where they may have to be named."""
+        if self.policy.is_soft:
+            self._actions.append((shards, kept(actions)))
 
     def _numbers(self, shards: Sequence[int]) -> list[int]:
         """Those of the sub-environments of some shards."""

@@ -6,7 +6,6 @@ others owe is taken all the same, so that no late reply is taken for another.
 
 from __future__ import annotations
 
-import contextlib
 import select
 import time
 from collections.abc import Mapping, Sequence
@@ -57,8 +56,7 @@ class Sessions:
         """Send to some, each of which owes a reply then; or to none, where one refuses."""
         failures = self.begin_each(requests)
         if failures:
-            with contextlib.suppress(OpenEnvGymError):
-                self.finish([i for i in requests if i not in failures])
+            self.collect([i for i in requests if i not in failures])
             raise next(iter(failures.values()))
 
     def begin_each(self, requests: Mapping[int, Any]) -> dict[int, OpenEnvGymError]:
@@ -72,24 +70,43 @@ class Sessions:
                 except OpenEnvGymError as exc:
                     failures[i] = exc
         except BaseException:
-            self._give_up(self.under_way)
+            self.give_up(self.under_way)
             raise
         return failures
 
-    def finish(self, numbers: Sequence[int], expected: type[Any] | None = None) -> dict[int, Any]:
-        """Return what some answer, in their order.
+    def exchange(
+        self, requests: Mapping[int, Any], expected: type[Any] | None = None
+    ) -> dict[int, Any]:
+        """Send to some, and return what they answer, in their order.
 
         Args:
-            numbers: Of those who owe a reply.
+            requests: To whom, what.
             expected: The reply, where it is none to a reset or a step.
 
         Raises:
             OpenEnvGymError: that of the first one that failed, when all have answered.
         """
-        results, failures = self.collect(numbers, expected)
+        results, failures = self.exchange_each(requests, expected)
         if failures:
             raise next(iter(failures.values()))
         return results
+
+    def exchange_each(
+        self, requests: Mapping[int, Any], expected: type[Any] | None = None
+    ) -> tuple[dict[int, Any], dict[int, OpenEnvGymError]]:
+        """Send to some; return what they answer, in their order, and the errors of the others.
+
+        Args:
+            requests: To whom, what.
+            expected: As of :meth:`exchange`.
+        """
+        try:
+            refused = self.begin_each(requests)
+            results, failures = self.collect(self.under_way, expected)
+        except BaseException:  # an interrupt: what is owed yet is not waited for
+            self.give_up(self.under_way)
+            raise
+        return results, {**refused, **failures}
 
     def collect(
         self, numbers: Sequence[int], expected: type[Any] | None = None
@@ -98,26 +115,27 @@ class Sessions:
 
         Args:
             numbers: Of those who owe a reply.
-            expected: As of :meth:`finish`.
+            expected: As of :meth:`exchange`.
         """
         results: dict[int, Any] = {}
         failures: dict[int, OpenEnvGymError] = {}
         waited_s = 0.0
-        for i in list(numbers):
-            try:
-                reply = self._finish(i, waited_s)
-                if not isinstance(reply, expected or self._reply):
-                    name = (expected or self._reply).__name__
-                    raise ProtocolError(f"expected a {name}, got a {type(reply).__name__}")
-                results[i] = reply
-            except OpenEnvGymError as exc:
-                failures[i] = exc
-                if isinstance(exc, RequestTimeoutError):
-                    waited_s = max(waited_s, self._connections[i].timeout_s or 0.0)
-            except BaseException:  # an interrupt: what the others owe is not waited for
-                self._give_up(self.under_way)
-                raise
-            self.under_way.remove(i)
+        try:
+            for i in list(numbers):
+                try:
+                    reply = self._finish(i, waited_s)
+                    if not isinstance(reply, expected or self._reply):
+                        name = (expected or self._reply).__name__
+                        raise ProtocolError(f"expected a {name}, got a {type(reply).__name__}")
+                    results[i] = reply
+                except OpenEnvGymError as exc:
+                    failures[i] = exc
+                    if isinstance(exc, RequestTimeoutError):
+                        waited_s = max(waited_s, self._connections[i].timeout_s or 0.0)
+                self.under_way.remove(i)
+        except BaseException:  # an interrupt: what the others owe is not waited for
+            self.give_up(self.under_way)
+            raise
         return results, failures
 
     def _finish(self, number: int, waited_s: float) -> Any:
@@ -126,7 +144,7 @@ class Sessions:
 
     def close(self) -> None:
         """End the sessions, within a few seconds together."""
-        self._give_up(self.under_way)
+        self.give_up(self.under_way)
         end_s = time.monotonic() + CLOSE_TIMEOUT_S
         for connection in self._connections:
             left_s = end_s - time.monotonic()
@@ -142,7 +160,7 @@ class Sessions:
         for connection in self._connections:
             connection.abandon()
 
-    def _give_up(self, numbers: Sequence[int]) -> None:
+    def give_up(self, numbers: Sequence[int]) -> None:
         """Break with those whose answers are not waited for."""
         for i in list(numbers):
             self._connections[i].give_up()
@@ -222,9 +240,8 @@ class ShardSessions(Sessions):
                     args=request.args if values is None else [values[place] for place in own],
                     numbers=[numbers[place] - start for place in own],
                 )
-        self.begin(requests)
         answers: list[Any] = [None] * len(numbers)
-        for i, used in self.finish(list(requests), Used).items():
+        for i, used in self.exchange(requests, Used).items():
             for place, value in zip(places[i], used.values, strict=True):
                 answers[place] = value
         return answers
@@ -250,7 +267,7 @@ class ShardSessions(Sessions):
             if not events:
                 for i in waiting.values():
                     self._connections[i].kill_peer()
-                self._give_up(list(waiting.values()))
+                self.give_up(list(waiting.values()))
                 raise RequestTimeoutError(
                     f"no answer from {len(waiting)} shards within {timeout_s:g} s; their "
                     "connections were closed, and reset() makes new ones"
