@@ -28,6 +28,7 @@ from openenv_gym.errors import (
     ProtocolError,
     RequestTimeoutError,
     ResetNeededError,
+    TransportError,
 )
 from openenv_gym.protocol import Render, Rendered, Reset, Result, Step
 from openenv_gym.spaces.check import action_check
@@ -82,6 +83,7 @@ class RemoteEnv(gym.Env[Any, Any]):
         self._restarts = Restarts(self._policy, face.name)
         self._base_seed: int | None = None
         self._last_obs: Any = None
+        self._last_frame: Any = None
         self._fault: OpenEnvGymError | None = None
         self._is_soft = False  # until there was a reset and a step
         self.action_space = face.action_space
@@ -228,19 +230,29 @@ class RemoteEnv(gym.Env[Any, Any]):
     def render(self) -> Any:
         """Return what the environment renders in its ``render_mode``, as in Gymnasium.
 
-        Without a render mode there is nothing to return but a warning, as in Gymnasium.
+        Without a render mode there is nothing to return but a warning, as in Gymnasium. After a
+        fault there is nobody who renders: the last picture is returned again.
 
         Raises:
             ResetNeededError: there is no connection yet.
+            TransportError: the connection broke, and there was no picture, or no step yet.
         """
         if self.render_mode is None:
             gym.logger.warn(f"{self}: render() without a render_mode; name one in gymnasium.make")
             return None
         if self._connection is None:
             raise ResetNeededError("render before the first reset; call reset() first")
-        reply = self._connection.request(Render())
+        if self._fault is not None and self._last_frame is not None:
+            return kept(self._last_frame)
+        try:
+            reply = self._connection.request(Render())
+        except TransportError:
+            if not self._is_soft or self._last_frame is None:
+                raise
+            return kept(self._last_frame)  # the next step tells the fault
         if not isinstance(reply, Rendered):
             raise ProtocolError(f"expected a picture, got a {type(reply).__name__}")
+        self._last_frame = reply.frame
         return reply.frame
 
     def close(self) -> None:

@@ -81,6 +81,7 @@ class RemoteVectorEnv(VectorAttributes):
         self._take_face(self._sessions.descriptions)
         self._parts: list[Any] = [None] * len(self._sessions)
         self._faults = ShardFaults(self._sessions, policy, self.name, self.action_space)
+        self._last_frames = {}
         self._failed: dict[int, OpenEnvGymError] = {}  # to be told of by step_wait or recv
         self._renewed: dict[int, BatchResult] = {}  # likewise
         self._untold: set[int] = set()  # lost shards whose sub-environments were not told of it
