@@ -58,7 +58,7 @@ class PlainSessions(Sessions):
         for i in range(len(self._connections), len(self.endpoints)):
             self._connections.append(connect(i))
         for i in asked:
-            if self._connections[i].is_gone():
+            if self.is_gone(i):
                 self._connections[i].abandon()
                 self._connections[i] = connect(i)
 

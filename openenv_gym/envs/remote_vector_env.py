@@ -169,6 +169,7 @@ class RemoteVectorEnv(VectorAttributes):
         self._faults.take_seeds(seed, every, mask)
         requests = self._resets(seeds, rest, mask)
         self._find_lost(requests if mask is None else ())
+        self.closed = False
         results, failures = self._sessions.exchange_each(
             {i: one for i, one in requests.items() if i not in self._faults.lost}
         )
@@ -216,10 +217,10 @@ class RemoteVectorEnv(VectorAttributes):
         for i in shards:
             if i not in self._faults.lost and self._sessions.is_gone(i):
                 lost = ConnectionLostError(f"the session of shard {i} of {self} was lost")
-                if not self._faults.is_soft(i, lost):
-                    self._sessions.reconnect()
-                    return
-                self._faults.note(i, lost)
+                if self._faults.is_soft(i, lost):
+                    self._faults.note(i, lost)
+                else:
+                    self._sessions.renew(i, self._faults.recovery(i))
 
     def _check_soft(self, failures: Mapping[int, OpenEnvGymError]) -> None:
         """Take those shards for lost that failed in a fault; raise what is none."""
@@ -437,8 +438,12 @@ class RemoteVectorEnv(VectorAttributes):
         return *joined(self.single_observation_space, parts, counts), info
 
     def close_extras(self, **kwargs: Any) -> None:
-        """End the sessions, within a few seconds each."""
+        """End the sessions, within a few seconds each; :meth:`reset` begins others."""
+        self._forget()
         self._sessions.close()
+        self._faults.close()
+        self._parts = [None] * len(self._parts)
+        self._last_frames.clear()
 
     def _check_idle(self, call: str) -> None:
         if self.is_under_way:

@@ -23,7 +23,12 @@ from openenv_gym.envs.faults import (
 from openenv_gym.envs.plain_sessions import PlainEndpoint, PlainSessions
 from openenv_gym.envs.shard_results import batch_infos
 from openenv_gym.envs.shards import check_reset_mask, seeds_of
-from openenv_gym.errors import InvalidRequestError, OpenEnvGymError, ResetNeededError
+from openenv_gym.errors import (
+    ConnectionLostError,
+    InvalidRequestError,
+    OpenEnvGymError,
+    ResetNeededError,
+)
 from openenv_gym.protocol import Reset, Result, Step
 from openenv_gym.spaces.check import action_check
 from openenv_gym.wire.fault_info import FAULT_KEY, base_seeds_of, restart_info, seed_after_fault
@@ -100,6 +105,9 @@ class SessionsVectorEnv(VectorEnv[Any, Any, Any]):
         for i in asked:
             if bases[i] is not None:
                 self._base_seeds[i] = bases[i]
+                self._restarts[i].seed = seeds[i]
+        self._find_lost(asked)
+        self.closed = False
         there = [i for i in asked if i not in self._lost]
         self._sessions.connect(there)
         results = self._exchange({i: Reset(seeds[i], rest or None) for i in there})
@@ -112,6 +120,12 @@ class SessionsVectorEnv(VectorEnv[Any, Any, Any]):
         infos = [(i, result.info) for i, result in results.items()]
         self._ended[mask] = False
         return self._observe(), batch_infos(infos, self.num_envs)
+
+    def _find_lost(self, asked: Sequence[int]) -> None:
+        """Find those whose session is known to be gone: their server may have to be waited for."""
+        for i in self._proven.intersection(asked) - self._lost.keys():
+            if self._policy.is_soft and self._sessions.is_gone(i):
+                self._lost[i] = ConnectionLostError(f"the session of {i} of {self} was lost")
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Act in all sub-environments, as in Gymnasium.
@@ -210,8 +224,11 @@ class SessionsVectorEnv(VectorEnv[Any, Any, Any]):
         return deepcopy(batch)
 
     def close_extras(self, **kwargs: Any) -> None:
-        """End the sessions, within a few seconds each."""
+        """End the sessions, within a few seconds each; :meth:`reset` begins others."""
         self._sessions.close()
+        self._proven.clear()
+        self._lost.clear()
+        self._parts = [None] * self.num_envs
 
     def __del__(self) -> None:
         """Close the sockets of an environment that nobody closed."""

@@ -194,6 +194,12 @@ class ShardFaults:
         ]
         return with_restarts(result, said)
 
+    def close(self) -> None:
+        """Forget who was lost: what begins after the end of all sessions is no restart."""
+        self.lost.clear()
+        self._proven.clear()
+        self._raised.clear()
+
     def recovery(self, shard: int) -> dict[str, Any] | None:
         """Return what the worker of a shard needs to keep its sub-environments going."""
         if not self.policy.is_soft:

@@ -151,6 +151,10 @@ class Sessions:
             shortest_s = _SHORTEST_CLOSE_S if left_s > -_MORE_CLOSING_S else _NO_TIME_S
             connection.close(max(shortest_s, left_s))
 
+    def is_gone(self, number: int) -> bool:
+        """Whether a session is known to be lost."""
+        return self._connections[number].is_gone()
+
     def kill(self, number: int) -> None:
         """Kill the worker of a session that hangs, where it is one of this process."""
         self._connections[number].kill_peer()
@@ -306,16 +310,12 @@ class ShardSessions(Sessions):
         return connection, description
 
     def renew(self, number: int, recovery: dict[str, Any] | None) -> None:
-        """Make a session anew, whatever has become of the old one."""
-        self._connections[number].end_session(CLOSE_TIMEOUT_S)
-        self._replace(number, recovery)
-
-    def _replace(self, number: int, recovery: dict[str, Any] | None) -> None:
-        """Begin a session in the place of another, of the same environment.
+        """Make a session anew, whatever has become of the old one.
 
         Raises:
-            UnknownEnvironmentError: it is of another one: the spaces are in use.
+            UnknownEnvironmentError: it is of another environment: the spaces are in use.
         """
+        self._connections[number].end_session(CLOSE_TIMEOUT_S)
         shard, known = self.shards[number], face_of(self.descriptions[number], None)
         connection, description = self._start(shard, recovery)
         try:
@@ -345,24 +345,12 @@ class ShardSessions(Sessions):
         poll.register(self._connections[number].fileno(), select.POLLIN)
         return bool(poll.poll(0))
 
-    def is_gone(self, number: int) -> bool:
-        """Whether a session is known to be lost."""
-        return self._connections[number].is_gone()
-
     def is_native(self, number: int) -> bool:
         """Whether a session has a vector form of the environment's own."""
         description, request = self.descriptions[number], self.shards[number].request
         is_made = description.has_vector_form and request.vectorization != "sync"
         is_next_step = description.autoreset_mode == "NextStep"
         return description.environment.startswith("vector:") or (is_made and is_next_step)
-
-    def reconnect(self) -> None:
-        """Make anew what is broken, for a reset: it acts on nothing that was lost."""
-        for i, connection in enumerate(self._connections):
-            if connection.is_gone():
-                connection.abandon()
-                own = self._first_recovery(self.ranges[i][0], self.counts[i])
-                self._replace(i, own)
 
     def _first_recovery(self, first: int, count: int) -> dict[str, Any] | None:
         """That of sub-environments that were not made anew yet."""
