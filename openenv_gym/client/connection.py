@@ -36,6 +36,14 @@ def check_timeout(timeout_s: float | None) -> None:
         )
 
 
+def concurrent_call(name: str, user: str | None) -> ConcurrentCallError:
+    """Return the error of the thread ``name``, which called while ``user`` was not ready."""
+    return ConcurrentCallError(
+        f"thread {name!r} called while {user!r} waits for a reply; one environment is for one "
+        "thread, which waits for each reply: make one for each"
+    )
+
+
 class Connection:
     """Joins the client's end of the protocol to a transport.
 
@@ -115,7 +123,10 @@ class Connection:
             reply = self._receive()
         finally:
             self._user = None
-            self._lock.release()
+            try:  # noqa: SIM105 - what is called before the release could be interrupted
+                self._lock.release()
+            except RuntimeError:
+                pass  # another thread has given it up meanwhile, to close it
         return self._checked(reply)
 
     def give_up(self) -> None:
@@ -143,10 +154,7 @@ class Connection:
                 self._release()
             raise
         if not is_free:
-            raise ConcurrentCallError(
-                f"thread {name!r} called while {self._user!r} waits for a reply; one environment "
-                "is for one thread, which waits for each reply: make one for each"
-            )
+            raise concurrent_call(name, self._user)
         self._user = name
 
     def _release(self) -> None:

@@ -25,6 +25,7 @@ from openenv_gym.envs.shards import (
     seeds_of,
     shard_seeds,
 )
+from openenv_gym.envs.turn import Turn, alone
 from openenv_gym.envs.vector_attributes import VectorAttributes
 from openenv_gym.errors import (
     ConnectionLostError,
@@ -76,6 +77,7 @@ class RemoteVectorEnv(VectorAttributes):
     ) -> None:
         policy = fault_policy(on_fault)
         restarts = policy.restarts if policy.is_soft else None
+        self._turn = Turn()
         self._sessions = ShardSessions(shards_of(source, num_envs), restarts)
         self.spec = None
         self._take_face(self._sessions.descriptions)
@@ -142,6 +144,7 @@ class RemoteVectorEnv(VectorAttributes):
         if first.autoreset_mode is not None:
             self.metadata["autoreset_mode"] = AutoresetMode(first.autoreset_mode)
 
+    @alone
     def reset(
         self,
         *,
@@ -229,6 +232,7 @@ class RemoteVectorEnv(VectorAttributes):
                 raise exc
             self._faults.note(i, exc)
 
+    @alone
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Act in all sub-environments, as in Gymnasium.
 
@@ -240,15 +244,19 @@ class RemoteVectorEnv(VectorAttributes):
         """
         self._check_idle("step")
         try:
-            self.step_async(actions)
-            return self.step_wait()
+            self._begin_step(actions)
+            return self._end_step()
         except BaseException:  # an interrupt: nobody calls step_wait then
             self._forget()
             raise
 
+    @alone
     def step_async(self, actions: Any) -> None:
         """Send the actions; :meth:`step_wait` returns what comes of them."""
         self._check_idle("step")
+        self._begin_step(actions)
+
+    def _begin_step(self, actions: Any) -> None:
         if self._parts[0] is None:
             raise ResetNeededError("step before the first reset; call reset() first")
         if self.metadata.get("autoreset_mode") is AutoresetMode.DISABLED and self._ended.any():
@@ -297,8 +305,12 @@ class RemoteVectorEnv(VectorAttributes):
         self._sessions.give_up(self._sessions.under_way)
         self._failed, self._renewed = {}, {}
 
+    @alone
     def step_wait(self) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Return what came of the actions that :meth:`step_async` sent."""
+        return self._end_step()
+
+    def _end_step(self) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         if not self.is_under_way:
             raise ProtocolError("step_wait without step_async before it")
         return self._take(self._collect(self._sessions.under_way))
@@ -334,6 +346,7 @@ class RemoteVectorEnv(VectorAttributes):
         assert space is not None
         return list(iterate(space, obs))
 
+    @alone
     def async_reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> None:
@@ -353,6 +366,7 @@ class RemoteVectorEnv(VectorAttributes):
         self._ask(requests, lost)
         self._ended[:] = False
 
+    @alone
     def send(self, actions: Any, env_id: Any) -> None:
         """Act in some sub-environments; :meth:`recv` returns what comes of it.
 
@@ -370,6 +384,7 @@ class RemoteVectorEnv(VectorAttributes):
             raise ResetNeededError("send before the first reset; call async_reset() first")
         self._begin(actions, shards)
 
+    @alone
     def recv(self, count: int = 1) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Return what has come, as soon as it is of at least ``count`` sub-environments.
 

@@ -23,6 +23,7 @@ from openenv_gym.envs.faults import (
 from openenv_gym.envs.plain_sessions import PlainEndpoint, PlainSessions
 from openenv_gym.envs.shard_results import batch_infos
 from openenv_gym.envs.shards import check_reset_mask, seeds_of
+from openenv_gym.envs.turn import Turn, alone
 from openenv_gym.errors import (
     ConnectionLostError,
     InvalidRequestError,
@@ -59,6 +60,7 @@ class SessionsVectorEnv(VectorEnv[Any, Any, Any]):
     ) -> None:
         if not endpoints:
             raise InvalidRequestError("expected at least one session, got none")
+        self._turn = Turn()
         self._sessions = PlainSessions(endpoints)
         faces = self._sessions.open()
         spaces = [(face.action_space, face.observation_space) for face in faces]
@@ -84,6 +86,7 @@ class SessionsVectorEnv(VectorEnv[Any, Any, Any]):
         self._proven: set[int] = set()  # those that were stepped once
         self._lost: dict[int, OpenEnvGymError] = {}
 
+    @alone
     def reset(
         self,
         *,
@@ -127,6 +130,7 @@ class SessionsVectorEnv(VectorEnv[Any, Any, Any]):
             if self._policy.is_soft and self._sessions.is_gone(i):
                 self._lost[i] = ConnectionLostError(f"the session of {i} of {self} was lost")
 
+    @alone
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Act in all sub-environments, as in Gymnasium.
 

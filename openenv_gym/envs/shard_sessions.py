@@ -132,7 +132,8 @@ class Sessions:
                     failures[i] = exc
                     if isinstance(exc, RequestTimeoutError):
                         waited_s = max(waited_s, self._connections[i].timeout_s or 0.0)
-                self.under_way.remove(i)
+                if i in self.under_way:  # another thread may have given it up, to close it
+                    self.under_way.remove(i)
         except BaseException:  # an interrupt: what the others owe is not waited for
             self.give_up(self.under_way)
             raise

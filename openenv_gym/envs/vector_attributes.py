@@ -11,6 +11,7 @@ from gymnasium.vector import VectorEnv
 from openenv_gym.envs.faults import kept
 from openenv_gym.envs.shard_faults import ShardFaults
 from openenv_gym.envs.shard_sessions import ShardSessions
+from openenv_gym.envs.turn import Turn, alone
 from openenv_gym.errors import TransportError, UnknownAttributeError
 from openenv_gym.protocol import Rendered, Use
 from openenv_gym.protocol.events import Render
@@ -19,6 +20,7 @@ from openenv_gym.protocol.events import Render
 class VectorAttributes(VectorEnv[Any, Any, Any]):
     """A vector environment of shards, as far as it reads, sets, calls and draws what they have."""
 
+    _turn: Turn
     _sessions: ShardSessions
     _faults: ShardFaults
     _last_frames: dict[int, Sequence[Any]]
@@ -64,6 +66,7 @@ class VectorAttributes(VectorEnv[Any, Any, Any]):
             values = [values] * self.num_envs
         self.use(Use(name, "set", list(values)))
 
+    @alone
     def use(self, request: Use) -> list[Any]:
         """Read, set or call something of some sub-environments, or of all.
 
@@ -95,6 +98,7 @@ class VectorAttributes(VectorEnv[Any, Any, Any]):
             "observation_space": self.single_observation_space,
         }
 
+    @alone
     def render(self) -> tuple[Any, ...] | None:
         """Return what each sub-environment renders, None without a render mode.
 
