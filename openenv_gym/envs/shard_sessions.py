@@ -6,6 +6,7 @@ others owe is taken all the same, so that no late reply is taken for another.
 
 from __future__ import annotations
 
+import math
 import select
 import time
 from collections.abc import Mapping, Sequence
@@ -50,6 +51,7 @@ class Sessions:
     def __init__(self, reply: type[Result] | type[BatchResult]) -> None:
         self.under_way: list[int] = []
         self._connections: list[Connection] = []
+        self._begun_s: dict[int, float] = {}
         self._reply = reply
 
     def begin(self, requests: Mapping[int, Any]) -> None:
@@ -67,6 +69,7 @@ class Sessions:
                 try:
                     self._connections[i].begin(request)
                     self.under_way.append(i)
+                    self._begun_s[i] = time.monotonic()
                 except OpenEnvGymError as exc:
                     failures[i] = exc
         except BaseException:
@@ -258,27 +261,39 @@ class ShardSessions(Sessions):
             count: How many sub-environments.
 
         Raises:
-            RequestTimeoutError: nothing came in time.
+            RequestTimeoutError: some have not answered in time, however many others have.
         """
         ready: list[int] = []
-        timeout_s = self._connections[0].timeout_s
-        timeout_ms = None if timeout_s is None else timeout_s * 1000
         while sum(self.counts[i] for i in ready) < count and len(ready) < len(self.under_way):
             waiting = {self._connections[i].fileno(): i for i in self.under_way if i not in ready}
             poll = select.poll()
             for descriptor in waiting:
                 poll.register(descriptor, select.POLLIN)
-            events = poll.poll(timeout_ms)
-            if not events:
-                for i in waiting.values():
-                    self._connections[i].kill_peer()
-                self.give_up(list(waiting.values()))
-                raise RequestTimeoutError(
-                    f"no answer from {len(waiting)} shards within {timeout_s:g} s; their "
-                    "connections were closed, and reset() makes new ones"
-                )
+            left_s = min(self._left_s(i) for i in waiting.values())
+            events = poll.poll(None if left_s == math.inf else max(0.0, 1000 * left_s))
             ready += [waiting[descriptor] for descriptor, _ in events]
+            self._refuse_late([i for i in waiting.values() if i not in ready])
         return sorted(ready)
+
+    def _left_s(self, number: int) -> float:
+        """How long a session that owes a reply may take yet."""
+        timeout_s = self._connections[number].timeout_s
+        if timeout_s is None:
+            return math.inf
+        return self._begun_s[number] + timeout_s - time.monotonic()
+
+    def _refuse_late(self, waiting: Sequence[int]) -> None:
+        late = [i for i in waiting if self._left_s(i) <= 0]
+        if not late:
+            return
+        timeout_s = self._connections[late[0]].timeout_s
+        for i in late:
+            self._connections[i].kill_peer()
+        self.give_up(late)
+        raise RequestTimeoutError(
+            f"no answer from {len(late)} shards within {timeout_s:g} s; their connections were "
+            "closed, and reset() makes new ones"
+        )
 
     def shards_with(self, env_id: Any) -> list[int]:
         """Return the shards of some sub-environments.

@@ -356,6 +356,24 @@ def test_a_shard_that_hangs_is_not_waited_for_twice():
     envs.close()
 
 
+def test_a_shard_that_hangs_is_told_of_though_the_others_answer():
+    envs = make({"env_id": FAULTY}, timeout_s=2)
+    envs.async_reset(seed=7)
+    envs.recv(count=4)
+    envs.send(np.ones(4, np.int64), np.arange(4))
+    envs.recv(count=4)
+    envs.send(np.array([Faulty.HANG, 1, 1, 1]), np.arange(4))
+    for _ in range(100_000):  # as long as that takes
+        *_, truncated, info = envs.recv()
+        if truncated.any():
+            break
+        assert info["env_id"].tolist() == [2, 3]
+        envs.send(np.ones(2, np.int64), [2, 3])
+    said = dict(zip(info["env_id"].tolist(), info["openenv"]["fault"].tolist(), strict=True))
+    assert said[0] == said[1] == "step_timeout" and said.get(2) is None
+    envs.close()
+
+
 def test_closing_ends_what_is_dead_already(where: Any):
     envs = make(where)
     envs.reset(seed=0)
