@@ -88,7 +88,6 @@ class RemoteVectorEnv(VectorAttributes):
         self._renewed: dict[int, BatchResult] = {}  # likewise
         self._untold: set[int] = set()  # lost shards whose sub-environments were not told of it
         self._ended = np.zeros(self.num_envs, np.bool_)
-        self._rewards_dtype: Any = np.float64
 
     @staticmethod
     def from_clients(
@@ -333,7 +332,7 @@ class RemoteVectorEnv(VectorAttributes):
         for i in failures:
             if self._parts[i] is None:  # in the first reset
                 raise failures[i]
-            results[i] = self._faults.fault(i, self._parts[i], self._rewards_dtype)
+            results[i] = self._faults.fault(i, self._parts[i])
             if mode is AutoresetMode.SAME_STEP:
                 ending = results[i]
                 fresh = self._faults.renew(i)
@@ -444,7 +443,6 @@ class RemoteVectorEnv(VectorAttributes):
         for i, result in results.items():
             self._parts[i] = kept(result.obs) if self._is_shared(len(results)) else result.obs
             if result.rewards is not None:
-                self._rewards_dtype = result.rewards.dtype
                 ended = result.terminations | result.truncations
                 self._ended[slice(*self._sessions.ranges[i])] = ended
         parts = list(results.values())

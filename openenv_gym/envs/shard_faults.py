@@ -58,6 +58,7 @@ class ShardFaults:
         self._sessions = sessions
         self._action_space = action_space
         self._proven: set[int] = set()
+        self._rewards_dtype: Any = np.float64
         self._raised: dict[int, OpenEnvGymError] = {}  # why workers will make some anew
         self._actions: deque[tuple[Sequence[int], Any]] = deque(maxlen=KEPT_ACTIONS)
 
@@ -98,6 +99,7 @@ class ShardFaults:
             return
         if result.rewards is not None:
             self._proven.add(shard)
+            self._rewards_dtype = result.rewards.dtype
         if not isinstance(result.info, list):  # of a vector form that has no guards
             return
         for number, info in result.info:
@@ -123,13 +125,12 @@ class ShardFaults:
             one.spend(fault)
         one.seed = seed
 
-    def fault(self, shard: int, last_obs: Any, rewards_dtype: Any) -> BatchResult:
+    def fault(self, shard: int, last_obs: Any) -> BatchResult:
         """Return the step in which a shard was lost.
 
         Args:
             shard: Its number; it was noted.
             last_obs: What it observed last.
-            rewards_dtype: Of its rewards.
         """
         exc = self.lost[shard]
         kind = fault_kind(exc) or "connection_lost"
@@ -140,7 +141,7 @@ class ShardFaults:
         ]
         count = stop - start
         ends = np.zeros(count, np.bool_)
-        zeros = np.zeros(count, rewards_dtype)
+        zeros = np.zeros(count, self._rewards_dtype)
         return BatchResult(kept(last_obs), zeros, ends, ~ends, records)
 
     def renew(
@@ -192,7 +193,7 @@ class ShardFaults:
             (place, restart_info(one.incarnation, one.seed))
             for place, one in enumerate(self.restarts[start:stop])
         ]
-        return with_restarts(result, said)
+        return with_restarts(result, said, self._rewards_dtype)
 
     def close(self) -> None:
         """Forget who was lost: what begins after the end of all sessions is no restart."""

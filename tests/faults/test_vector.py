@@ -20,11 +20,13 @@ from openenv_gym.errors import (
     RemoteEnvError,
     ResetNeededError,
 )
+from openenv_gym.launchers import ServerProcess
 from openenv_gym.launchers.embedded import EMBEDDED
 from openenv_gym.wire.fault_info import seed_after_fault
 from tests.faults.conftest import FAULTY
 from tests.faults.envs import Faulty
 from tests.faults.kinds import FAULT
+from tests.support.family import workers_of
 
 NUM_ENVS, SHARDS, STEPS = 4, 2, 12
 PATIENT = FaultPolicy(restarts=1000, max_backoff_s=0)
@@ -153,6 +155,31 @@ def test_same_step_has_the_fault_in_the_final_info(where: Any):
         before = obs.copy()
     assert "told to raise" not in str(envs.step(np.ones(4, np.int64))[-1])
     envs.close()
+
+
+@pytest.mark.parametrize("factory", ["same_step", "cartpoles"])
+def test_a_vector_form_that_batches_infos_itself(factory: str):
+    with ServerProcess(f"vector:tests.support.envs:{factory}") as it:
+        envs = gym.make_vec("openenv/remote-v0", num_envs=2, base_url=it.base_url)
+        envs.reset(seed=7)
+        last, rewards, *_ = envs.step(np.zeros(2, np.int64))
+        workers = workers_of(it.pid)
+        for worker in workers:
+            worker.kill()
+        psutil.wait_procs(workers, timeout=10)
+        _, faulted, _, truncated, info = envs.step(np.zeros(2, np.int64))
+        assert truncated.all() and faulted.dtype == rewards.dtype
+        if factory == "same_step":
+            assert same(list(info["final_obs"]), list(last)) and info["_final_obs"].all()
+            said = info["final_info"]["openenv"]
+            assert info["began"].tolist() == [1, 1]
+        else:
+            said = info["openenv"]
+            _, begun, *_, info = envs.step(np.zeros(2, np.int64))
+            assert begun.dtype == rewards.dtype
+        assert said["signal"].tolist() == [9, 9]
+        assert info["openenv"]["incarnation"].tolist() == [1, 1]
+        envs.close()
 
 
 @pytest.mark.parametrize("action", [Faulty.RAISE, Faulty.KILL])
