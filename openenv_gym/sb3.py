@@ -82,7 +82,6 @@ class OpenEnvVecEnv(VecEnv):
         super().__init__(self._envs.num_envs, observation, action)
         self.metadata = dict(self._envs.metadata)
         self._latest: Infos | None = None  # what each said last, of the episode that is under way
-        self._is_waiting = False
 
     def reset(self) -> VecEnvObs:
         """Begin an episode everywhere, with the seeds and options that were set, once.
@@ -91,7 +90,7 @@ class OpenEnvVecEnv(VecEnv):
             TransportError: a connection broke.
             RemoteEnvError: a sub-environment raised.
         """
-        if self._is_waiting:  # a reset cancels the step, whatever came of it
+        if self._envs.is_under_way:  # a reset cancels the step, whatever came of it
             with contextlib.suppress(OpenEnvGymError):
                 self.step_wait()
         latest: Infos = [{} for _ in range(self.num_envs)]
@@ -118,7 +117,6 @@ class OpenEnvVecEnv(VecEnv):
             ResetNeededError: there was no reset yet; nothing was sent.
         """
         self._envs.step_async(np.asarray(actions))
-        self._is_waiting = True
 
     def step_wait(self) -> tuple[VecEnvObs, NDArray[Any], NDArray[Any], Infos]:
         """Return observations, rewards, whether episodes ended, and infos.
@@ -130,7 +128,6 @@ class OpenEnvVecEnv(VecEnv):
             TransportError: a connection broke.
             RemoteEnvError: a sub-environment raised.
         """
-        self._is_waiting = False
         observations, rewards, terminated, truncated, records = self._envs.step_wait()
         dones = terminated | truncated
         endings: dict[int, dict[str, Any]] = {}

@@ -108,11 +108,11 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
         self, seed: int | None, options: dict[str, Any] | None
     ) -> tuple[Any, dict[str, Any]]:
         last: Exception | None = None
+        if self._incarnation and seed == self._derived():
+            seed = None  # nobody asked for it: it was derived for the one that has failed
         for _ in range(self._restarts):
             self._incarnation += 1
-            own = seed
-            if own is None:
-                own = seed_after_fault(self.base_seed, self._env_index, self._incarnation)
+            own = self._derived() if seed is None else seed
             try:
                 self._replace()
                 obs, info = self.env.reset(seed=own, options=options)
@@ -127,6 +127,9 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
             f"sub-environment {self._env_index} failed in reset in each of {self._restarts} "
             f"restarts, at last with {type(last).__name__}: {last}"
         ) from last
+
+    def _derived(self) -> int | None:
+        return seed_after_fault(self.base_seed, self._env_index, self._incarnation)
 
     def _replace(self) -> None:
         try:

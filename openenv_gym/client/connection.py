@@ -8,6 +8,7 @@ import threading
 import time
 from typing import cast
 
+from openenv_gym.client.resume import LONGEST_PAUSE_S, pauses
 from openenv_gym.client.transport import Transport, Waitable
 from openenv_gym.errors import (
     CapacityError,
@@ -35,6 +36,14 @@ def check_timeout(timeout_s: float | None) -> None:
         )
 
 
+def concurrent_call(name: str, user: str | None) -> ConcurrentCallError:
+    """Return the error of the thread ``name``, which called while ``user`` was not ready."""
+    return ConcurrentCallError(
+        f"thread {name!r} called while {user!r} waits for a reply; one environment is for one "
+        "thread, which waits for each reply: make one for each"
+    )
+
+
 class Connection:
     """Joins the client's end of the protocol to a transport.
 
@@ -58,7 +67,7 @@ class Connection:
         self._transport = transport
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
-        self._user = ""
+        self._user: str | None = None  # the thread that has the lock
         self._is_closing = False
         self._body = b""  # of the last request
         self.is_broken = False
@@ -83,6 +92,7 @@ class Connection:
             self._send(request)
             reply = self._receive()
         finally:
+            self._user = None
             self._lock.release()
         return self._checked(reply)
 
@@ -98,6 +108,7 @@ class Connection:
         try:
             self._send(request)
         except BaseException:
+            self._user = None
             self._lock.release()
             raise
 
@@ -111,15 +122,18 @@ class Connection:
         try:
             reply = self._receive()
         finally:
-            self._lock.release()
+            self._user = None
+            try:  # noqa: SIM105 - what is called before the release could be interrupted
+                self._lock.release()
+            except RuntimeError:
+                pass  # another thread has given it up meanwhile, to close it
         return self._checked(reply)
 
     def give_up(self) -> None:
         """Break with a peer that owes the reply to what was begun."""
         self._why = "its answer was not waited for"
         self.abandon()
-        if self._lock.locked():
-            self._lock.release()
+        self._release()
 
     def _checked(self, reply: Reply) -> Reply:
         if type(reply) is Failed:
@@ -133,14 +147,25 @@ class Connection:
 
     def _claim(self) -> None:
         name = threading.current_thread().name
-        if not self._lock.acquire(blocking=False):
-            raise ConcurrentCallError(
-                f"thread {name!r} called while {self._user!r} waits for a reply; one environment "
-                "is for one thread, which waits for each reply: make one for each"
-            )
+        try:
+            is_free = self._lock.acquire(blocking=False)
+        except BaseException:  # an interrupt, which may come when it is acquired
+            if self._user is None:
+                self._release()
+            raise
+        if not is_free:
+            raise concurrent_call(name, self._user)
         self._user = name
 
+    def _release(self) -> None:
+        self._user = None
+        if self._lock.locked():
+            self._lock.release()
+
     def _send(self, request: Request) -> None:
+        if self._session.is_under_way:  # whose reply an interrupt has kept from being waited for
+            self._why = "the last request was interrupted"
+            self.abandon()
         if self.is_broken:
             raise ConnectionLostError(
                 f"the connection is broken, because {self._why}; call reset() to make a new one"
@@ -184,20 +209,27 @@ class Connection:
         The server knows a request that it has had by its number, and does not step again.
         """
         since_s = time.monotonic()
-        while self._can_resume:
+        for pause_s in pauses():
+            if not self._can_resume:
+                break
             try:
                 self._transport.resume(since_s)
             except ConnectionLostError as exc:
                 lost.args = (f"{lost}; the session could not be taken up again: {exc}",)
                 break
+            taken_up_s = time.monotonic()
             try:
                 self._transport.send(self._body, self._timeout_s)
                 return self._transport.receive(self._timeout_s)
             except ConnectionLostError as exc:
                 lost = exc
+            if time.monotonic() - taken_up_s > LONGEST_PAUSE_S:
+                since_s = time.monotonic()  # it held for a while: this is another loss
+            time.sleep(pause_s)
         raise lost
 
     def _break(self, exc: BaseException) -> None:
+        self.is_broken = True  # first, for there may be a second interrupt
         # A goodbye may wait for the step of somebody else who shares the worker.
         if isinstance(exc, RequestTimeoutError) and not self._is_closing:
             self.kill_peer()

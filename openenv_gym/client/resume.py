@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from openenv_gym.errors import (
     CapacityError,
@@ -30,6 +30,14 @@ def note_reached(address: str) -> None:
     _refused_since_s.pop(address, None)
 
 
+def pauses() -> Iterator[float]:
+    """Yield how long to wait before each further try, in seconds."""
+    pause_s = FIRST_PAUSE_S
+    while True:
+        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        yield pause_s * _jitter.uniform(0.5, 1)  # many sessions are lost at once
+
+
 def keep_trying(connect: Callable[[float], None], address: str, end_s: float) -> None:
     """Call ``connect`` until it does not fail.
 
@@ -41,8 +49,9 @@ def keep_trying(connect: Callable[[float], None], address: str, end_s: float) ->
     Raises:
         ConnectionLostError: the session is gone, or was not reached in time.
     """
-    pause_s = FIRST_PAUSE_S
-    while True:
+    if time.monotonic() >= end_s:
+        raise ConnectionLostError(f"{address} was not reached in time, or for moments only")
+    for pause_s in pauses():
         try:
             connect(max(0.1, end_s - time.monotonic()))
             note_reached(address)
@@ -56,8 +65,7 @@ def keep_trying(connect: Callable[[float], None], address: str, end_s: float) ->
                 last_s = end_s
             if now_s >= min(last_s, end_s):
                 raise ConnectionLostError(str(exc)) from exc
-            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-            time.sleep(pause_s * _jitter.uniform(0.5, 1))  # many sessions are lost at once
+            time.sleep(pause_s)
 
 
 def _is_refused(exc: Exception) -> bool:

@@ -254,6 +254,7 @@ class WebSocketTransport:
         try:
             messages, control = self._splitter.feed(data)
         except ProtocolError as exc:
+            self._is_over = True  # asked again, the peer would say the same
             raise ConnectionLostError(f"{self._socket.peer}: {exc}") from exc
         self._messages.extend(messages)
         if control:

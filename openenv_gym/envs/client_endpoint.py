@@ -260,12 +260,12 @@ class ClientEndpoint:
         )
         return face, self.connect()
 
-    def opener(self) -> Callable[[], ClientConnection]:
+    def opener(self, known: Face | None = None) -> Callable[[], ClientConnection]:
         """Return what makes new sessions on the same client."""
         return self.connect
 
-    def connect(self) -> ClientConnection:
-        """Return a new session on the same client."""
+    def connect(self, known: Face | None = None) -> ClientConnection:
+        """Return a new session on the same client, which reads what it can."""
         assert self._view is not None, "open() comes first"
         return self._session(self._view, action_maker(self._types().get(ACTION)))
 

@@ -69,8 +69,8 @@ class EmbeddedEndpoint:
         connection, description = self.start()
         return face_of(description, self.request.render_mode), connection
 
-    def connect(self) -> Connection:
-        """Return a new session."""
+    def connect(self, known: Face | None = None) -> Connection:
+        """Return a new session, of what was embedded before."""
         return self.start()[0]
 
     def start(self) -> tuple[Connection, Description]:

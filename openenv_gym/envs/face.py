@@ -44,8 +44,31 @@ class Endpoint(Protocol):
     def open(self) -> tuple[Face, Connection | None]:
         """Return the face, and the connection where finding out made one."""
 
-    def connect(self) -> Connection:
-        """Return a new session."""
+    def connect(self, known: Face | None = None) -> Connection:
+        """Return a new session.
+
+        Args:
+            known: The face that the environment had; where somebody else may have been put in its
+                place meanwhile, who has another one is refused.
+        """
+
+
+def check_known(known: Face | None, found: Face, where: object) -> None:
+    """Pass if an environment is the one that was there before: its spaces are in use.
+
+    Raises:
+        UnknownEnvironmentError: its spaces or its name are others.
+    """
+    if known is None or known[:3] == found[:3]:
+        return
+    raise UnknownEnvironmentError(
+        f"expected {_told(known)}, as before, at {where}, got {_told(found)}; start the server "
+        "with what it served, or make a new environment"
+    )
+
+
+def _told(face: Face) -> str:
+    return f"{face.name} (actions {face.action_space}, observations {face.observation_space})"
 
 
 def face_of(description: Description, render_mode: str | None) -> Face:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from openenv_gym.client import Connection
@@ -19,7 +19,7 @@ class PlainEndpoint(Endpoint, Protocol):
     def identity(self) -> Any:
         """What is equal for endpoints of one environment, of which one is asked for all."""
 
-    def opener(self) -> Callable[[], Connection]:
+    def opener(self, known: Face | None = None) -> Callable[[], Connection]:
         """Return what makes new sessions; whatever has to be asked for that is asked now."""
 
 
@@ -33,15 +33,17 @@ class PlainSessions(Sessions):
     def __init__(self, endpoints: Sequence[PlainEndpoint]) -> None:
         super().__init__(Result)
         self.endpoints = list(endpoints)
+        self._faces: dict[Any, Face] = {}
 
     def open(self) -> list[Face]:
         """Return the face of each environment; sessions that come with all of them are kept."""
         distinct = {endpoint.identity: endpoint for endpoint in self.endpoints}
         opened = [endpoint.open() for endpoint in distinct.values()]
         made = [connection for _, connection in opened if connection is not None]
+        self._faces = dict(zip(distinct, (face for face, _ in opened), strict=True))
         if len(made) == len(self.endpoints):
             self._connections = made
-        return [face for face, _ in opened]
+        return list(self._faces.values())
 
     def connect(self, asked: Sequence[int]) -> None:
         """Make those that there are not yet, and anew those of ``asked`` that are broken."""
@@ -50,22 +52,18 @@ class PlainSessions(Sessions):
         def connect(number: int) -> Connection:
             endpoint = self.endpoints[number]
             if endpoint.identity not in openers:
-                openers[endpoint.identity] = endpoint.opener()
+                openers[endpoint.identity] = endpoint.opener(self._faces[endpoint.identity])
             return openers[endpoint.identity]()
 
         for i in range(len(self._connections), len(self.endpoints)):
             self._connections.append(connect(i))
         for i in asked:
-            if self._connections[i].is_gone():
+            if self.is_gone(i):
                 self._connections[i].abandon()
                 self._connections[i] = connect(i)
 
     def renew(self, number: int) -> None:
         """Make a session anew, whatever has become of the old one."""
         self._connections[number].end_session(CLOSE_TIMEOUT_S)
-        self._connections[number] = self.endpoints[number].connect()
-
-    def exchange(self, requests: Mapping[int, Any]) -> dict[int, Result]:
-        """Send to some, then receive from all of them."""
-        self.begin(requests)
-        return self.finish(list(requests))
+        endpoint = self.endpoints[number]
+        self._connections[number] = endpoint.connect(self._faces[endpoint.identity])

@@ -160,7 +160,7 @@ def make_remote(
         ServerEndpoint(
             address=parse_address(url),
             request=Open(None, {}, render_mode),
-            codec=_checked_codec(codec),
+            codec=checked_codec(codec),
             timeout_s=timeout_s,
             overrides=SpaceOverrides(**overrides),
             options=options,
@@ -183,7 +183,7 @@ def given_url(base_url: Any) -> Any:
 
 def _endpoint(request: Open, base_url: str | None, codec: str, timeout_s: Timeout) -> Endpoint:
     url = given_url(base_url)
-    checked = _checked_codec(codec)
+    checked = checked_codec(codec)
     check_patience(timeout_s)
     if not url:
         if checked == "json":
@@ -209,7 +209,12 @@ def checked_done_means(done_means: str) -> Any:
     return done_means
 
 
-def _checked_codec(codec: str) -> Any:
+def checked_codec(codec: str) -> Any:
+    """Return the codec.
+
+    Raises:
+        InvalidRequestError: there is none of this name.
+    """
     if codec not in CODECS:
         close = difflib.get_close_matches(str(codec), CODECS, 1)
         hint = f"; did you mean {close[0]!r}?" if close else ""

@@ -28,6 +28,7 @@ from openenv_gym.errors import (
     ProtocolError,
     RequestTimeoutError,
     ResetNeededError,
+    TransportError,
 )
 from openenv_gym.protocol import Render, Rendered, Reset, Result, Step
 from openenv_gym.spaces.check import action_check
@@ -77,11 +78,12 @@ class RemoteEnv(gym.Env[Any, Any]):
             ServerEndpoint(address=parse_address(source)) if isinstance(source, str) else source
         )
         self._legal_actions: list[int] = []
-        face, self._connection = self._endpoint.open()
+        self._face, self._connection = face, _ = self._endpoint.open()
         self.name = face.name
         self._restarts = Restarts(self._policy, face.name)
         self._base_seed: int | None = None
         self._last_obs: Any = None
+        self._last_frame: Any = None
         self._fault: OpenEnvGymError | None = None
         self._is_soft = False  # until there was a reset and a step
         self.action_space = face.action_space
@@ -125,7 +127,7 @@ class RemoteEnv(gym.Env[Any, Any]):
                 if not self._may_begin_anew(exc):
                     raise
         if self._fault is None:  # there was no session yet, or it was closed, or is not softened
-            self._connection = self._endpoint.connect()
+            self._connection = self._endpoint.connect(self._face)
             return self._first(self._connection, request)
         return self._restarts.renew(lambda: self._begin_anew(seed, options), self._fault)
 
@@ -152,7 +154,7 @@ class RemoteEnv(gym.Env[Any, Any]):
         incarnation = self._restarts.incarnation
         if seed is None:
             seed = self._restarts.seed = seed_after_fault(self._base_seed, 0, incarnation)
-        self._connection = self._endpoint.connect()
+        self._connection = self._endpoint.connect(self._face)
         try:
             obs, info = self._first(self._connection, Reset(seed, options))
         except OpenEnvGymError as exc:
@@ -228,19 +230,29 @@ class RemoteEnv(gym.Env[Any, Any]):
     def render(self) -> Any:
         """Return what the environment renders in its ``render_mode``, as in Gymnasium.
 
-        Without a render mode there is nothing to return but a warning, as in Gymnasium.
+        Without a render mode there is nothing to return but a warning, as in Gymnasium. After a
+        fault there is nobody who renders: the last picture is returned again.
 
         Raises:
             ResetNeededError: there is no connection yet.
+            TransportError: the connection broke, and there was no picture, or no step yet.
         """
         if self.render_mode is None:
             gym.logger.warn(f"{self}: render() without a render_mode; name one in gymnasium.make")
             return None
         if self._connection is None:
             raise ResetNeededError("render before the first reset; call reset() first")
-        reply = self._connection.request(Render())
+        if self._fault is not None and self._last_frame is not None:
+            return kept(self._last_frame)
+        try:
+            reply = self._connection.request(Render())
+        except TransportError:
+            if not self._is_soft or self._last_frame is None:
+                raise
+            return kept(self._last_frame)  # the next step tells the fault
         if not isinstance(reply, Rendered):
             raise ProtocolError(f"expected a picture, got a {type(reply).__name__}")
+        self._last_frame = reply.frame
         return reply.frame
 
     def close(self) -> None:

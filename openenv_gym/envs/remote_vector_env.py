@@ -25,6 +25,7 @@ from openenv_gym.envs.shards import (
     seeds_of,
     shard_seeds,
 )
+from openenv_gym.envs.turn import Turn, alone
 from openenv_gym.envs.vector_attributes import VectorAttributes
 from openenv_gym.errors import (
     ConnectionLostError,
@@ -76,15 +77,17 @@ class RemoteVectorEnv(VectorAttributes):
     ) -> None:
         policy = fault_policy(on_fault)
         restarts = policy.restarts if policy.is_soft else None
+        self._turn = Turn()
         self._sessions = ShardSessions(shards_of(source, num_envs), restarts)
         self.spec = None
         self._take_face(self._sessions.descriptions)
         self._parts: list[Any] = [None] * len(self._sessions)
         self._faults = ShardFaults(self._sessions, policy, self.name, self.action_space)
+        self._last_frames = {}
         self._failed: dict[int, OpenEnvGymError] = {}  # to be told of by step_wait or recv
         self._renewed: dict[int, BatchResult] = {}  # likewise
+        self._untold: set[int] = set()  # lost shards whose sub-environments were not told of it
         self._ended = np.zeros(self.num_envs, np.bool_)
-        self._rewards_dtype: Any = np.float64
 
     @staticmethod
     def from_clients(
@@ -140,6 +143,7 @@ class RemoteVectorEnv(VectorAttributes):
         if first.autoreset_mode is not None:
             self.metadata["autoreset_mode"] = AutoresetMode(first.autoreset_mode)
 
+    @alone
     def reset(
         self,
         *,
@@ -165,22 +169,20 @@ class RemoteVectorEnv(VectorAttributes):
             check_reset_mask(mask, self.num_envs)
         seeds = shard_seeds(seed, every, self._sessions.ranges)
         self._faults.take_seeds(seed, every, mask)
-        requests = {}
-        for i, (start, stop) in enumerate(self._sessions.ranges):
-            own = dict(rest)
-            if mask is not None:
-                own["reset_mask"] = mask[start:stop]
-                if not mask[start:stop].any():
-                    continue
-            requests[i] = Reset(seeds[i], own or None)
+        requests = self._resets(seeds, rest, mask)
         self._find_lost(requests if mask is None else ())
-        failures = self._sessions.begin_each(
+        self.closed = False
+        results, failures = self._sessions.exchange_each(
             {i: one for i, one in requests.items() if i not in self._faults.lost}
         )
-        results, others = self._sessions.collect(self._sessions.under_way)
-        self._check_soft({**failures, **others})
+        self._check_soft(failures)
+        for i, result in results.items():
+            self._faults.take(i, result)
         for i in requests:
             if i in self._faults.lost:
+                if self._leaves_out(i, mask):
+                    self._untold.add(i)
+                    continue
                 own_seeds = every[slice(*self._sessions.ranges[i])]
                 results[i] = self._faults.renew(i, own_seeds, rest or None)
         infos = [results[i].info if i in results else {} for i in range(len(self._sessions))]
@@ -192,15 +194,35 @@ class RemoteVectorEnv(VectorAttributes):
             obs = kept(obs)
         return obs, self._merged(infos, self._sessions.counts)
 
+    def _resets(self, seeds: Sequence[Any], options: dict[str, Any], mask: Any) -> dict[int, Reset]:
+        """The requests to those shards that have sub-environments in ``mask``, or to all."""
+        requests = {}
+        for i, (start, stop) in enumerate(self._sessions.ranges):
+            own = dict(options)
+            if mask is not None:
+                own["reset_mask"] = mask[start:stop]
+                if not mask[start:stop].any():
+                    continue
+            requests[i] = Reset(seeds[i], own or None)
+        return requests
+
+    def _leaves_out(self, shard: int, mask: Any) -> bool:
+        """Whether episodes of a shard are under way that a mask leaves as they are.
+
+        If the shard is lost, its next step says so: that these have ended too.
+        """
+        own = slice(*self._sessions.ranges[shard])
+        return mask is not None and bool((~mask[own] & ~self._ended[own]).any())
+
     def _find_lost(self, shards: Iterable[int]) -> None:
         """Find those whose session is known to be gone, or make it anew where that is no fault."""
         for i in shards:
             if i not in self._faults.lost and self._sessions.is_gone(i):
                 lost = ConnectionLostError(f"the session of shard {i} of {self} was lost")
-                if not self._faults.is_soft(i, lost):
-                    self._sessions.reconnect()
-                    return
-                self._faults.note(i, lost)
+                if self._faults.is_soft(i, lost):
+                    self._faults.note(i, lost)
+                else:
+                    self._sessions.renew(i, self._faults.recovery(i))
 
     def _check_soft(self, failures: Mapping[int, OpenEnvGymError]) -> None:
         """Take those shards for lost that failed in a fault; raise what is none."""
@@ -209,6 +231,7 @@ class RemoteVectorEnv(VectorAttributes):
                 raise exc
             self._faults.note(i, exc)
 
+    @alone
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Act in all sub-environments, as in Gymnasium.
 
@@ -218,12 +241,21 @@ class RemoteVectorEnv(VectorAttributes):
             TransportError: a connection broke.
             RemoteEnvError: a sub-environment raised.
         """
-        self.step_async(actions)
-        return self.step_wait()
+        self._check_idle("step")
+        try:
+            self._begin_step(actions)
+            return self._end_step()
+        except BaseException:  # an interrupt: nobody calls step_wait then
+            self._forget()
+            raise
 
+    @alone
     def step_async(self, actions: Any) -> None:
         """Send the actions; :meth:`step_wait` returns what comes of them."""
         self._check_idle("step")
+        self._begin_step(actions)
+
+    def _begin_step(self, actions: Any) -> None:
         if self._parts[0] is None:
             raise ResetNeededError("step before the first reset; call reset() first")
         if self.metadata.get("autoreset_mode") is AutoresetMode.DISABLED and self._ended.any():
@@ -237,30 +269,54 @@ class RemoteVectorEnv(VectorAttributes):
     def _begin(self, actions: Any, shards: Sequence[int]) -> None:
         """Send to those shards that are there, and then make those anew that are lost."""
         steps = dict(zip(shards, self._steps(actions, shards), strict=True))
-        if not self._faults.policy.is_soft:
-            self._sessions.begin(steps)
-            return
         self._faults.begin(shards, actions)
-        lost = [i for i in shards if i in self._faults.lost]
-        self._failed |= self._sessions.begin_each(
-            {i: step for i, step in steps.items() if i not in lost}
-        )
+        lost = self._faults.lost
+        there = {i: step for i, step in steps.items() if i not in lost}
+        untold = {i: lost[i] for i in shards if i in lost and i in self._untold}
+        self._untold.difference_update(shards)
+        self._failed |= untold
+        self._ask(there, {i: () for i in shards if i in lost and i not in untold})
+
+    def _ask(self, requests: Mapping[int, Any], lost: Mapping[int, tuple[Any, ...]]) -> None:
+        """Send to some shards, and then make those anew that are lost; what comes of it is kept.
+
+        Args:
+            requests: What is sent.
+            lost: Their numbers, and further arguments of :meth:`ShardFaults.renew`.
+        """
+        if not self._faults.policy.is_soft:
+            self._sessions.begin(requests)
+            return
+        self._failed |= self._sessions.begin_each(requests)
         try:
-            for i in lost:
-                self._renewed[i] = self._faults.renew(i)
-        except BaseException:  # what the others answer is nobody's then
+            for i, arguments in lost.items():
+                self._renewed[i] = self._faults.renew(i, *arguments)
+        except OpenEnvGymError:  # what the others answer is nobody's then
             self._sessions.collect(self._sessions.under_way)
-            self._failed, self._renewed = {}, {}
+            self._forget()
+            raise
+        except BaseException:  # an interrupt
+            self._forget()
             raise
 
+    def _forget(self) -> None:
+        """Forget the step that is under way; who owes an answer yet is given up."""
+        self._sessions.give_up(self._sessions.under_way)
+        self._failed, self._renewed = {}, {}
+
+    @alone
     def step_wait(self) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Return what came of the actions that :meth:`step_async` sent."""
-        if not self._is_under_way:
+        return self._end_step()
+
+    def _end_step(self) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        if not self.is_under_way:
             raise ProtocolError("step_wait without step_async before it")
         return self._take(self._collect(self._sessions.under_way))
 
     @property
-    def _is_under_way(self) -> bool:
+    def is_under_way(self) -> bool:
+        """Whether there is something that :meth:`step_wait` or :meth:`recv` has to return."""
         return bool(self._sessions.under_way or self._failed or self._renewed)
 
     def _collect(self, shards: Sequence[int]) -> dict[int, BatchResult]:
@@ -271,13 +327,12 @@ class RemoteVectorEnv(VectorAttributes):
         self._failed, self._renewed = {}, {}
         self._check_soft(failures)
         mode = self.metadata.get("autoreset_mode")
-        if self._faults.policy.is_soft:
-            for i, result in results.items():
-                self._faults.take(i, result, mode)
+        for i, result in results.items():
+            self._faults.take(i, result)
         for i in failures:
             if self._parts[i] is None:  # in the first reset
                 raise failures[i]
-            results[i] = self._faults.fault(i, self._parts[i], self._rewards_dtype)
+            results[i] = self._faults.fault(i, self._parts[i])
             if mode is AutoresetMode.SAME_STEP:
                 ending = results[i]
                 fresh = self._faults.renew(i)
@@ -290,6 +345,7 @@ class RemoteVectorEnv(VectorAttributes):
         assert space is not None
         return list(iterate(space, obs))
 
+    @alone
     def async_reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> None:
@@ -304,14 +360,12 @@ class RemoteVectorEnv(VectorAttributes):
         seeds = shard_seeds(seed, every, self._sessions.ranges)
         self._faults.take_seeds(seed, every, None)
         self._find_lost(range(len(seeds)))
-        lost = list(self._faults.lost)
+        lost = {i: (every[slice(*self._sessions.ranges[i])], options) for i in self._faults.lost}
         requests = {i: Reset(own, options) for i, own in enumerate(seeds) if i not in lost}
-        self._sessions.begin(requests)
-        for i in lost:
-            own_seeds = every[slice(*self._sessions.ranges[i])]
-            self._renewed[i] = self._faults.renew(i, own_seeds, options)
+        self._ask(requests, lost)
         self._ended[:] = False
 
+    @alone
     def send(self, actions: Any, env_id: Any) -> None:
         """Act in some sub-environments; :meth:`recv` returns what comes of it.
 
@@ -329,6 +383,7 @@ class RemoteVectorEnv(VectorAttributes):
             raise ResetNeededError("send before the first reset; call async_reset() first")
         self._begin(actions, shards)
 
+    @alone
     def recv(self, count: int = 1) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Return what has come, as soon as it is of at least ``count`` sub-environments.
 
@@ -345,7 +400,7 @@ class RemoteVectorEnv(VectorAttributes):
             ProtocolError: nothing is under way.
             RemoteEnvError: a sub-environment raised.
         """
-        if not self._is_under_way:
+        if not self.is_under_way:
             raise ProtocolError("recv without send or async_reset before it")
         results = self._collect(self._ready(count))
         ranges = self._sessions.ranges
@@ -388,7 +443,6 @@ class RemoteVectorEnv(VectorAttributes):
         for i, result in results.items():
             self._parts[i] = kept(result.obs) if self._is_shared(len(results)) else result.obs
             if result.rewards is not None:
-                self._rewards_dtype = result.rewards.dtype
                 ended = result.terminations | result.truncations
                 self._ended[slice(*self._sessions.ranges[i])] = ended
         parts = list(results.values())
@@ -397,11 +451,15 @@ class RemoteVectorEnv(VectorAttributes):
         return *joined(self.single_observation_space, parts, counts), info
 
     def close_extras(self, **kwargs: Any) -> None:
-        """End the sessions, within a few seconds each."""
+        """End the sessions, within a few seconds each; :meth:`reset` begins others."""
+        self._forget()
         self._sessions.close()
+        self._faults.close()
+        self._parts = [None] * len(self._parts)
+        self._last_frames.clear()
 
     def _check_idle(self, call: str) -> None:
-        if self._is_under_way:
+        if self.is_under_way:
             raise ProtocolError(f"{call} while a step is under way; call step_wait or recv first")
 
     def _is_shared(self, parts: int) -> bool:

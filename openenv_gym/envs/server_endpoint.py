@@ -11,7 +11,7 @@ import msgspec
 
 from openenv_gym.address import Address
 from openenv_gym.client import Connection
-from openenv_gym.envs.face import Face, face_of, opened
+from openenv_gym.envs.face import Face, check_known, face_of, opened
 from openenv_gym.envs.patience import AUTO, Timeout, patience
 from openenv_gym.errors import (
     InvalidRequestError,
@@ -132,31 +132,52 @@ class ServerEndpoint:
             self._check(description)
             face = face_of(description, self.request.render_mode)
             return face._replace(check_seeding=self.check_seeding), None
-        inference = self.infer(schema)
-        name = self.request.environment or str(self.address)
+        face = self._face_of(self.infer(schema))
         if self.request.render_mode is not None:
             raise UnsupportedRenderModeError(
-                f"OpenEnv's JSON protocol has no rendering, so {name} cannot be opened with "
+                f"OpenEnv's JSON protocol has no rendering, so {face.name} cannot be opened with "
                 f"render_mode={self.request.render_mode!r}"
             )
-        metadata: dict[str, Any] = {"render_modes": []}
-        spaces = inference.action_space, inference.observation_space
-        has_masks = inference.legal_actions is not None
-        return Face(name, *spaces, None, metadata, has_masks, self.check_seeding), None
+        return face, None
 
-    def connect(self) -> Connection:
-        """Return a new session."""
-        return self.opener()()
+    def _face_of(self, inference: Inference) -> Face:
+        """What is known of an environment by its schemas."""
+        return Face(
+            name=self.request.environment or str(self.address),
+            action_space=inference.action_space,
+            observation_space=inference.observation_space,
+            render_mode=None,
+            metadata={"render_modes": []},
+            has_action_masks=inference.legal_actions is not None,
+            check_seeding=self.check_seeding,
+        )
 
-    def opener(self) -> Callable[[], Connection]:
-        """Ask what is served, and return what makes new sessions of it without asking again."""
+    def connect(self, known: Face | None = None) -> Connection:
+        """Return a new session.
+
+        Raises:
+            UnknownEnvironmentError: another environment is served than ``known``.
+        """
+        return self.opener(known)()
+
+    def opener(self, known: Face | None = None) -> Callable[[], Connection]:
+        """Ask what is served, and return what makes new sessions of it without asking again.
+
+        Raises:
+            UnknownEnvironmentError: another environment is served than ``known``.
+        """
         schema, description = self.read_schema()
         timeout_s = patience(self.timeout_s, description.deadlines if description else {})
-        if self.codec == "json" or not self._can_binary(description):
-            view = self._view(schema)
-            is_inferred = not self._can_binary(description)
-            return lambda: self._connect_json(view, timeout_s, is_inferred)
-        return lambda: self._connect_binary(timeout_s)[0]
+        if description is not None and self._can_binary(description):
+            check_known(known, face_of(description, None), self.address)
+            if self.codec != "json":
+                return lambda: self._connect_binary(timeout_s)[0]
+        inference = self.infer(schema)
+        is_inferred = not self._can_binary(description)
+        if is_inferred:
+            check_known(known, self._face_of(inference), self.address)
+        view = self._view(inference, schema)
+        return lambda: self._connect_json(view, timeout_s, is_inferred)
 
     def start(self) -> tuple[Connection, Description]:
         """Return a new binary session and what its environment says of itself.
@@ -183,10 +204,10 @@ class ServerEndpoint:
         connection = Connection(session, self._transport(SUBPROTOCOL), timeout_s)
         return connection, opened(connection, self.request)
 
-    def _view(self, schema: dict[str, Any]) -> SchemaView:
+    def _view(self, inference: Inference, schema: dict[str, Any]) -> SchemaView:
         from openenv_gym.wire.schema_view import SchemaView
 
-        return SchemaView(self.infer(schema), schema["observation"], done_means=self.done_means)
+        return SchemaView(inference, schema["observation"], done_means=self.done_means)
 
     def _connect_json(
         self, view: SchemaView, timeout_s: float | None, is_inferred: bool

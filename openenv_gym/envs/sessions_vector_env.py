@@ -23,7 +23,13 @@ from openenv_gym.envs.faults import (
 from openenv_gym.envs.plain_sessions import PlainEndpoint, PlainSessions
 from openenv_gym.envs.shard_results import batch_infos
 from openenv_gym.envs.shards import check_reset_mask, seeds_of
-from openenv_gym.errors import InvalidRequestError, OpenEnvGymError, ResetNeededError
+from openenv_gym.envs.turn import Turn, alone
+from openenv_gym.errors import (
+    ConnectionLostError,
+    InvalidRequestError,
+    OpenEnvGymError,
+    ResetNeededError,
+)
 from openenv_gym.protocol import Reset, Result, Step
 from openenv_gym.spaces.check import action_check
 from openenv_gym.wire.fault_info import FAULT_KEY, base_seeds_of, restart_info, seed_after_fault
@@ -54,6 +60,7 @@ class SessionsVectorEnv(VectorEnv[Any, Any, Any]):
     ) -> None:
         if not endpoints:
             raise InvalidRequestError("expected at least one session, got none")
+        self._turn = Turn()
         self._sessions = PlainSessions(endpoints)
         faces = self._sessions.open()
         spaces = [(face.action_space, face.observation_space) for face in faces]
@@ -79,6 +86,7 @@ class SessionsVectorEnv(VectorEnv[Any, Any, Any]):
         self._proven: set[int] = set()  # those that were stepped once
         self._lost: dict[int, OpenEnvGymError] = {}
 
+    @alone
     def reset(
         self,
         *,
@@ -100,6 +108,9 @@ class SessionsVectorEnv(VectorEnv[Any, Any, Any]):
         for i in asked:
             if bases[i] is not None:
                 self._base_seeds[i] = bases[i]
+                self._restarts[i].seed = seeds[i]
+        self._find_lost(asked)
+        self.closed = False
         there = [i for i in asked if i not in self._lost]
         self._sessions.connect(there)
         results = self._exchange({i: Reset(seeds[i], rest or None) for i in there})
@@ -113,6 +124,13 @@ class SessionsVectorEnv(VectorEnv[Any, Any, Any]):
         self._ended[mask] = False
         return self._observe(), batch_infos(infos, self.num_envs)
 
+    def _find_lost(self, asked: Sequence[int]) -> None:
+        """Find those whose session is known to be gone: their server may have to be waited for."""
+        for i in self._proven.intersection(asked) - self._lost.keys():
+            if self._policy.is_soft and self._sessions.is_gone(i):
+                self._lost[i] = ConnectionLostError(f"the session of {i} of {self} was lost")
+
+    @alone
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Act in all sub-environments, as in Gymnasium.
 
@@ -157,9 +175,8 @@ class SessionsVectorEnv(VectorEnv[Any, Any, Any]):
         """Send to some, then receive from all of them; those that fault are lost then."""
         if not self._policy.is_soft:
             return self._sessions.exchange(requests)
-        failures = self._sessions.begin_each(requests)
-        results, others = self._sessions.collect(self._sessions.under_way)
-        for i, exc in {**failures, **others}.items():
+        results, failures = self._sessions.exchange_each(requests)
+        for i, exc in failures.items():
             if i not in self._proven or fault_kind(exc) is None:
                 raise exc
             self._lost[i] = exc
@@ -186,7 +203,7 @@ class SessionsVectorEnv(VectorEnv[Any, Any, Any]):
                 else seed
             )
             self._sessions.renew(number)
-            result = self._sessions.exchange({number: Reset(own, options)})[number]
+            result: Result = self._sessions.exchange({number: Reset(own, options)})[number]
             said = restart_info(restarts.incarnation, own)
             return msgspec.structs.replace(result, info={**result.info, FAULT_KEY: said})
 
@@ -211,8 +228,11 @@ class SessionsVectorEnv(VectorEnv[Any, Any, Any]):
         return deepcopy(batch)
 
     def close_extras(self, **kwargs: Any) -> None:
-        """End the sessions, within a few seconds each."""
+        """End the sessions, within a few seconds each; :meth:`reset` begins others."""
         self._sessions.close()
+        self._proven.clear()
+        self._lost.clear()
+        self._parts = [None] * self.num_envs
 
     def __del__(self) -> None:
         """Close the sockets of an environment that nobody closed."""

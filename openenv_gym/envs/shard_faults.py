@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import iterate
 
 from openenv_gym.envs.faults import (
@@ -59,7 +58,8 @@ class ShardFaults:
         self._sessions = sessions
         self._action_space = action_space
         self._proven: set[int] = set()
-        self._raised: dict[int, OpenEnvGymError] = {}  # those whose worker makes them anew
+        self._rewards_dtype: Any = np.float64
+        self._raised: dict[int, OpenEnvGymError] = {}  # why workers will make some anew
         self._actions: deque[tuple[Sequence[int], Any]] = deque(maxlen=KEPT_ACTIONS)
 
     def is_soft(self, shard: int, exc: OpenEnvGymError) -> bool:
@@ -75,29 +75,13 @@ class ShardFaults:
                 self.restarts[number].seed = own
 
     def begin(self, shards: Sequence[int], actions: Any) -> None:
-        """Before a step: keep the actions, and count restarts that workers will make.
-
-        Raises:
-            EnvCrashLoopError: there were too many.
-        """
-        self._actions.append((shards, kept(actions)))
-        if self._raised:
-            self.count_restarts(self._numbers(shards))
+        """Keep the actions of a step, where they may have to be named."""
+        if self.policy.is_soft:
+            self._actions.append((shards, kept(actions)))
 
     def _numbers(self, shards: Sequence[int]) -> list[int]:
         """Those of the sub-environments of some shards."""
         return [number for i in shards for number in range(*self._sessions.ranges[i])]
-
-    def count_restarts(self, numbers: Sequence[int]) -> None:
-        """Count those that the workers of some sub-environments make.
-
-        Raises:
-            EnvCrashLoopError: there were too many.
-        """
-        for number in [number for number in self._raised if number in numbers]:
-            exc = self._raised.pop(number)
-            self._tell_actions(number)
-            self.restarts[number].spend(exc)
 
     def note(self, shard: int, exc: OpenEnvGymError) -> None:
         """Take a shard for lost; a worker of ours that hangs is ended."""
@@ -105,29 +89,48 @@ class ShardFaults:
         if isinstance(exc, RequestTimeoutError):
             self._sessions.kill(shard)
 
-    def take(self, shard: int, result: BatchResult, mode: AutoresetMode | None) -> None:
-        """Note what a worker says of the faults of its sub-environments."""
-        if result.rewards is None:
+    def take(self, shard: int, result: BatchResult) -> None:
+        """Note what a worker says of its sub-environments: their faults, and who was made anew.
+
+        Raises:
+            EnvCrashLoopError: one was too often.
+        """
+        if not self.policy.is_soft:
             return
-        self._proven.add(shard)
-        if not result.info or not isinstance(result.info, list) or not result.truncations.any():
+        if result.rewards is not None:
+            self._proven.add(shard)
+            self._rewards_dtype = result.rewards.dtype
+        if not isinstance(result.info, list):  # of a vector form that has no guards
             return
         for number, info in result.info:
-            said = _fault_in(info)
-            if said is not None:
-                exc = RemoteEnvError(_last_line(said["remote_traceback"]))
-                exc.remote_traceback = said["remote_traceback"]
-                self._raised[self._sessions.ranges[shard][0] + number] = exc
-        if mode is AutoresetMode.SAME_STEP:
-            self.count_restarts(range(*self._sessions.ranges[shard]))
+            if FAULT_KEY in info or "final_info" in info:
+                self._take_info(self._sessions.ranges[shard][0] + number, info)
 
-    def fault(self, shard: int, last_obs: Any, rewards_dtype: Any) -> BatchResult:
+    def _take_info(self, number: int, info: Mapping[str, Any]) -> None:
+        said = info.get(FAULT_KEY) or info.get("final_info", {}).get(FAULT_KEY)
+        if not isinstance(said, dict) or "incarnation" not in said:  # a key of the environment's
+            return
+        if "fault" in said:
+            exc = self._raised[number] = RemoteEnvError(_last_line(said["remote_traceback"]))
+            exc.remote_traceback = said["remote_traceback"]
+        else:
+            self._count(number, said["incarnation"], said["seed"])
+
+    def _count(self, number: int, incarnation: int, seed: int | None) -> None:
+        """Count how often a worker has made a sub-environment anew, also where a reset failed."""
+        fault = self._raised.pop(number, None) or RemoteEnvError("it failed in reset")
+        one = self.restarts[number]
+        while one.incarnation < incarnation:
+            self._tell_actions(number)
+            one.spend(fault)
+        one.seed = seed
+
+    def fault(self, shard: int, last_obs: Any) -> BatchResult:
         """Return the step in which a shard was lost.
 
         Args:
             shard: Its number; it was noted.
             last_obs: What it observed last.
-            rewards_dtype: Of its rewards.
         """
         exc = self.lost[shard]
         kind = fault_kind(exc) or "connection_lost"
@@ -138,7 +141,7 @@ class ShardFaults:
         ]
         count = stop - start
         ends = np.zeros(count, np.bool_)
-        zeros = np.zeros(count, rewards_dtype)
+        zeros = np.zeros(count, self._rewards_dtype)
         return BatchResult(kept(last_obs), zeros, ends, ~ends, records)
 
     def renew(
@@ -185,11 +188,18 @@ class ShardFaults:
         # A vector form of the environment's own may know no lists of seeds.
         seed: Any = own[0] if self._sessions.is_native(shard) else own
         result = self._sessions.request(shard, Reset(seed, options))
+        self.take(shard, result)
         said = [
             (place, restart_info(one.incarnation, one.seed))
             for place, one in enumerate(self.restarts[start:stop])
         ]
-        return with_restarts(result, said)
+        return with_restarts(result, said, self._rewards_dtype)
+
+    def close(self) -> None:
+        """Forget who was lost: what begins after the end of all sessions is no restart."""
+        self.lost.clear()
+        self._proven.clear()
+        self._raised.clear()
 
     def recovery(self, shard: int) -> dict[str, Any] | None:
         """Return what the worker of a shard needs to keep its sub-environments going."""
@@ -212,12 +222,6 @@ class ShardFaults:
 def _row(space: Any, batch: Any, place: int, count: int) -> Any:
     rows = list(iterate(space, batch)) if count > 1 or not isinstance(batch, tuple) else list(batch)
     return rows[place]
-
-
-def _fault_in(info: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What an info says of a fault in that step."""
-    said = info.get(FAULT_KEY) or info.get("final_info", {}).get(FAULT_KEY)
-    return said if said is not None and "fault" in said else None
 
 
 def _last_line(text: str) -> str:

@@ -60,12 +60,13 @@ def joined_infos(infos: Sequence[Any], counts: Sequence[int]) -> dict[str, Any]:
     return merge_infos(batched, counts)
 
 
-def with_restarts(result: BatchResult, said: Records) -> BatchResult:
+def with_restarts(result: BatchResult, said: Records, rewards_dtype: Any) -> BatchResult:
     """Return a reset as the step that it is for the others, with what is said of restarts.
 
     Args:
         result: The reset.
         said: Of each sub-environment.
+        rewards_dtype: Of its rewards.
     """
     count = len(said)
     info: Any = result.info
@@ -74,16 +75,16 @@ def with_restarts(result: BatchResult, said: Records) -> BatchResult:
     else:
         own = dict(info or [])
         info = [(i, {**own.get(i, {}), FAULT_KEY: one}) for i, one in said]
-    return as_step(msgspec.structs.replace(result, info=info), count)
+    return as_step(msgspec.structs.replace(result, info=info), count, rewards_dtype)
 
 
-def as_step(result: BatchResult, count: int) -> BatchResult:
+def as_step(result: BatchResult, count: int, rewards_dtype: Any = np.float64) -> BatchResult:
     """Return a reset as the step that it is for the others: nothing is paid, and nothing ends."""
     if result.rewards is not None:
         return result
     return msgspec.structs.replace(
         result,
-        rewards=np.zeros(count, np.float64),
+        rewards=np.zeros(count, rewards_dtype),
         terminations=np.zeros(count, np.bool_),
         truncations=np.zeros(count, np.bool_),
     )
@@ -97,14 +98,18 @@ def same_step(fault: BatchResult, fresh: BatchResult, rows: Sequence[Any]) -> Ba
         fresh: The reset.
         rows: What each observed last.
     """
-    if not isinstance(fresh.info, list):
-        return msgspec.structs.replace(fresh, truncations=fault.truncations)
     assert isinstance(fault.info, list)
-    begun = dict(fresh.info)
-    records: Records = []
-    for (i, said), row in zip(fault.info, rows, strict=True):
-        records += [(i, {"final_obs": row, "final_info": said}), (i, begun[i])]
-    return msgspec.structs.replace(fresh, truncations=fault.truncations, info=records)
+    ends: Records = [
+        (i, {"final_obs": row, "final_info": said})
+        for (i, said), row in zip(fault.info, rows, strict=True)
+    ]
+    info: Any
+    if isinstance(fresh.info, list):
+        begun = dict(fresh.info)
+        info = [record for i, end in ends for record in ((i, end), (i, begun[i]))]
+    else:  # batched by a vector form of the environment's own
+        info = {**fresh.info, **batch_infos(ends, len(ends))}
+    return msgspec.structs.replace(fresh, truncations=fault.truncations, info=info)
 
 
 def batch_infos(records: Records, count: int) -> dict[str, Any]:

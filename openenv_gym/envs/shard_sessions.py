@@ -6,7 +6,7 @@ others owe is taken all the same, so that no late reply is taken for another.
 
 from __future__ import annotations
 
-import contextlib
+import math
 import select
 import time
 from collections.abc import Mapping, Sequence
@@ -18,6 +18,8 @@ import msgspec
 import numpy as np
 
 from openenv_gym.client import Connection
+from openenv_gym.envs.endpoints import ServerEndpoint
+from openenv_gym.envs.face import check_known, face_of
 from openenv_gym.envs.faults import CLOSE_TIMEOUT_S
 from openenv_gym.envs.shard_recipes import Shard, with_deadlines, without_deadlines
 from openenv_gym.errors import (
@@ -49,14 +51,14 @@ class Sessions:
     def __init__(self, reply: type[Result] | type[BatchResult]) -> None:
         self.under_way: list[int] = []
         self._connections: list[Connection] = []
+        self._begun_s: dict[int, float] = {}
         self._reply = reply
 
     def begin(self, requests: Mapping[int, Any]) -> None:
         """Send to some, each of which owes a reply then; or to none, where one refuses."""
         failures = self.begin_each(requests)
         if failures:
-            with contextlib.suppress(OpenEnvGymError):
-                self.finish([i for i in requests if i not in failures])
+            self.collect([i for i in requests if i not in failures])
             raise next(iter(failures.values()))
 
     def begin_each(self, requests: Mapping[int, Any]) -> dict[int, OpenEnvGymError]:
@@ -67,27 +69,47 @@ class Sessions:
                 try:
                     self._connections[i].begin(request)
                     self.under_way.append(i)
+                    self._begun_s[i] = time.monotonic()
                 except OpenEnvGymError as exc:
                     failures[i] = exc
         except BaseException:
-            self._give_up(self.under_way)
+            self.give_up(self.under_way)
             raise
         return failures
 
-    def finish(self, numbers: Sequence[int], expected: type[Any] | None = None) -> dict[int, Any]:
-        """Return what some answer, in their order.
+    def exchange(
+        self, requests: Mapping[int, Any], expected: type[Any] | None = None
+    ) -> dict[int, Any]:
+        """Send to some, and return what they answer, in their order.
 
         Args:
-            numbers: Of those who owe a reply.
+            requests: To whom, what.
             expected: The reply, where it is none to a reset or a step.
 
         Raises:
             OpenEnvGymError: that of the first one that failed, when all have answered.
         """
-        results, failures = self.collect(numbers, expected)
+        results, failures = self.exchange_each(requests, expected)
         if failures:
             raise next(iter(failures.values()))
         return results
+
+    def exchange_each(
+        self, requests: Mapping[int, Any], expected: type[Any] | None = None
+    ) -> tuple[dict[int, Any], dict[int, OpenEnvGymError]]:
+        """Send to some; return what they answer, in their order, and the errors of the others.
+
+        Args:
+            requests: To whom, what.
+            expected: As of :meth:`exchange`.
+        """
+        try:
+            refused = self.begin_each(requests)
+            results, failures = self.collect(self.under_way, expected)
+        except BaseException:  # an interrupt: what is owed yet is not waited for
+            self.give_up(self.under_way)
+            raise
+        return results, {**refused, **failures}
 
     def collect(
         self, numbers: Sequence[int], expected: type[Any] | None = None
@@ -96,26 +118,28 @@ class Sessions:
 
         Args:
             numbers: Of those who owe a reply.
-            expected: As of :meth:`finish`.
+            expected: As of :meth:`exchange`.
         """
         results: dict[int, Any] = {}
         failures: dict[int, OpenEnvGymError] = {}
         waited_s = 0.0
-        for i in list(numbers):
-            try:
-                reply = self._finish(i, waited_s)
-                if not isinstance(reply, expected or self._reply):
-                    name = (expected or self._reply).__name__
-                    raise ProtocolError(f"expected a {name}, got a {type(reply).__name__}")
-                results[i] = reply
-            except OpenEnvGymError as exc:
-                failures[i] = exc
-                if isinstance(exc, RequestTimeoutError):
-                    waited_s = max(waited_s, self._connections[i].timeout_s or 0.0)
-            except BaseException:  # an interrupt: what the others owe is not waited for
-                self._give_up(self.under_way)
-                raise
-            self.under_way.remove(i)
+        try:
+            for i in list(numbers):
+                try:
+                    reply = self._finish(i, waited_s)
+                    if not isinstance(reply, expected or self._reply):
+                        name = (expected or self._reply).__name__
+                        raise ProtocolError(f"expected a {name}, got a {type(reply).__name__}")
+                    results[i] = reply
+                except OpenEnvGymError as exc:
+                    failures[i] = exc
+                    if isinstance(exc, RequestTimeoutError):
+                        waited_s = max(waited_s, self._connections[i].timeout_s or 0.0)
+                if i in self.under_way:  # another thread may have given it up, to close it
+                    self.under_way.remove(i)
+        except BaseException:  # an interrupt: what the others owe is not waited for
+            self.give_up(self.under_way)
+            raise
         return results, failures
 
     def _finish(self, number: int, waited_s: float) -> Any:
@@ -124,12 +148,16 @@ class Sessions:
 
     def close(self) -> None:
         """End the sessions, within a few seconds together."""
-        self._give_up(self.under_way)
+        self.give_up(self.under_way)
         end_s = time.monotonic() + CLOSE_TIMEOUT_S
         for connection in self._connections:
             left_s = end_s - time.monotonic()
             shortest_s = _SHORTEST_CLOSE_S if left_s > -_MORE_CLOSING_S else _NO_TIME_S
             connection.close(max(shortest_s, left_s))
+
+    def is_gone(self, number: int) -> bool:
+        """Whether a session is known to be lost."""
+        return self._connections[number].is_gone()
 
     def kill(self, number: int) -> None:
         """Kill the worker of a session that hangs, where it is one of this process."""
@@ -140,7 +168,7 @@ class Sessions:
         for connection in self._connections:
             connection.abandon()
 
-    def _give_up(self, numbers: Sequence[int]) -> None:
+    def give_up(self, numbers: Sequence[int]) -> None:
         """Break with those whose answers are not waited for."""
         for i in list(numbers):
             self._connections[i].give_up()
@@ -220,9 +248,8 @@ class ShardSessions(Sessions):
                     args=request.args if values is None else [values[place] for place in own],
                     numbers=[numbers[place] - start for place in own],
                 )
-        self.begin(requests)
         answers: list[Any] = [None] * len(numbers)
-        for i, used in self.finish(list(requests), Used).items():
+        for i, used in self.exchange(requests, Used).items():
             for place, value in zip(places[i], used.values, strict=True):
                 answers[place] = value
         return answers
@@ -234,27 +261,39 @@ class ShardSessions(Sessions):
             count: How many sub-environments.
 
         Raises:
-            RequestTimeoutError: nothing came in time.
+            RequestTimeoutError: some have not answered in time, however many others have.
         """
         ready: list[int] = []
-        timeout_s = self._connections[0].timeout_s
-        timeout_ms = None if timeout_s is None else timeout_s * 1000
         while sum(self.counts[i] for i in ready) < count and len(ready) < len(self.under_way):
             waiting = {self._connections[i].fileno(): i for i in self.under_way if i not in ready}
             poll = select.poll()
             for descriptor in waiting:
                 poll.register(descriptor, select.POLLIN)
-            events = poll.poll(timeout_ms)
-            if not events:
-                for i in waiting.values():
-                    self._connections[i].kill_peer()
-                self._give_up(list(waiting.values()))
-                raise RequestTimeoutError(
-                    f"no answer from {len(waiting)} shards within {timeout_s:g} s; their "
-                    "connections were closed, and reset() makes new ones"
-                )
+            left_s = min(self._left_s(i) for i in waiting.values())
+            events = poll.poll(None if left_s == math.inf else max(0.0, 1000 * left_s))
             ready += [waiting[descriptor] for descriptor, _ in events]
+            self._refuse_late([i for i in waiting.values() if i not in ready])
         return sorted(ready)
+
+    def _left_s(self, number: int) -> float:
+        """How long a session that owes a reply may take yet."""
+        timeout_s = self._connections[number].timeout_s
+        if timeout_s is None:
+            return math.inf
+        return self._begun_s[number] + timeout_s - time.monotonic()
+
+    def _refuse_late(self, waiting: Sequence[int]) -> None:
+        late = [i for i in waiting if self._left_s(i) <= 0]
+        if not late:
+            return
+        timeout_s = self._connections[late[0]].timeout_s
+        for i in late:
+            self._connections[i].kill_peer()
+        self.give_up(late)
+        raise RequestTimeoutError(
+            f"no answer from {len(late)} shards within {timeout_s:g} s; their connections were "
+            "closed, and reset() makes new ones"
+        )
 
     def shards_with(self, env_id: Any) -> list[int]:
         """Return the shards of some sub-environments.
@@ -287,10 +326,21 @@ class ShardSessions(Sessions):
         return connection, description
 
     def renew(self, number: int, recovery: dict[str, Any] | None) -> None:
-        """Make a session anew, whatever has become of the old one."""
+        """Make a session anew, whatever has become of the old one.
+
+        Raises:
+            UnknownEnvironmentError: it is of another environment: the spaces are in use.
+        """
         self._connections[number].end_session(CLOSE_TIMEOUT_S)
-        made = self._start(self.shards[number], recovery)
-        self._connections[number], self.descriptions[number] = made
+        shard, known = self.shards[number], face_of(self.descriptions[number], None)
+        connection, description = self._start(shard, recovery)
+        try:
+            if isinstance(shard, ServerEndpoint):
+                check_known(known, face_of(description, None), shard.address)
+        except BaseException:
+            connection.close(CLOSE_TIMEOUT_S)
+            raise
+        self._connections[number], self.descriptions[number] = connection, description
 
     def _finish(self, number: int, waited_s: float) -> Any:
         # Who was given its time while others were waited for is not given it again.
@@ -311,24 +361,12 @@ class ShardSessions(Sessions):
         poll.register(self._connections[number].fileno(), select.POLLIN)
         return bool(poll.poll(0))
 
-    def is_gone(self, number: int) -> bool:
-        """Whether a session is known to be lost."""
-        return self._connections[number].is_gone()
-
     def is_native(self, number: int) -> bool:
         """Whether a session has a vector form of the environment's own."""
         description, request = self.descriptions[number], self.shards[number].request
         is_made = description.has_vector_form and request.vectorization != "sync"
         is_next_step = description.autoreset_mode == "NextStep"
         return description.environment.startswith("vector:") or (is_made and is_next_step)
-
-    def reconnect(self) -> None:
-        """Make anew what is broken, for a reset: it acts on nothing that was lost."""
-        for i, connection in enumerate(self._connections):
-            if connection.is_gone():
-                connection.abandon()
-                own = self._first_recovery(self.ranges[i][0], self.counts[i])
-                self._connections[i], self.descriptions[i] = self._start(self.shards[i], own)
 
     def _first_recovery(self, first: int, count: int) -> dict[str, Any] | None:
         """That of sub-environments that were not made anew yet."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
 from gymnasium.vector import VectorEnv
 
+from openenv_gym.envs.faults import kept
+from openenv_gym.envs.shard_faults import ShardFaults
 from openenv_gym.envs.shard_sessions import ShardSessions
-from openenv_gym.errors import UnknownAttributeError
+from openenv_gym.envs.turn import Turn, alone
+from openenv_gym.errors import TransportError, UnknownAttributeError
 from openenv_gym.protocol import Rendered, Use
 from openenv_gym.protocol.events import Render
 
@@ -16,7 +20,10 @@ from openenv_gym.protocol.events import Render
 class VectorAttributes(VectorEnv[Any, Any, Any]):
     """A vector environment of shards, as far as it reads, sets, calls and draws what they have."""
 
+    _turn: Turn
     _sessions: ShardSessions
+    _faults: ShardFaults
+    _last_frames: dict[int, Sequence[Any]]
 
     def _check_idle(self, call: str) -> None:
         """Refuse ``call`` while a step is under way."""
@@ -59,6 +66,7 @@ class VectorAttributes(VectorEnv[Any, Any, Any]):
             values = [values] * self.num_envs
         self.use(Use(name, "set", list(values)))
 
+    @alone
     def use(self, request: Use) -> list[Any]:
         """Read, set or call something of some sub-environments, or of all.
 
@@ -90,15 +98,29 @@ class VectorAttributes(VectorEnv[Any, Any, Any]):
             "observation_space": self.single_observation_space,
         }
 
+    @alone
     def render(self) -> tuple[Any, ...] | None:
-        """Return what each sub-environment renders, None without a render mode."""
+        """Return what each sub-environment renders, None without a render mode.
+
+        After a fault there is nobody who renders: the last picture is returned again.
+
+        Raises:
+            TransportError: a connection broke, and there was no picture, or no step yet.
+        """
         self._check_idle("render")
         if self.render_mode is None:
             gym.logger.warn(f"{self}: render() without a render_mode; name one in make_vec")
             return None
         frames: list[Any] = []
         for i in range(len(self._sessions)):
-            reply = self._sessions.request(i, Render())
+            try:
+                reply = self._sessions.request(i, Render())
+            except TransportError as exc:
+                if not self._faults.is_soft(i, exc) or i not in self._last_frames:
+                    raise
+                frames += map(kept, self._last_frames[i])  # the next step tells the fault
+                continue
             assert isinstance(reply, Rendered)
-            frames += reply.frame or ()
+            self._last_frames[i] = reply.frame or ()
+            frames += self._last_frames[i]
         return tuple(frames)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import gymnasium as gym
 from gymnasium.vector import AutoresetMode
 
-from openenv_gym.address import parse_address
+from openenv_gym.address import Address, parse_address
 from openenv_gym.envs.endpoints import (
     AUTO,
     EmbeddedEndpoint,
@@ -19,12 +19,13 @@ from openenv_gym.envs.endpoints import (
     check_patience,
 )
 from openenv_gym.envs.faults import OnFault
-from openenv_gym.envs.registration import checked_done_means, given_url
+from openenv_gym.envs.registration import checked_codec, checked_done_means, given_url
 from openenv_gym.envs.remote_vector_env import RemoteVectorEnv
 from openenv_gym.envs.sessions_vector_env import SessionsVectorEnv
 from openenv_gym.envs.shard_recipes import default_shards, shard_sizes
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.protocol import NO_TIME_LIMIT, Open
+from openenv_gym.wire.description import Description
 
 
 def make_gymnasium_vec(
@@ -90,11 +91,11 @@ def make_remote_vec(
     Args:
         base_url: Of a server, or of several that share them.
         num_envs: How many.
-        codec: ``json`` for plain sessions with our servers too.
+        codec: ``json`` for plain sessions with our servers too, ``binary`` for our servers only.
         autoreset_mode: Gymnasium's.
         timeout_s: How long to wait for a reply, in seconds; None for ever; ``auto`` for 60, and
             with a server of ours for longer than that lets an environment take.
-        options: How the WebSockets of plain sessions are opened.
+        options: How the WebSockets are opened, a ``WebSocketOptions``.
         done_means: As of ``gymnasium.make``.
         on_fault: As of :class:`RemoteVectorEnv`.
         **others: Spaces and keys, where the schemas leave them open; or of :func:`make_vec`.
@@ -107,42 +108,85 @@ def make_remote_vec(
         raise InvalidRequestError(
             "openenv/remote-v0 needs the address of a server: pass base_url='http://host:port'"
         )
+    check_patience(timeout_s)
     known = SpaceOverrides.__dataclass_fields__
     overrides = SpaceOverrides(**{name: others.pop(name) for name in known if name in others})
-    addresses = [parse_address(url) for url in ([urls] if isinstance(urls, str) else urls)]
-    first = ServerEndpoint(address=addresses[0], timeout_s=timeout_s, options=options)
-    is_plain = codec == "json" or not overrides.is_empty or first.read_schema()[1] is None
-    if not is_plain:
-        return make_vec(
-            None,
-            base_url=base_url,
-            num_envs=num_envs,
-            autoreset_mode=autoreset_mode,
-            timeout_s=timeout_s,
-            on_fault=on_fault,
-            **others,
+    servers = _servers(urls, timeout_s, options)
+    if checked_codec(codec) != "json" and overrides.is_empty:
+        description = servers[0].read_schema()[1]
+        if description is not None:
+            servers[0] = replace(servers[0], deadlines=description.deadlines)
+            return _sharded(
+                None,
+                servers,
+                {servers[0].address: description},
+                num_envs=num_envs,
+                autoreset_mode=autoreset_mode,
+                timeout_s=timeout_s,
+                on_fault=on_fault,
+                **others,
+            )
+    if codec == "binary":
+        raise InvalidRequestError(
+            "codec='binary' needs servers of ours, their own spaces and no overrides, which "
+            f"{servers[0].address} or the arguments do not give; use codec='json' or 'auto'"
         )
     if others:
         raise InvalidRequestError(
             f"plain sessions take {', '.join(known)}, got {', '.join(others)} too"
         )
-    plain = ServerEndpoint(
-        address=addresses[0],
-        codec="json",
-        timeout_s=timeout_s,
-        overrides=overrides,
-        options=options,
-        done_means=checked_done_means(done_means),
-    )
-    sessions = [replace(plain, address=addresses[i % len(addresses)]) for i in range(num_envs)]
+    known_better = {"overrides": overrides, "done_means": checked_done_means(done_means)}
+    plain = [replace(server, codec="json", **known_better) for server in servers]
+    sessions = [plain[i % len(plain)] for i in range(num_envs)]
     return SessionsVectorEnv(sessions, autoreset_mode, on_fault)
 
 
-def make_vec(  # noqa: PLR0913 - Gymnasium passes arguments one by one
+def make_vec(
+    environment: str,
+    *,
+    base_url: str | Sequence[str] | None = None,
+    codec: str = "auto",
+    timeout_s: Timeout = AUTO,
+    **arguments: Any,
+) -> RemoteVectorEnv:
+    """Make many of a named environment, embedded or on servers.
+
+    Args:
+        environment: What to open.
+        base_url: Of a server, or of several that share them; unless given, the variable
+            ``OPENENV_BASE_URL``, and where that is not set either, they are embedded.
+        codec: ``auto`` or ``binary``, which is the same here.
+        timeout_s: How long to wait for a reply, in seconds; None for ever; ``auto`` for 60, and
+            with a server of ours for longer than that lets an environment take.
+        **arguments: As of :func:`_sharded`.
+
+    Raises:
+        InvalidRequestError: an argument makes no sense.
+    """
+    if checked_codec(codec) == "json":
+        raise InvalidRequestError(
+            "codec='json': many sub-environments of a named id are stepped in one message, which "
+            "is binary; leave it out, or make openenv/remote-v0, which takes codec='json' for a "
+            "session each"
+        )
+    check_patience(timeout_s)
+    servers = _servers(given_url(base_url), timeout_s, None)
+    return _sharded(environment, servers, {}, timeout_s=timeout_s, **arguments)
+
+
+def _servers(urls: Any, timeout_s: Timeout, options: Any) -> list[ServerEndpoint]:
+    return [
+        ServerEndpoint(address=parse_address(url), timeout_s=timeout_s, options=options)
+        for url in ([urls] if isinstance(urls, str) else urls or ())
+    ]
+
+
+def _sharded(  # noqa: PLR0913 - Gymnasium passes arguments one by one
     environment: str | None,
+    servers: Sequence[ServerEndpoint],
+    told: Mapping[Address, Description],
     *,
     num_envs: int = 1,
-    base_url: str | Sequence[str] | None = None,
     shards: int | None = None,
     vectorization: str = "auto",
     autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
@@ -158,17 +202,16 @@ def make_vec(  # noqa: PLR0913 - Gymnasium passes arguments one by one
 
     Args:
         environment: What to open; None for whatever a server serves.
+        servers: Which share them; where there is none, they are embedded.
+        told: What servers have said of themselves a moment ago.
         num_envs: How many.
-        base_url: Of a server, or of several that share them; unless given, the variable
-            ``OPENENV_BASE_URL``, and where that is not set either, they are embedded.
         shards: Over how many sessions they are spread, by turns where there are several servers.
             Unless given, one for each core, here or of each server; a vector form of the
             environment's own is not split.
         vectorization: ``sync``, ``native`` for the environment's own vector form, or ``auto``.
         autoreset_mode: Gymnasium's.
         max_episode_steps: Gymnasium's; -1 lifts the environment's own limit.
-        timeout_s: How long to wait for a reply, in seconds; None for ever; ``auto`` for 60, and
-            with a server of ours for longer than that lets an environment take.
+        timeout_s: See :func:`make_vec`.
         render_mode: Gymnasium's.
         copy: Gymnasium's; what a step returns is new here either way.
         is_native: Whether ``auto`` will find a vector form of the environment's own.
@@ -182,17 +225,11 @@ def make_vec(  # noqa: PLR0913 - Gymnasium passes arguments one by one
         raise InvalidRequestError(f"num_envs: expected a number from 1, got {num_envs!r}")
     if shards is not None and (type(shards) is not int or shards < 1):
         raise InvalidRequestError(f"shards: expected a number from 1, got {shards!r}")
-    check_patience(timeout_s)
-    urls = given_url(base_url)
-    servers = [
-        ServerEndpoint(address=parse_address(url), timeout_s=timeout_s)
-        for url in ([urls] if isinstance(urls, str) else urls or ())
-    ]
     homes: list[ServerEndpoint | None]
     if shards is not None:
         homes = [servers[i % len(servers)] if servers else None for i in range(shards)]
     elif servers:
-        homes = [home for server in servers for home in _homes_at(server, vectorization)]
+        homes = [home for server in servers for home in _homes_at(server, told, vectorization)]
     else:
         whole = vectorization == "native" or (vectorization == "auto" and is_native)
         homes = [None] * (1 if whole else default_shards(num_envs))
@@ -215,14 +252,16 @@ def make_vec(  # noqa: PLR0913 - Gymnasium passes arguments one by one
     return RemoteVectorEnv(endpoints, on_fault=on_fault)
 
 
-def _homes_at(server: ServerEndpoint, vectorization: str) -> list[ServerEndpoint]:
+def _homes_at(
+    server: ServerEndpoint, told: Mapping[Address, Description], vectorization: str
+) -> list[ServerEndpoint]:
     """A recipe for each session over which a server is best used, as it says itself."""
-    description = server.read_schema()[1]
+    description = told.get(server.address) or server.read_schema()[1]
     if description is None:
         return [replace(server, deadlines={})]
-    told = replace(server, deadlines=description.deadlines)
+    home = replace(server, deadlines=description.deadlines)
     is_native = vectorization == "auto" and description.has_vector_form
-    return [told] * (1 if is_native or vectorization == "native" else description.shards)
+    return [home] * (1 if is_native or vectorization == "native" else description.shards)
 
 
 def _is_native(env_id: str) -> bool:

@@ -43,6 +43,11 @@ class _Session:
         self.state = state
         self._row: Row | None = None
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a request has no reply yet."""
+        return self._row is not None
+
     def _begin(self, kind: type[Any]) -> None:
         if self._row is not None:
             raise ProtocolError("a request is still under way; wait for its reply")

@@ -29,6 +29,7 @@ from tests.support.hanging import Hanging
 SCRIPTED = "tests.support.envs:Scripted-v0"
 SLOW = "tests.support.envs:Slow-v0"
 HANGING = "tests.support.hanging:Hanging-v0"
+PICTURE = "tests.faults.observations:FaultyPicture-v0"
 
 
 @pytest.fixture(scope="module")
@@ -287,6 +288,30 @@ def test_a_session_is_taken_up_with_its_whole_token_only(server, token):
         step(connection)
     connection._transport._resumption, connection._transport._is_over = resumption, False
     connection.is_broken = False
+
+
+def test_a_reply_that_is_too_long_is_not_asked_for_again(serve):
+    with FaultProxy(serve(PICTURE).base_url) as proxy:
+        options = {"max_message_bytes": 2000}  # enough for what the environment says of itself
+        with pytest.raises(ConnectionLostError, match=r"at most 2000 bytes \(max_message_bytes\)"):
+            open_session(proxy.base_url, **options)
+        assert proxy.accepted == 1
+
+
+def test_a_connection_that_breaks_at_every_reply_is_given_up(proxy, monkeypatch):
+    connection = open_session(proxy.base_url, resume_timeout_s=1.0)
+    opened = websocket.WebSocketTransport._open
+
+    def open_and_cut(*args: Any) -> None:
+        opened(*args)
+        proxy.cut_after(0, "to_client", "close")
+
+    monkeypatch.setattr(websocket.WebSocketTransport, "_open", open_and_cut)
+    before = proxy.accepted
+    proxy.cut()
+    with pytest.raises(ConnectionLostError, match="could not be taken up again"):
+        step(connection)
+    assert 2 < proxy.accepted - before < 30  # it pauses between two of them
 
 
 def test_a_worker_that_died_meanwhile_is_what_is_told(serve):

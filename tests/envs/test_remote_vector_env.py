@@ -381,6 +381,10 @@ def test_what_makes_no_sense_is_refused(serve):
         RemoteVectorEnv([])
     with pytest.raises(InvalidRequestError, match="num_envs: expected a number from 1"):
         embedded_request(Open("CartPole-v1", num_envs=0))
+    for codec, says in (("json", "openenv/remote-v0, which takes codec='json'"), ("jso", "json")):
+        with pytest.raises(InvalidRequestError, match=says):
+            gym.make_vec("openenv/CartPole-v1", num_envs=2, codec=codec)
+    gym.make_vec("openenv/CartPole-v1", num_envs=1, codec="binary").close()
     with pytest.raises(InvalidRequestError, match="vectorization: expected one of"):
         embedded_request(Open("CartPole-v1", num_envs=2, vectorization="fast"))
     with pytest.raises(InvalidRequestError, match="autoreset_mode: expected one of NextStep"):

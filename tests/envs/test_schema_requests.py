@@ -10,8 +10,10 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import pytest
 
 from openenv_gym import create_app
+from openenv_gym.client.websocket import WebSocketOptions
 from tests.support.uvicorn_thread import serving
 
 
@@ -21,10 +23,13 @@ class Counting:
     def __init__(self, app: Any) -> None:
         self.app = app
         self.requests: Counter[str] = Counter()
+        self.tags: list[bytes | None] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
             self.requests[scope["path"]] += 1
+        elif scope["type"] == "websocket":
+            self.tags.append(dict(scope["headers"]).get(b"x-tag"))
         await self.app(scope, receive, send)
 
     def schemas(self) -> int:
@@ -53,6 +58,27 @@ def test_by_the_shards_of_one_server():
         patient = gym.make_vec("openenv/CartPole-v1", 6, base_url=url, shards=3, timeout_s=60)
         assert app.schemas() == 0  # its deadlines do not matter
         patient.close()
+
+
+def test_by_whatever_is_served():
+    with counted() as (app, url):
+        for arguments in ({"shards": 3}, {}):
+            envs = gym.make_vec("openenv/remote-v0", num_envs=6, base_url=url, **arguments)
+            assert app.schemas() == 1
+            envs.reset(seed=1)
+            assert app.schemas() == 0
+            envs.close()
+
+
+@pytest.mark.parametrize("codec", ["auto", "binary", "json"])
+def test_what_is_asked_and_said_with_options_of_the_caller(codec: str):
+    options = WebSocketOptions(headers={"X-Tag": "mine"})
+    with counted() as (app, url):
+        arguments = {"base_url": url, "codec": codec, "options": options}
+        envs = gym.make_vec("openenv/remote-v0", num_envs=2, **arguments)
+        envs.reset()
+        envs.close()
+        assert app.tags and set(app.tags) == {b"mine"}
 
 
 def test_by_plain_sessions():

@@ -33,5 +33,19 @@ class FaultySequence(Faulty):
         return (np.array([self.steps, self.np_random.random()]),)
 
 
+class FaultyRendered(Faulty):
+    """Renders the number of its steps."""
+
+    metadata = {"render_modes": ["rgb_array"]}
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        super().__init__()
+        self.render_mode = render_mode
+
+    def render(self) -> np.ndarray:
+        return np.full((2, 2, 3), self.steps, np.uint8)
+
+
 gym.register("FaultyPicture-v0", FaultyPicture)
+gym.register("FaultyRendered-v0", FaultyRendered)
 gym.register("FaultySequence-v0", FaultySequence)

@@ -15,6 +15,7 @@ import pytest
 
 from openenv_gym import Action, Observation, OpenEnvClient, RemoteVectorEnv, State, from_client
 from openenv_gym.envs import remote_env, shard_sessions
+from openenv_gym.errors import ResetNeededError
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.launchers.embedded import EMBEDDED
 from openenv_gym.protocol import Step
@@ -171,3 +172,17 @@ def test_a_client_that_does_not_close(form: str, server: ServerProcess):
 def test_the_typed_client(server: ServerProcess):
     with Client(server.base_url, timeout_s=PATIENCE_S) as client:
         client.reset(options=HANG)
+
+
+@pytest.mark.parametrize("reach", ["embedded", "binary", "json"])
+def test_what_comes_after_it_is_no_fault(reach: str, server: ServerProcess):
+    there = {} if reach == "embedded" else {"base_url": server.base_url, "codec": reach}
+    envs = several(**there)
+    for _ in range(2):
+        obs, info = envs.reset(seed=7)
+        assert obs[:, 0].tolist() == [0.0] * 4 and "openenv" not in info
+        envs.step(np.zeros(4, np.int64))
+        envs.close()
+        assert envs.closed
+        with pytest.raises(ResetNeededError, match=r"call reset\(\)"):
+            envs.step(np.zeros(4, np.int64))

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from openenv_gym.envs.faults import FaultPolicy
+from openenv_gym.errors import EnvCrashLoopError
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.testing import FaultEnv
 from openenv_gym.wire.fault_info import seed_after_fault
@@ -103,4 +104,32 @@ def test_all_are_truncated_once_and_go_on(
             assert np.array_equal(obs[number], env.reset(seed=seed)[0])
         back.join()
         record_property("restarts", 1)
+    envs.close()
+
+
+@pytest.mark.parametrize("codec", ["binary", "json"])
+def test_a_reset_waits_for_a_server_too(codec: str, mortal: Mortal):
+    envs = gym.make_vec("openenv/remote-v0", 2, base_url=mortal.base_url, codec=codec)
+    envs.reset(seed=SEED)
+    envs.step(np.ones(2, np.int64))
+    back = mortal.kill_for(0.5)
+    info = envs.reset()[1]
+    seeds = [seed_after_fault(SEED, number, 1) for number in range(2)]
+    assert info["openenv"]["seed"].tolist() == seeds
+    assert not envs.step(np.ones(2, np.int64))[3].any()
+    back.join()
+    envs.close()
+
+
+def test_a_server_that_does_not_come_back_is_named_with_the_seed(mortal: Mortal):
+    policy = FaultPolicy(reconnect_timeout_s=0.2)
+    arguments = {"base_url": mortal.base_url, "codec": "json", "on_fault": policy}
+    envs = gym.make_vec("openenv/remote-v0", 2, **arguments)
+    envs.reset(seed=SEED)
+    envs.step(np.ones(2, np.int64))
+    mortal.stop()
+    envs.step(np.ones(2, np.int64))
+    seed = seed_after_fault(SEED, 0, 1)
+    with pytest.raises(EnvCrashLoopError, match=rf"not be made anew within 0.2 s; seed {seed},"):
+        envs.step(np.ones(2, np.int64))
     envs.close()

@@ -20,6 +20,7 @@ from openenv_gym.errors import (
     InvalidRequestError,
     RemoteEnvError,
     ResetNeededError,
+    UnknownEnvironmentError,
 )
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.launchers.embedded import EMBEDDED
@@ -240,6 +241,30 @@ def test_a_server_that_comes_back_is_waited_for(codec: str):
         assert env.reset()[1]["openenv"]["incarnation"] == 1
         assert env.step(0)[3] is False
         env.close()
+
+
+@pytest.mark.parametrize("codec", ["binary", "json"])
+@pytest.mark.parametrize("is_vector", [False, True])
+def test_a_server_that_comes_back_with_another_environment_is_refused(codec: str, is_vector: bool):
+    with ServerProcess(FAULTY) as server:
+        where = {"base_url": server.base_url, "codec": codec}
+        env: Any = (
+            gym.make_vec("openenv/remote-v0", 2, **where) if is_vector else make_remote(where)
+        )
+        action = np.zeros(2, np.int64) if is_vector else 0
+        env.reset(seed=0)
+        env.step(action)
+        port = server.base_url.rpartition(":")[2]
+    assert np.all(env.step(action)[3])
+    with ServerProcess("CartPole-v1", "--port", port):
+        for _ in range(2):
+            with pytest.raises(UnknownEnvironmentError, match=r"before, at .*; start the server"):
+                env.step(action) if is_vector else env.reset()
+    env.close()
+
+
+def make_remote(where: dict[str, Any]) -> Any:
+    return gym.make("openenv/remote-v0", **where).unwrapped
 
 
 def test_a_server_that_stays_away_is_given_up():

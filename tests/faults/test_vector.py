@@ -20,11 +20,13 @@ from openenv_gym.errors import (
     RemoteEnvError,
     ResetNeededError,
 )
+from openenv_gym.launchers import ServerProcess
 from openenv_gym.launchers.embedded import EMBEDDED
 from openenv_gym.wire.fault_info import seed_after_fault
 from tests.faults.conftest import FAULTY
 from tests.faults.envs import Faulty
 from tests.faults.kinds import FAULT
+from tests.support.family import workers_of
 
 NUM_ENVS, SHARDS, STEPS = 4, 2, 12
 PATIENT = FaultPolicy(restarts=1000, max_backoff_s=0)
@@ -155,6 +157,31 @@ def test_same_step_has_the_fault_in_the_final_info(where: Any):
     envs.close()
 
 
+@pytest.mark.parametrize("factory", ["same_step", "cartpoles"])
+def test_a_vector_form_that_batches_infos_itself(factory: str):
+    with ServerProcess(f"vector:tests.support.envs:{factory}") as it:
+        envs = gym.make_vec("openenv/remote-v0", num_envs=2, base_url=it.base_url)
+        envs.reset(seed=7)
+        last, rewards, *_ = envs.step(np.zeros(2, np.int64))
+        workers = workers_of(it.pid)
+        for worker in workers:
+            worker.kill()
+        psutil.wait_procs(workers, timeout=10)
+        _, faulted, _, truncated, info = envs.step(np.zeros(2, np.int64))
+        assert truncated.all() and faulted.dtype == rewards.dtype
+        if factory == "same_step":
+            assert same(list(info["final_obs"]), list(last)) and info["_final_obs"].all()
+            said = info["final_info"]["openenv"]
+            assert info["began"].tolist() == [1, 1]
+        else:
+            said = info["openenv"]
+            _, begun, *_, info = envs.step(np.zeros(2, np.int64))
+            assert begun.dtype == rewards.dtype
+        assert said["signal"].tolist() == [9, 9]
+        assert info["openenv"]["incarnation"].tolist() == [1, 1]
+        envs.close()
+
+
 @pytest.mark.parametrize("action", [Faulty.RAISE, Faulty.KILL])
 def test_disabled_leaves_the_reset_to_the_caller(action: int, where: Any):
     envs = make(where, AutoresetMode.DISABLED)
@@ -168,6 +195,27 @@ def test_disabled_leaves_the_reset_to_the_caller(action: int, where: Any):
     assert info["openenv"]["incarnation"][0] == 1
     assert obs[:, 0].tolist() == [0, 0 if action == Faulty.KILL else 2, 2, 2]
     assert envs.step(np.ones(4, np.int64))[0][:, 0].tolist() == (obs[:, 0] + 1).tolist()
+    envs.close()
+
+
+def test_a_worker_that_dies_in_a_reset_of_some_ends_the_episodes_of_its_others():
+    plan = {"0/0/reset:2": "kill"}
+    world = {"env_id": FAULT, "first_seed": 7, "shards": 2, "num_envs": 4, "plan": plan}
+    envs = make(world, AutoresetMode.DISABLED)
+    envs.reset(seed=7)
+    before = envs.step(np.zeros(4, np.int64))[0].copy()
+    only_first = np.array([True, False, False, False])
+    assert same(envs.reset(options={"reset_mask": only_first})[0], before)
+    obs, rewards, _, truncated, info = envs.step(np.zeros(4, np.int64))
+    assert truncated.tolist() == [True, True, False, False]
+    assert rewards[:2].tolist() == [0, 0] and same(obs[:2], before[:2])
+    assert info["openenv"]["fault"].tolist() == ["worker_died", "worker_died", None, None]
+    assert not np.array_equal(obs[2:], before[2:])
+    obs, info = envs.reset(options={"reset_mask": truncated})
+    seeds = [seed_after_fault(7, number, 1) for number in range(2)]
+    assert info["openenv"]["seed"].tolist() == [*seeds, None, None]
+    *_, truncated, info = envs.step(np.zeros(4, np.int64))
+    assert not truncated.any() and "openenv" not in info
     envs.close()
 
 
@@ -237,6 +285,47 @@ def test_the_budget_is_kept_exactly(fails_with: int, mode: AutoresetMode):
     envs.close()
 
 
+RESETS_RAISE = {"env_id": FAULT, "first_seed": 7, "episode_steps": 3, "shards": 1}
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
+def test_restarts_that_a_worker_makes_in_a_reset_count_as_others_do(mode: AutoresetMode):
+    plan = {"1/0/reset:2": "raise", "1/1/2": "kill", "0/1/reset": "raise"}
+    envs = make({**RESETS_RAISE, "plan": plan}, mode, num_envs=2)
+    envs.reset(seed=7)
+    told, faults = [], []
+    for _ in range(7):
+        info = envs.step(np.zeros(2, np.int64))[-1]
+        for said in (info.get("openenv", {}), info.get("final_info", {}).get("openenv", {})):
+            incarnations = said.get("incarnation", [])
+            (faults if "fault" in said else told).append(list(incarnations))
+            for number, seed in enumerate(said.get("seed", [])):
+                if seed is not None:
+                    assert seed == seed_after_fault(7, number, incarnations[number])
+    assert [each for each in faults if each] == [[0, 1]]
+    # The first reset of the worker that is made then raises, and is made again there.
+    assert [each for each in told if each] == [[None, 1], [2, 2]]
+    envs.close()
+
+
+@pytest.mark.parametrize("mode", AutoresetMode)
+def test_resets_that_raise_use_up_the_budget(mode: AutoresetMode):
+    policy = FaultPolicy(restarts=3, max_backoff_s=0)
+    plan = {"1/*/reset:2": "raise"}
+    envs = make({**RESETS_RAISE, "plan": plan}, mode, num_envs=2, on_fault=policy)
+    envs.reset(seed=7)
+    told = 0
+    with pytest.raises(EnvCrashLoopError, match=r"sub-environment 1 of .*again after 3 restarts"):
+        for _ in range(40):
+            *_, terminated, truncated, info = envs.step(np.zeros(2, np.int64))
+            assert not truncated.any()
+            if mode is AutoresetMode.DISABLED and terminated.any():
+                info = envs.reset(options={"reset_mask": terminated})[1]
+            told += "openenv" in info
+    assert told == 3
+    envs.close()
+
+
 def test_a_hang_is_a_fault_of_its_shard():
     envs = make({"env_id": FAULTY}, timeout_s=2)
     envs.reset(seed=0)
@@ -299,6 +388,24 @@ def test_a_shard_that_hangs_is_not_waited_for_twice():
     assert info["openenv"]["fault"].tolist() == ["step_timeout"] * 2
     envs.send(np.ones(4, np.int64), np.arange(4))
     assert envs.recv(count=4)[0][:, 0].tolist() == [0, 0, 2, 2]
+    envs.close()
+
+
+def test_a_shard_that_hangs_is_told_of_though_the_others_answer():
+    envs = make({"env_id": FAULTY}, timeout_s=2)
+    envs.async_reset(seed=7)
+    envs.recv(count=4)
+    envs.send(np.ones(4, np.int64), np.arange(4))
+    envs.recv(count=4)
+    envs.send(np.array([Faulty.HANG, 1, 1, 1]), np.arange(4))
+    for _ in range(100_000):  # as long as that takes
+        *_, truncated, info = envs.recv()
+        if truncated.any():
+            break
+        assert info["env_id"].tolist() == [2, 3]
+        envs.send(np.ones(2, np.int64), [2, 3])
+    said = dict(zip(info["env_id"].tolist(), info["openenv"]["fault"].tolist(), strict=True))
+    assert said[0] == said[1] == "step_timeout" and said.get(2) is None
     envs.close()
 
 

@@ -148,6 +148,21 @@ def cartpoles(num_envs: int, **kwargs: Any) -> gym.vector.VectorEnv:
     )
 
 
+class Described(gym.vector.VectorWrapper):
+    """Says something with each reset, batched as Gymnasium does."""
+
+    def reset(self, **keywords: Any) -> Any:
+        obs, _ = self.env.reset(**keywords)
+        return obs, {"began": np.ones(self.num_envs), "_began": np.ones(self.num_envs, np.bool_)}
+
+
+def same_step(num_envs: int) -> gym.vector.VectorEnv:
+    """Many CartPoles that reset in the same step."""
+    mode = gym.vector.AutoresetMode.SAME_STEP
+    poles = [lambda: gym.make("CartPole-v1")] * num_envs
+    return Described(gym.vector.SyncVectorEnv(poles, autoreset_mode=mode))
+
+
 def pool(num_envs: int, **kwargs: Any) -> gym.vector.VectorEnv:
     """EnvPool's CartPole."""
     import envpool

@@ -424,7 +424,7 @@ def together(url: str, form: str) -> int:
     sessions = envs._sessions
     sessions.begin({i: Step(1) for i in range(3)})
     busy = sum(not connection._transport._pending[1].done() for connection in sessions._connections)
-    sessions.finish([0, 1, 2])
+    sessions.collect([0, 1, 2])
     envs.close()
     return busy
 
