@@ -27,6 +27,7 @@ from websockets.uri import parse_uri
 from openenv_gym.address import Address
 from openenv_gym.client.keepalive import KEEPALIVE
 from openenv_gym.client.resume import keep_trying, note_reached
+from openenv_gym.client.tls import system_trust
 from openenv_gym.errors import (
     CapacityError,
     ConnectionLostError,
@@ -58,7 +59,8 @@ class WebSocketOptions:
         connect_timeout_s: For TCP, TLS and the handshake together, each.
         max_message_bytes: A longer message from the server is refused.
         headers: Sent with the handshake, such as ``Authorization``.
-        ssl_context: For ``wss``; the system's certificates unless given.
+        ssl_context: For ``wss`` and ``https``; the system's certificates, as they are when first
+            needed, unless given.
         resume_timeout_s: How long to try to take up a session again whose connection was lost;
             None for as long as the server keeps it, 0 for not at all.
 
@@ -355,7 +357,7 @@ def _connect(address: Address, options: WebSocketOptions) -> socket.socket:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if not address.is_secure:
             return sock
-        context = options.ssl_context or ssl.create_default_context()
+        context = options.ssl_context or system_trust()
         return context.wrap_socket(sock, server_hostname=address.host)
     except (OSError, ValueError) as exc:  # ValueError: a name that cannot be a host's
         raise UnreachableError(
