@@ -123,13 +123,18 @@ class Connection:
 
     def _checked(self, reply: Reply) -> Reply:
         if type(reply) is Failed:
-            error = reply.to_exception()
-            # The server has lost what is behind it, or never had it: one without a free session
-            # may open the connection, say so, and close.
-            if isinstance(error, (TransportError, CapacityError)):
-                self._break(error)
-            raise error
+            # Not held here: what is raised has this frame, and both would wait for the collector.
+            raise self._failed(reply)
         return reply
+
+    def _failed(self, reply: Failed) -> OpenEnvGymError:
+        """The exception for ``reply``, which may be the end of the connection."""
+        error = reply.to_exception()
+        # The server has lost what is behind it, or never had it: one without a free session
+        # may open the connection, say so, and close.
+        if isinstance(error, (TransportError, CapacityError)):
+            self._break(error)
+        return error
 
     def _claim(self) -> None:
         name = threading.current_thread().name
@@ -195,7 +200,10 @@ class Connection:
                 return self._transport.receive(self._timeout_s)
             except ConnectionLostError as exc:
                 lost = exc
-        raise lost
+        try:
+            raise lost
+        finally:
+            del lost  # else it and this frame, and all above, would wait for the collector
 
     def _break(self, exc: BaseException) -> None:
         # A goodbye may wait for the step of somebody else who shares the worker.

@@ -81,8 +81,9 @@ def _get(address: Address, path: str, options: WebSocketOptions) -> Any:
             client.stream("GET", url, headers=options.headers, auth=auth) as response,
         ):
             content = _content(response, options)
-            kind = {"content-type": response.headers.get("content-type", "")}
-            return httpx.Response(response.status_code, headers=kind, content=content)
+        response.stream = httpx.ByteStream(b"")  # which was part of a cycle, with all the client
+        kind = {"content-type": response.headers.get("content-type", "")}
+        return httpx.Response(response.status_code, headers=kind, content=content)
     except (httpx.TransportError, OSError, ValueError) as exc:
         raise UnreachableError(
             f"cannot connect to {address}: {exc or type(exc).__name__}; is the server running, "

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidState, InvalidStatus
+from websockets.frames import Close
 from websockets.http11 import Response
 from websockets.uri import parse_uri
 
@@ -196,8 +197,8 @@ class WebSocketTransport:
         with self._lock:  # held by the keepalive thread while it looks after this socket
             self._is_waiting = True
         # It came with the last reply, or while idle; an error that came with it is told first.
-        if not self._messages and (lost := self._closing()) is not None:
-            raise lost
+        if not self._messages:
+            self._check_open()
         self._socket.send(client_frame(self._opcode, body), timeout_s=timeout_s)
 
     def receive(self, timeout_s: float | None) -> Body:
@@ -261,15 +262,18 @@ class WebSocketTransport:
         if control:
             self._protocol.receive_data(control)
             self._flush()
-        if not self._messages and (lost := self._closing()) is not None:
-            raise lost
+        if not self._messages:
+            self._check_open()
         return bool(self._messages)
 
-    def _closing(self) -> ConnectionLostError | None:
-        """How the peer closed the connection, None as long as it has not."""
+    def _check_open(self) -> None:
+        """Pass as long as the peer has not closed the connection."""
         closed = self._protocol.close_rcvd
-        if closed is None:
-            return None
+        if closed is not None:
+            raise self._closing(closed)
+
+    def _closing(self, closed: Close) -> ConnectionLostError:
+        """How the peer closed the connection."""
         self._is_over = closed.code not in _RESUMABLE_CLOSE_CODES
         error = ConnectionLostError(
             f"{self._socket.peer} closed the connection: {closed.code} {closed.reason}"
