@@ -1,7 +1,7 @@
 """Sessions that are over leave no memory behind, not even until the collector comes.
 
-It counts objects and not bytes: an exception that waits for it has the frames of all who were called,
-and these the environment, its connection and what the caller had in hand.
+It counts objects and not bytes: an exception that waits for it has the frames of all callers, and
+these the environment, its connection and what each caller had in hand.
 """
 
 from __future__ import annotations
