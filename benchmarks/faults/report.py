@@ -209,11 +209,12 @@ def growth_table(growths: Sequence[Growth]) -> Table:
     for growth in growths:
         for name, usage in (("server", growth.server), ("client", growth.client)):
             if usage is not None:
-                fds, threads = (usage[1].fds - usage[0].fds, usage[1].threads - usage[0].threads)
-                memory = f"{megabytes(usage):+.2f}"
-                sizes = [f"{growth.sessions:,}", memory, f"{fds:+d}", f"{threads:+d}"]
+                fds, threads = (usage[2].fds - usage[0].fds, usage[2].threads - usage[0].threads)
+                memory = [f"{megabytes(usage):+.2f}", f"{megabytes(usage[1:]):+.2f}"]
+                sizes = [f"{growth.sessions:,}", *memory, f"{fds:+d}", f"{threads:+d}"]
                 lines.append([growth.way, name, *sizes])
-    heads = ["after sessions", "of", "sessions", "MB of memory", "descriptors", "threads"]
+    memory_heads = ["MB of memory", "of these, in the second half"]
+    heads = ["after sessions", "of", "sessions", *memory_heads, "descriptors", "threads"]
     return Table(heads=heads, rows=lines, texts=2)
 
 

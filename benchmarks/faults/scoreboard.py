@@ -285,9 +285,9 @@ def _growth(growths: Sequence[Growth]) -> list[Row]:
     ]
 
 
-def megabytes(usage: tuple[Usage, Usage]) -> float:
-    """How much memory was added."""
-    return (usage[1].rss - usage[0].rss) / 2**20
+def megabytes(usage: Sequence[Usage]) -> float:
+    """How much memory was added, from the first to the last."""
+    return (usage[-1].rss - usage[0].rss) / 2**20
 
 
 def _verdict(is_good: bool, is_enough: bool) -> bool | None:

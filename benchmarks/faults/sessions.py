@@ -7,6 +7,7 @@ import json
 import socket
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +26,8 @@ from openenv_gym.launchers import ServerProcess
 
 CRASH_EVERY = 10
 _STEPS = 2
-_WARM_UP = 100
+_WARM_UP = 1000
+_LOOKS = 100
 _TRACEBACK = b"Traceback (most recent call last)"
 _SHARED_MEMORY = Path("/dev/shm")
 
@@ -54,7 +56,7 @@ class Growth:
         sessions: How many lie between.
         crashed: How many of these ended with their worker.
         aborted: How many ended because the client's socket was closed, without a goodbye.
-        server: Before and after.
+        server: Before, after about half of them, and after all.
         client: Likewise; None where the clients are not ours.
         workers: How many processes the server had before and after, those that wait included.
         shared_memory: Files there, before and after.
@@ -67,8 +69,8 @@ class Growth:
     sessions: int
     crashed: int
     aborted: int
-    server: tuple[Usage, Usage]
-    client: tuple[Usage, Usage] | None
+    server: tuple[Usage, Usage, Usage]
+    client: tuple[Usage, Usage, Usage] | None
     workers: tuple[int, int]
     shared_memory: tuple[int, int]
     tracebacks: int
@@ -99,6 +101,7 @@ def _log() -> Iterator[Path]:
 def _grow(
     way: str, visits: Iterator[str], pid: int, log: Path, sessions: int, seconds: float
 ) -> Growth:
+    # The first ones fill what caches and the allocator keep.
     began = time.perf_counter()
     for number in range(max(CRASH_EVERY, min(_WARM_UP, sessions // 10))):
         if number >= CRASH_EVERY and time.perf_counter() - began > seconds / 4:
@@ -106,20 +109,25 @@ def _grow(
         next(visits)
     before = _usage(pid)
     logged = log.stat().st_size
-    began, ends = time.perf_counter(), []
-    while len(ends) < sessions and time.perf_counter() - began < seconds:
-        ends.append(next(visits))
+    every = max(1, sessions // _LOOKS)
+    looks, ends = [before], Counter[str]()  # little: what is noted here is memory, too
+    began = time.perf_counter()
+    while ends.total() < sessions and time.perf_counter() - began < seconds:
+        ends[next(visits)] += 1
+        if ends.total() % every == 0:
+            looks.append(_usage(pid))
     took_s = time.perf_counter() - began
     settled(lambda: _usage(pid)[2] - before[2])
     after = _usage(pid)
+    half = looks[len(looks) // 2]
     text = log.read_bytes()[logged:]
     return Growth(
         way=way,
-        sessions=len(ends),
-        crashed=ends.count("crashed"),
-        aborted=ends.count("aborted"),
-        server=(before[0], after[0]),
-        client=(before[1], after[1]),
+        sessions=ends.total(),
+        crashed=ends["crashed"],
+        aborted=ends["aborted"],
+        server=(before[0], half[0], after[0]),
+        client=(before[1], half[1], after[1]),
         workers=(before[2], after[2]),
         shared_memory=(before[3], after[3]),
         tracebacks=text.count(_TRACEBACK),

@@ -137,13 +137,18 @@ class Connection:
 
     def _checked(self, reply: Reply) -> Reply:
         if type(reply) is Failed:
-            error = reply.to_exception()
-            # The server has lost what is behind it, or never had it: one without a free session
-            # may open the connection, say so, and close.
-            if isinstance(error, (TransportError, CapacityError)):
-                self._break(error)
-            raise error
+            # Not held here: what is raised has this frame, and both would wait for the collector.
+            raise self._failed(reply)
         return reply
+
+    def _failed(self, reply: Failed) -> OpenEnvGymError:
+        """The exception for ``reply``, which may be the end of the connection."""
+        error = reply.to_exception()
+        # The server has lost what is behind it, or never had it: one without a free session
+        # may open the connection, say so, and close.
+        if isinstance(error, (TransportError, CapacityError)):
+            self._break(error)
+        return error
 
     def _claim(self) -> None:
         name = threading.current_thread().name
@@ -226,7 +231,10 @@ class Connection:
             if time.monotonic() - taken_up_s > LONGEST_PAUSE_S:
                 since_s = time.monotonic()  # it held for a while: this is another loss
             time.sleep(pause_s)
-        raise lost
+        try:
+            raise lost
+        finally:
+            del lost  # else it and this frame, and all above, would wait for the collector
 
     def _break(self, exc: BaseException) -> None:
         self.is_broken = True  # first, for there may be a second interrupt

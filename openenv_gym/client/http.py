@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from openenv_gym.address import Address
+from openenv_gym.client.tls import no_trust, system_trust
 from openenv_gym.client.websocket import WebSocketOptions
 from openenv_gym.errors import NotOpenEnvError, UnreachableError
 
@@ -70,7 +71,8 @@ def _get(address: Address, path: str, options: WebSocketOptions) -> Any:
         )
     import httpx  # takes longer to import than a worker takes to start, and is needed only here
 
-    transport = httpx.HTTPTransport(uds=address.socket_path, verify=options.ssl_context or True)
+    trust = options.ssl_context or (system_trust() if address.is_secure else no_trust())
+    transport = httpx.HTTPTransport(uds=address.socket_path, verify=trust)
     url = f"{address.http_url}/{path}"
     auth = None if address.username is None else (address.username, address.password or "")
     try:
@@ -79,8 +81,9 @@ def _get(address: Address, path: str, options: WebSocketOptions) -> Any:
             client.stream("GET", url, headers=options.headers, auth=auth) as response,
         ):
             content = _content(response, options)
-            kind = {"content-type": response.headers.get("content-type", "")}
-            return httpx.Response(response.status_code, headers=kind, content=content)
+        response.stream = httpx.ByteStream(b"")  # which was part of a cycle, with all the client
+        kind = {"content-type": response.headers.get("content-type", "")}
+        return httpx.Response(response.status_code, headers=kind, content=content)
     except (httpx.TransportError, OSError, ValueError) as exc:
         raise UnreachableError(
             f"cannot connect to {address}: {exc or type(exc).__name__}; is the server running, "

@@ -21,12 +21,14 @@ from dataclasses import dataclass, field, replace
 from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidState, InvalidStatus
+from websockets.frames import Close
 from websockets.http11 import Response
 from websockets.uri import parse_uri
 
 from openenv_gym.address import Address
 from openenv_gym.client.keepalive import KEEPALIVE
 from openenv_gym.client.resume import keep_trying, note_reached
+from openenv_gym.client.tls import system_trust
 from openenv_gym.errors import (
     CapacityError,
     ConnectionLostError,
@@ -58,7 +60,8 @@ class WebSocketOptions:
         connect_timeout_s: For TCP, TLS and the handshake together, each.
         max_message_bytes: A longer message from the server is refused.
         headers: Sent with the handshake, such as ``Authorization``.
-        ssl_context: For ``wss``; the system's certificates unless given.
+        ssl_context: For ``wss`` and ``https``; the system's certificates, as they are when first
+            needed, unless given.
         resume_timeout_s: How long to try to take up a session again whose connection was lost;
             None for as long as the server keeps it, 0 for not at all.
 
@@ -194,8 +197,8 @@ class WebSocketTransport:
         with self._lock:  # held by the keepalive thread while it looks after this socket
             self._is_waiting = True
         # It came with the last reply, or while idle; an error that came with it is told first.
-        if not self._messages and (lost := self._closing()) is not None:
-            raise lost
+        if not self._messages:
+            self._check_open()
         self._socket.send(client_frame(self._opcode, body), timeout_s=timeout_s)
 
     def receive(self, timeout_s: float | None) -> Body:
@@ -260,15 +263,18 @@ class WebSocketTransport:
         if control:
             self._protocol.receive_data(control)
             self._flush()
-        if not self._messages and (lost := self._closing()) is not None:
-            raise lost
+        if not self._messages:
+            self._check_open()
         return bool(self._messages)
 
-    def _closing(self) -> ConnectionLostError | None:
-        """How the peer closed the connection, None as long as it has not."""
+    def _check_open(self) -> None:
+        """Pass as long as the peer has not closed the connection."""
         closed = self._protocol.close_rcvd
-        if closed is None:
-            return None
+        if closed is not None:
+            raise self._closing(closed)
+
+    def _closing(self, closed: Close) -> ConnectionLostError:
+        """How the peer closed the connection."""
         self._is_over = closed.code not in _RESUMABLE_CLOSE_CODES
         error = ConnectionLostError(
             f"{self._socket.peer} closed the connection: {closed.code} {closed.reason}"
@@ -356,7 +362,7 @@ def _connect(address: Address, options: WebSocketOptions) -> socket.socket:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if not address.is_secure:
             return sock
-        context = options.ssl_context or ssl.create_default_context()
+        context = options.ssl_context or system_trust()
         return context.wrap_socket(sock, server_hostname=address.host)
     except (OSError, ValueError) as exc:  # ValueError: a name that cannot be a host's
         raise UnreachableError(

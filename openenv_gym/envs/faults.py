@@ -126,6 +126,12 @@ def info_of(
     )
 
 
+def without_frames(exc: OpenEnvGymError) -> OpenEnvGymError:
+    """Return ``exc``, to be kept, without what was called: that has the values of all callers."""
+    exc.__cause__ = exc.__context__ = None
+    return exc.with_traceback(None)
+
+
 def kept(value: Any) -> Any:
     """Return a copy of an observation or action, which its owner may write to."""
     kind = type(value)

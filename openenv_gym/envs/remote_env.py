@@ -21,6 +21,7 @@ from openenv_gym.envs.faults import (
     fault_policy,
     info_of,
     kept,
+    without_frames,
 )
 from openenv_gym.errors import (
     ConnectionLostError,
@@ -143,7 +144,7 @@ class RemoteEnv(gym.Env[Any, Any]):
             gym.logger.warn(f"{self}: the connection was lost; making a new one")
         elif not self._is_soft or fault_kind(exc) is None:
             return False
-        self._note(exc)
+        self._note(without_frames(exc))
         return True
 
     def _begin_anew(
@@ -220,7 +221,7 @@ class RemoteEnv(gym.Env[Any, Any]):
             kind = fault_kind(exc)
             if kind is None or not self._is_soft:
                 raise
-            self._note(exc)
+            self._note(without_frames(exc))
             said = info_of(exc, kind, self._restarts.incarnation, False if was_broken else None)
             return self._last_obs, 0.0, False, True, {FAULT_KEY: said}
         self._is_soft = True

@@ -19,6 +19,7 @@ from openenv_gym.envs.faults import (
     fault_policy,
     info_of,
     kept,
+    without_frames,
 )
 from openenv_gym.envs.plain_sessions import PlainEndpoint, PlainSessions
 from openenv_gym.envs.shard_results import batch_infos
@@ -179,7 +180,7 @@ class SessionsVectorEnv(VectorEnv[Any, Any, Any]):
         for i, exc in failures.items():
             if i not in self._proven or fault_kind(exc) is None:
                 raise exc
-            self._lost[i] = exc
+            self._lost[i] = without_frames(exc)
         self._proven |= {i for i in results if type(requests[i]) is Step}
         return results
 

@@ -22,6 +22,7 @@ from openenv_gym.envs.faults import (
     info_of,
     kept,
     renew,
+    without_frames,
 )
 from openenv_gym.envs.shard_results import Records, with_restarts
 from openenv_gym.envs.shard_sessions import ShardSessions, recovery_of
@@ -85,7 +86,7 @@ class ShardFaults:
 
     def note(self, shard: int, exc: OpenEnvGymError) -> None:
         """Take a shard for lost; a worker of ours that hangs is ended."""
-        self.lost[shard] = exc
+        self.lost[shard] = without_frames(exc)
         if isinstance(exc, RequestTimeoutError):
             self._sessions.kill(shard)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -51,7 +52,8 @@ class RelayProtocol(WebSocketsSansIOProtocol):
         """Offer the connection to the application."""
         super().handle_connect(event)
         if self.response.status_code == 101:
-            self.scope["extensions"][EXTENSION] = {"connection": self}
+            # Weak: it has the scope, and whoever asks is a task that has it.
+            self.scope["extensions"][EXTENSION] = {"connection": weakref.ref(self)}
 
     @property
     def can_be_taken_over(self) -> bool:
@@ -129,6 +131,7 @@ class RelayProtocol(WebSocketsSansIOProtocol):
         self._stop_write_timer()
         super().connection_lost(exc)
         self.writable.set()
+        self._on_message = self._on_writable = None  # whose session has this connection
 
     def _stop_write_timer(self) -> None:
         if self._write_timer is not None:
@@ -161,4 +164,4 @@ class RelayProtocol(WebSocketsSansIOProtocol):
 def connection_of(websocket: WebSocket) -> RelayProtocol | None:
     """Return what is below the application; None with other ASGI servers."""
     offer = (websocket.scope.get("extensions") or {}).get(EXTENSION)
-    return None if offer is None else offer["connection"]
+    return None if offer is None else offer["connection"]()

@@ -207,6 +207,7 @@ class Sessions:
     def _begin_end(self, session: Session) -> asyncio.Future[None] | None:
         if self._sessions.pop(session.session_id, None) is None:
             return None
+        session.on_drain = None  # which has the session
         if session.expiry is not None:
             session.expiry.cancel()
         ending = asyncio.ensure_future(session.backend.close())

@@ -277,11 +277,11 @@ def a_report(**changes: Any) -> FaultsReport:
         "growth": [
             Growth(
                 way="ws_process",
-                server=(usage, Usage(rss=3 << 20, fds=6, threads=2)),
+                server=(usage, usage, Usage(rss=3 << 20, fds=6, threads=2)),
                 tracebacks=0,
                 **growth,
             ),
-            Growth(way="stock_03", server=(usage, usage), tracebacks=18, **growth),
+            Growth(way="stock_03", server=(usage, usage, usage), tracebacks=18, **growth),
         ],
     }
     return FaultsReport(
@@ -316,7 +316,7 @@ def test_what_it_writes(tmp_path: Path):
         "| ws_process | 2 | 2 | 2 | 1 | 0.38 | 0.50 |",
         "| exit | 2 of 2, 1 | 2 of 2, 4 | 0 of 1, 4 |",
         "| sleep | ws_process | 1 | 1 | 0.10 | 0.10 | 0.20 | 0.20 | 1.50 | 1.50 |",
-        "| ws_process | server | 10 | +2.00 | +1 | +0 |",
+        "| ws_process | server | 10 | +2.00 | +2.00 | +1 | +0 |",
     ):
         assert line in page
     written = json.loads((tmp_path / "results/faults.json").read_text(encoding="utf-8"))
