@@ -145,6 +145,12 @@ def test_what_on_fault_means():
     for on_fault in ("ignore", None, 1):
         with pytest.raises(InvalidRequestError, match="on_fault: expected 'truncate', 'raise'"):
             make({"env_id": FAULTY}, on_fault=on_fault)
+    for name, value in (
+        *(("restarts", -1), ("restarts", 1.5), ("backoff_s", "1"), ("max_backoff_s", -0.1)),
+        *(("restart_timeout_s", None), ("reconnect_timeout_s", float("nan"))),
+    ):
+        with pytest.raises(InvalidRequestError, match=f"{name}: expected"):
+            FaultPolicy(**{name: value})
     policy = FaultPolicy(restarts=3)
     env = make({"env_id": FAULTY}, on_fault=policy)
     twin = pickle.loads(pickle.dumps(env))
