@@ -258,15 +258,14 @@ class BlockingSocket:
         except OSError:
             return True
 
-    def receive_nowait(self) -> bytes | None:
-        """Return what is there already: None for nothing, ``b""`` where the peer has closed."""
+    def receive_nowait(self) -> bytes:
+        """Return what is there already, ``b""`` for nothing."""
         timeout_s = self.sock.gettimeout()
         self.sock.settimeout(0)
         try:
             return self.sock.recv(RECEIVE_BYTES)
-        except OSError as exc:
-            would_block = isinstance(exc, BlockingIOError) or "want" in str(exc).lower()
-            return None if would_block else b""
+        except OSError:  # nothing yet, or nothing any more: whoever waits for it is told
+            return b""
         finally:
             self.sock.settimeout(timeout_s)
 

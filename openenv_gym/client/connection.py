@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import select
 import threading
 import time
 from typing import cast
@@ -262,6 +263,12 @@ class Connection:
     def fileno(self) -> int:
         """The descriptor of the socket, to wait for a reply to what was begun."""
         return cast(Waitable, self._transport).fileno()
+
+    def has_reply(self) -> bool:
+        """Whether the reply to what was begun has begun to come, or will not come."""
+        poll = select.poll()
+        poll.register(self.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
 
     def is_gone(self) -> bool:
         """Return whether the connection is broken, or its idle peer is known to be gone.

@@ -7,6 +7,7 @@ update easily takes that. A socket in use answers pings itself, while it waits f
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import threading
 import time
@@ -56,7 +57,7 @@ class Keepalive:
         self._lock = threading.Lock()
 
     def add(self, idler: Idler) -> None:
-        """Look after ``idler`` until it is closed, lost or collected."""
+        """Look after ``idler`` until it is closed or collected."""
         with self._lock:
             self._idlers.add(idler)
             if self._thread is None:
@@ -99,11 +100,9 @@ class Keepalive:
         self._reset()
 
     def _look_after(self, idler: Idler) -> None:
-        try:
+        # One that is lost stays here: its session may be taken up again, though not by a child.
+        with contextlib.suppress(OpenEnvGymError):  # whoever uses it next is told so
             idler.look_after()
-        except OpenEnvGymError:
-            # The connection is lost: whoever uses it next is told so.
-            self._forget(idler)
 
 
 KEEPALIVE = Keepalive()

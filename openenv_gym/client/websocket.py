@@ -190,7 +190,6 @@ class WebSocketTransport:
             raise
         self._is_waiting = was_waiting
         self.last_used_s = time.monotonic()
-        KEEPALIVE.add(self)
 
     def send(self, body: bytes, timeout_s: float | None = None) -> None:
         """Send one message."""
@@ -211,6 +210,10 @@ class WebSocketTransport:
 
     def close(self) -> None:
         """Close the connection, with a closing frame where the socket still takes it."""
+        if sys.is_finalizing():  # after KEEPALIVE.close_all; its thread may have died in the lock
+            self._is_closed = True
+            self._socket.close()
+            return
         with self._lock:
             self._say_goodbye()
 

@@ -192,6 +192,10 @@ class ClientTransport(EndsWithItsConnection):
         self._pending = None
         return name, result
 
+    def is_done(self) -> bool:
+        """Whether there is no call that one would have to wait for."""
+        return self._pending is None or self._pending[1].done()
+
     def close(self) -> None:
         """Give up what is under way; the client itself stays as it is."""
         if self._pending is not None:
@@ -226,7 +230,8 @@ class ClientConnection(Connection):
         closes_client: bool,
     ) -> None:
         session = ClientSession(calls, SessionState.READY)
-        super().__init__(session, ClientTransport(driver), timeout_s)
+        self._client_transport = ClientTransport(driver)
+        super().__init__(session, self._client_transport, timeout_s)
         self._driver = driver
         self._calls = calls
         self._closes_client = closes_client
@@ -236,6 +241,10 @@ class ClientConnection(Connection):
         if type(reply) is Failed and (error := self._calls.error) is not None:
             raise error
         return super()._checked(reply)
+
+    def has_reply(self) -> bool:
+        """Whether the call that was begun has ended."""
+        return self._client_transport.is_done()
 
     def close(self, timeout_s: float | None = None) -> None:
         """End the session; the client too, even after a fault, where it is to be closed.

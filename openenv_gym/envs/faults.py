@@ -53,6 +53,9 @@ class FaultPolicy:
         max_backoff_s: The longest wait between two restarts.
         restart_timeout_s: How long to wait for a server without a free session.
         reconnect_timeout_s: How long to wait for a server that nobody answers for.
+
+    Raises:
+        InvalidRequestError: a number makes no sense: it would be found out in the first fault.
     """
 
     on_fault: Literal["truncate", "raise"] = "truncate"
@@ -62,6 +65,21 @@ class FaultPolicy:
     max_backoff_s: float = 5.0
     restart_timeout_s: float = 120.0
     reconnect_timeout_s: float = 300.0
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense."""
+        if self.on_fault not in ("truncate", "raise"):
+            raise InvalidRequestError(
+                "on_fault: expected 'truncate', 'raise' or a FaultPolicy, got "
+                f"{self.on_fault!r:.80}"
+            )
+        if type(self.restarts) is not int or self.restarts < 0:
+            raise InvalidRequestError(f"restarts: expected a number from 0, got {self.restarts!r}")
+        for name in _DURATIONS:
+            value: Any = getattr(self, name)
+            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not is_number or not value >= 0:
+                raise InvalidRequestError(f"{name}: expected seconds from 0, got {value!r:.80}")
 
     @property
     def is_soft(self) -> bool:
@@ -76,6 +94,10 @@ class FaultPolicy:
         return whole * _jitter.uniform(0.5, 1.0)
 
 
+_DURATIONS = (
+    *("restarts_within_s", "backoff_s", "max_backoff_s"),
+    *("restart_timeout_s", "reconnect_timeout_s"),
+)
 OnFault = str | FaultPolicy
 _jitter = random.Random()  # one of our own: the caller's generators are not touched
 
@@ -86,12 +108,10 @@ def fault_policy(on_fault: OnFault) -> FaultPolicy:
     Raises:
         InvalidRequestError: it means none.
     """
-    known: Any = on_fault.on_fault if isinstance(on_fault, FaultPolicy) else on_fault
-    if known not in ("truncate", "raise"):
-        raise InvalidRequestError(
-            f"on_fault: expected 'truncate', 'raise' or a FaultPolicy, got {known!r:.80}"
-        )
-    return on_fault if isinstance(on_fault, FaultPolicy) else FaultPolicy(on_fault=known)
+    if isinstance(on_fault, FaultPolicy):
+        return on_fault
+    known: Any = on_fault
+    return FaultPolicy(on_fault=known)
 
 
 def fault_kind(exc: OpenEnvGymError) -> str | None:
@@ -231,7 +251,8 @@ class Restarts:
             f"{self.name} {what}; seed {self.seed}, incarnation {self.incarnation}, signal "
             f"{known.get('signal')}, exit code {known.get('exitcode')}, last actions "
             f"[{actions}], end of stderr: {known.get('stderr_tail') or 'unknown'}; last fault: "
-            f"{fault}"
+            f"{fault}; mend that, or allow more: on_fault=FaultPolicy(restarts=..., "
+            "restart_timeout_s=..., reconnect_timeout_s=...)"
         )
         error.fault = known or None
         error.remote_traceback = "" if fault is None else fault.remote_traceback

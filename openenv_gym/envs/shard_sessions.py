@@ -144,7 +144,21 @@ class Sessions:
 
     def _finish(self, number: int, waited_s: float) -> Any:
         """The reply of a session, others of which were waited for in vain for ``waited_s``."""
-        return self._connections[number].finish()
+        # Who was given its time while others were waited for is not given it again.
+        connection = self._connections[number]
+        timeout_s = connection.timeout_s
+        if timeout_s is None or timeout_s > waited_s or connection.has_reply():
+            return connection.finish()
+        connection.kill_peer()
+        connection.give_up()
+        raise RequestTimeoutError(
+            f"no answer within {timeout_s:g} s, nor from others that were asked at the same time; "
+            "the connection was closed, and reset() makes a new one"
+        )
+
+    def has_reply(self, number: int) -> bool:
+        """Whether a session that owes a reply has begun to answer."""
+        return self._connections[number].has_reply()
 
     def close(self) -> None:
         """End the sessions, within a few seconds together."""
@@ -341,25 +355,6 @@ class ShardSessions(Sessions):
             connection.close(CLOSE_TIMEOUT_S)
             raise
         self._connections[number], self.descriptions[number] = connection, description
-
-    def _finish(self, number: int, waited_s: float) -> Any:
-        # Who was given its time while others were waited for is not given it again.
-        connection = self._connections[number]
-        timeout_s = connection.timeout_s
-        if timeout_s is None or timeout_s > waited_s or self.has_reply(number):
-            return connection.finish()
-        connection.kill_peer()
-        connection.give_up()
-        raise RequestTimeoutError(
-            f"no answer within {timeout_s:g} s, nor from others that were asked at the same time; "
-            "the connection was closed, and reset() makes a new one"
-        )
-
-    def has_reply(self, number: int) -> bool:
-        """Whether a session that owes a reply has begun to answer."""
-        poll = select.poll()
-        poll.register(self._connections[number].fileno(), select.POLLIN)
-        return bool(poll.poll(0))
 
     def is_native(self, number: int) -> bool:
         """Whether a session has a vector form of the environment's own."""

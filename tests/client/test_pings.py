@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 
@@ -65,6 +66,22 @@ def test_who_is_let_go_for_a_late_pong_comes_back(serve):
         wait_until(lambda: readiness(server.base_url)["disconnected"] == 1)
         obs, *_, info = env.step(0)
         assert obs[0] == number and "openenv" not in info
+    env.close()
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_child_does_not_take_up_what_its_parent_has_lost(serve):
+    server = serve(SCRIPTED, "--ping-interval=0.2", "--ping-timeout=0.4", "--resume-grace=60")
+    env = gym.make("openenv/remote-v0", base_url=server.base_url).unwrapped
+    env.reset()
+    transport = env._connection._transport
+    wait_until(lambda: transport._protocol.close_rcvd is not None)  # read while it was idle
+    assert transport.can_resume
+    pid = os.fork()
+    if pid == 0:
+        os._exit(int(transport.can_resume))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert env.step(0)[0][0] == 1
     env.close()
 
 

@@ -234,22 +234,22 @@ def test_step_async_and_step_wait():
     twin.close()
 
 
-def test_send_and_recv_return_who_is_ready():
-    remote = embedded("tests.support.envs:Slow-v0", 3, 3)
+def test_send_and_recv_return_who_is_ready(tmp_path):
+    gate = tmp_path / "gate"
+    remote = embedded("tests.support.envs:Gated-v0", 3, 3, kwargs={"gate": str(gate)})
     remote.async_reset(seed=0)
     first, seen = remote.recv(count=3), []
     assert first[4]["env_id"].tolist() == [0, 1, 2]
     assert_same(first[1:4], (np.zeros(3), np.zeros(3, bool), np.zeros(3, bool)))
-    remote.send(np.array([1, 0, 0]), [0, 1, 2])  # the first takes its time
-    for _ in range(6):
+    remote.send(np.array([1, 0, 0]), [0, 1, 2])  # the first waits
+    while len(set(seen)) < 3:
         observations, rewards, *_, info = remote.recv()
         assert len(observations) == len(rewards) == len(info["env_id"])
         seen += info["env_id"].tolist()
-        if info["env_id"].tolist() != [0]:
-            remote.send(np.zeros(len(rewards), np.int64), info["env_id"])
-        if 0 in seen:
-            break
-    assert 0 not in seen[:3] and {1, 2} <= set(seen)
+        assert 0 not in seen or gate.exists()
+        remote.send(np.zeros(len(rewards), np.int64), info["env_id"])
+        if {1, 2} <= set(seen):
+            gate.touch()
     remote.close()
 
 

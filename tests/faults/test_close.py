@@ -79,7 +79,7 @@ def test_an_embedded_environment_that_does_not_close_is_ended_with_its_worker():
     hung = psutil.Process(EMBEDDED.pid)
     env.close()
     env.close()
-    assert psutil.wait_procs([hung], timeout=2)[1] == []
+    assert psutil.wait_procs([hung], timeout=20)[1] == []
     assert_a_fresh_one_is_made()
 
 
@@ -89,7 +89,7 @@ def test_an_embedded_worker_that_was_stopped():
     stopped = psutil.Process(EMBEDDED.pid)
     stopped.suspend()
     env.close()
-    assert psutil.wait_procs([stopped], timeout=2)[1] == []
+    assert psutil.wait_procs([stopped], timeout=20)[1] == []
     assert_a_fresh_one_is_made()
 
 
@@ -143,7 +143,7 @@ def test_those_of_a_vec_env():
     hung = [psutil.Process(worker.pid) for worker in EMBEDDED._workers.values()]
     envs.close()
     envs.close()
-    assert len(psutil.wait_procs(hung, timeout=2)[0]) >= 2
+    assert len(psutil.wait_procs(hung, timeout=20)[0]) >= 2
 
 
 def test_those_that_are_dead_already():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import gymnasium as gym
@@ -16,6 +17,7 @@ from openenv_gym.wire.fault_info import seed_after_fault
 from tests.faults.conftest import FAULTY
 from tests.faults.envs import Faulty
 
+HURRY_S = 3
 PATIENT = FaultPolicy(restarts=1000, max_backoff_s=0)
 
 
@@ -85,6 +87,21 @@ def test_the_start_and_the_wish_to_have_them_raised(make: Any):
         with pytest.raises((RemoteEnvError, TransportError)):
             envs.step(np.array([1, Faulty.KILL, 1]))
         envs.close()
+
+
+def test_all_that_hang_are_waited_for_at_the_same_time(serve: Any):
+    url = serve(FAULTY, "--step-timeout=0").base_url
+    envs = gym.make_vec("openenv/remote-v0", num_envs=6, base_url=url, codec="json", timeout_s=60)
+    envs.reset(seed=0)
+    envs.step(np.ones(6, np.int64))
+    for connection in envs._sessions._connections:
+        connection._timeout_s = HURRY_S
+    began_s = time.monotonic()
+    *_, truncated, info = envs.step(np.array([Faulty.HANG] * 5 + [1]))
+    assert time.monotonic() - began_s < 5 * HURRY_S  # which is what one after another takes
+    assert truncated.tolist() == [True] * 5 + [False]
+    assert info["openenv"]["fault"].tolist() == ["step_timeout"] * 5 + [None]
+    envs.close()
 
 
 def test_the_budget(make: Any):

@@ -79,10 +79,11 @@ def test_a_fault_is_a_truncation_and_the_next_reset_is_one_of_a_fresh_session(
 
 
 def test_a_hang_is_a_fault_and_its_worker_is_killed():
-    env, bystander = make({"env_id": FAULTY}, timeout_s=2), make({"env_id": FAULTY})
+    env, bystander = make({"env_id": FAULTY}), make({"env_id": FAULTY})
     for each in (env, bystander):
         each.reset(seed=0)
         each.step(0)
+    env._connection._timeout_s = 2  # from now on: it takes longer to start an interpreter
     pid = EMBEDDED.pid
     assert env.step(Faulty.HANG)[4]["openenv"]["fault"] == "step_timeout"
     lost = bystander.step(0)  # of the same worker
@@ -145,6 +146,12 @@ def test_what_on_fault_means():
     for on_fault in ("ignore", None, 1):
         with pytest.raises(InvalidRequestError, match="on_fault: expected 'truncate', 'raise'"):
             make({"env_id": FAULTY}, on_fault=on_fault)
+    for name, value in (
+        *(("restarts", -1), ("restarts", 1.5), ("backoff_s", "1"), ("max_backoff_s", -0.1)),
+        *(("restart_timeout_s", None), ("reconnect_timeout_s", float("nan"))),
+    ):
+        with pytest.raises(InvalidRequestError, match=f"{name}: expected"):
+            FaultPolicy(**{name: value})
     policy = FaultPolicy(restarts=3)
     env = make({"env_id": FAULTY}, on_fault=policy)
     twin = pickle.loads(pickle.dumps(env))
@@ -280,9 +287,10 @@ def test_a_server_that_stays_away_is_given_up():
 
 
 def test_a_step_that_takes_too_long_on_a_server(serve: Callable[..., ServerProcess]):
-    env = make({"env_id": FAULTY, "base_url": serve(FAULTY).base_url}, timeout_s=2)
+    env = make({"env_id": FAULTY, "base_url": serve(FAULTY).base_url})
     env.reset(seed=0)
     env.step(0)
+    env._connection._timeout_s = 2
     assert env.step(Faulty.HANG)[4]["openenv"]["fault"] == "step_timeout"
     env.reset()
     assert env.step(0)[3] is False

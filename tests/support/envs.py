@@ -134,8 +134,26 @@ def room_of(fd: int) -> int:
         return 0
 
 
+class Gated(Scripted):
+    """Ends a step of another action than 0 when there is a file.
+
+    Args:
+        gate: The file.
+    """
+
+    def __init__(self, gate: str) -> None:
+        super().__init__()
+        self.gate = gate
+
+    def step(self, action: int):
+        while action and not os.path.exists(self.gate):
+            time.sleep(0.02)
+        return super().step(0)
+
+
 gym.register("Scripted-v0", Scripted)
 gym.register("Scribbling-v0", Scribbling)
+gym.register("Gated-v0", Gated)
 gym.register("Slow-v0", Slow)
 gym.register("Batched-v0", Batched)
 gym.register("Careless-v0", Careless)

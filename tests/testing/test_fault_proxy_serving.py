@@ -79,7 +79,7 @@ def test_slow_networks_change_no_number(proxy, serve, codec):
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("direction", ["to_server", "to_client", "both"])
 def test_a_black_hole_is_a_timeout(proxy, open_session, codec, direction):
-    connection = open_session(codec, timeout_s=2.0)
+    connection = open_session(codec, timeout_s=3.0)
     proxy.black_hole(direction)
     with pytest.raises(RequestTimeoutError):
         connection.request(Step(0))
@@ -88,7 +88,7 @@ def test_a_black_hole_is_a_timeout(proxy, open_session, codec, direction):
 
 @pytest.mark.parametrize("codec", CODECS)
 def test_a_delay_past_the_deadline_is_a_timeout(proxy, open_session, codec):
-    connection = open_session(codec, timeout_s=2.0)
+    connection = open_session(codec, timeout_s=3.0)
     proxy.delay(3600, "to_client")
     with pytest.raises(RequestTimeoutError):
         connection.request(Step(0))
@@ -127,7 +127,7 @@ def test_a_cut_at_each_byte_of_a_message_is_a_lost_connection(proxy, open_sessio
 
 
 def test_a_reply_that_was_lost_is_held_and_not_mixed_up(proxy, open_session):
-    connection = open_session("binary", timeout_s=2.0)
+    connection = open_session("binary", timeout_s=3.0)
     proxy.cut_after(0, "to_client", "black_hole")
     with pytest.raises(RequestTimeoutError):
         connection.request(Step(0))
