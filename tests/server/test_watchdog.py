@@ -220,6 +220,18 @@ def test_what_hangs_is_ended_by_a_server_that_is_always_busy_too():
     assert asyncio.run(play()) == [False, True, True, True]
 
 
+@pytest.mark.parametrize("codec", ["binary", "json"])
+def test_a_step_that_hangs_is_ended_though_its_client_left_and_closing_has_no_limit(codec: str):
+    arguments = ("--workers=0", "--step-timeout=1.5", "--close-timeout=0", "--resume-grace=0")
+    with ServerProcess(HANGING, *arguments) as server:
+        env = make(server, codec)
+        env.reset(seed=1)
+        env._connection.begin(Step(Hanging.SLEEP))
+        env._connection.give_up()
+        while workers_of(server.pid):
+            pass
+
+
 def test_a_batched_step_may_take_as_long_as_the_resets_in_it():
     with ServerProcess(HANGING, "--step-timeout=0.5", "--reset-timeout=20") as server:
         envs = gym.make_vec("openenv/remote-v0", num_envs=2, base_url=server.base_url)
