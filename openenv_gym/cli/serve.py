@@ -147,8 +147,9 @@ def json_object(text: str) -> dict[str, Any]:
 def run(options: argparse.Namespace) -> None:
     """Serve until a signal says to stop."""
     from openenv_gym.server.app import create_app
-    from openenv_gym.server.run import Listener, run
+    from openenv_gym.server.run import Listener, allow_files_of, run
 
+    allow_files_of(options.max_sessions)  # first, for what creating the application starts
     start = {} if options.start_method is None else {"start_method": options.start_method}
     app = create_app(
         options.environment,

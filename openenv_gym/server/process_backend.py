@@ -45,6 +45,11 @@ class _WorkerProtocol(asyncio.Protocol):
         self._waiting: deque[OnReply] = deque()
         self._transport: asyncio.WriteTransport | None = None
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether somebody waits for an answer."""
+        return bool(self._waiting)
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # A cast: uvloop's transports do not derive from asyncio's.
         self._transport = cast(asyncio.WriteTransport, transport)
@@ -222,6 +227,8 @@ class ProcessBackend:
 
     async def close(self) -> None:
         """End the worker; it closes the environment, and is killed if that takes too long."""
+        if not self._settings.close_timeout_s:  # what is under way has a limit of its own
+            await self._until(lambda: not self._protocol.is_asked, math.inf)
         self._protocol.close()
         self._worker.dismiss()
         if await self._exit_code(self._settings.close_timeout_s or math.inf) is None:
@@ -234,15 +241,16 @@ class ProcessBackend:
         self._output.close()
 
     async def _exit_code(self, timeout_s: float) -> int | None:
-        """How the worker ended, None if it still runs after ``timeout_s``.
+        """How the worker ended, None if it still runs after ``timeout_s``."""
+        await self._until(lambda: self._worker.exit_code is not None, timeout_s)
+        return self._worker.exit_code
 
-        It is asked time and again: to wait would take a thread for each worker that hangs.
-        """
+    async def _until(self, is_so: Callable[[], bool], timeout_s: float) -> None:
+        """Ask time and again: to wait would take a thread for each worker that hangs."""
         end_s, pause_s = self._clock() + timeout_s, 0.001
-        while (code := self._worker.exit_code) is None and self._clock() < end_s:
+        while not is_so() and self._clock() < end_s:
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, 0.05)
-        return code
 
 
 def _end(code: int | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
 import threading
 from dataclasses import dataclass
 from types import FrameType
@@ -18,9 +19,12 @@ from openenv_gym.server.relay_protocol import WRITE_TIMEOUT_S, RelayProtocol
 from openenv_gym.server.service import Service
 from openenv_gym.workers.lifeline import watch_lifeline
 
+_log = logging.getLogger(__name__)
+
 PING_INTERVAL_S = 20.0
 PING_TIMEOUT_S = 120.0
 DRAIN_TIMEOUT_S = 25.0
+_FILES, _FILES_PER_SESSION = 64, 8
 _CONNECTIONS_CLOSE_S = 1
 """How long connections may take to close when their sessions have ended."""
 
@@ -100,6 +104,34 @@ class _Server(uvicorn.Server):
             return f"unix://{self.config.uds}"
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def allow_files_of(sessions: int) -> None:
+    """Let this process, and what it starts, have the files of ``sessions`` open, where it may.
+
+    What is customary (1,024) is too few for 150 sessions.
+    """
+    if sys.platform == "win32":
+        return
+    import resource
+
+    wanted = _FILES + _FILES_PER_SESSION * sessions
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    except (OSError, ValueError):  # the platform has a further limit
+        most = soft
+    if most < wanted:
+        _log.warning(
+            "%d sessions (--max-sessions) need up to %d open files, and %d are allowed: raise "
+            "'ulimit -n', or lower --max-sessions",
+            sessions,
+            wanted,
+            most,
+        )
 
 
 def run(app: Any, listener: Listener, title: str) -> None:

@@ -108,7 +108,8 @@ def _run(work: Any) -> Any:
         except BaseException as exc:  # handed to the caller below
             failure.append(exc)
 
-    thread = threading.Thread(target=run, name="openenv-gym describe")
+    # Ctrl-C ends who waits here; the interpreter is not to wait for an environment that hangs.
+    thread = threading.Thread(target=run, name="openenv-gym describe", daemon=True)
     thread.start()
     thread.join()
     if failure:

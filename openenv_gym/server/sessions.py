@@ -19,6 +19,8 @@ _ENDING_TIMEOUT_S = 6.0
 """How long the end of the server waits for sessions that were ended before: longer than a worker
 whose environment does not close is given, unless that was set otherwise."""
 
+_ENDING_AT_ONCE = 8
+"""So many may be about to end before others begin, however few there may be at a time."""
 
 _EXPIRY_PERIOD_S = 1.0
 """How often one looks whether a session that is to end has finished its step."""
@@ -131,7 +133,7 @@ class Sessions:
             idle_s: See :attr:`Session.idle_s`.
 
         Raises:
-            CapacityError: there is none, or the server is to end.
+            CapacityError: there is none, or the server is to end, or too many sessions are.
         """
         if self.is_draining:
             raise draining_error()
@@ -140,6 +142,7 @@ class Sessions:
         try:
             if idle is not None:
                 await self.end(idle)
+            await self._expect_few_ending()
             backend = await self._backends.make()
         finally:
             self._opening -= 1
@@ -151,6 +154,25 @@ class Sessions:
         )
         self._sessions[session.session_id] = session
         return session
+
+    async def _expect_few_ending(self) -> None:
+        """Wait until not more than as many sessions again are about to end.
+
+        Their slots are free, and their workers are there until they have closed.
+
+        Raises:
+            CapacityError: that takes too long.
+        """
+        most = max(_ENDING_AT_ONCE, self._settings.max_sessions)
+        end_s = self._clock() + _ENDING_TIMEOUT_S
+        while len(self._ending) >= most:
+            left_s = end_s - self._clock()
+            if left_s <= 0:
+                raise CapacityError(
+                    f"expected fewer than {most} sessions that are about to end, and their "
+                    "environments take long to close (--close-timeout); try again later"
+                )
+            await asyncio.wait(self._ending, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
 
     def find(self, session_id: str) -> Session | None:
         """Return the session with this id, and note that it is in use."""

@@ -116,7 +116,7 @@ class WorkerProcess:
         code = self._process.poll()
         return -signal.SIGKILL if code == UNTOLD and self._is_killed else code
 
-    def wait(self, timeout_s: float) -> int | None:
+    def wait(self, timeout_s: float | None) -> int | None:
         """Return how the worker ended, None if it still runs after ``timeout_s``."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout_s)
@@ -174,13 +174,14 @@ class WorkerProcess:
             self._is_killed = True
             self._end_group()
 
-    def stop(self, timeout_s: float = STOP_TIMEOUT_S, killed_s: float = STOP_TIMEOUT_S) -> None:
+    def stop(self, timeout_s: float = STOP_TIMEOUT_S, killed_s: float | None = None) -> None:
         """Let the worker close its environments, and kill it if that takes too long.
 
         Args:
             timeout_s: How long that may take.
-            killed_s: How long to wait for the end of one that was killed: one that waits in the
-                kernel, for a driver or a file system, ends when that answers, and may never.
+            killed_s: How long to wait for the end of one that was killed, None for as long as it
+                takes: one that waits in the kernel, for a driver or a file system, ends when that
+                answers, and may never.
         """
         _alive.discard(self)
         self.dismiss()
@@ -195,7 +196,7 @@ class WorkerProcess:
         if self.output is not None:
             self.output.close()
 
-    def _end(self, timeout_s: float, killed_s: float) -> None:
+    def _end(self, timeout_s: float, killed_s: float | None) -> None:
         if self.wait(timeout_s) is None:
             self.kill()
             self.wait(killed_s)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import gymnasium as gym
@@ -86,8 +90,8 @@ def exit_code(server: ServerProcess) -> int:
 def test_steps_under_way_are_answered_and_everybody_is_told(number: signal.Signals, play: Begin):
     with ServerProcess(HANGING, "--drain-timeout=20") as server:
         players = [play(server) for _ in range(8)]
-        json = gym.make("openenv/remote-v0", base_url=server.base_url, codec="json").unwrapped
-        json.reset()
+        in_json = gym.make("openenv/remote-v0", base_url=server.base_url, codec="json").unwrapped
+        in_json.reset()
         family = family_of(server)
         busy, idle = players[:6], players[6:]
         for player in busy:
@@ -99,7 +103,7 @@ def test_steps_under_way_are_answered_and_everybody_is_told(number: signal.Signa
             assert player.receive().obs[0] == 1.0
             assert player.close_code() == (1012, "server_draining")
         with pytest.raises(ConnectionLostError):
-            json.step(0)
+            in_json.step(0)
         assert exit_code(server) == 0
         assert psutil.wait_procs(family[1:], timeout=2)[1] == []
 
@@ -211,6 +215,21 @@ def test_a_second_signal_is_the_end(number: signal.Signals, play: Begin):
         # Who adopts them reaps them when it comes to it.
         while not all(map(has_ended, family)):
             pass
+
+
+def test_ctrl_c_ends_a_server_whose_environment_hangs_while_it_is_built(tmp_path: Path):
+    flag = tmp_path / "flag"
+    flag.touch()
+    command = [sys.executable, "-m", "openenv_gym.cli", "serve", HANGING, "--port=0"]
+    server = subprocess.Popen(
+        [*command, "--kwargs", json.dumps({"flag": str(flag)})], stderr=subprocess.DEVNULL
+    )
+    while not (workers := workers_of(server.pid)):
+        assert server.poll() is None
+    server.send_signal(signal.SIGINT)
+    assert server.wait(40) in (-signal.SIGINT, 130)
+    while not all(map(has_ended, workers)):
+        pass
 
 
 @pytest.mark.parametrize("isolation", ["thread", "process"])

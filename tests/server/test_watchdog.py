@@ -71,15 +71,19 @@ def bystander(server: ServerProcess) -> Iterator[None]:
     assert np.array_equal(seen, expected)
 
 
+def reset_when_free(env: gym.Env, options: dict[str, str] | None = None) -> None:
+    while True:
+        try:
+            env.reset(options=options)
+            return
+        except CapacityError:
+            continue
+
+
 def all_slots_are_free(server: ServerProcess) -> None:
     envs = [make(server) for _ in range(3)]
     for env in envs:
-        while True:
-            try:
-                env.reset()
-                break
-            except CapacityError:
-                continue
+        reset_when_free(env)
     for env in envs:
         env.close()
 
@@ -152,6 +156,17 @@ def test_a_worker_that_does_not_even_end_when_it_is_killed(method: str):
         env.close()
 
 
+def test_workers_that_hang_when_they_are_closed_do_not_pile_up():
+    with ServerProcess(HANGING, "--max-sessions=1", "--close-timeout=2") as server:
+        most = 0
+        for _ in range(25):
+            env = make(server, "json")
+            reset_when_free(env, {"hang": "close"})
+            env._connection.abandon()
+            most = max(most, len(workers_of(server.pid)))
+        assert most <= 8 + 3  # at their end, the one that plays, a spare, and one that begins
+
+
 def test_a_step_before_the_relay_and_after_it_is_limited_alike(server: ServerProcess):
     url = server.base_url.replace("http", "ws") + "/ws"
     with connect(url, subprotocols=[SUBPROTOCOL]) as socket:
@@ -218,6 +233,18 @@ def test_what_hangs_is_ended_by_a_server_that_is_always_busy_too():
         return seen
 
     assert asyncio.run(play()) == [False, True, True, True]
+
+
+@pytest.mark.parametrize("codec", ["binary", "json"])
+def test_a_step_that_hangs_is_ended_though_its_client_left_and_closing_has_no_limit(codec: str):
+    arguments = ("--workers=0", "--step-timeout=1.5", "--close-timeout=0", "--resume-grace=0")
+    with ServerProcess(HANGING, *arguments) as server:
+        env = make(server, codec)
+        env.reset(seed=1)
+        env._connection.begin(Step(Hanging.SLEEP))
+        env._connection.give_up()
+        while workers_of(server.pid):
+            pass
 
 
 def test_a_batched_step_may_take_as_long_as_the_resets_in_it():

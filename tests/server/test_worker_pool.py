@@ -228,6 +228,22 @@ def test_who_gets_no_worker_because_files_are_too_many_is_told_so(codec: str, ca
     assert "Traceback" not in capfd.readouterr().err
 
 
+def test_a_server_has_the_files_of_all_its_sessions_open_where_it_may():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+    try:
+        server = ServerProcess(SCRIPTED, "--max-sessions=8")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with server:
+        envs = [make(server) for _ in range(8)]
+        for env in envs:
+            env.reset()
+        for env in envs:
+            assert env.step(0)[0][0] == 1.0
+            env.close()
+
+
 @pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
 def test_of_ten_sessions_that_begin_at_once_five_crash(start_method: str):
     if start_method == "forkserver" and not can_fork():
