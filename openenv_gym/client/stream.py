@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import weakref
 from collections import deque
 from typing import Any, Protocol
@@ -85,6 +86,8 @@ class StreamTransport(EndsWithItsConnection):
 
     def _explain(self, exc: ConnectionLostError) -> None:
         """Add how the process there ended, unless it was we who closed the socket."""
+        if self._process is not None and not threading.main_thread().is_alive():
+            _wait_for_the_end()
         if self._process is not None and self._socket.fileno() >= 0:
             exc.fault = self._process.fault(EXIT_TIMEOUT_S)
             if exc.fault is not None:
@@ -120,3 +123,12 @@ class StreamTransport(EndsWithItsConnection):
     def fileno(self) -> int:
         """The descriptor of the socket."""
         return self._socket.fileno()
+
+
+def _wait_for_the_end() -> None:
+    """At the end of the interpreter, when workers are ended, let a daemon thread do nothing more.
+
+    What it would raise is nobody's, and what it would begin anew would outlive nobody.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        threading.Event().wait()
