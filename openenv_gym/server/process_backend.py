@@ -29,6 +29,10 @@ _EXIT_TIMEOUT_S = 5.0
 """How long to wait for the exit code of a worker that has closed its socket, or was killed."""
 
 
+def _ignore(what: str) -> None:
+    """Do nothing about it: the connection is not there yet, or not any more."""
+
+
 class _WorkerProtocol(asyncio.Protocol):
     """Matches the bodies that a worker sends to those who wait, first come, first served.
 
@@ -37,10 +41,9 @@ class _WorkerProtocol(asyncio.Protocol):
         on_nonsense: Told what came that is no reply to anything.
     """
 
-    on_nonsense: Callable[[str], None]
-
     def __init__(self) -> None:
         self.due_s = math.inf
+        self.on_nonsense: Callable[[str], None] = _ignore
         self._reader = FrameReader()
         self._waiting: deque[OnReply] = deque()
         self._transport: asyncio.WriteTransport | None = None
@@ -69,6 +72,7 @@ class _WorkerProtocol(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        self.on_nonsense = _ignore  # else this and the backend would wait for the collector
         self.due_s = math.inf
         while self._waiting:
             self._waiting.popleft()(None)
