@@ -169,7 +169,8 @@ class Connection:
             self._lock.release()
 
     def _send(self, request: Request) -> None:
-        if self._session.is_under_way:  # whose reply an interrupt has kept from being waited for
+        if self._session.is_under_way and not self.is_broken:
+            # Whose reply an interrupt has kept from being waited for.
             self._why = "the last request was interrupted"
             self.abandon()
         if self.is_broken:

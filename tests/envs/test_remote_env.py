@@ -473,8 +473,9 @@ def test_an_environment_that_nobody_closed_is_closed_with_its_object():
 
 
 def test_what_broke_a_connection_is_said():
-    env = embedded(SCRIPTED, timeout_s=0.2)
+    env = embedded(SCRIPTED)
     env.reset(seed=0)
+    env._connection._timeout_s = 0.2
     with pytest.raises(RequestTimeoutError):
         env.step(Scripted.HANG)
     with pytest.raises(ConnectionLostError, match="because the last request ended in RequestTime"):
