@@ -291,7 +291,7 @@ def test_what_cannot_be_sent_is_refused():
 
 
 def test_a_lost_shard_is_made_anew_by_reset():
-    remote = embedded("tests.support.envs:Scripted-v0", 4, 2, timeout_s=3)
+    remote = embedded("tests.support.envs:Scripted-v0", 4, 2, timeout_s=6)
     expected = remote.reset(seed=0)
     with pytest.raises(RequestTimeoutError):
         remote.step(np.array([0, 0, Scripted.HANG, 0]))
