@@ -21,7 +21,8 @@ STOP_TIMEOUT_S = 30.0
 class ServerProcess:
     """Serves an environment on a free port of the loopback interface.
 
-    The server ends when :meth:`stop` is called or this process is gone, however it went.
+    The server ends when :meth:`stop` is called or this process is gone, however it went. Ctrl-C in
+    a terminal interrupts this process alone, which may use the server until it stops it.
 
     Args:
         environment: What ``openenv-gym serve`` takes.
@@ -50,6 +51,7 @@ class ServerProcess:
                 [*command, f"--lifeline={self._lifeline.there}"],
                 stdin=subprocess.DEVNULL,
                 pass_fds=(self._lifeline.there,),
+                process_group=0,  # Ctrl-C in a terminal is for who started it
             )
         except OSError as exc:
             self._lifeline.close()

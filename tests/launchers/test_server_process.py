@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import textwrap
 import time
 
 import gymnasium as gym
@@ -44,6 +47,39 @@ def test_a_server_ends_with_the_process_that_started_it():
     starter.communicate()
     assert len(family) == 3
     assert psutil.wait_procs(family, timeout=2)[1] == []
+
+
+def test_ctrl_c_is_not_for_it():
+    script = textwrap.dedent(
+        """
+        import signal, sys, time
+        import gymnasium as gym, openenv_gym
+        from openenv_gym.launchers import ServerProcess
+
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # which a background job ignores
+        server = ServerProcess("CartPole-v1")
+        env = gym.make("openenv/remote-v0", base_url=server.base_url, on_fault="raise")
+        env.reset(seed=0)
+        print("ready", flush=True)
+        try:
+            sys.stdin.read()
+        except KeyboardInterrupt:
+            time.sleep(0.5)  # a server that was interrupted too would end meanwhile
+            env.step(0)
+            env.close()
+            print("went on, and then", server.stop(), flush=True)
+        """
+    )
+    trainer = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert trainer.stdout.readline() == "ready\n"
+    os.killpg(trainer.pid, signal.SIGINT)
+    assert trainer.communicate(timeout=60)[0] == "went on, and then 0\n"
 
 
 def test_workers_end_with_a_killed_server():
