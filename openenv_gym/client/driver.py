@@ -22,6 +22,7 @@ from websockets.exceptions import ConnectionClosed
 from openenv_gym.address import Address, parse_address
 from openenv_gym.client.event_loop import EVENT_LOOP
 from openenv_gym.errors import (
+    CapacityError,
     ConnectionLostError,
     EnvStartError,
     InvalidRequestError,
@@ -281,6 +282,11 @@ class ClientDriver:
             error.fault = _closing_fault(self._socket)
             return error
         if said := _server_error(str(exc)):
+            if isinstance(said, CapacityError) and name != "reset":
+                # It closes the session, with a code that says more.
+                if self._socket_now() is self._socket:
+                    await self._last_words()
+                said.fault = _closing_fault(self._socket)
             return said
         return ProtocolError(
             f"expected a result of {what}, got {type(exc).__name__}: {brief(str(exc), 300)}; is "

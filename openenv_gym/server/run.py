@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import socket
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -27,6 +29,7 @@ DRAIN_TIMEOUT_S = 25.0
 _FILES, _FILES_PER_SESSION = 64, 8
 _CONNECTIONS_CLOSE_S = 1
 """How long connections may take to close when their sessions have ended."""
+_LOOK_AGAIN_S = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +91,20 @@ class _Server(uvicorn.Server):
         service: Service | None = getattr(state, "service", None)
         if service is not None:
             await service.drain(self._drain_timeout_s)
+        await self._await_goodbyes()
         await super().shutdown(sockets)
+
+    async def _await_goodbyes(self) -> None:
+        """Give clients a moment to read why their WebSockets are closed.
+
+        uvicorn closes the sockets at once, and who writes to a socket that is closed finds an error
+        there before the reason that came in time.
+        """
+        end_s = time.monotonic() + _CONNECTIONS_CLOSE_S
+        while any(getattr(one, "close_sent", False) for one in self.server_state.connections):
+            if time.monotonic() >= end_s:
+                return
+            await asyncio.sleep(_LOOK_AGAIN_S)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
