@@ -55,13 +55,18 @@ def left_to_the_collector(session: Callable[[], None]) -> Counter[str]:
     """The types of ours of which some sessions leave objects that only the collector frees."""
     session()  # what is made once, and kept
     gc.collect()
+    of_others = {id(one) for one in gc.get_objects()}  # which other tests may let go of meanwhile
     gc.disable()
     try:
         for _ in range(SESSIONS):
             session()
         gc.set_debug(gc.DEBUG_SAVEALL)
         gc.collect()
-        kinds = [f"{type(one).__module__}.{type(one).__name__}" for one in gc.garbage]
+        kinds = [
+            f"{type(one).__module__}.{type(one).__name__}"
+            for one in gc.garbage
+            if id(one) not in of_others
+        ]
     finally:
         gc.set_debug(0)
         gc.garbage.clear()

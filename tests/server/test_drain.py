@@ -220,7 +220,12 @@ def test_a_second_signal_is_the_end(number: signal.Signals, play: Begin):
 def test_ctrl_c_ends_a_server_whose_environment_hangs_while_it_is_built(tmp_path: Path):
     flag = tmp_path / "flag"
     flag.touch()
-    command = [sys.executable, "-m", "openenv_gym.cli", "serve", HANGING, "--port=0"]
+    # As from a terminal: a background job ignores the signal, and so does what it starts.
+    run = (
+        "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "runpy.run_module('openenv_gym.cli', run_name='__main__')"
+    )
+    command = [sys.executable, "-c", run, "serve", HANGING, "--port=0"]
     server = subprocess.Popen(
         [*command, "--kwargs", json.dumps({"flag": str(flag)})], stderr=subprocess.DEVNULL
     )

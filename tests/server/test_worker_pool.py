@@ -6,6 +6,7 @@ import asyncio
 import os
 import resource
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -228,14 +229,11 @@ def test_who_gets_no_worker_because_files_are_too_many_is_told_so(codec: str, ca
     assert "Traceback" not in capfd.readouterr().err
 
 
-def test_a_server_has_the_files_of_all_its_sessions_open_where_it_may():
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
-    try:
-        server = ServerProcess(SCRIPTED, "--max-sessions=8")
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    with server:
+def test_a_server_has_the_files_of_all_its_sessions_open_where_it_may(tmp_path: Path):
+    limited = tmp_path / "python"
+    limited.write_text(f'#!/bin/sh\nulimit -S -n 64\nexec "{sys.executable}" "$@"\n')
+    limited.chmod(0o755)
+    with ServerProcess(SCRIPTED, "--max-sessions=8", python=str(limited)) as server:
         envs = [make(server) for _ in range(8)]
         for env in envs:
             env.reset()

@@ -166,16 +166,15 @@ def cartpoles(num_envs: int, **kwargs: Any) -> gym.vector.VectorEnv:
     )
 
 
-class Described(gym.vector.VectorWrapper):
-    """Says something with each reset, batched as Gymnasium does."""
-
-    def reset(self, **keywords: Any) -> Any:
-        obs, _ = self.env.reset(**keywords)
-        return obs, {"began": np.ones(self.num_envs), "_began": np.ones(self.num_envs, np.bool_)}
-
-
 def same_step(num_envs: int) -> gym.vector.VectorEnv:
-    """Many CartPoles that reset in the same step."""
+    """Many CartPoles that reset in the same step, and say something with each reset."""
+
+    class Described(gym.vector.VectorWrapper):  # which old versions have not
+        def reset(self, **keywords: Any) -> Any:
+            obs, _ = self.env.reset(**keywords)
+            every = np.ones(self.num_envs, np.bool_)
+            return obs, {"began": np.ones(self.num_envs), "_began": every}
+
     mode = gym.vector.AutoresetMode.SAME_STEP
     poles = [lambda: gym.make("CartPole-v1")] * num_envs
     return Described(gym.vector.SyncVectorEnv(poles, autoreset_mode=mode))
