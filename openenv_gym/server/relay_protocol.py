@@ -30,6 +30,9 @@ EXTENSION = "openenv_gym.connection"
 GOING_AWAY = 1012
 """The close code of a server that ends and may be started anew."""
 
+LINGER_S = 5.0
+"""How long a client may go on sending after it was told that it breaks the rules."""
+
 _GATHERED_BYTES = 4096
 
 
@@ -46,6 +49,7 @@ class RelayProtocol(WebSocketsSansIOProtocol):
     _on_writable: Callable[[], None] | None = None
     _splitter: FrameSplitter
     _is_held = False
+    _is_lingering = False
     _write_timer: asyncio.TimerHandle | None = None
 
     def handle_connect(self, event: Any) -> None:
@@ -86,6 +90,8 @@ class RelayProtocol(WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take in what was read; read no more of who does not read, which may be pings alone."""
+        if self._is_lingering:
+            return
         if self._on_message is None:
             super().data_received(data)
         else:
@@ -108,6 +114,29 @@ class RelayProtocol(WebSocketsSansIOProtocol):
             on_message(message)
         if control:
             super().data_received(control)
+
+    def handle_parser_exception(self) -> None:
+        """Tell a client which rule it breaks, and read on for a while without looking at it.
+
+        A socket that is closed while there is something to read is reset, and a client that is
+        still sending finds that instead of the reason.
+        """
+        assert self.conn.close_sent is not None
+        code, reason = self.conn.close_sent.code, self.conn.close_sent.reason
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = self.disconnected = self._is_lingering = True
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.transport.resume_reading()
+        self.close_timer = self.loop.call_later(LINGER_S, self.transport.close)
+
+    def shutdown(self) -> None:
+        """Close the connection, when the server ends."""
+        if self._is_lingering:  # old versions of uvicorn would say goodbye again
+            self.transport.close()
+        else:
+            super().shutdown()
 
     def pause_writing(self) -> None:
         """Note that the client does not read what is sent, and give it some time to."""
