@@ -162,9 +162,10 @@ class FrameSplitter:
             length = int.from_bytes(data[body : body + size], "big")
             body += size
         if length + len(self._fragments) > self._max_message_bytes:
+            option = "" if self._is_server else " (max_message_bytes)"
             raise _MessageTooBigError(
-                f"expected messages of at most {self._max_message_bytes} bytes "
-                f"(max_message_bytes), got one of {length}"
+                f"expected messages of at most {self._max_message_bytes} bytes{option}, "
+                f"got one of {length}"
             )
         if self._is_server:
             body += _MASK_BYTES

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 
 import gymnasium as gym
 import httpx
 import pytest
 
 from openenv_gym.testing import FaultProxy
+from tests.support.waiting import wait_until
 
 SCRIPTED = "tests.support.envs:Scripted-v0"
 
 
 def readiness(base_url: str) -> dict[str, int]:
     return httpx.get(f"{base_url}/readyz", trust_env=False).json()
-
-
-def wait_until(is_so: Callable[[], bool], timeout_s: float = 20.0) -> None:
-    end_s = time.monotonic() + timeout_s
-    while not is_so():
-        assert time.monotonic() < end_s
-        time.sleep(0.05)
 
 
 @pytest.mark.slow

@@ -27,6 +27,7 @@ from openenv_gym.testing import FaultProxy
 from tests.support.envs import Scripted
 from tests.support.family import workers_of
 from tests.support.hanging import Hanging
+from tests.support.waiting import wait_until
 
 SCRIPTED = "tests.support.envs:Scripted-v0"
 SLOW = "tests.support.envs:Slow-v0"
@@ -369,10 +370,3 @@ def healed_when_it_has_refused(proxy: FaultProxy) -> Iterator[None]:
     thread.start()
     yield
     thread.join()
-
-
-def wait_until(is_so: Callable[[], bool], timeout_s: float = 10.0) -> None:
-    end_s = time.monotonic() + timeout_s
-    while not is_so():
-        assert time.monotonic() < end_s
-        time.sleep(0.02)

@@ -21,6 +21,7 @@ from openenv_gym.client.tls import system_trust
 from openenv_gym.client.websocket import WebSocketOptions, WebSocketTransport
 from openenv_gym.errors import UnreachableError
 from openenv_gym.protocol import SUBPROTOCOL
+from tests.support.collector import no_collection
 
 SCHEMA = {"action": {}, "observation": {}}
 REQUESTS = 5
@@ -85,17 +86,6 @@ def wss(context: ssl.SSLContext) -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
-
-
-@contextmanager
-def no_collection() -> Iterator[None]:
-    """Nothing is collected, as between two collections that are far apart."""
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def certificates() -> int:

@@ -6,8 +6,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -16,10 +14,10 @@ import psutil
 import pytest
 
 from openenv_gym.launchers import ServerProcess
-from tests.support.family import workers_of
+from tests.support.family import has_ended, workers_of
+from tests.support.waiting import wait_until
 
 SLOW = "tests.support.envs:Slow-v0"
-WAIT_S = 30.0
 
 # Ends without closing its environment; by a signal in the midst of a step.
 PROGRAM = textwrap.dedent(
@@ -85,20 +83,6 @@ def end(how: str, url: str) -> End:
     return End(how, done.returncode, done.stderr, int(done.stdout or -1))
 
 
-def wait_until(is_so: Callable[[], bool]) -> None:
-    end_s = time.monotonic() + WAIT_S
-    while not is_so():
-        assert time.monotonic() < end_s
-        time.sleep(0.05)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
 @pytest.mark.parametrize(
     "each", [1, pytest.param(72, marks=[pytest.mark.fault_matrix, pytest.mark.timeout(1800)])]
 )
@@ -114,7 +98,7 @@ def test_nothing_is_left_however_a_program_ends(each: int, record_property: Any)
             assert TRACEBACKS.get(how, "") in said
         embedded = [one.worker for one, (_, url) in zip(ends, planned, strict=True) if not url]
         assert all(pid > 0 for pid in embedded) and len(ends) == 14 * each
-        wait_until(lambda: not any(map(is_alive, embedded)))
+        wait_until(lambda: all(map(has_ended, embedded)))
         ready = f"{server.base_url}/readyz"
         wait_until(lambda: httpx.get(ready, trust_env=False).json()["sessions"] == 0)
         wait_until(lambda: len(workers_of(server.pid)) <= 1)  # one waits for the next session

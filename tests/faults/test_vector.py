@@ -369,12 +369,18 @@ def test_all_that_hang_are_waited_for_at_the_same_time():
     assert zombies() <= before
 
 
-def test_send_and_recv(where: Any):
-    envs = make(where)
+def in_play(where: dict[str, Any], **more: Any) -> Any:
+    """After a step by ``send`` and ``recv``."""
+    envs = make(where, **more)
     envs.async_reset(seed=7)
     envs.recv(count=4)
     envs.send(np.ones(4, np.int64), np.arange(4))
     envs.recv(count=4)
+    return envs
+
+
+def test_send_and_recv(where: Any):
+    envs = in_play(where)
     envs.send(np.array([Faulty.KILL, 1]), [0, 1])
     *_, truncated, info = envs.recv()
     assert truncated.tolist() == [True, True] and info["env_id"].tolist() == [0, 1]
@@ -388,11 +394,7 @@ def test_send_and_recv(where: Any):
 
 
 def test_a_shard_that_hangs_is_not_waited_for_twice():
-    envs = make({"env_id": FAULTY}, timeout_s=PATIENCE_S)
-    envs.async_reset(seed=7)
-    envs.recv(count=4)
-    envs.send(np.ones(4, np.int64), np.arange(4))
-    envs.recv(count=4)
+    envs = in_play({"env_id": FAULTY}, timeout_s=PATIENCE_S)
     hurry(envs)
     envs.send(np.array([Faulty.HANG, 1]), [0, 1])
     *_, truncated, info = envs.recv()
@@ -404,11 +406,7 @@ def test_a_shard_that_hangs_is_not_waited_for_twice():
 
 
 def test_a_shard_that_hangs_is_told_of_though_the_others_answer():
-    envs = make({"env_id": FAULTY}, timeout_s=PATIENCE_S)
-    envs.async_reset(seed=7)
-    envs.recv(count=4)
-    envs.send(np.ones(4, np.int64), np.arange(4))
-    envs.recv(count=4)
+    envs = in_play({"env_id": FAULTY}, timeout_s=PATIENCE_S)
     hurry(envs)
     envs.send(np.array([Faulty.HANG, 1, 1, 1]), np.arange(4))
     for _ in range(100_000):  # as long as that takes

@@ -17,6 +17,7 @@ import pytest
 from openenv_gym.errors import EnvStartError
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.protocol import Step
+from tests.support.family import has_ended
 from tests.support.hanging import Hanging
 
 
@@ -108,14 +109,6 @@ def test_workers_that_hang_end_with_a_killed_server_too(way: str):
     while not all(map(has_ended, family)):
         assert time.monotonic() < deadline
     env._connection.give_up()
-
-
-def has_ended(process: psutil.Process) -> bool:
-    """Whether it has; who adopted it reaps it when it comes to it."""
-    try:
-        return process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 def test_an_interpreter_that_does_not_exist():

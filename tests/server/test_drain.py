@@ -27,7 +27,7 @@ from openenv_gym import Action, Observation, OpenEnvClient, State, from_client
 from openenv_gym.errors import CapacityError, ConnectionLostError
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.protocol import SUBPROTOCOL, BinaryMessages, Failed, Open, Reset, Step
-from tests.support.family import workers_of
+from tests.support.family import has_ended, workers_of
 from tests.support.hanging import Hanging
 
 Begin: TypeAlias = Callable[[ServerProcess], "Player"]
@@ -73,13 +73,6 @@ def play() -> Iterator[Callable[[ServerProcess], Player]]:
 def family_of(server: ServerProcess) -> list[psutil.Process]:
     process = psutil.Process(server.pid)
     return [process, *process.children(recursive=True)]
-
-
-def has_ended(process: psutil.Process) -> bool:
-    try:
-        return process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 def exit_code(server: ServerProcess) -> int:

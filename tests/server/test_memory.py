@@ -8,7 +8,7 @@ import json
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import gymnasium as gym
 import pytest
@@ -23,6 +23,7 @@ from openenv_gym.server.relay import Relay
 from openenv_gym.server.relay_protocol import RelayProtocol
 from openenv_gym.server.sessions import Session
 from tests.faults.envs import Faulty
+from tests.support.collector import no_collection
 from tests.support.uvicorn_thread import serving
 
 FAULTY = "tests.faults.envs:Faulty-v0"
@@ -61,16 +62,6 @@ CASES = [("process", way) for way in WAYS]
 CASES += [("thread", way) for way in WAYS if way != "killed"]  # which would be this process
 
 
-@contextlib.contextmanager
-def no_collector() -> Iterator[None]:
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-
-
 def alive() -> Counter[str]:
     """How many there are of each kind."""
     kinds = (type(one) for one in gc.get_objects())
@@ -80,7 +71,7 @@ def alive() -> Counter[str]:
 @pytest.mark.parametrize(("isolation", "way"), CASES)
 def test_a_session_takes_all_that_was_its_own_with_it(isolation: str, way: str):
     app = create_app(FAULTY, isolation=isolation)
-    with no_collector(), serving(app, ws=RelayProtocol) as url:
+    with no_collection(), serving(app, ws=RelayProtocol) as url:
         before = alive()
         for _ in range(SESSIONS):
             WAYS[way](url)

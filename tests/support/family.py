@@ -26,3 +26,12 @@ def workers_of(pid: int) -> list[psutil.Process]:
     """All processes below the server ``pid`` but its forkserver."""
     everybody = psutil.Process(pid).children(recursive=True)
     return [one for one in everybody if not is_forkserver(one)]
+
+
+def has_ended(process: psutil.Process | int) -> bool:
+    """Whether a process, or the one of this id, runs no more; it may not have been reaped."""
+    try:
+        known = psutil.Process(process) if isinstance(process, int) else process
+        return known.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

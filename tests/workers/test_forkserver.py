@@ -24,7 +24,9 @@ from openenv_gym.workers.output import Output
 from openenv_gym.workers.process import WorkerProcess
 from tests.support.drawing import Drawing, product
 from tests.support.envs import Scripted
+from tests.support.family import has_ended
 from tests.support.hanging import Hanging
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="forking needs Linux 5.3")
 
@@ -85,12 +87,6 @@ def play() -> Iterator[Callable[[WorkerProcess, str], Connection]]:
     yield begin
     for connection in connections:
         connection.abandon()
-
-
-def await_end(pid: int) -> None:
-    """Until it runs no more, reaped or not."""
-    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-        pass
 
 
 def face_of(pid: int) -> dict[str, object]:
@@ -204,7 +200,7 @@ def test_what_it_forked_ends_with_it(forkserver: ForkserverProcess, fork, play):
     while not (children := psutil.Process(worker.pid).children()):
         pass
     worker.stop(timeout_s=0.1)
-    await_end(children[0].pid)
+    wait_until(lambda: has_ended(children[0].pid))
     assert worker.exit_code == -signal.SIGKILL
 
 
@@ -214,7 +210,7 @@ def test_sessions_outlive_the_forkserver(mortal: ForkserverProcess, fork, play):
     for connection in connections:
         connection.request(Reset(0))
     os.kill(mortal.pid, signal.SIGKILL)
-    await_end(mortal.pid)
+    wait_until(lambda: has_ended(mortal.pid))
     assert not mortal.is_alive
     with pytest.raises(ServerError, match="takes no request"):
         WorkerProcess(output=Output(), forkserver=mortal)
@@ -228,8 +224,7 @@ def test_sessions_outlive_the_forkserver(mortal: ForkserverProcess, fork, play):
     assert hangs.wait(WITHIN_S) == -signal.SIGKILL
     connections[2].close()
     closes.stop()
-    for worker in (exits, hangs, closes):
-        await_end(worker.pid)
+    wait_until(lambda: all(has_ended(worker.pid) for worker in (exits, hangs, closes)))
 
 
 def test_a_forkserver_that_was_stopped_holds_up_nobody(mortal: ForkserverProcess, fork, play):
@@ -326,8 +321,7 @@ def test_all_end_with_a_server_that_is_killed(first: str, way: str):
             pass
     server.kill()
     server.communicate()
-    for pid in (forkserver, worker):
-        await_end(pid)
+    wait_until(lambda: all(map(has_ended, (forkserver, worker))))
 
 
 def test_a_forkserver_that_imports_ends_with_its_server_too():
@@ -344,7 +338,7 @@ def test_a_forkserver_that_imports_ends_with_its_server_too():
         pass
     server.kill()
     server.communicate()
-    await_end(forkserver.pid)
+    wait_until(lambda: has_ended(forkserver.pid))
 
 
 def test_numbers_agree_with_a_new_interpreter(forkserver: ForkserverProcess, fork, play):
