@@ -149,6 +149,17 @@ def run(options: argparse.Namespace) -> None:
     from openenv_gym.server.app import create_app
     from openenv_gym.server.run import Listener, allow_files_of, run
 
+    listener = Listener(
+        host=options.host,
+        port=options.port,
+        uds=options.uds,
+        log_level=options.log_level,
+        lifeline=options.lifeline,
+        drain_timeout_s=options.drain_timeout,
+        write_timeout_s=options.write_timeout,
+        ping_interval_s=options.ping_interval,
+        ping_timeout_s=options.ping_timeout,
+    )
     allow_files_of(options.max_sessions)  # first, for what creating the application starts
     start = {} if options.start_method is None else {"start_method": options.start_method}
     app = create_app(
@@ -162,16 +173,5 @@ def run(options: argparse.Namespace) -> None:
         memory_limit_mb=options.memory_limit,
         resume_grace_s=options.resume_grace,
         **{f"{name}_timeout_s": getattr(options, f"{name}_timeout") for name, *_ in DEADLINES},
-    )
-    listener = Listener(
-        host=options.host,
-        port=options.port,
-        uds=options.uds,
-        log_level=options.log_level,
-        lifeline=options.lifeline,
-        drain_timeout_s=options.drain_timeout,
-        write_timeout_s=options.write_timeout,
-        ping_interval_s=options.ping_interval,
-        ping_timeout_s=options.ping_timeout,
     )
     run(app, listener, f"openenv-gym serves {options.environment}")

@@ -19,6 +19,7 @@ from openenv_gym.errors import UnreachableError
 from openenv_gym.server.backends import SESSION_THREAD
 from openenv_gym.server.relay_protocol import WRITE_TIMEOUT_S, RelayProtocol
 from openenv_gym.server.service import Service
+from openenv_gym.server.settings import check_seconds
 from openenv_gym.workers.lifeline import watch_lifeline
 
 _log = logging.getLogger(__name__)
@@ -50,6 +51,9 @@ class Listener:
             something on the way takes pings amiss.
         ping_timeout_s: How long the answer to a ping may take until the client is taken for gone;
             None and 0 are no limit.
+
+    Raises:
+        InvalidRequestError: a time is none.
     """
 
     host: str = "127.0.0.1"
@@ -61,6 +65,12 @@ class Listener:
     write_timeout_s: float | None = WRITE_TIMEOUT_S
     ping_interval_s: float | None = PING_INTERVAL_S
     ping_timeout_s: float | None = PING_TIMEOUT_S
+
+    def __post_init__(self) -> None:
+        """Refuse what is no time."""
+        check_seconds("drain_timeout_s", self.drain_timeout_s, "0 for not at all")
+        for name in ("write_timeout_s", "ping_interval_s", "ping_timeout_s"):
+            check_seconds(name, getattr(self, name) or 0, "None or 0 for none")
 
 
 class _RefusalIsNoFault(logging.Filter):

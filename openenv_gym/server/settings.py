@@ -105,16 +105,10 @@ class ServerSettings:
                 "expected max_sessions of at least 1 and workers of at least 0, "
                 f"got {self.max_sessions} and {self.workers}"
             )
-        if not 0 <= self.resume_grace_s < math.inf:
-            raise InvalidRequestError(
-                f"resume_grace_s: expected seconds, or 0 for none, got {self.resume_grace_s!r}"
-            )
+        check_seconds("resume_grace_s", self.resume_grace_s, "0 for none")
         for name in DEADLINES:
-            limit = getattr(self, f"{name}_timeout_s")
-            if limit is not None and not 0 <= limit < math.inf:
-                raise InvalidRequestError(
-                    f"{name}_timeout_s: expected seconds, or None or 0 for no limit, got {limit!r}"
-                )
+            field_name = f"{name}_timeout_s"
+            check_seconds(field_name, getattr(self, field_name) or 0, "None or 0 for no limit")
 
     @property
     def deadlines(self) -> dict[str, float]:
@@ -171,6 +165,21 @@ class ServerSettings:
             kwargs=dict(self.kwargs),
             attributes=list(self.attributes),
         )
+
+
+def check_seconds(name: str, value: float, otherwise: str) -> None:
+    """Pass if ``value`` is a time.
+
+    Args:
+        name: Of what it is.
+        value: In seconds, 0 included.
+        otherwise: What else there is, such as "0 for none".
+
+    Raises:
+        InvalidRequestError: it is negative, endless or no number.
+    """
+    if not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+        raise InvalidRequestError(f"{name}: expected seconds, or {otherwise}, got {value!r}")
 
 
 def _are_same(asked: dict[str, Any], served: dict[str, Any]) -> bool:

@@ -47,6 +47,12 @@ def test_wrong_arguments(arguments, says, capsys: pytest.CaptureFixture[str]):
         (["openspiel:cacth"], "catch"),
         (["environment:nowhere:Thing"], "No module named 'nowhere'"),
         (["CartPole-v1", "--max-sessions", "0"], "max_sessions of at least 1"),
+        (["CartPole-v1", "--resume-grace=-1"], "resume_grace_s: expected seconds, or 0 for none"),
+        (["CartPole-v1", "--step-timeout=nan"], "step_timeout_s: expected seconds"),
+        (["CartPole-v1", "--drain-timeout=-1"], "drain_timeout_s: expected seconds"),
+        (["CartPole-v1", "--write-timeout=-1"], "write_timeout_s: expected seconds, or None or 0"),
+        (["CartPole-v1", "--ping-interval=inf"], "ping_interval_s: expected seconds"),
+        (["CartPole-v1", "--ping-timeout=-0.5"], "ping_timeout_s: expected seconds"),
         (["CartPole-v1", "--kwargs", '{"gravitiy": 1}'], "unexpected keyword argument 'gravitiy'"),
     ],
 )
