@@ -16,8 +16,7 @@ from openenv_gym.server.relay import Relay
 from openenv_gym.server.settings import ServerSettings
 
 _ENDING_TIMEOUT_S = 6.0
-"""How long the end of the server waits for sessions that were ended before: longer than a worker
-whose environment does not close is given, unless that was set otherwise."""
+"""How much longer than for an environment to close others wait for a session that is to end."""
 
 _ENDING_AT_ONCE = 8
 """So many may be about to end before others begin, however few there may be at a time."""
@@ -267,10 +266,13 @@ class Sessions:
         await asyncio.gather(*(self.end(one) for one in sessions if not _is_busy(one)))
 
     async def close(self) -> None:
-        """End all sessions, all at once: one that hangs takes its time."""
-        await asyncio.gather(*map(self.end, list(self._sessions.values())))
-        if self._ending:  # begun before: a worker that hangs is not left to nobody
-            await asyncio.wait(self._ending, timeout=_ENDING_TIMEOUT_S)
+        """End all sessions, all at once, and wait for them and for those that were ended before."""
+        for session in list(self._sessions.values()):
+            self._begin_end(session)
+        if self._ending:
+            closes_s = self._settings.close_timeout_s or 0
+            # Without a limit, what hangs in a thread would be waited for without an end.
+            await asyncio.wait(self._ending, timeout=closes_s + _ENDING_TIMEOUT_S)
 
     def _idle(self) -> Session:
         """The session that gives way to a new one."""

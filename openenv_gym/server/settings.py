@@ -105,6 +105,11 @@ class ServerSettings:
                 "expected max_sessions of at least 1 and workers of at least 0, "
                 f"got {self.max_sessions} and {self.workers}"
             )
+        if not 0 <= (self.memory_limit_mb or 0) < math.inf:
+            raise InvalidRequestError(
+                "memory_limit_mb: expected MiB, or None or 0 for no limit, "
+                f"got {self.memory_limit_mb!r}"
+            )
         check_seconds("resume_grace_s", self.resume_grace_s, "0 for none")
         for name in DEADLINES:
             field_name = f"{name}_timeout_s"

@@ -47,6 +47,7 @@ def test_wrong_arguments(arguments, says, capsys: pytest.CaptureFixture[str]):
         (["openspiel:cacth"], "catch"),
         (["environment:nowhere:Thing"], "No module named 'nowhere'"),
         (["CartPole-v1", "--max-sessions", "0"], "max_sessions of at least 1"),
+        (["CartPole-v1", "--memory-limit=-5"], "memory_limit_mb: expected MiB, or None or 0"),
         (["CartPole-v1", "--resume-grace=-1"], "resume_grace_s: expected seconds, or 0 for none"),
         (["CartPole-v1", "--step-timeout=nan"], "step_timeout_s: expected seconds"),
         (["CartPole-v1", "--drain-timeout=-1"], "drain_timeout_s: expected seconds"),

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -230,15 +231,32 @@ def test_ctrl_c_ends_a_server_whose_environment_hangs_while_it_is_built(tmp_path
         pass
 
 
+@pytest.mark.parametrize("close_s", [0.5, 0])
 @pytest.mark.parametrize("isolation", ["thread", "process"])
-def test_workers_and_threads_that_hang_do_not_keep_a_server(isolation: str, play: Begin, capfd):
-    arguments = ("--drain-timeout=0.5", "--close-timeout=0.5", f"--isolation={isolation}")
+def test_workers_and_threads_that_hang_do_not_keep_a_server(
+    isolation: str, close_s: float, play: Begin, capfd
+):
+    arguments = ("--drain-timeout=0.5", f"--close-timeout={close_s}", f"--isolation={isolation}")
     with ServerProcess(HANGING, *arguments) as server:
         player = play(server)
         player.send(Step(Hanging.SLEEP))
         await_sleep(capfd)
         server._process.terminate()
         assert exit_code(server) == 0
+
+
+def test_a_thread_that_hangs_in_a_request_over_http_does_not_keep_a_server(capfd):
+    arguments = ("--drain-timeout=0.5", "--close-timeout=0", "--isolation=thread")
+    with ServerProcess(HANGING, *arguments) as server:
+        url, body = server.base_url, {"action": {"action": Hanging.SLEEP}}
+        with httpx.Client(base_url=url, trust_env=False, timeout=40) as client:
+            assert client.post("/reset", json={}).status_code == 200
+            with ThreadPoolExecutor(1) as asking:
+                asked = asking.submit(client.post, "/step", json=body)
+                await_sleep(capfd)
+                server._process.terminate()
+                assert exit_code(server) == 0
+            assert asked.result().status_code == 500
 
 
 def drained(env: gym.Env[Any, Any], server: ServerProcess) -> str:
