@@ -61,8 +61,8 @@ def test_ctrl_c_is_not_for_it():
         server = ServerProcess("CartPole-v1")
         env = gym.make("openenv/remote-v0", base_url=server.base_url, on_fault="raise")
         env.reset(seed=0)
-        print("ready", flush=True)
         try:
+            print("ready", flush=True)
             sys.stdin.read()
         except KeyboardInterrupt:
             time.sleep(0.5)  # a server that was interrupted too would end meanwhile
