@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import select
 import threading
 import time
+import weakref
 from typing import cast
 
 from openenv_gym.client.resume import LONGEST_PAUSE_S, pauses
@@ -67,12 +69,16 @@ class Connection:
         self._session = session
         self._transport = transport
         self._timeout_s = timeout_s
-        self._lock = threading.Lock()
-        self._user: str | None = None  # the thread that has the lock
+        self._let_in()
+        _all.add(self)
         self._is_closing = False
         self._body = b""  # of the last request
         self.is_broken = False
         self._why = "it was closed"
+
+    def _let_in(self) -> None:
+        self._lock = threading.Lock()
+        self._user: str | None = None  # the thread that has the lock
 
     @property
     def timeout_s(self) -> float | None:
@@ -307,3 +313,16 @@ class Connection:
     def end_session(self, timeout_s: float) -> None:
         """End the session so that another one can be begun, within ``timeout_s`` seconds."""
         self.close(timeout_s)
+
+
+_all: weakref.WeakSet[Connection] = weakref.WeakSet()
+
+
+def _let_in_to_all() -> None:
+    """In a forked child: a thread of the parent that waits for a reply is not there."""
+    for connection in list(_all):
+        connection._let_in()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_in_to_all)

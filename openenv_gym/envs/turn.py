@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -17,10 +19,14 @@ class Turn:
     """Whose turn it is: that of the thread that is in; another one is refused.
 
     The lock is reentrant, so that a call may be made of others, and an interrupt that comes before
-    it is released does not lock its own thread out.
+    it is released does not lock its own thread out. In a forked child nobody is in.
     """
 
     def __init__(self) -> None:
+        self._begin_anew()
+        _all.add(self)
+
+    def _begin_anew(self) -> None:
         self._lock = threading.RLock()
         self._user = ""
 
@@ -32,6 +38,19 @@ class Turn:
 
     def __exit__(self, *exc: object) -> None:
         self._lock.release()
+
+
+_all: weakref.WeakSet[Turn] = weakref.WeakSet()
+
+
+def _begin_all_anew() -> None:
+    """In a forked child: the threads of the parent are not there to come out."""
+    for turn in list(_all):
+        turn._begin_anew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_all_anew)
 
 
 class TakesTurns(Protocol):

@@ -139,6 +139,58 @@ def test_a_child_that_plays_has_sessions_of_its_own(codec, form, serve, without_
     assert digest == without_a_fork(codec, form)
 
 
+# Forks while another thread of its waits for the reply to a step.
+BUSY_TRAINER = textwrap.dedent(
+    """
+    import os, sys, threading, time
+    import gymnasium as gym, numpy as np, openenv_gym
+    from tests.support.hanging import Hanging
+
+    url, form = sys.argv[1:]
+    where = {"base_url": url} if url else {"env_id": "tests.support.hanging:Hanging-v0"}
+    name = "openenv/remote-v0" if url else "openenv/gymnasium-v0"
+    if form == "one":
+        env = gym.make(name, **where)
+        connection = lambda: env.unwrapped._connection
+        slow, quick = Hanging.SLOW, 0
+    else:
+        env = gym.make_vec(name, num_envs=2, **where)
+        connection = lambda: env.unwrapped._sessions._connections[0]
+        slow, quick = np.full(2, Hanging.SLOW), np.zeros(2, np.int64)
+    env.reset(seed=5)
+    env.step(quick)
+    seen = []
+    stepping = threading.Thread(target=lambda: seen.append(env.step(slow)))
+    stepping.start()
+    while connection()._user is None:
+        time.sleep(0.001)
+    pid = os.fork()
+    if pid == 0:
+        assert not stepping.is_alive()
+        if form == "several":  # whose batch is under way
+            env.close()
+        env.reset(seed=9)
+        env.step(quick)
+        env.close()
+        os._exit(0)
+    print("child", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    stepping.join()
+    print("fault" if "openenv" in seen[0][-1] else "stepped")
+    print("fault" if "openenv" in env.step(quick)[-1] else "stepped")
+    env.close()
+    """
+)
+
+
+@pytest.mark.parametrize("form", ["one", "several"])
+@pytest.mark.parametrize("reach", ["embedded", "served"])
+def test_a_fork_while_another_thread_is_in_a_step(reach: str, form: str, serve):
+    url = "" if reach == "embedded" else serve("tests.support.hanging:Hanging-v0").base_url
+    command = [sys.executable, "-c", BUSY_TRAINER, url, form]
+    out = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=120, check=True)
+    assert out.stdout.split("\n") == ["child 0", "stepped", "stepped", ""]
+
+
 def make(arguments: dict[str, Any]) -> gym.Env[Any, Any]:
     import openenv_gym  # noqa: F401  # registers the ids, in the child too
 
