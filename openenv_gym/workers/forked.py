@@ -21,8 +21,8 @@ UNTOLD = 255
 """The exit code of a worker whose forkserver was gone before it could tell; Python's own forkserver
 says the same."""
 
-_TOLD_WITHIN_S = 1.0
-"""How long a forkserver may take to tell how a worker ended that has ended."""
+_TOLD_WITHIN_S = 4.0
+"""How long a forkserver may take to tell how a worker ended that has ended and was not killed."""
 
 _PAUSE_S = 0.1
 _MAX_BYTES = 1024
@@ -141,6 +141,7 @@ class ForkedProcess:
         self._code: int | None = None
         self._refusal = ""
         self._is_untold = False  # who would have told is gone
+        self._code_unless_told = UNTOLD
         self._end_seen_s = math.inf
 
     @property
@@ -171,14 +172,20 @@ class ForkedProcess:
         """Return its exit code, negative for a signal, or :data:`UNTOLD`; None while it runs."""
         self._take_in()
         if self._code is None and self._is_untold and self._pidfd < 0:
-            self._code = UNTOLD  # no descriptor was left for it, and nobody can tell
+            self._code = self._code_unless_told  # no descriptor was left, and nobody can tell
         if self._code is None and _ready([self._pidfd], 0):
-            # It has ended; how is told in a moment, unless nobody is left who could.
+            # It has ended; how is told in a moment, unless that is known, or nobody could tell.
             now_s = time.monotonic()
             self._end_seen_s = min(self._end_seen_s, now_s)
-            if self._is_untold or now_s > self._end_seen_s + _TOLD_WITHIN_S:
-                self._code = UNTOLD
+            is_known = self._is_untold or self._code_unless_told != UNTOLD
+            if is_known or now_s > self._end_seen_s + _TOLD_WITHIN_S:
+                self._code = self._code_unless_told
         return self._code
+
+    def note_killed(self) -> None:
+        """Note that it is about to be killed by this process: then nobody has to tell its end."""
+        if not _ready([self._pidfd], 0):
+            self._code_unless_told = -signal.SIGKILL
 
     def wait(self, timeout: float | None = None) -> int:
         """Return its exit code when it has ended.

@@ -79,6 +79,14 @@ def end_by_signal(fd: int) -> None:
         leads = os.getpgrp() == os.getpid()
         fcntl.fcntl(fd, fcntl.F_SETOWN, -os.getpid() if leads else os.getpid())
         fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_ASYNC)
+    if _is_cut(fd):  # before that
+        os._exit(1)
+
+
+def _is_cut(fd: int) -> bool:
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 _held: weakref.WeakSet[Lifeline] = weakref.WeakSet()

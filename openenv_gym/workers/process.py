@@ -14,7 +14,7 @@ from typing import Any
 
 from openenv_gym.errors import ServerError
 from openenv_gym.sockets import enlarge_buffers
-from openenv_gym.workers.forked import UNTOLD, ForkedProcess, ForkserverProcess
+from openenv_gym.workers.forked import ForkedProcess, ForkserverProcess
 from openenv_gym.workers.lifeline import Lifeline
 from openenv_gym.workers.output import Output, StderrCopy
 from openenv_gym.workers.spawn import SpawnedProcess
@@ -113,8 +113,7 @@ class WorkerProcess:
     @property
     def exit_code(self) -> int | None:
         """How the worker ended, negative for a signal; None while it runs."""
-        code = self._process.poll()
-        return -signal.SIGKILL if code == UNTOLD and self._is_killed else code
+        return self._process.poll()
 
     def wait(self, timeout_s: float | None) -> int | None:
         """Return how the worker ended, None if it still runs after ``timeout_s``."""
@@ -172,6 +171,8 @@ class WorkerProcess:
         """End the worker at once: a signal that could be handled does not stop C code."""
         if self._owner_pid == os.getpid() and self._process.poll() is None:
             self._is_killed = True
+            if isinstance(self._process, ForkedProcess):
+                self._process.note_killed()
             self._end_group()
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S, killed_s: float | None = None) -> None:
