@@ -85,7 +85,7 @@ def test_the_step_takes_what_schema_says(serve):
         async def list_tools(client: Client) -> Any:
             return {tool.name: tool for tool in (await client.list_tools()).tools}
 
-        schema = httpx.get(f"{url}/schema").json()["action"]
+        schema = httpx.get(f"{url}/schema", timeout=60).json()["action"]
         assert talk(url, list_tools)["step"].input_schema == schema
 
 

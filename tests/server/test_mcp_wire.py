@@ -50,7 +50,7 @@ def steps(client: httpx.Client, headers: dict[str, str]) -> int:
 
 @pytest.fixture(scope="module")
 def client(serve):
-    with httpx.Client(base_url=serve("CartPole-v1").base_url) as client:
+    with httpx.Client(base_url=serve("CartPole-v1").base_url, timeout=60) as client:
         yield client
 
 
@@ -236,7 +236,7 @@ def test_no_batch_where_the_revision_has_none(client, version):
 def test_sessions_as_openenv_makes_them_and_its_websocket_takes_part():
     with (
         ServerProcess("CartPole-v1", "--max-sessions=1") as server,
-        httpx.Client(base_url=server.base_url) as client,
+        httpx.Client(base_url=server.base_url, timeout=60) as client,
     ):
         made = client.post("/mcp", json=call("openenv/session/create")).json()["result"]
         full = client.post("/mcp", json=call("openenv/session/create")).json()["error"]
@@ -320,7 +320,7 @@ def test_a_page_of_another_site_opens_no_websocket(serve):
 
 def test_a_client_that_vanished_gives_way_and_is_told_when_it_comes_back():
     app = create_app("CartPole-v1", max_sessions=1, http_idle_s=0.0, isolation="inline")
-    with serving(app) as url, httpx.Client(base_url=url) as client:
+    with serving(app) as url, httpx.Client(base_url=url, timeout=60) as client:
         vanished, next_one = begin(client), begin(client)
         for headers in (vanished, next_one):
             answer = client.post("/mcp", json=tool("reset"), headers=headers).json()
@@ -334,7 +334,7 @@ def test_a_client_that_vanished_gives_way_and_is_told_when_it_comes_back():
 
 def test_of_too_many_clients_the_one_unused_longest_is_forgotten():
     app = create_app("CartPole-v1", max_sessions=2, isolation="inline")
-    with serving(app) as url, httpx.Client(base_url=url) as client:
+    with serving(app) as url, httpx.Client(base_url=url, timeout=60) as client:
         playing, forgotten = begin(client), begin(client)
         client.post("/mcp", json=tool("reset"), headers=playing)
         for _ in range(1024 + 2 - 2 + 1):
@@ -363,7 +363,7 @@ def render_of(client: httpx.Client) -> Any:
 def test_an_environment_of_ones_own_is_shown_in_the_mode_that_it_was_made_with(
     environment, is_drawn
 ):
-    with serving(create_app(environment)) as url, httpx.Client(base_url=url) as client:
+    with serving(create_app(environment)) as url, httpx.Client(base_url=url, timeout=60) as client:
         shown = render_of(client)
     assert shown is None if not is_drawn else shown[0]["mimeType"] == "image/png"
 
@@ -377,13 +377,14 @@ def test_without_pillow_there_is_text_or_nothing(monkeypatch, name, kind):
 
     monkeypatch.setattr(importlib.util, "find_spec", hidden)
     app = create_app(name, isolation="inline")
-    with serving(app) as url, httpx.Client(base_url=url) as client:
+    with serving(app) as url, httpx.Client(base_url=url, timeout=60) as client:
         shown = render_of(client)
     assert shown is None if kind is None else shown[0]["type"] == kind
 
 
 def test_a_vector_environment_is_played_in_lists(serve):
-    with httpx.Client(base_url=serve("vector:tests.support.envs:cartpoles").base_url) as client:
+    url = serve("vector:tests.support.envs:cartpoles").base_url
+    with httpx.Client(base_url=url, timeout=60) as client:
         listed = client.post("/mcp", json=call("tools/list")).json()["result"]["tools"]
         for body in (tool("reset", seed=1), tool("step", action=[1]), tool("state")):
             result = client.post("/mcp", json=body).json()["result"]

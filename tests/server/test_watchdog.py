@@ -264,7 +264,7 @@ def test_no_limit():
 
 
 def test_clients_learn_the_deadlines(server: ServerProcess):
-    told = httpx.get(f"{server.base_url}/schema").json()["x-openenv-gym"]["deadlines"]
+    told = httpx.get(f"{server.base_url}/schema", timeout=60).json()["x-openenv-gym"]["deadlines"]
     assert told == {"start": 120.0, "reset": 2.0, "step": 1.5, "close": 0.6}
 
 
