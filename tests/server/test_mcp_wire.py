@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import threading
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -20,7 +21,7 @@ from openenv_gym.server.mcp_route import MAX_AT_ONCE
 from tests.support.uvicorn_thread import serving
 
 SCRIPTED = "tests.support.envs:Scripted-v0"
-SLOW = "tests.support.envs:Slow-v0"
+GATED = "tests.support.envs:Gated-v0"
 SESSION = "Mcp-Session-Id"
 VERSIONS = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 
@@ -269,24 +270,39 @@ def test_sessions_as_openenv_makes_them_and_its_websocket_takes_part():
         assert "result" in client.post("/mcp", json=tool("reset")).json()
 
 
-def test_a_websocket_is_a_session_and_a_ping_is_answered_during_a_step(serve):
-    url = serve(SLOW).base_url.replace("http", "ws", 1)
-    with connect(f"{url}/mcp") as socket:
+def test_a_websocket_is_a_session_and_a_ping_is_answered_during_a_step(tmp_path: Path):
+    gate = tmp_path / "gate"  # which steps wait for
+    with (
+        ServerProcess(GATED, "--kwargs", json.dumps({"gate": str(gate)})) as server,
+        connect(server.base_url.replace("http", "ws", 1) + "/mcp") as socket,
+    ):
 
-        def ask(*messages: Any) -> list[Any]:
+        def send(*messages: Any) -> None:
             for message in messages:
                 socket.send(message if isinstance(message, bytes) else json.dumps(message))
-            return [json.loads(socket.recv()) for _ in messages]
 
-        assert ask(hello("2025-06-18"))[0]["result"]["protocolVersion"] == "2025-06-18"
-        assert ask([call("ping")])[0]["error"]["code"] == -32600
-        socket.send(json.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"}))
-        assert ask(b"no JSON")[0]["error"]["code"] == -32700
-        answers = ask(tool("reset", 1), tool("step", 2, action=1), tool("state", 3))
-        assert [answer["id"] for answer in answers] == [1, 2, 3]
-        assert answers[2]["result"]["structuredContent"]["step_count"] == 1
-        answers = ask(tool("step", 4, action=1), call("ping", 5))
-        assert [answer["id"] for answer in answers] == [5, 4]
+        def receive() -> Any:
+            return json.loads(socket.recv())
+
+        def ask(message: Any) -> Any:
+            send(message)
+            return receive()
+
+        assert ask(hello("2025-06-18"))["result"]["protocolVersion"] == "2025-06-18"
+        assert ask([call("ping")])["error"]["code"] == -32600
+        send({"jsonrpc": "2.0", "method": "notifications/initialized"})
+        assert ask(b"no JSON")["error"]["code"] == -32700
+        send(tool("reset", 1), tool("step", 2, action=1), tool("state", 3))
+        assert receive()["id"] == 1
+        gate.touch()
+        answers = [receive(), receive()]
+        assert [answer["id"] for answer in answers] == [2, 3]
+        assert answers[1]["result"]["structuredContent"]["step_count"] == 1
+        gate.unlink()
+        send(tool("step", 4, action=1), call("ping", 5))
+        assert receive()["id"] == 5
+        gate.touch()
+        assert receive()["id"] == 4
 
 
 @pytest.mark.parametrize("more", [0, 20])
