@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
+import httpx
 import numpy as np
 import psutil
 import pytest
@@ -195,6 +196,10 @@ def test_sessions_go_on_without_the_forkserver_and_others_begin():
         before.reset(seed=1)
         forkserver = forkserver_of(server.pid)
         forkserver.kill()
+        # The next one takes a while to begin, for which no handshake waits.
+        with httpx.Client(base_url=server.base_url, timeout=60) as client:
+            assert client.post("/reset", json={}).status_code == 200
+            assert client.post("/close").status_code == 200
         after = make(server)
         assert after.reset(seed=1)[0][0] == 0.0
         assert forkserver_of(server.pid) != forkserver
