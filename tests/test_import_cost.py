@@ -45,7 +45,7 @@ def loaded_by(program: str, among: Iterable[str]) -> list[str]:
         [sys.executable, "-c", program + report],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=100,
         check=False,
     )
     assert done.returncode == 0, done.stderr

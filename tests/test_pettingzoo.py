@@ -101,6 +101,14 @@ def play_parallel(env, seed: int = 0):
         yield told
 
 
+def seeded(env):
+    """The same games in every run: PettingZoo's tests draw actions from the spaces as they are."""
+    env.reset(seed=0)
+    for agent in env.possible_agents:
+        env.action_space(agent).seed(0)
+    return env
+
+
 # --- PettingZoo's own tests ---------------------------------------------------------------------
 
 
@@ -108,14 +116,14 @@ def play_parallel(env, seed: int = 0):
 @pytest.mark.parametrize("make", [zoo.env, zoo.raw_env])
 @pytest.mark.parametrize("game", GAMES)
 def test_pettingzoos_own_tests_pass(game, make):
-    api_test(make(game), num_cycles=100)
+    api_test(seeded(make(game)), num_cycles=100)
     seed_test(lambda: make(game), num_cycles=50)
 
 
 @pytest.mark.usefixtures("pettingzoo_may_warn")
 @pytest.mark.parametrize("game", SIMULTANEOUS)
 def test_pettingzoos_own_parallel_tests_pass(game):
-    parallel_api_test(zoo.parallel_env(game), num_cycles=100)
+    parallel_api_test(seeded(zoo.parallel_env(game)), num_cycles=100)
     # This one samples without the mask.
     parallel_seed_test(lambda: zoo.parallel_env(game, illegal_action="terminate"), num_cycles=50)
 
@@ -123,7 +131,7 @@ def test_pettingzoos_own_parallel_tests_pass(game):
 @pytest.mark.usefixtures("pettingzoo_may_warn")
 @pytest.mark.parametrize("game", ["tic_tac_toe", "goofspiel"])
 def test_pettingzoos_own_tests_pass_elsewhere(game, place):
-    env = zoo.env(game, **place(game))
+    env = seeded(zoo.env(game, **place(game)))
     api_test(env, num_cycles=20)
     env.close()
     seed_test(lambda: zoo.env(game, **place(game)), num_cycles=10)
@@ -131,14 +139,14 @@ def test_pettingzoos_own_tests_pass_elsewhere(game, place):
 
 @pytest.mark.usefixtures("pettingzoo_may_warn")
 def test_pettingzoos_own_parallel_tests_pass_elsewhere(place):
-    env = zoo.parallel_env("goofspiel", **place("goofspiel"))
+    env = seeded(zoo.parallel_env("goofspiel", **place("goofspiel")))
     parallel_api_test(env, num_cycles=20)
     env.close()
 
 
 @pytest.mark.usefixtures("pettingzoo_may_warn")
 def test_they_pass_embedded_for_a_game_of_cards():
-    env = zoo.env("leduc_poker", embedded=True)
+    env = seeded(zoo.env("leduc_poker", embedded=True))
     api_test(env, num_cycles=20)
     env.close()
 

@@ -95,7 +95,7 @@ def test_a_reply_that_takes_longer_than_the_looking(pair):
     waiting, theirs = pair
     timer = threading.Timer(0.05, theirs.sendall, (b"late",))
     timer.start()
-    assert waiting.receive(5) == b"late"
+    assert waiting.receive(20) == b"late"
     timer.join()
 
 
@@ -105,7 +105,7 @@ def test_the_deadline_holds_and_may_change(pair):
         start = time.monotonic()
         with pytest.raises(RequestTimeoutError, match=rf"within {timeout_s:g} s"):
             waiting.receive(timeout_s)
-        assert timeout_s <= time.monotonic() - start < 5
+        assert timeout_s <= time.monotonic() - start < 30  # and not for ever
     theirs.sendall(b"x")
     assert waiting.receive(None) == b"x"
 

@@ -66,7 +66,7 @@ def test_listing_the_ids_does_not_import_the_library():
         "import sys; from openenv_gym.cli import main; main(['list']); "
         "sys.exit('pyspiel' in sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30, check=True)
+    subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=100, check=True)
 
 
 # --- games -----------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ def base_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """Where it is served: the app under uvicorn, or the class by ``openenv-gym serve``."""
     if request.param == "uvicorn":
         with served(APP) as url:
+            httpx.get(f"{url}/health", timeout=100.0)  # it serves then
             yield url
     else:
         with ServerProcess(BY_NAME) as server:

@@ -17,8 +17,9 @@ from websockets.sync.client import connect
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.protocol import SUBPROTOCOL, BinaryMessages, Open, Reset, Step
 from openenv_gym.server.sessions import MAX_WAITING
-from tests.support.family import workers_of
+from tests.support.family import only_worker_of
 from tests.support.hanging import Hanging
+from tests.support.waiting import wait_until
 
 HANGING = "tests.support.hanging:Hanging-v0"
 MOST_BYTES = 20 * 2**20
@@ -48,7 +49,7 @@ def flood(sock: socket.socket, data: bytes, most_bytes: int, patience_s: float =
 
 def test_requests_behind_a_step_that_hangs_are_not_read():
     with (
-        ServerProcess(HANGING, "--step-timeout=20") as server,
+        ServerProcess(HANGING, "--step-timeout=100", "--drain-timeout=1") as server,
         open_session(server.base_url) as ws,
     ):
         messages = BinaryMessages()
@@ -70,9 +71,10 @@ def test_requests_behind_a_step_that_hangs_are_not_read():
 @pytest.mark.parametrize("codec", ["binary", "json"])
 def test_pings_of_a_client_that_reads_no_pongs_are_not_read(codec: str):
     protocols = [SUBPROTOCOL] if codec == "binary" else None
-    with ServerProcess(HANGING, "--write-timeout=0") as server:
+    # No other pings: what is said of them would come between the parts of one of ours.
+    with ServerProcess(HANGING, "--write-timeout=0", "--ping-interval=0") as server:
         url = server.base_url.replace("http", "ws") + "/ws"
-        with connect(url, subprotocols=protocols) as ws:
+        with connect(url, subprotocols=protocols, ping_interval=None) as ws:
             messages = BinaryMessages()
             if codec == "binary":
                 begin(ws, messages)
@@ -138,15 +140,13 @@ def test_few_requests_over_http_wait_for_one_that_hangs():
         ThreadPoolExecutor(2 * MAX_WAITING + 1) as pool,
     ):
         client.post("/reset", json={})
-        (worker,) = workers_of(server.pid)
+        worker = only_worker_of(server.pid)  # the one that the server is described by has ended
         begun_s = worker.cpu_times().user
         hanging = pool.submit(client.post, "/step", json={"action": {"action": Hanging.SPIN}})
-        while worker.cpu_times().user < begun_s + 0.2:
-            pass
+        wait_until(lambda: worker.cpu_times().user >= begun_s + 0.2)
         body = {"options": {"text": "x" * 1_000_000}}
         others = [pool.submit(client.post, "/reset", json=body) for _ in range(2 * MAX_WAITING)]
-        while sum(other.done() for other in others) < MAX_WAITING:
-            pass
+        wait_until(lambda: sum(other.done() for other in others) >= MAX_WAITING)
         client.post("/close")
         answers = sorted(other.result().status_code for other in others)
         assert answers == [409] * MAX_WAITING + [503] * MAX_WAITING

@@ -102,7 +102,7 @@ def test_wrong_messages_leave_the_session_as_it_was(serve):
 
 def test_a_vector_env_over_plain_http(serve):
     url = serve("vector:tests.support.envs:cartpoles").base_url
-    with httpx.Client(base_url=url) as client:
+    with httpx.Client(base_url=url, timeout=60) as client:
         assert client.post("/reset", json={"seed": 1}).json()["done"] == [False]
         answer = client.post("/step", json={"action": {"action": [1]}}).json()
         assert answer["reward"] == [1.0]

@@ -30,6 +30,7 @@ from openenv_gym.launchers import ServerProcess
 from openenv_gym.protocol import SUBPROTOCOL, BinaryMessages, Failed, Open, Reset, Step
 from tests.support.family import has_ended, workers_of
 from tests.support.hanging import Hanging
+from tests.support.waiting import wait_until
 
 Begin: TypeAlias = Callable[[ServerProcess], "Player"]
 
@@ -76,13 +77,34 @@ def family_of(server: ServerProcess) -> list[psutil.Process]:
     return [process, *process.children(recursive=True)]
 
 
+def await_end(family: list[psutil.Process]) -> None:
+    """Until nobody runs; who adopts them reaps them when it comes to it."""
+    wait_until(lambda: all(map(has_ended, family)))
+
+
 def exit_code(server: ServerProcess) -> int:
     return server._process.wait(40)
 
 
+def await_sleep(capfd: pytest.CaptureFixture[str], number: int = 1) -> None:
+    """Until so many environments say that they sleep: what is under way before is not known."""
+    said = ""
+    while said.count("sleeps now") < number:
+        time.sleep(0.02)
+        said += capfd.readouterr().err
+
+
+def gated(gate: Path) -> str:
+    """The argument of a server whose slow steps take until the file ``gate`` is there."""
+    return f"--kwargs={json.dumps({'gate': str(gate)})}"
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_steps_under_way_are_answered_and_everybody_is_told(number: signal.Signals, play: Begin):
-    with ServerProcess(HANGING, "--drain-timeout=20") as server:
+def test_steps_under_way_are_answered_and_everybody_is_told(
+    number: signal.Signals, play: Begin, tmp_path: Path, capfd
+):
+    gate = tmp_path / "gate"
+    with ServerProcess(HANGING, gated(gate), "--drain-timeout=50") as server:
         players = [play(server) for _ in range(8)]
         in_json = gym.make("openenv/remote-v0", base_url=server.base_url, codec="json").unwrapped
         in_json.reset()
@@ -90,20 +112,24 @@ def test_steps_under_way_are_answered_and_everybody_is_told(number: signal.Signa
         busy, idle = players[:6], players[6:]
         for player in busy:
             player.send(Step(Hanging.SLOW))
+        await_sleep(capfd, len(busy))
         os.kill(server.pid, number)
         for player in idle:
             assert player.close_code() == (1012, "server_draining")
+        gate.touch()
         for player in busy:
             assert player.receive().obs[0] == 1.0
             assert player.close_code() == (1012, "server_draining")
         with pytest.raises(ConnectionLostError):
             in_json.step(0)
         assert exit_code(server) == 0
-        assert psutil.wait_procs(family[1:], timeout=2)[1] == []
+        await_end(family)
 
 
-def test_while_it_drains_nothing_begins(play: Begin):
-    with ServerProcess(HANGING, "--max-sessions=2") as server:
+def test_while_it_drains_nothing_begins(play: Begin, tmp_path: Path, capfd):
+    gate = tmp_path / "gate"
+    arguments = ("--max-sessions=2", "--drain-timeout=50", gated(gate))
+    with ServerProcess(HANGING, *arguments) as server:
         with httpx.Client(base_url=server.base_url, timeout=40) as client:
             assert client.get("/livez").json() == {"status": "alive"}
             counts = {"sessions": 0, "disconnected": 0, "max_sessions": 2}
@@ -112,6 +138,7 @@ def test_while_it_drains_nothing_begins(play: Begin):
             player = play(server)
             assert client.get("/readyz").status_code == 503  # full
             player.send(Step(Hanging.SLOW))
+            await_sleep(capfd)
             server._process.terminate()
             while (answer := client.get("/readyz")).json()["status"] != "draining":
                 assert answer.json()["status"] == "full"
@@ -123,16 +150,9 @@ def test_while_it_drains_nothing_begins(play: Begin):
             assert (reset.status_code, reset.json()["detail"]["code"]) == (503, "CAPACITY_REACHED")
             with pytest.raises(CapacityError, match="the server is ending"):
                 gym.make("openenv/remote-v0", base_url=server.base_url).reset()
+        gate.touch()
         assert player.receive().obs[0] == 1.0
         assert exit_code(server) == 0
-
-
-def await_sleep(capfd: pytest.CaptureFixture[str]) -> None:
-    """Until an environment says that it sleeps."""
-    said = ""
-    while "sleeps now" not in said:
-        time.sleep(0.02)
-        said += capfd.readouterr().err
 
 
 def test_a_step_over_http_is_finished(capfd: pytest.CaptureFixture[str]):
@@ -154,11 +174,11 @@ def test_a_step_over_http_is_finished(capfd: pytest.CaptureFixture[str]):
 
 
 def hanging_of(server: ServerProcess) -> dict[str, float]:
-    """What grows once an environment hangs, by the way in which it does."""
-    workers = workers_of(server.pid)
+    """What grows by 1 at least once an environment hangs, by the way in which it does."""
+    workers = [worker for worker in workers_of(server.pid) if not has_ended(worker)]
     pids = [worker.pid for worker in workers]
     return {
-        "spin": sum(worker.cpu_times().user for worker in workers) // 0.5,
+        "spin": sum(worker.cpu_times().user for worker in workers) / 0.5,
         "stop": sum(worker.status() == psutil.STATUS_STOPPED for worker in workers),
         "fork": sum(worker.ppid() in pids for worker in workers),
     }
@@ -170,8 +190,7 @@ def test_what_hangs_is_killed_when_its_time_is_over(way: str, play: Begin):
         hung, other = play(server), play(server)
         before = hanging_of(server)
         hung.send(Step(Hanging.WAYS[way]))
-        while hanging_of(server)[way] <= before[way]:
-            time.sleep(0.02)
+        wait_until(lambda: hanging_of(server)[way] >= before[way] + 1)
         family = family_of(server)
         server._process.terminate()
         assert other.close_code() == (1012, "server_draining")
@@ -181,7 +200,7 @@ def test_what_hangs_is_killed_when_its_time_is_over(way: str, play: Begin):
         assert "--drain-timeout" in lost.message
         assert hung.close_code() == (1012, "server_draining")
         assert exit_code(server) == 0
-        assert psutil.wait_procs(family[1:], timeout=2)[1] == []
+        await_end(family)
 
 
 def test_an_environment_that_does_not_close_is_killed_too():
@@ -191,14 +210,16 @@ def test_an_environment_that_does_not_close_is_killed_too():
         family = family_of(server)
         server._process.terminate()
         assert exit_code(server) == 0
-        assert psutil.wait_procs(family[1:], timeout=2)[1] == []
+        await_end(family)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_second_signal_is_the_end(number: signal.Signals, play: Begin):
     with ServerProcess(HANGING, "--drain-timeout=600") as server:
         player = play(server)
+        before = hanging_of(server)
         player.send(Step(Hanging.SPIN))
+        wait_until(lambda: hanging_of(server)["spin"] >= before["spin"] + 1)
         family = family_of(server)
         os.kill(server.pid, number)
         with httpx.Client(base_url=server.base_url, timeout=40) as client:
@@ -206,9 +227,7 @@ def test_a_second_signal_is_the_end(number: signal.Signals, play: Begin):
                 pass
         os.kill(server.pid, number)
         assert exit_code(server) == 128 + number
-        # Who adopts them reaps them when it comes to it.
-        while not all(map(has_ended, family)):
-            pass
+        await_end(family)
 
 
 def test_ctrl_c_ends_a_server_whose_environment_hangs_while_it_is_built(tmp_path: Path):
@@ -223,12 +242,14 @@ def test_ctrl_c_ends_a_server_whose_environment_hangs_while_it_is_built(tmp_path
     server = subprocess.Popen(
         [*command, "--kwargs", json.dumps({"flag": str(flag)})], stderr=subprocess.DEVNULL
     )
-    while not (workers := workers_of(server.pid)):
+    while "hangs now" not in flag.read_text():
         assert server.poll() is None
+        time.sleep(0.02)
+    workers = workers_of(server.pid)
+    assert workers
     server.send_signal(signal.SIGINT)
     assert server.wait(40) in (-signal.SIGINT, 130)
-    while not all(map(has_ended, workers)):
-        pass
+    await_end(workers)
 
 
 @pytest.mark.parametrize("close_s", [0.5, 0])

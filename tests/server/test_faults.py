@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from pathlib import Path
 from socket import SHUT_RDWR
 
 import gymnasium as gym
 import httpx
 import numpy as np
-import psutil
 import pytest
 from websockets.sync.client import connect
 
@@ -28,18 +28,18 @@ from openenv_gym.protocol import Failed, GetState, Open
 from openenv_gym.server.engine import Engine
 from openenv_gym.server.settings import ServerSettings
 from tests.support.envs import Scribbling, Scripted
-from tests.support.family import workers_of
+from tests.support.family import has_ended, only_worker_of
 from tests.support.uvicorn_thread import serving
+from tests.support.waiting import wait_until
 
 SCRIPTED = "tests.support.envs:Scripted-v0"
 
 
 def test_a_spare_that_died_while_it_waited_is_not_given_to_anybody():
     with ServerProcess(SCRIPTED) as server:
-        for spare in workers_of(server.pid):
-            spare.kill()
-            while spare.is_running() and spare.status() != psutil.STATUS_ZOMBIE:
-                pass
+        spare = only_worker_of(server.pid)
+        spare.kill()
+        wait_until(lambda: has_ended(spare))
         env = gym.make("openenv/remote-v0", base_url=server.base_url)
         assert env.reset(seed=1)[0][0] == 0.0
         env.close()
@@ -59,16 +59,18 @@ def test_the_slot_of_a_lost_worker_is_free_when_its_client_hears_of_it(codec: st
 
 def test_the_slot_of_a_client_that_gave_up_a_hung_step_is_freed():
     with ServerProcess(SCRIPTED, "--max-sessions=1") as server:
-        env = gym.make("openenv/remote-v0", base_url=server.base_url, timeout_s=4).unwrapped
+        env = gym.make("openenv/remote-v0", base_url=server.base_url).unwrapped
         env.reset()
+        env._connection._timeout_s = 1  # for this step alone, and not for what starts a worker
         with pytest.raises(RequestTimeoutError):
             env.step(Scripted.HANG)
-        for _ in range(1000):
+        end_s = time.monotonic() + 60
+        while True:
             try:
                 env.reset()
                 break
             except CapacityError:
-                continue
+                assert time.monotonic() < end_s
         assert env.step(0)[0][0] == 1.0
         env.close()
 
@@ -115,7 +117,7 @@ def test_requests_that_wait_while_their_session_is_closed_are_told():
     class Slow(Scripted):
         def step(self, action):
             began.set()
-            assert may_end.wait(10)
+            assert may_end.wait(60)
             return super().step(action)
 
     app = create_app(Slow)
@@ -153,8 +155,7 @@ def test_an_environment_in_a_thread_that_is_late_is_closed_all_the_same(caplog):
                 socket.send(json.dumps({"type": kind, "data": data}))
             assert began.wait(60)
             socket.socket.shutdown(SHUT_RDWR)
-        while "an environment in a thread hangs" not in caplog.text:
-            pass
+        wait_until(lambda: "an environment in a thread hangs" in caplog.text)
         assert not closed.is_set()
         may_end.set()
         assert closed.wait(60)

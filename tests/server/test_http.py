@@ -14,7 +14,7 @@ HEADER = "X-OpenEnv-Session"
 def served(request: pytest.FixtureRequest):
     with ServerProcess(request.param, "--max-sessions", "3") as server:
         action = {"action": 1} if request.param == "CartPole-v1" else {"action_id": 1}
-        with httpx.Client(base_url=server.base_url) as client:
+        with httpx.Client(base_url=server.base_url, timeout=60) as client:
             yield client, action
 
 

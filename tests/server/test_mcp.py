@@ -85,7 +85,7 @@ def test_the_step_takes_what_schema_says(serve):
         async def list_tools(client: Client) -> Any:
             return {tool.name: tool for tool in (await client.list_tools()).tools}
 
-        schema = httpx.get(f"{url}/schema").json()["action"]
+        schema = httpx.get(f"{url}/schema", timeout=60).json()["action"]
         assert talk(url, list_tools)["step"].input_schema == schema
 
 
@@ -264,7 +264,8 @@ def test_a_call_that_is_cancelled_is_done_all_the_same_and_the_next_one_waits_fo
     async def play(client: Client) -> None:
         await client.call_tool("reset", {})
         with pytest.raises(MCPError, match=r"[Tt]imed out"):
-            await client.call_tool("step", {"action": 1}, read_timeout_seconds=0.05)
+            # Of two seconds; it has to be sent before it is cancelled.
+            await client.call_tool("step", {"action": 4}, read_timeout_seconds=0.5)
         assert (await client.call_tool("state", {})).structured_content["step_count"] == 1
 
     talk(serve(SLOW).base_url, play)
@@ -276,7 +277,7 @@ def test_a_goodbye_ends_a_step_that_hangs():
         async with Client(url) as client:
             await client.call_tool("reset", {})
             with pytest.raises(MCPError, match=r"[Tt]imed out"):
-                await client.call_tool("step", {"action": 3}, read_timeout_seconds=0.05)
+                await client.call_tool("step", {"action": 3}, read_timeout_seconds=0.5)
         async with Client(url) as client:
             assert not (await client.call_tool("reset", {})).is_error
 

@@ -45,7 +45,7 @@ def test_the_example_runs(base_url, capsys):
 
 
 def test_the_session(base_url):
-    with httpx.Client(base_url=base_url) as client:
+    with httpx.Client(base_url=base_url, timeout=60) as client:
         answers: list[Any] = []
         for line in block("json session").splitlines():
             who, message = line[0], json.loads(line[2:])
@@ -63,7 +63,7 @@ def test_the_session(base_url):
 
 def test_the_tools_of_the_page_are_those_of_the_server(base_url):
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
-    tools = httpx.post(f"{base_url}/mcp", json=body).json()["result"]["tools"]
+    tools = httpx.post(f"{base_url}/mcp", json=body, timeout=60).json()["result"]["tools"]
     assert re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE) == [tool["name"] for tool in tools]
 
 

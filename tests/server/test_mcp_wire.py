@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import threading
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -20,7 +21,7 @@ from openenv_gym.server.mcp_route import MAX_AT_ONCE
 from tests.support.uvicorn_thread import serving
 
 SCRIPTED = "tests.support.envs:Scripted-v0"
-SLOW = "tests.support.envs:Slow-v0"
+GATED = "tests.support.envs:Gated-v0"
 SESSION = "Mcp-Session-Id"
 VERSIONS = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 
@@ -50,7 +51,7 @@ def steps(client: httpx.Client, headers: dict[str, str]) -> int:
 
 @pytest.fixture(scope="module")
 def client(serve):
-    with httpx.Client(base_url=serve("CartPole-v1").base_url) as client:
+    with httpx.Client(base_url=serve("CartPole-v1").base_url, timeout=60) as client:
         yield client
 
 
@@ -236,7 +237,7 @@ def test_no_batch_where_the_revision_has_none(client, version):
 def test_sessions_as_openenv_makes_them_and_its_websocket_takes_part():
     with (
         ServerProcess("CartPole-v1", "--max-sessions=1") as server,
-        httpx.Client(base_url=server.base_url) as client,
+        httpx.Client(base_url=server.base_url, timeout=60) as client,
     ):
         made = client.post("/mcp", json=call("openenv/session/create")).json()["result"]
         full = client.post("/mcp", json=call("openenv/session/create")).json()["error"]
@@ -269,24 +270,39 @@ def test_sessions_as_openenv_makes_them_and_its_websocket_takes_part():
         assert "result" in client.post("/mcp", json=tool("reset")).json()
 
 
-def test_a_websocket_is_a_session_and_a_ping_is_answered_during_a_step(serve):
-    url = serve(SLOW).base_url.replace("http", "ws", 1)
-    with connect(f"{url}/mcp") as socket:
+def test_a_websocket_is_a_session_and_a_ping_is_answered_during_a_step(tmp_path: Path):
+    gate = tmp_path / "gate"  # which steps wait for
+    with (
+        ServerProcess(GATED, "--kwargs", json.dumps({"gate": str(gate)})) as server,
+        connect(server.base_url.replace("http", "ws", 1) + "/mcp") as socket,
+    ):
 
-        def ask(*messages: Any) -> list[Any]:
+        def send(*messages: Any) -> None:
             for message in messages:
                 socket.send(message if isinstance(message, bytes) else json.dumps(message))
-            return [json.loads(socket.recv()) for _ in messages]
 
-        assert ask(hello("2025-06-18"))[0]["result"]["protocolVersion"] == "2025-06-18"
-        assert ask([call("ping")])[0]["error"]["code"] == -32600
-        socket.send(json.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"}))
-        assert ask(b"no JSON")[0]["error"]["code"] == -32700
-        answers = ask(tool("reset", 1), tool("step", 2, action=1), tool("state", 3))
-        assert [answer["id"] for answer in answers] == [1, 2, 3]
-        assert answers[2]["result"]["structuredContent"]["step_count"] == 1
-        answers = ask(tool("step", 4, action=1), call("ping", 5))
-        assert [answer["id"] for answer in answers] == [5, 4]
+        def receive() -> Any:
+            return json.loads(socket.recv())
+
+        def ask(message: Any) -> Any:
+            send(message)
+            return receive()
+
+        assert ask(hello("2025-06-18"))["result"]["protocolVersion"] == "2025-06-18"
+        assert ask([call("ping")])["error"]["code"] == -32600
+        send({"jsonrpc": "2.0", "method": "notifications/initialized"})
+        assert ask(b"no JSON")["error"]["code"] == -32700
+        send(tool("reset", 1), tool("step", 2, action=1), tool("state", 3))
+        assert receive()["id"] == 1
+        gate.touch()
+        answers = [receive(), receive()]
+        assert [answer["id"] for answer in answers] == [2, 3]
+        assert answers[1]["result"]["structuredContent"]["step_count"] == 1
+        gate.unlink()
+        send(tool("step", 4, action=1), call("ping", 5))
+        assert receive()["id"] == 5
+        gate.touch()
+        assert receive()["id"] == 4
 
 
 @pytest.mark.parametrize("more", [0, 20])
@@ -320,7 +336,7 @@ def test_a_page_of_another_site_opens_no_websocket(serve):
 
 def test_a_client_that_vanished_gives_way_and_is_told_when_it_comes_back():
     app = create_app("CartPole-v1", max_sessions=1, http_idle_s=0.0, isolation="inline")
-    with serving(app) as url, httpx.Client(base_url=url) as client:
+    with serving(app) as url, httpx.Client(base_url=url, timeout=60) as client:
         vanished, next_one = begin(client), begin(client)
         for headers in (vanished, next_one):
             answer = client.post("/mcp", json=tool("reset"), headers=headers).json()
@@ -334,7 +350,7 @@ def test_a_client_that_vanished_gives_way_and_is_told_when_it_comes_back():
 
 def test_of_too_many_clients_the_one_unused_longest_is_forgotten():
     app = create_app("CartPole-v1", max_sessions=2, isolation="inline")
-    with serving(app) as url, httpx.Client(base_url=url) as client:
+    with serving(app) as url, httpx.Client(base_url=url, timeout=60) as client:
         playing, forgotten = begin(client), begin(client)
         client.post("/mcp", json=tool("reset"), headers=playing)
         for _ in range(1024 + 2 - 2 + 1):
@@ -363,7 +379,7 @@ def render_of(client: httpx.Client) -> Any:
 def test_an_environment_of_ones_own_is_shown_in_the_mode_that_it_was_made_with(
     environment, is_drawn
 ):
-    with serving(create_app(environment)) as url, httpx.Client(base_url=url) as client:
+    with serving(create_app(environment)) as url, httpx.Client(base_url=url, timeout=60) as client:
         shown = render_of(client)
     assert shown is None if not is_drawn else shown[0]["mimeType"] == "image/png"
 
@@ -377,13 +393,14 @@ def test_without_pillow_there_is_text_or_nothing(monkeypatch, name, kind):
 
     monkeypatch.setattr(importlib.util, "find_spec", hidden)
     app = create_app(name, isolation="inline")
-    with serving(app) as url, httpx.Client(base_url=url) as client:
+    with serving(app) as url, httpx.Client(base_url=url, timeout=60) as client:
         shown = render_of(client)
     assert shown is None if kind is None else shown[0]["type"] == kind
 
 
 def test_a_vector_environment_is_played_in_lists(serve):
-    with httpx.Client(base_url=serve("vector:tests.support.envs:cartpoles").base_url) as client:
+    url = serve("vector:tests.support.envs:cartpoles").base_url
+    with httpx.Client(base_url=url, timeout=60) as client:
         listed = client.post("/mcp", json=call("tools/list")).json()["result"]["tools"]
         for body in (tool("reset", seed=1), tool("step", action=[1]), tool("state")):
             result = client.post("/mcp", json=body).json()["result"]

@@ -35,7 +35,7 @@ def test_a_typed_client_is_told_what_was_illegal_and_plays_on(serve):
 def test_over_http_too(serve):
     url = serve("openspiel:tic_tac_toe").base_url
     header = {"X-OpenEnv-Session": "new"}
-    with httpx.Client(base_url=url, headers=header) as client:
+    with httpx.Client(base_url=url, headers=header, timeout=60) as client:
         client.headers["X-OpenEnv-Session"] = client.post("/reset", json={"seed": 0}).headers[
             "X-OpenEnv-Session"
         ]

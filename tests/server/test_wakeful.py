@@ -10,15 +10,27 @@ from openenv_gym.server import wakeful as module
 from openenv_gym.server.wakeful import Wait, Wakeful
 
 
+class Clock:
+    """Goes on with each look, so that none comes too late on a machine that is busy."""
+
+    now_s = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now_s
+
+
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch):
     """How often the loop looked, counted in its last item."""
     counts: list[int] = []
+    clock = Clock()
 
     def count() -> None:
         counts[-1] += 1
+        clock.now_s += 0.0003
 
     monkeypatch.setattr(module, "offer_core", count)
+    monkeypatch.setattr(module, "time", clock)
     return counts
 
 

@@ -17,6 +17,7 @@ from openenv_gym.launchers import ServerProcess
 from openenv_gym.protocol import SUBPROTOCOL, BinaryMessages, Failed, Open, Opened, Reset, Step
 from tests.support.envs import Scripted
 from tests.support.family import workers_of
+from tests.support.waiting import wait_until
 
 SCRIPTED = "tests.support.envs:Scripted-v0"
 
@@ -145,7 +146,7 @@ def test_capacity_is_refused_at_the_handshake_or_with_the_first_answer(url):
 
 @contextmanager
 def connect_when_free(url: str) -> Iterator[ClientConnection]:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     with ExitStack() as stack:
         while True:
             try:
@@ -180,7 +181,7 @@ def test_a_process_that_dies_takes_only_its_session(server, url):
 def test_http_opens_another_session_after_a_death(server):
     if server.isolation != "process":
         pytest.skip("without a process of its own, a session that exits ends the server")
-    with httpx.Client(base_url=server.base_url) as client:
+    with httpx.Client(base_url=server.base_url, timeout=60) as client:
         first = client.post("/reset", json={"seed": 1}).json()
         lost = client.post("/step", json={"action": {"action": Scripted.EXIT}})
         assert (lost.status_code, lost.json()["detail"]["code"]) == (500, "CONNECTION_LOST")
@@ -276,11 +277,9 @@ def test_malformed_bodies_are_answered(url, body):
 
 def test_the_server_is_as_it_was(server):
     """Runs last: after all of the above nothing is left but the server and its spare worker."""
-    deadline = time.monotonic() + 10
     expected = 1 if server.isolation == "process" else 0
-    while len(workers_of(server.pid)) != expected:
-        assert time.monotonic() < deadline, "workers of ended sessions are left"
-    assert httpx.get(f"{server.base_url}/health").json() == {"status": "healthy"}
+    wait_until(lambda: len(workers_of(server.pid)) == expected)
+    assert httpx.get(f"{server.base_url}/health", timeout=60).json() == {"status": "healthy"}
 
 
 def test_a_guest_who_leaves_in_a_long_step_leaves_the_session_to_the_others(serve):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import resource
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
+import httpx
 import numpy as np
 import psutil
 import pytest
@@ -27,7 +29,8 @@ from openenv_gym.workers.forked import can_fork
 from openenv_gym.workers.process import WorkerProcess
 from tests.support.drawing import Drawing
 from tests.support.envs import Scripted
-from tests.support.family import forkserver_of, workers_of
+from tests.support.family import forkserver_of, only_worker_of, workers_of
+from tests.support.waiting import wait_until
 
 needs_fork = pytest.mark.skipif(not can_fork(), reason="forking needs Linux 5.3")
 
@@ -116,8 +119,7 @@ def test_who_waits_for_a_worker_and_leaves_takes_it_along(pool_of):
     asyncio.run(leave())
     forkserver.resume()
     take(pool)
-    while forkserver.children():
-        pass
+    wait_until(lambda: not forkserver.children())
 
 
 @needs_fork
@@ -125,13 +127,13 @@ def test_nothing_is_left_of_workers_that_ended(pool_of):
     pool = pool_of(workers=0)
     take(pool)
     forkserver, own = psutil.Process(pool._forkserver.pid), psutil.Process()
-    while forkserver.children():
-        pass
+    wait_until(lambda: not forkserver.children())
+    gc.collect()  # files of others, too, that nobody has any more
     before = forkserver.num_fds(), own.num_fds()
     for _ in range(5):
         take(pool, 4)
-    while forkserver.children():
-        pass
+    wait_until(lambda: not forkserver.children())
+    gc.collect()
     assert (forkserver.num_fds(), own.num_fds()) == before
 
 
@@ -143,9 +145,12 @@ def test_a_fork_of_the_server_has_a_forkserver_of_its_own(pool_of):
     forkserver = pool._forkserver
     pid = os.fork()
     if pid == 0:
-        is_well = all(map(is_forked, take(pool, 2))) and pool._forkserver is not forkserver
-        pool.close()
-        os._exit(not is_well)
+        is_well = False
+        try:
+            is_well = all(map(is_forked, take(pool, 2))) and pool._forkserver is not forkserver
+            pool.close()
+        finally:  # the tests that are left are the parent's
+            os._exit(not is_well)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert all(map(is_forked, take(pool, 2)))
     assert pool._forkserver is forkserver
@@ -180,7 +185,7 @@ def test_a_start_method_that_is_none():
 
 def make(server: ServerProcess, codec: str = "binary") -> gym.Env:
     url = server.base_url
-    options = {"timeout_s": 50, "on_fault": "raise", "codec": codec}
+    options = {"timeout_s": 100, "on_fault": "raise", "codec": codec}
     return gym.make("openenv/remote-v0", base_url=url, **options).unwrapped
 
 
@@ -191,6 +196,10 @@ def test_sessions_go_on_without_the_forkserver_and_others_begin():
         before.reset(seed=1)
         forkserver = forkserver_of(server.pid)
         forkserver.kill()
+        # The next one takes a while to begin, for which no handshake waits.
+        with httpx.Client(base_url=server.base_url, timeout=60) as client:
+            assert client.post("/reset", json={}).status_code == 200
+            assert client.post("/close").status_code == 200
         after = make(server)
         assert after.reset(seed=1)[0][0] == 0.0
         assert forkserver_of(server.pid) != forkserver
@@ -204,8 +213,7 @@ def test_sessions_go_on_without_the_forkserver_and_others_begin():
         assert told.value.fault["exitcode"] == 7
         for env in (before, after):
             env.close()
-        while workers_of(server.pid):
-            pass
+        wait_until(lambda: not workers_of(server.pid))
 
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits of others are Linux's")
@@ -242,6 +250,7 @@ def test_a_server_has_the_files_of_all_its_sessions_open_where_it_may(tmp_path: 
             env.close()
 
 
+@pytest.mark.timeout(300)  # ten interpreters begin at once
 @pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
 def test_of_ten_sessions_that_begin_at_once_five_crash(start_method: str):
     if start_method == "forkserver" and not can_fork():
@@ -254,9 +263,9 @@ def test_of_ten_sessions_that_begin_at_once_five_crash(start_method: str):
 
         def play(number: int) -> None:
             env = make(server)
-            barrier.wait(50)
+            barrier.wait(100)
             obs = [env.reset(seed=5)[0]]
-            barrier.wait(50)
+            barrier.wait(100)
             try:
                 if number % 2:
                     env.step(Drawing.ABORT if number % 4 == 1 else Drawing.SEGFAULT)
@@ -271,8 +280,7 @@ def test_of_ten_sessions_that_begin_at_once_five_crash(start_method: str):
             thread.start()
         for thread in threads:
             thread.join()
-        while len(workers_of(server.pid)) > 1:
-            pass
+        only_worker_of(server.pid)  # the spare
         statuses = {one.status() for one in psutil.Process(server.pid).children(recursive=True)}
     assert psutil.STATUS_ZOMBIE not in statuses
     for number in range(10):

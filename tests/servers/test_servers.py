@@ -24,7 +24,10 @@ STOP_TIMEOUT_S = 30.0
 
 @contextmanager
 def served(name: str, **variables: str) -> Iterator[str]:
-    """Run the app in the folder ``name`` as its container does, and yield its URL."""
+    """Run the app in the folder ``name`` as its container does, and yield its URL.
+
+    It serves then: clients wait ten seconds for an answer, and it may take longer to start.
+    """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         host, port = listener.getsockname()
         command = [sys.executable, "-m", "uvicorn", "app:app", f"--fd={listener.fileno()}"]
@@ -35,6 +38,7 @@ def served(name: str, **variables: str) -> Iterator[str]:
             env={**os.environ, **variables},
         )
     try:
+        httpx.get(f"http://{host}:{port}/health", timeout=100.0)
         yield f"http://{host}:{port}"
     finally:
         server.terminate()

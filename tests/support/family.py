@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import psutil
 
+from tests.support.waiting import wait_until
+
 
 def forkserver_of(pid: int) -> psutil.Process:
     """The process that forks the workers of the server ``pid``."""
@@ -26,6 +28,21 @@ def workers_of(pid: int) -> list[psutil.Process]:
     """All processes below the server ``pid`` but its forkserver."""
     everybody = psutil.Process(pid).children(recursive=True)
     return [one for one in everybody if not is_forkserver(one)]
+
+
+def only_worker_of(pid: int) -> psutil.Process:
+    """Wait until a single process is left below the server ``pid`` but its forkserver, and runs.
+
+    A worker that ended may not have been reaped, and one that was asked for not have been forked.
+    """
+    found: list[psutil.Process] = []
+
+    def is_alone() -> bool:
+        found[:] = workers_of(pid)
+        return len(found) == 1 and not has_ended(found[0])
+
+    wait_until(is_alone)
+    return found[0]
 
 
 def has_ended(process: psutil.Process | int) -> bool:

@@ -20,8 +20,9 @@ class Hanging(gym.Env[np.ndarray, int]):
     """Observes the number of its steps; an action other than 0 does what its name says.
 
     Args:
-        starts: Whether it can be built: the first time it always can, because a server builds one
-            before it serves.
+        flag: A file; where it is there, this hangs while it is built, and says so in it. It may
+            come later: a server builds one before it serves.
+        gate: A file that a slow step waits for, which takes a second and a half without one.
     """
 
     SLEEP, SPIN, STOP, HOLD_GIL, IGNORE_SIGTERM, FORK, SLOW, PRINT, ALLOCATE = range(1, 10)
@@ -36,9 +37,12 @@ class Hanging(gym.Env[np.ndarray, int]):
 
     metadata = {"render_modes": []}
 
-    def __init__(self, flag: str | None = None) -> None:
+    def __init__(self, flag: str | None = None, gate: str | None = None) -> None:
         if flag is not None and os.path.exists(flag):
+            with open(flag, "a") as file:
+                file.write("hangs now\n")
             time.sleep(FOREVER_S)
+        self._gate = gate
         self.action_space = spaces.Discrete(10)
         self.observation_space = spaces.Box(0, np.inf, (2,), np.float64)
         self._hangs_at_the_end = False
@@ -56,7 +60,7 @@ class Hanging(gym.Env[np.ndarray, int]):
         if action in (self.SLOW, self.SLEEP):
             print("sleeps now", file=sys.stderr, flush=True)  # for who waits for that
         if action == self.SLOW:
-            time.sleep(1.5)
+            self._take_long()
         elif action == self.PRINT:
             print("printed", "x" * 100_000)
             os.write(2, b"y" * 300_000 + b" the last words\n")
@@ -70,6 +74,12 @@ class Hanging(gym.Env[np.ndarray, int]):
     def close(self) -> None:
         if self._hangs_at_the_end:
             time.sleep(FOREVER_S)
+
+    def _take_long(self) -> None:
+        if self._gate is None:
+            time.sleep(1.5)
+        while self._gate is not None and not os.path.exists(self._gate):
+            time.sleep(0.02)
 
     def _hang(self, action: int) -> None:
         while action == self.SPIN:

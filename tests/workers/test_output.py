@@ -30,7 +30,7 @@ def test_nobody_has_to_read_for_another_process_to_write():
     output = Output()
     script = "import os\nfor i in range(100): os.write(1, b'%03d' % i * 10_000)"
     for _ in range(2):
-        subprocess.run([sys.executable, "-c", script], stdout=output.fd, check=True, timeout=50)
+        subprocess.run([sys.executable, "-c", script], stdout=output.fd, check=True, timeout=100)
         assert output.read()[-6:] == b"099099"
         assert len(output.tail) == RING_BYTES
         assert os.fstat(output.fd).st_size == 0
@@ -95,7 +95,7 @@ os.abort()
 def test_stderr_is_printed_at_once_and_its_end_is_kept(capfd: pytest.CaptureFixture[str]):
     copy = StderrCopy()
     command = [sys.executable, "-c", WRITES, *map(str, copy.fds)]
-    assert subprocess.run(command, pass_fds=copy.fds, check=False, timeout=50).returncode == -6
+    assert subprocess.run(command, pass_fds=copy.fds, check=False, timeout=100).returncode == -6
     printed = capfd.readouterr().err
     assert printed.startswith("told\nby C\nno end of a line yetxxx")
     assert printed.endswith("UserWarning: the last words\n")
