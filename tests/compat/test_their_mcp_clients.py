@@ -82,7 +82,7 @@ def run(generation: Generation, *arguments: str) -> str:
         [generation.python, *arguments],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=100,
         check=False,
         env={**generation.environ, "PATH": "/usr/bin:/bin"},
     )
