@@ -50,7 +50,7 @@ def open_session(base_url: str, **options: Any) -> Connection:
         address=parse_address(base_url),
         request=Open(),
         codec="binary",
-        timeout_s=20.0,
+        timeout_s=60.0,
         options=WebSocketOptions(**options) if options else None,
     )
     connection, _ = endpoint.start()

@@ -291,8 +291,9 @@ def test_what_cannot_be_sent_is_refused():
 
 
 def test_a_lost_shard_is_made_anew_by_reset():
-    remote = embedded("tests.support.envs:Scripted-v0", 4, 2)
+    remote = embedded("tests.support.envs:Scripted-v0", 4, 2, timeout_s=50)
     expected = remote.reset(seed=0)
+    assert [connection.timeout_s for connection in remote._sessions._connections] == [50, 50]
     lose_patience(remote)
     with pytest.raises(RequestTimeoutError):
         remote.step(np.array([0, 0, Scripted.HANG, 0]))

@@ -147,7 +147,7 @@ def warned_reset(url: str) -> list[Any]:
     env = make("traps", url, "async")
     env.reset()
     socket = env.endpoint.client._ws
-    asyncio.run_coroutine_threadsafe(socket.close(), EVENT_LOOP.loop).result(10)
+    asyncio.run_coroutine_threadsafe(socket.close(), EVENT_LOOP.loop).result(60)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         env.reset()
@@ -272,7 +272,7 @@ def idle_close(url: str, form: str) -> list[Any]:
     client = env.endpoint.client
     inner = getattr(client, "async_client", client)
     loop = EVENT_LOOP.loop if form == "async" else client._loop
-    asyncio.run_coroutine_threadsafe(inner._ws.close(), loop).result(10)
+    asyncio.run_coroutine_threadsafe(inner._ws.close(), loop).result(60)
     errors: list[Any] = []
     try:
         env.step(2)
@@ -397,7 +397,7 @@ def ownership(url: str) -> list[bool]:
     socket = client._ws
     env.step(1)
     open_after.append(client._ws is socket)
-    EVENT_LOOP.submit(_closed(client)).result(10)
+    EVENT_LOOP.submit(_closed(client)).result(60)
     return open_after
 
 
@@ -429,7 +429,7 @@ def together(url: str, form: str) -> int:
     """How many steps are under way after all were begun, before any is waited for."""
     clients = [TrapClient(base_url=url) for _ in range(3)]
     for client in clients:
-        client._step_payload = lambda given: {"value": 1, "sleep_s": 0.5}
+        client._step_payload = lambda given: {"value": 1, "sleep_s": 5.0}
     given = [client.sync() for client in clients] if form == "sync" else clients
     envs = openenv_gym.RemoteVectorEnv.from_clients(given, **TRAPS)
     envs.reset()
