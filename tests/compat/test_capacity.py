@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gymnasium as gym
+import numpy as np
 import pytest
 
 from openenv_gym import OpenEnvClient
 from openenv_gym.errors import CapacityError
 from openenv_gym.launchers import ServerProcess
 from tests.compat.generations import RemoteError
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -47,11 +49,16 @@ def test_our_clients_on_their_server(serve_theirs):
                 refused.reset()
     assert first.step(3)[0].tolist() == [3.0, 1.0]
     first.close()
-    for _ in range(100):
+    observations: list[np.ndarray] = []
+
+    def has_begun() -> bool:
         try:
-            assert second.reset()[0].tolist() == [0.0, 0.0]
-            break
+            observations.append(second.reset()[0])
         except CapacityError:  # it frees the slot a moment after the connection is closed
-            continue
+            return False
+        return True
+
+    wait_until(has_begun)
+    assert observations[0].tolist() == [0.0, 0.0]
     assert second.step(4)[0].tolist() == [4.0, 1.0]
     second.close()

@@ -31,7 +31,7 @@ def test_ours_under_their_server(generation, crossed_servers, their_clients):
         ("bye", 3.0, True),
     ]
     assert played["state"] == {"episode_id": "mine", "step_count": 2, "letters": 5}
-    about = httpx.get(f"{url}/metadata").json()
+    about = httpx.get(f"{url}/metadata", timeout=60).json()
     assert about["name"] == "EchoEnvironment"
     assert about["description"].startswith("Says back what it is told")
     with pytest.raises(RemoteError, match="VALIDATION_ERROR"):
@@ -54,7 +54,8 @@ def test_a_gymnasium_environment_under_their_server(crossed_servers, their_clien
     assert np.array_equal(remote, observations)
     assert [reward for _, reward, _ in played["results"]] == [None, 1.0, 1.0, 1.0]
     assert (played["state"]["episode_id"], played["state"]["step_count"]) == ("e", 3)
-    assert "CartPole" in httpx.get(f"{crossed_servers['ours_cartpole']}/metadata").json()["name"]
+    about = httpx.get(f"{crossed_servers['ours_cartpole']}/metadata", timeout=60).json()
+    assert "CartPole" in about["name"]
     with pytest.raises(RemoteError, match="VALIDATION_ERROR"):
         their_clients.call(
             "clients:generic", url=crossed_servers["ours_cartpole"], actions=[{"action": 7}]

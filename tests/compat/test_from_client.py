@@ -156,11 +156,13 @@ ANEW = [[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]  # of the new episode, each the answ
     [
         ({"do": "raise"}, "RemoteEnvError", [5.0, 2.0]),
         ({"value": 1000}, "InvalidRequestError", [5.0, 1.0]),
-        ({"value": 50, "sleep_s": 1.0}, "RequestTimeoutError", "ConnectionLostError"),
+        ({"value": 50, "sleep_s": 10.0}, "RequestTimeoutError", "ConnectionLostError"),
     ],
 )
 def test_errors_are_ours_and_no_reply_is_shifted(action, error, goes_on, form, call, their_servers):
-    answer = call("fault", url=their_servers["traps"], form=form, action=action, timeout_s=0.5)
+    timeout_s = 0.5 if "sleep_s" in action else 60
+    url = their_servers["traps"]
+    answer = call("fault", url=url, form=form, action=action, timeout_s=timeout_s)
     assert (answer["error"], answer["goes_on"], answer["anew"]) == (error, goes_on, ANEW)
     assert answer["cause"] == ("TimeoutError" if "sleep_s" in action else "RuntimeError")
 
@@ -168,7 +170,7 @@ def test_errors_are_ours_and_no_reply_is_shifted(action, error, goes_on, form, c
 @pytest.mark.parametrize("form", ASYNC_OR_SYNC)
 def test_a_server_that_dies_in_a_step(form, call, serve_theirs):
     url, _ = serve_theirs("traps")
-    answer = call("fault", url=url, form=form, action={"do": "exit"}, timeout_s=5)
+    answer = call("fault", url=url, form=form, action={"do": "exit"}, timeout_s=60)
     assert answer["error"] == "ConnectionLostError" and answer["cause"] == "ConnectionClosedError"
     assert (answer["goes_on"], answer["anew"]) == ("ConnectionLostError", "UnreachableError")
 

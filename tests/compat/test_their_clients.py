@@ -107,7 +107,8 @@ def test_a_server_that_drains_says_so(generation, their_clients):
 def test_openenv_validate_passes(generation, serve):
     """All six criteria; one of them asks for ``/mcp``."""
     url = serve("openspiel:catch").base_url
-    command = [generation.python, "-m", "openenv.cli", "validate", "--json", "--url", url]
+    validate = [generation.python, "-m", "openenv.cli", "validate", "--timeout=60"]
+    command = [*validate, "--json", "--url", url]
     environ = {**generation.environ, "PATH": "/usr/bin:/bin"}
     done = subprocess.run(command, capture_output=True, text=True, env=environ, check=False)
     report = json.loads(done.stdout)

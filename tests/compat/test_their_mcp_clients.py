@@ -82,7 +82,7 @@ def run(generation: Generation, *arguments: str) -> str:
         [generation.python, *arguments],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=100,
         check=False,
         env={**generation.environ, "PATH": "/usr/bin:/bin"},
     )
@@ -105,7 +105,8 @@ def test_openenvs_mcp_client_plays_over_both_routes_in_one_session(generation, b
 
 @with_0_10
 def test_openenvs_validator_passes(generation, base_url):
-    report = run(generation, "-m", "openenv.cli", "validate", "--url", base_url)
+    validate = ("-m", "openenv.cli", "validate", "--timeout=30")
+    report = run(generation, *validate, "--url", base_url)
     assert "PASS  mcp_endpoint" in report
     assert "PASS  mode_endpoint_consistency" in report
     assert "FAIL" not in report

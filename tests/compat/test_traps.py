@@ -32,6 +32,7 @@ from openenv_gym.testing import FaultProxy
 from tests.compat.generations import RemoteError
 from tests.support.envs import Scripted
 from tests.support.proxy import Proxy
+from tests.support.waiting import wait_until
 
 BOX = gym.spaces.Box(-1000, 1000, (2,))
 
@@ -65,10 +66,12 @@ def make(url: str, **arguments):
 
 def test_after_a_timeout_no_reply_is_read_as_another_ones(their_servers):
     with FaultProxy(their_servers["traps"]) as proxy:
-        env = make(proxy.base_url, timeout_s=0.5)
+        env = make(proxy.base_url, timeout_s=50)
         env.reset()
         assert env.step(1)[0].tolist() == [1.0, 1.0]
         proxy.black_hole("to_client")
+        assert env._connection.timeout_s == 50
+        env._connection._timeout_s = 0.5  # of this step alone: the others have their time
         with pytest.raises(RequestTimeoutError, match=r"0\.5 s"):
             env.step(2)
         proxy.heal()
@@ -80,10 +83,12 @@ def test_after_a_timeout_no_reply_is_read_as_another_ones(their_servers):
 
 
 def test_a_slow_step_of_a_typed_client(their_servers):
-    with TrapClient(their_servers["traps"], timeout_s=0.3) as client:
+    with TrapClient(their_servers["traps"], timeout_s=50) as client:
         client.reset()
+        assert client._connection.timeout_s == 50
+        client._connection._timeout_s = 0.3  # of this step alone: the others have their time
         with pytest.raises(RequestTimeoutError):
-            client.step(TrapAction(value=1, sleep_s=0.8))
+            client.step(TrapAction(value=1, sleep_s=8))
         with pytest.raises(ConnectionLostError, match=r"RequestTimeoutError.*reset"):
             client.step(TrapAction(value=2))
         with pytest.raises(ConnectionLostError):
@@ -95,7 +100,7 @@ def test_a_slow_step_of_a_typed_client(their_servers):
 def test_their_clients_after_a_timeout_on_our_server(generation, crossed_servers, their_clients):
     """Since 0.5 theirs drops the socket. That of 0.3 reads on, and no server can know it."""
     url = crossed_servers["traps"]
-    answers = their_clients.call("clients:late_sync", url=url, sleep_s=0.8, timeout_s=0.6)
+    answers = their_clients.call("clients:late_sync", url=url, sleep_s=6, timeout_s=0.6)
     assert answers["late"][0] == "TimeoutError"
     if generation.version == "0.10":
         kind, text = answers["next"]
@@ -190,19 +195,20 @@ def test_something_that_closes_idle_sockets(their_servers):
         env.reset()
         assert env.step(3)[0].tolist() == [3.0, 1.0]
         proxy.cut()
+        wait_until(env._connection._transport.has_hung_up)  # as far as one can know here
         with pytest.warns(UserWarning, match="the connection was lost; making a new one"):
             assert env.reset()[0].tolist() == [0.0, 0.0]
         env.close()
 
 
 def test_pings_are_answered_while_the_training_loop_computes(serve_theirs, monkeypatch):
-    """A server that gives up after a second; the trainer is silent, and busy, for three."""
+    """A server that gives up after seven seconds; the trainer is silent, and busy, for ten."""
     assert PERIOD_S < 20 / 2  # what theirs and ours are started with: 20 s, and 20 s more
     monkeypatch.setattr(websocket, "KEEPALIVE", Keepalive(period_s=0.1))
-    url, _ = serve_theirs("traps", uvicorn={"ws_ping_interval": 0.5, "ws_ping_timeout": 0.5})
+    url, _ = serve_theirs("traps", uvicorn={"ws_ping_interval": 0.5, "ws_ping_timeout": 6.5})
     env = make(url)
     env.reset()
-    end = time.monotonic() + 3
+    end = time.monotonic() + 10
     while time.monotonic() < end:
         np.ones((100, 100)) @ np.ones((100, 100))
     assert env.step(5)[0].tolist() == [5.0, 1.0]

@@ -24,5 +24,6 @@ def test_every_server_of_the_suite_is_up(their_servers):
     import httpx
 
     for url in their_servers.values():
-        assert httpx.get(f"{url}/health").json()["status"] == "healthy"
-        assert {"action", "observation", "state"} <= httpx.get(f"{url}/schema").json().keys()
+        assert httpx.get(f"{url}/health", timeout=60).json()["status"] == "healthy"
+        schema = httpx.get(f"{url}/schema", timeout=60).json()
+        assert {"action", "observation", "state"} <= schema.keys()

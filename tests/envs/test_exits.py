@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from openenv_gym.launchers import ServerProcess
+from tests.support.waiting import wait_until
 
 HANGING = "tests.support.hanging:Hanging-v0"
 BUSY_S = 0.5
@@ -77,11 +78,20 @@ def begin(form: str, url: str, thread: str = "") -> tuple[Any, list[psutil.Proce
 def wait_until_busy(processes: list[psutil.Process]) -> None:
     """Wait until one of them, or of their children, has computed for a while more."""
     families = [one for each in processes for one in (each, *each.children(recursive=True))]
-    before = [one.cpu_times().user for one in families]
-    while not any(
-        one.cpu_times().user - time > BUSY_S for one, time in zip(families, before, strict=True)
-    ):
-        pass
+    before = [computed_s(one) for one in families]
+    wait_until(
+        lambda: any(
+            computed_s(one) - time_s > BUSY_S for one, time_s in zip(families, before, strict=True)
+        ),
+        timeout_s=60,
+    )
+
+
+def computed_s(process: psutil.Process) -> float:
+    try:
+        return process.cpu_times().user
+    except psutil.NoSuchProcess:  # a child may have come to its end
+        return 0.0
 
 
 @pytest.mark.parametrize("reach", ["embedded", "served"])

@@ -53,7 +53,7 @@ def interrupted(env: Any, action: Any, number: int) -> str:
 
 def make(kind: str, base_url: str, on_fault: str) -> Any:
     policy = FaultPolicy(on_fault=on_fault, restarts=10**6, max_backoff_s=0)  # type: ignore[arg-type]
-    common = {"timeout_s": 10, "on_fault": policy}
+    common = {"timeout_s": 60, "on_fault": policy}
     if kind == "single":
         return gym.make("openenv/remote-v0", base_url=base_url, **common).unwrapped
     if kind == "plain":

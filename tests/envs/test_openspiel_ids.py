@@ -36,7 +36,7 @@ EMBEDDED: dict[str, tuple[dict[str, Any], int]] = {
 
 def test_the_table_is_what_the_library_says():
     command = [sys.executable, "-m", "openenv_gym.cli", "list", "--openspiel", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=55, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout == Path(GAMES_FILE).read_text(encoding="utf-8"), (
         "write it anew: openenv-gym list --openspiel --json --write " + GAMES_FILE
@@ -191,7 +191,7 @@ def test_the_example_reaches_a_user_of_the_id():
 def test_the_survey_module_does_not_import_the_library():
     program = "import sys, openenv_gym.adapters.openspiel_survey; print('pyspiel' in sys.modules)"
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=110, check=True
     )
     assert done.stdout == "False\n"
 

@@ -40,6 +40,7 @@ from openenv_gym.protocol import BinaryMessages, ClientSession, Open, Reset, Ste
 from openenv_gym.workers.process import WorkerProcess
 from tests.support.envs import Scripted
 from tests.support.rollouts import same
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.single_env
 
@@ -311,7 +312,7 @@ def test_copies_open_a_session_of_their_own(duplicate, reach):
 
 
 def test_a_second_thread_is_refused_and_the_first_goes_on():
-    env = embedded(SCRIPTED, timeout_s=20)
+    env = embedded(SCRIPTED, timeout_s=60)
     env.reset(seed=0)
     seen: list[BaseException] = []
 
@@ -324,8 +325,7 @@ def test_a_second_thread_is_refused_and_the_first_goes_on():
     thread = threading.Thread(target=hang, name="first")
     thread.start()
     connection = env._connection
-    while not connection._lock.locked():
-        pass
+    wait_until(lambda: connection._user == "first")  # a moment after it has the lock
     with pytest.raises(ConcurrentCallError, match="'MainThread' called while 'first' waits"):
         env.step(0)
     psutil.Process(EMBEDDED.pid).kill()
@@ -426,10 +426,9 @@ def test_closing_from_another_thread_wakes_a_step_that_hangs():
 
     thread = threading.Thread(target=step)
     thread.start()
-    while not connection._lock.locked():
-        pass
+    wait_until(connection._lock.locked)
     connection.close()
-    thread.join(20)
+    thread.join(60)
     worker.stop(timeout_s=0)
     assert len(lost) == 1
 

@@ -291,12 +291,15 @@ def test_what_cannot_be_sent_is_refused():
 
 
 def test_a_lost_shard_is_made_anew_by_reset():
-    remote = embedded("tests.support.envs:Scripted-v0", 4, 2, timeout_s=6)
+    remote = embedded("tests.support.envs:Scripted-v0", 4, 2, timeout_s=50)
     expected = remote.reset(seed=0)
+    assert [connection.timeout_s for connection in remote._sessions._connections] == [50, 50]
+    lose_patience(remote)
     with pytest.raises(RequestTimeoutError):
         remote.step(np.array([0, 0, Scripted.HANG, 0]))
     EMBEDDED.stop()  # the worker still hangs: it is killed
     assert_same(remote.reset(seed=0), expected)
+    lose_patience(remote)
     remote.send(np.array([0, Scripted.HANG]), [2, 3])
     with pytest.raises(RequestTimeoutError, match="no answer from 1 shards within"):
         remote.recv()
@@ -304,6 +307,12 @@ def test_a_lost_shard_is_made_anew_by_reset():
     remote.async_reset(seed=0)
     assert_same(remote.recv(count=4)[0], expected[0])
     remote.close()
+
+
+def lose_patience(remote: RemoteVectorEnv) -> None:
+    """Wait for a step no longer than this; a reset, which starts workers, has its time."""
+    for connection in remote._sessions._connections:
+        connection._timeout_s = 6
 
 
 def test_urls_are_enough(serve):

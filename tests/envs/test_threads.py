@@ -15,7 +15,7 @@ from openenv_gym.sb3 import OpenEnvVecEnv
 
 SCRIPTED = "tests.support.envs:Scripted-v0"
 STEPS = 200
-EMBEDDED = {"env_id": SCRIPTED, "num_envs": 4, "shards": 2, "timeout_s": 20}
+EMBEDDED = {"env_id": SCRIPTED, "num_envs": 4, "shards": 2, "timeout_s": 60}
 
 
 @pytest.fixture
@@ -29,9 +29,9 @@ def eager() -> Any:
 
 def make(kind: str, base_url: str) -> Any:
     if kind == "single":
-        return gym.make("openenv/gymnasium-v0", env_id=SCRIPTED, timeout_s=20).unwrapped
+        return gym.make("openenv/gymnasium-v0", env_id=SCRIPTED, timeout_s=60).unwrapped
     if kind == "plain":
-        where = {"base_url": base_url, "codec": "json", "timeout_s": 20}
+        where = {"base_url": base_url, "codec": "json", "timeout_s": 60}
         return gym.make_vec("openenv/remote-v0", num_envs=2, **where)
     if kind == "sb3":
         return OpenEnvVecEnv("openenv/gymnasium-v0", **EMBEDDED)

@@ -162,12 +162,14 @@ def tutorial(url: str, episodes: int) -> dict[str, Any]:
 def late_sync(url: str, sleep_s: float, timeout_s: float) -> dict[str, Any]:
     """A step that is too slow, what the next one answers, and one after another reset."""
     answers: dict[str, Any] = {}
-    with GenericEnvClient(base_url=url, message_timeout_s=timeout_s).sync() as client:
+    inner: Any = GenericEnvClient(base_url=url)
+    with inner.sync() as client:
         client.reset()
-        for name, action in (
-            ("late", {"value": 1, "sleep_s": sleep_s}),
-            ("next", {"value": 2}),
+        for name, action, patience_s in (
+            ("late", {"value": 1, "sleep_s": sleep_s}, timeout_s),
+            ("next", {"value": 2}, inner._message_timeout),
         ):
+            inner._message_timeout = patience_s
             try:
                 answers[name] = plain(client.step(action))[0]["numbers"]
             except Exception as exc:  # the test is told, and judges

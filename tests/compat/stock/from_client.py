@@ -8,6 +8,7 @@ import pickle
 import signal
 import sys
 import threading
+import time
 import warnings
 from typing import Any
 
@@ -146,7 +147,7 @@ def warned_reset(url: str) -> list[Any]:
     env = make("traps", url, "async")
     env.reset()
     socket = env.endpoint.client._ws
-    asyncio.run_coroutine_threadsafe(socket.close(), EVENT_LOOP.loop).result(10)
+    asyncio.run_coroutine_threadsafe(socket.close(), EVENT_LOOP.loop).result(60)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         env.reset()
@@ -174,12 +175,16 @@ def typed_actions(url: str) -> list[Any]:
 
 
 def fault(url: str, form: str, action: dict[str, Any], timeout_s: float) -> dict[str, Any]:
-    """What a step raises that goes wrong, and what the next episode gives then."""
-    client: Any = TrapClient(base_url=url, message_timeout_s=timeout_s)
+    """What a step raises that goes wrong, and what the next episode gives then.
+
+    Only that step has no more than ``timeout_s``.
+    """
+    client: Any = TrapClient(base_url=url)
     built = client.sync() if form == "sync" else client
     env = openenv_gym.from_client(built, **TRAPS)
     env.reset()
     client._step_payload = lambda given: action
+    patience_s, client._message_timeout = client._message_timeout, timeout_s
     answer: dict[str, Any] = {}
     try:
         env.step(0)
@@ -189,6 +194,7 @@ def fault(url: str, form: str, action: dict[str, Any], timeout_s: float) -> dict
             "text": str(exc),
             "cause": type(exc.__cause__).__name__,
         }
+    client._message_timeout = patience_s
     client._step_payload = lambda given: given.model_dump(exclude={"metadata"})
     try:
         answer["goes_on"] = env.step(5)[0].tolist()
@@ -207,10 +213,10 @@ def own_timeout(url: str, form: str) -> list[Any]:
     """``timeout_s`` of the environment, shorter than the client's own."""
     client = TrapClient(base_url=url)
     env = openenv_gym.from_client(
-        client.sync() if form == "sync" else client, timeout_s=0.3, **TRAPS
+        client.sync() if form == "sync" else client, timeout_s=3.0, **TRAPS
     )
     env.reset()
-    client._step_payload = lambda given: {"value": 99, "sleep_s": 1.0}
+    client._step_payload = lambda given: {"value": 99, "sleep_s": 12.0}
     error = "none"
     try:
         env.step(0)
@@ -233,10 +239,14 @@ def interrupted(url: str, form: str) -> list[Any]:
     client = TrapClient(base_url=url)
     env = openenv_gym.from_client(client.sync() if form == "sync" else client, **TRAPS)
     env.reset()
-    client._step_payload = lambda given: {"value": 99, "sleep_s": 1.0}
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
+
+    def payload(given: Any) -> dict[str, Any]:
+        timer.start()  # now that the step has begun
+        return {"value": 99, "sleep_s": 10.0}
+
+    client._step_payload = payload
     answers: list[Any] = []
     try:
         env.step(0)
@@ -262,7 +272,7 @@ def idle_close(url: str, form: str) -> list[Any]:
     client = env.endpoint.client
     inner = getattr(client, "async_client", client)
     loop = EVENT_LOOP.loop if form == "async" else client._loop
-    asyncio.run_coroutine_threadsafe(inner._ws.close(), loop).result(10)
+    asyncio.run_coroutine_threadsafe(inner._ws.close(), loop).result(60)
     errors: list[Any] = []
     try:
         env.step(2)
@@ -295,14 +305,16 @@ def capacity(url: str, form: str, sessions: int) -> dict[str, Any]:
     return answers
 
 
-def tries_to_reset(env: Any, attempts: int = 1000) -> int:
+def tries_to_reset(env: Any, patience_s: float = 30.0) -> int:
     """How many resets it took: a server frees a session some time after its socket was closed."""
-    for attempt in range(attempts):
+    end_s, tries = time.monotonic() + patience_s, 0
+    while time.monotonic() < end_s:
+        tries += 1
         try:
             env.reset()
         except CapacityError:
             continue
-        return attempt + 1
+        return tries
     return 0
 
 
@@ -385,7 +397,7 @@ def ownership(url: str) -> list[bool]:
     socket = client._ws
     env.step(1)
     open_after.append(client._ws is socket)
-    EVENT_LOOP.submit(_closed(client)).result(10)
+    EVENT_LOOP.submit(_closed(client)).result(60)
     return open_after
 
 
@@ -417,7 +429,7 @@ def together(url: str, form: str) -> int:
     """How many steps are under way after all were begun, before any is waited for."""
     clients = [TrapClient(base_url=url) for _ in range(3)]
     for client in clients:
-        client._step_payload = lambda given: {"value": 1, "sleep_s": 0.5}
+        client._step_payload = lambda given: {"value": 1, "sleep_s": 5.0}
     given = [client.sync() for client in clients] if form == "sync" else clients
     envs = openenv_gym.RemoteVectorEnv.from_clients(given, **TRAPS)
     envs.reset()
