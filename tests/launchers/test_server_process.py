@@ -26,7 +26,8 @@ GRACE_S = 20.0
 
 def test_it_serves_and_ends():
     with ServerProcess("openspiel:catch", "--workers", "2") as server:
-        assert httpx.get(f"{server.base_url}/health").json() == {"status": "healthy"}
+        health = httpx.get(f"{server.base_url}/health", timeout=60)
+        assert health.json() == {"status": "healthy"}
         family = family_of(server.pid, 4)  # with a forkserver, and two workers that wait
     assert psutil.wait_procs(family, timeout=GRACE_S)[1] == []
 
