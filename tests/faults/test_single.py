@@ -28,6 +28,8 @@ from openenv_gym.wire.fault_info import seed_after_fault
 from tests.faults.conftest import FAULTY
 from tests.faults.envs import Faulty
 
+pytestmark = pytest.mark.timeout(300)  # some start an interpreter for each of many faults
+
 KINDS = {
     Faulty.RAISE: ("env_raised", None, None, True),
     Faulty.NO_VALUE: ("env_raised", None, None, True),
