@@ -122,7 +122,7 @@ class Place:
 
 
 def hurry(connections: Iterable[Any]) -> None:
-    """Wait less long for what hangs, which is all that hangs: the first incarnation of each."""
+    """Wait less long for these sessions, in which all hangs are; those made anew take longer."""
     for connection in connections:
         connection._timeout_s = DEADLINE_S
 
