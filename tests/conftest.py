@@ -15,7 +15,7 @@ from openenv_gym.launchers.embedded import EMBEDDED
 
 collect_ignore_glob = ["support/*"]  # no tests: some of these never end to import, or end who does
 
-GRACE_S = 2.0
+GRACE_S = 20.0  # for what is ending; what is left does not end at all
 
 # The same examples in every run, so that a run says something of the change that it is for. Others
 # are drawn with `make test ARGS='--hypothesis-profile=random'`.

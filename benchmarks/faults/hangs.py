@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import threading
 import time
@@ -123,7 +124,10 @@ def _await_spares(pid: int) -> None:
 
     def busy() -> int:
         nonlocal last
-        now = {child.pid: sum(child.cpu_times()[:2]) for child in server.children(recursive=True)}
+        now = {}
+        for child in server.children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+                now[child.pid] = sum(child.cpu_times()[:2])
         idle = last.keys() == now.keys() and sum(now[pid] - last[pid] > 0.02 for pid in now) <= 1
         last = now
         time.sleep(0.1)

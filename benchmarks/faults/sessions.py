@@ -8,7 +8,7 @@ import socket
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from benchmarks.faults.cases import NUMBERS, PLAIN
 from benchmarks.faults.peers import SESSIONS, stock_server
 from benchmarks.faults.quiet import stderr_to
 from benchmarks.faults.target_env import ENV_ID
-from benchmarks.faults.ways import POLICY, settled
+from benchmarks.faults.ways import POLICY, at_rest, settled
 from openenv_gym.launchers import ServerProcess
 
 CRASH_EVERY = 10
@@ -81,14 +81,15 @@ class Growth:
 def grow_ours(sessions: int, seconds: float) -> Growth:
     """Sessions on a server of ours: one in ten crashes, the others end well or are aborted."""
     with _log() as path, stderr_to(path), ServerProcess(ENV_ID, "--workers=3") as server:
-        return _grow("ws_process", _visits(server.base_url), server.pid, path, sessions, seconds)
+        visits, pid = _visits(server.base_url), server.pid
+        return _grow("ws_process", visits, pid, path, sessions, seconds, lambda: at_rest(pid, 3))
 
 
 def grow_stock(way: str, python: Path, sessions: int, seconds: float) -> Growth:
     """The same on a stock server, where none may crash."""
     with _log() as path, stderr_to(path), stock_server(python, SESSIONS) as server:
         url = server.line()
-        growth = _grow(way, _plain_visits(url), server.pid, path, sessions, seconds)
+        growth = _grow(way, _plain_visits(url), server.pid, path, sessions, seconds, lambda: None)
         return replace(growth, client=None)  # it is not theirs
 
 
@@ -99,7 +100,13 @@ def _log() -> Iterator[Path]:
 
 
 def _grow(
-    way: str, visits: Iterator[str], pid: int, log: Path, sessions: int, seconds: float
+    way: str,
+    visits: Iterator[str],
+    pid: int,
+    log: Path,
+    sessions: int,
+    seconds: float,
+    await_rest: Callable[[], object],
 ) -> Growth:
     # The first ones fill what caches and the allocator keep.
     began = time.perf_counter()
@@ -107,6 +114,7 @@ def _grow(
         if number >= CRASH_EVERY and time.perf_counter() - began > seconds / 4:
             break
         next(visits)
+    await_rest()
     before = _usage(pid)
     logged = log.stat().st_size
     every = max(1, sessions // _LOOKS)
@@ -117,7 +125,7 @@ def _grow(
         if ends.total() % every == 0:
             looks.append(_usage(pid))
     took_s = time.perf_counter() - began
-    settled(lambda: _usage(pid)[2] - before[2])
+    settled(lambda: abs(_usage(pid)[2] - before[2]))
     after = _usage(pid)
     half = looks[len(looks) // 2]
     text = log.read_bytes()[logged:]

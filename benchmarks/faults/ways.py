@@ -19,6 +19,7 @@ from benchmarks.faults.target_env import ENV_ID
 from openenv_gym.envs.faults import FaultPolicy
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.launchers.embedded import EMBEDDED
+from openenv_gym.workers.forked import can_fork
 
 # What is measured is how soon it can be over, so nothing waits before it begins anew.
 POLICY = FaultPolicy(restarts=1_000_000, backoff_s=0.0)
@@ -99,11 +100,11 @@ def opened(way: Way, *, hangs: bool, left: list[Left]) -> Iterator[Group]:
             # Steps of batched sessions may hold resets, so they have the deadline of those.
             arguments.append(f"--reset-timeout={DEADLINE_S:g}")
         with ServerProcess(ENV_ID, *arguments) as server:
-            spares = len(_children(server.pid))
+            spares = at_rest(server.pid, NUM_ENVS)
             group = way.make({**options, "base_url": server.base_url})
             with contextlib.closing(group):
                 yield group
-            sessions = settled(lambda: len(_children(server.pid)) - spares)
+            sessions = settled(lambda: max(0, len(_children(server.pid)) - spares))
     else:
         if hangs:
             options["timeout_s"] = EMBEDDED_DEADLINE_S
@@ -115,6 +116,20 @@ def opened(way: Way, *, hangs: bool, left: list[Left]) -> Iterator[Group]:
     processes = settled(lambda: len(_children(os.getpid()) - before[0]))
     files = settled(lambda: len(_shared_memory() - before[1]))
     left.append(Left(way=way.name, sessions=sessions, processes=processes, shared_memory=files))
+
+
+def at_rest(pid: int, workers: int) -> int:
+    """Wait until a server has as many processes as it has without a session; return how many.
+
+    Right after its start, or after a session, it may be about to fork one, or to see one off.
+
+    Args:
+        pid: Of the server.
+        workers: How many wait for sessions; another process forks them.
+    """
+    count = workers + can_fork()
+    settled(lambda: abs(len(_children(pid)) - count))
+    return count
 
 
 def settled(count: Callable[[], int]) -> int:

@@ -13,6 +13,9 @@ from typing import Any
 import psutil
 import pytest
 
+# The first test runs the benchmark, which starts all there is, one after another.
+pytestmark = pytest.mark.timeout(600)
+
 ROOT = Path(__file__).parents[2]
 ROUNDS, STEPS = 2, 30
 BEGIN, END = "<!-- step: begin, written by the benchmark -->", "<!-- step: end -->"
@@ -118,7 +121,7 @@ def test_a_run_that_is_ended_takes_its_processes_with_it(tmp_path: Path) -> None
         process.communicate()
     assert process.returncode == 128 + signal.SIGTERM
     assert len(children) >= 9
-    _, left = psutil.wait_procs(children, timeout=5)
+    _, left = psutil.wait_procs(children, timeout=20)
     for child in left:
         child.kill()
     assert left == []

@@ -25,6 +25,8 @@ from benchmarks.loops import loop_ns, loop_size, measure, quartiles
 from benchmarks.samples import Sample, all_samples
 from benchmarks.tables import replace_block
 
+pytestmark = pytest.mark.timeout(600)  # the first test runs the benchmark
+
 ROOT = Path(__file__).parents[2]
 ROUNDS = 2
 STEP_BLOCK = "<!-- step: begin, written by the benchmark -->\n\nof step\n\n<!-- step: end -->\n"

@@ -13,7 +13,16 @@ import pytest
 
 from benchmarks.__main__ import parse
 from benchmarks.errors import BenchmarkError
-from benchmarks.faults import bad_input_runs, connections, endings, hangs, peers, sessions
+from benchmarks.faults import (
+    bad_input_runs,
+    connections,
+    endings,
+    hangs,
+    part,
+    peers,
+    sessions,
+    ways,
+)
 from benchmarks.faults.bad_input_runs import BadInputRun
 from benchmarks.faults.bad_inputs import BadInputs
 from benchmarks.faults.campaign import campaign
@@ -31,8 +40,25 @@ from benchmarks.faults.ways import WAYS
 from benchmarks.machine import this_machine
 from openenv_gym.testing.faults import PlannedFaultError
 
+pytestmark = pytest.mark.timeout(300)
+
+CUT_TIMEOUT_S = 30.0
+
 KIND = {kind.name: kind for kind in KINDS}
 WAY = {way.name: way for way in WAYS}
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More time than a benchmark gives, which needs a machine for itself; this is not of times."""
+    monkeypatch.setattr(hangs, "DEADLINE_S", 6.0)  # a bystander has it too
+    monkeypatch.setattr(connections, "LATE_S", 6.0)
+    monkeypatch.setattr(part, "_CUT_TIMEOUT_S", CUT_TIMEOUT_S)
+    monkeypatch.setattr(bad_input_runs, "_OPEN_TIMEOUT_S", 60.0)
+    monkeypatch.setattr(peers, "PATIENCE_S", 60.0)
+    monkeypatch.setattr(endings, "ORPHANED_S", 10.0)
+    monkeypatch.setattr(endings, "_HANG_S", 5.0)
+    monkeypatch.setattr(ways, "_PATIENCE_S", 60.0)
 
 
 def told(trial: Trial) -> tuple[Any, ...]:
@@ -128,7 +154,7 @@ def test_late_replies_answer_nothing_and_cuts_lose_no_step(codec: str):
     pair = connections.our_client(codec, connections.LATE_S, "inline")
     late = connections.late_replies("ours", pair, 1)
     assert (late.disturbed, late.continued, late.mismatched, late.miscounted) == (1, 1, 0, 0)
-    cut = connections.cuts("ours", connections.our_client(codec, 5.0), 4)
+    cut = connections.cuts("ours", connections.our_client(codec, CUT_TIMEOUT_S), 4)
     assert (cut.disturbed, cut.continued, cut.mismatched, cut.miscounted) == (4, 4, 0, 0)
     assert cut.answers == 4 * connections.STEPS_AFTER + cut.unnoticed
 

@@ -18,6 +18,8 @@ from benchmarks.rounds import Case, Player, measure
 from benchmarks.spiel_cases import all_cases
 from benchmarks.workload import Played, Workload
 
+pytestmark = pytest.mark.timeout(600)  # the first test runs the benchmark
+
 ROOT = Path(__file__).parents[2]
 ROUNDS, STEPS = 2, 30
 STEP_BLOCK = "<!-- step: begin, written by the benchmark -->\n\nof step\n\n<!-- step: end -->\n"

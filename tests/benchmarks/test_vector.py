@@ -32,6 +32,8 @@ from benchmarks.vector_rounds import (
 )
 from benchmarks.vector_workload import VectorWorkload
 
+pytestmark = pytest.mark.timeout(600)  # the first test runs the benchmark
+
 ROOT = Path(__file__).parents[2]
 ROUNDS, STEPS, SIZES = 2, 20, [1, 4]
 STEP_BLOCK = "<!-- step: begin, written by the benchmark -->\n\nof step\n\n<!-- step: end -->\n"
@@ -163,7 +165,6 @@ def test_a_group_without_seeds_asks_for_none() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_every_case_has_a_positive_time_for_each_round(results: dict[str, Any]) -> None:
     assert [group["name"] for group in results["groups"]] == list(CASES)
     for group in results["groups"]:
@@ -177,7 +178,6 @@ def test_every_case_has_a_positive_time_for_each_round(results: dict[str, Any]) 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_ratios_follow_from_the_times_of_their_rounds(results: dict[str, Any]) -> None:
     times = {
         f"{group['name']}.{case['name']}": case["us_per_env_step"]
@@ -204,7 +204,6 @@ def test_ratios_follow_from_the_times_of_their_rounds(results: dict[str, Any]) -
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_the_curve_has_a_point_for_each_number(results: dict[str, Any], folder: Path) -> None:
     points = results["curve"]["points"]
     assert [point["num_envs"] for point in points] == SIZES
@@ -217,7 +216,6 @@ def test_the_curve_has_a_point_for_each_number(results: dict[str, Any], folder: 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_only_the_block_of_the_part_is_rewritten(folder: Path) -> None:
     text = (folder / "README.md").read_text(encoding="utf-8")
     assert text.startswith(f"before\n{STEP_BLOCK}{BEGIN}\n")

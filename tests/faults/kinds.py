@@ -17,6 +17,7 @@ from tests.faults.streams import Began, Event, Stepped, of_local
 FAULT = "openenv_gym.testing:Fault-v0"
 FIRST_SEED, EPISODE_STEPS, STEPS = 7, 6, 32
 DEADLINE_S = 6.0
+PATIENCE_S = 60.0  # until it has begun: interpreters start
 WORLD = {"first_seed": FIRST_SEED, "episode_steps": EPISODE_STEPS}
 _HANG_STEP = "20"
 _SECOND_RESET = "reset:2"

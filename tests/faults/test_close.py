@@ -5,6 +5,7 @@ Nothing here is timed. A connection's own patience is longer than a test may tak
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,7 +21,7 @@ from openenv_gym.launchers import ServerProcess
 from openenv_gym.launchers.embedded import EMBEDDED
 from openenv_gym.protocol import Step
 from openenv_gym.sb3 import OpenEnvVecEnv
-from tests.support.family import workers_of
+from tests.support.family import embedded_workers, family_of, workers_of
 from tests.support.hanging import Hanging
 
 HANGING = "tests.support.hanging:Hanging-v0"
@@ -110,6 +111,7 @@ def test_an_embedded_worker_in_which_another_one_computes_is_left_alone(
 @pytest.mark.parametrize("how", ["hang", "stop"])
 def test_an_environment_of_a_server(how: str, codec: str, server: ServerProcess):
     env = gym.make("openenv/remote-v0", base_url=server.base_url, codec=codec, timeout_s=PATIENCE_S)
+    family_of(server.pid, 3)  # with a forkserver
     spare = {process.pid for process in workers_of(server.pid)}  # the session gets this one
     env.reset(options=HANG if how == "hang" else None)
     own = [process for process in workers_of(server.pid) if process.pid in spare]
@@ -117,7 +119,7 @@ def test_an_environment_of_a_server(how: str, codec: str, server: ServerProcess)
     if how == "stop":
         own[0].suspend()
     env.close()
-    assert psutil.wait_procs(own, timeout=10)[1] == []
+    assert psutil.wait_procs(own, timeout=20)[1] == []
 
 
 @pytest.mark.parametrize("reach", ["embedded", "binary", "json"])
@@ -126,12 +128,12 @@ def test_sub_environments(how: str, reach: str, server: ServerProcess):
     there = {} if reach == "embedded" else {"base_url": server.base_url, "codec": reach}
     envs = several(**there)
     envs.reset(options=HANG if how == "hang" else None)
-    if how == "stop" and reach == "embedded":
-        for worker in EMBEDDED._workers.values():
-            psutil.Process(worker.pid).suspend()
-    elif how == "stop":
-        for process in workers_of(server.pid):
-            process.suspend()
+    if how == "stop":
+        embedded = reach == "embedded"
+        count = len(envs._sessions) if embedded else 0
+        for process in embedded_workers(count) if embedded else workers_of(server.pid):
+            with contextlib.suppress(psutil.NoSuchProcess):  # it told what is served, and is gone
+                process.suspend()
     envs.close()
     assert envs.closed
 
@@ -140,17 +142,17 @@ def test_those_of_a_vec_env():
     envs = OpenEnvVecEnv(several(shards=2, autoreset_mode="SameStep"))
     envs.set_options(HANG)
     envs.reset()
-    hung = [psutil.Process(worker.pid) for worker in EMBEDDED._workers.values()]
+    hung = embedded_workers(2)
     envs.close()
     envs.close()
-    assert len(psutil.wait_procs(hung, timeout=20)[0]) >= 2
+    assert psutil.wait_procs(hung, timeout=20)[1] == []
 
 
 def test_those_that_are_dead_already():
     envs = several(shards=2)
     envs.reset()
-    for worker in EMBEDDED._workers.values():
-        psutil.Process(worker.pid).kill()
+    for worker in embedded_workers(2):
+        worker.kill()
     envs.close()
     assert envs.closed
 

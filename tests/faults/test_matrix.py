@@ -7,7 +7,7 @@ compared with one in process.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +27,7 @@ from tests.faults.kinds import (
     FIRST_SEED,
     LIMITS,
     NUM_ENVS,
+    PATIENCE_S,
     PLANNED,
     STEPS,
     WORLD,
@@ -40,7 +41,7 @@ from tests.faults.leaks import Leaks, use_folder
 from tests.faults.streams import Began, Event, Streams, of_sb3, of_singles, of_vector
 
 pytestmark = [
-    pytest.mark.timeout(300),  # the first test of a place waits for what hangs
+    pytest.mark.timeout(600),  # the first test of a place waits for what hangs
     pytest.mark.filterwarnings("ignore:.*the connection was lost; making a new one"),
 ]
 
@@ -90,7 +91,7 @@ class Place:
     def make(self, **where: Any) -> Any:
         """Return the environments."""
         if self.transport == "embedded":
-            where = {"env_id": FAULT, "plan": embedded_plan(), "timeout_s": DEADLINE_S, **WORLD}
+            where = {"env_id": FAULT, "plan": embedded_plan(), "timeout_s": PATIENCE_S, **WORLD}
         name = "gymnasium" if self.transport == "embedded" else "remote"
         arguments = {"id": f"openenv/{name}-v0", "on_fault": PATIENT, **where}
         if self.transport == "json":
@@ -100,8 +101,13 @@ class Place:
         if self.transport != "json":
             arguments["shards"] = NUM_ENVS
         if self.kind == "sb3":
-            return OpenEnvVecEnv(arguments.pop("id"), NUM_ENVS, **arguments)
-        return gym.make_vec(num_envs=NUM_ENVS, autoreset_mode=self.kind, **arguments)
+            envs: Any = OpenEnvVecEnv(arguments.pop("id"), NUM_ENVS, **arguments)
+        else:
+            envs = gym.make_vec(num_envs=NUM_ENVS, autoreset_mode=self.kind, **arguments)
+        if self.transport == "embedded":
+            inner = envs._envs if self.kind == "sb3" else envs
+            hurry(inner._sessions._connections)
+        return envs
 
     def play(self, envs: Any) -> Streams:
         """Return what the environments say."""
@@ -113,6 +119,12 @@ class Place:
         """Like ``binary-NextStep``."""
         isolation = [self.isolation] if self.is_harmless else []
         return "-".join([self.transport, self.kind, *isolation])
+
+
+def hurry(connections: Iterable[Any]) -> None:
+    """Wait less long for these sessions, in which all hangs are; those made anew take longer."""
+    for connection in connections:
+        connection._timeout_s = DEADLINE_S
 
 
 MODES = ("NextStep", "SameStep", "Disabled")
@@ -249,9 +261,10 @@ def test_nothing_is_left(played: Played):
 def test_embedded_singles_share_a_worker_and_its_end(planned: Planned):
     number = PLANNED.index(planned) + 1
     key = f"{number}/0/{planned.when}"
-    where = {"env_id": FAULT, "timeout_s": DEADLINE_S, "on_fault": PATIENT, **WORLD}
+    where = {"env_id": FAULT, "timeout_s": PATIENCE_S, "on_fault": PATIENT, **WORLD}
     bystander = gym.make("openenv/gymnasium-v0", **where)
     env = gym.make("openenv/gymnasium-v0", plan={key: embedded_plan()[key]}, **where)
+    hurry([env.unwrapped._connection])
     streams = of_singles([bystander, env], [FIRST_SEED, FIRST_SEED + number], STEPS)
     env.close()
     bystander.close()

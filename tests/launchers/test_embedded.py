@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import gymnasium as gym
 import numpy as np
@@ -22,9 +23,11 @@ from openenv_gym.protocol import Step
 from openenv_gym.workers.process import WorkerProcess
 from tests.support.hanging import Hanging
 from tests.support.rollouts import same
+from tests.support.waiting import wait_until
 
 DEADLY = "tests.support.hanging:Deadly-v0"
 HANGING = "tests.support.hanging:Hanging-v0"
+HURRY_S = 2.0  # for a step that hangs; to start an interpreter takes longer
 
 
 def test_environments_of_a_process_share_one_worker():
@@ -43,6 +46,7 @@ def test_environments_of_a_process_share_one_worker():
 
 
 @pytest.mark.parametrize("context", ["fork", "spawn", "forkserver"])
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # a fork with threads
 def test_async_vector_env_over_remote_environments(context: str):
     make = pickle.loads(pickle.dumps(_make_cartpole))
     local = SyncVectorEnv([lambda: gym.make("CartPole-v1")] * 2)
@@ -91,12 +95,13 @@ def test_a_forked_child_has_a_worker_of_its_own_and_the_parent_goes_on():
 
 @pytest.mark.parametrize("way", ["sleep", "gil", "stop", "fork"])
 def test_a_worker_that_hangs_is_killed_when_its_client_gives_up(way: str):
-    env = gym.make("openenv/gymnasium-v0", env_id=HANGING, timeout_s=4)
+    env = gym.make("openenv/gymnasium-v0", env_id=HANGING)
     env.reset(seed=1)
+    env.unwrapped._connection._timeout_s = HURRY_S
     hung = psutil.Process(EMBEDDED.pid)
     with pytest.raises(RequestTimeoutError):
         env.step(Hanging.WAYS[way])
-    assert psutil.wait_procs([hung], timeout=2)[1] == []
+    assert psutil.wait_procs([hung], timeout=20)[1] == []
     env.reset(seed=1)
     assert EMBEDDED.pid != hung.pid
     assert env.step(0)[0][0] == 1.0
@@ -107,6 +112,7 @@ def test_an_environment_that_a_dying_worker_never_read_of_is_made_in_a_fresh_one
     gym.make("openenv/CartPole-v1").close()
     dying = psutil.Process(EMBEDDED.pid)
     dying.suspend()  # it takes the session, as one does that is about to end, and reads nothing
+    wait_until(lambda: dying.status() == psutil.STATUS_STOPPED)
     threading.Timer(0.3, dying.kill).start()
     env = gym.make("openenv/CartPole-v1")
     assert EMBEDDED.pid != dying.pid
@@ -132,6 +138,7 @@ def test_workers_that_all_die_are_not_tried_without_end(monkeypatch: pytest.Monk
 
 
 def test_a_crash_is_printed_here_and_told_in_the_fault(capfd: pytest.CaptureFixture[str]):
+    EMBEDDED.stop()  # one that is there already prints where this process printed then
     env = gym.make("openenv/gymnasium-v0", env_id=HANGING)
     env.reset(seed=1)
     env.step(0)
@@ -148,6 +155,7 @@ def test_a_crash_is_printed_here_and_told_in_the_fault(capfd: pytest.CaptureFixt
 def test_an_environment_that_ends_its_worker_is_not_built_twice(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ):
+    EMBEDDED.stop()  # likewise
     log = tmp_path / "built"
     log.touch()
     says = r"Deadly-v0 ended its process while it was built: .* exit code 7; end of stderr:\n"
@@ -164,36 +172,40 @@ def test_the_worker_of_a_shard_that_hangs_is_killed():
         "openenv/gymnasium-v0",
         num_envs=2,
         shards=2,
-        timeout_s=4,
         env_id=HANGING,
     )
     first = envs.reset(seed=1)[0]
+    envs.unwrapped._sessions._connections[1]._timeout_s = HURRY_S
     hung = psutil.Process(EMBEDDED._workers[1].pid)
     envs.unwrapped.send(np.array([Hanging.SPIN]), [1])
     with pytest.raises(RequestTimeoutError):
         envs.unwrapped.recv()
-    assert psutil.wait_procs([hung], timeout=2)[1] == []
+    assert psutil.wait_procs([hung], timeout=20)[1] == []
     assert same(first, envs.reset(seed=1)[0])
     envs.close()
 
 
 def test_at_the_end_workers_that_hang_share_their_time(monkeypatch: pytest.MonkeyPatch):
     workers = EmbeddedWorkers()
+    now_s = 0.0  # by a clock that only their waiting moves
+    monkeypatch.setattr(embedded, "time", SimpleNamespace(monotonic=lambda: now_s))
     monkeypatch.setattr(embedded, "_EXIT_TIMEOUT_S", 0.5)
     sockets = [workers.connect(number)[0] for number in range(3)]
     processes = [psutil.Process(worker.pid) for worker in workers._workers.values()]
     waited, stop = [], WorkerProcess.stop
 
     def noting(worker: WorkerProcess, timeout_s: float) -> None:
+        nonlocal now_s
         waited.append(timeout_s)
+        now_s += timeout_s
         stop(worker, timeout_s)
 
     monkeypatch.setattr(WorkerProcess, "stop", noting)
     for process in processes:
         process.suspend()
     workers.stop()
-    assert psutil.wait_procs(processes, timeout=2)[1] == []
-    assert waited[0] > 0 and waited[1:] == [0, 0]
+    assert psutil.wait_procs(processes, timeout=20)[1] == []
+    assert waited == [0.5, 0, 0]
     for sock in sockets:
         sock.close()
 

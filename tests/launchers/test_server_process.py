@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 
 import gymnasium as gym
 import httpx
@@ -17,16 +16,20 @@ import pytest
 from openenv_gym.errors import EnvStartError
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.protocol import Step
-from tests.support.family import has_ended
+from tests.support.family import family_of, has_ended
 from tests.support.hanging import Hanging
+from tests.support.waiting import wait_until
+
+GRACE_S = 20.0
+"""By when a process has ended that is ending; one that is left does not end at all."""
 
 
 def test_it_serves_and_ends():
     with ServerProcess("openspiel:catch", "--workers", "2") as server:
-        assert httpx.get(f"{server.base_url}/health").json() == {"status": "healthy"}
-        family = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
-        assert len(family) == 4  # a forkserver, and two workers that wait
-    assert psutil.wait_procs(family, timeout=2)[1] == []
+        health = httpx.get(f"{server.base_url}/health", timeout=60)
+        assert health.json() == {"status": "healthy"}
+        family = family_of(server.pid, 4)  # with a forkserver, and two workers that wait
+    assert psutil.wait_procs(family, timeout=GRACE_S)[1] == []
 
 
 def test_an_environment_that_does_not_exist_ends_it(capfd: pytest.CaptureFixture[str]):
@@ -42,12 +45,10 @@ def test_a_server_ends_with_the_process_that_started_it():
     )
     command = [sys.executable, "-c", script]
     starter = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    server = psutil.Process(int(starter.stdout.readline()))
-    family = [server, *server.children(recursive=True)]
+    family = family_of(int(starter.stdout.readline()), 3)
     starter.kill()
     starter.communicate()
-    assert len(family) == 3
-    assert psutil.wait_procs(family, timeout=2)[1] == []
+    assert psutil.wait_procs(family, timeout=GRACE_S)[1] == []
 
 
 def test_ctrl_c_is_not_for_it():
@@ -85,10 +86,9 @@ def test_ctrl_c_is_not_for_it():
 
 def test_workers_end_with_a_killed_server():
     server = ServerProcess("CartPole-v1", "--workers", "2")
-    workers = psutil.Process(server.pid).children(recursive=True)
-    assert len(workers) >= 2
+    _, *workers = family_of(server.pid, 4)
     psutil.Process(server.pid).kill()
-    assert psutil.wait_procs(workers, timeout=2)[1] == []
+    assert psutil.wait_procs(workers, timeout=GRACE_S)[1] == []
     assert server.stop() == -9
 
 
@@ -98,16 +98,10 @@ def test_workers_that_hang_end_with_a_killed_server_too(way: str):
     env = gym.make("openenv/remote-v0", base_url=server.base_url).unwrapped
     env.reset()
     env._connection.begin(Step(Hanging.WAYS[way]))
-    deadline = time.monotonic() + 60
-    family: list[psutil.Process] = []
-    while len(family) != (4 if way == "fork" else 3):  # one waits, one forks
-        assert time.monotonic() < deadline
-        family = psutil.Process(server.pid).children(recursive=True)
+    family = family_of(server.pid, 5 if way == "fork" else 4)  # one waits, one forks
     psutil.Process(server.pid).kill()
     server.stop()
-    deadline = time.monotonic() + 20
-    while not all(map(has_ended, family)):
-        assert time.monotonic() < deadline
+    wait_until(lambda: all(map(has_ended, family)))
     env._connection.give_up()
 
 

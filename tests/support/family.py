@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import psutil
 
+from openenv_gym.launchers.embedded import EMBEDDED
 from tests.support.waiting import wait_until
 
 
@@ -43,6 +44,28 @@ def only_worker_of(pid: int) -> psutil.Process:
 
     wait_until(is_alone)
     return found[0]
+
+
+def family_of(pid: int, count: int) -> list[psutil.Process]:
+    """The server ``pid`` and all below it, once that many run.
+
+    A server that has just begun may be about to fork the workers that wait, and to see off the one
+    that told what is served.
+    """
+    server = psutil.Process(pid)
+    family: list[psutil.Process] = []
+
+    def is_complete() -> bool:
+        family[:] = [server, *server.children(recursive=True)]
+        return len(family) == count and not any(map(has_ended, family))
+
+    wait_until(is_complete)
+    return family
+
+
+def embedded_workers(count: int) -> list[psutil.Process]:
+    """The first so many embedded workers of this process; others may be of other tests."""
+    return [psutil.Process(EMBEDDED._workers[number].pid) for number in range(count)]
 
 
 def has_ended(process: psutil.Process | int) -> bool:

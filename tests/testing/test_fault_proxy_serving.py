@@ -22,6 +22,8 @@ from openenv_gym.testing import FaultProxy
 FAULT = "openenv_gym.testing:Fault-v0"
 CODECS = ("binary", "json")
 RESET = '{"type": "reset", "data": {"seed": 3}}'
+WAIT_S = 20.0
+HURRY_S = 2.0  # for what will not come
 
 
 @pytest.fixture
@@ -32,19 +34,23 @@ def proxy(serve) -> Iterator[FaultProxy]:
 
 @pytest.fixture
 def open_session(proxy) -> Iterator[Callable[..., Connection]]:
-    """Opens sessions through the proxy, each after a reset, and forgets them after the test."""
+    """Opens sessions through the proxy, each after a reset, and forgets them after the test.
+
+    From then on they wait as long as is said.
+    """
     with contextlib.ExitStack() as stack:
 
-        def start(codec: str, timeout_s: float = 20.0) -> Connection:
+        def start(codec: str, timeout_s: float = WAIT_S) -> Connection:
             endpoint = ServerEndpoint(
                 address=parse_address(proxy.base_url),
                 request=Open(None),
                 codec=codec,
-                timeout_s=timeout_s,
+                timeout_s=WAIT_S,
             )
-            connection, _ = endpoint.start()
+            connection = endpoint.start()[0] if codec == "binary" else endpoint.connect()
             stack.callback(connection.abandon)
             connection.request(Reset(3))
+            connection._timeout_s = timeout_s
             return connection
 
         yield start
@@ -79,7 +85,7 @@ def test_slow_networks_change_no_number(proxy, serve, codec):
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("direction", ["to_server", "to_client", "both"])
 def test_a_black_hole_is_a_timeout(proxy, open_session, codec, direction):
-    connection = open_session(codec, timeout_s=3.0)
+    connection = open_session(codec, timeout_s=HURRY_S)
     proxy.black_hole(direction)
     with pytest.raises(RequestTimeoutError):
         connection.request(Step(0))
@@ -88,7 +94,7 @@ def test_a_black_hole_is_a_timeout(proxy, open_session, codec, direction):
 
 @pytest.mark.parametrize("codec", CODECS)
 def test_a_delay_past_the_deadline_is_a_timeout(proxy, open_session, codec):
-    connection = open_session(codec, timeout_s=3.0)
+    connection = open_session(codec, timeout_s=HURRY_S)
     proxy.delay(3600, "to_client")
     with pytest.raises(RequestTimeoutError):
         connection.request(Step(0))
@@ -113,9 +119,13 @@ def test_an_ended_connection_is_lost(proxy, open_session, codec, how):
 @pytest.mark.parametrize("direction", ["to_server", "to_client"])
 def test_a_cut_at_each_byte_of_a_message_is_a_lost_connection(proxy, open_session, how, direction):
     connection = open_session("binary")
-    before = proxy.passed(direction)
-    connection.request(Step(0))
-    length = proxy.passed(direction) - before
+
+    def length_of_a_step() -> int:
+        before = proxy.passed(direction)
+        connection.request(Step(0))
+        return proxy.passed(direction) - before
+
+    length = min(length_of_a_step() for _ in range(3))  # a ping may come beside one
     assert 0 < length < 200
     connection.close()
     for count in range(length):
@@ -127,7 +137,7 @@ def test_a_cut_at_each_byte_of_a_message_is_a_lost_connection(proxy, open_sessio
 
 
 def test_a_reply_that_was_lost_is_held_and_not_mixed_up(proxy, open_session):
-    connection = open_session("binary", timeout_s=3.0)
+    connection = open_session("binary", timeout_s=HURRY_S)
     proxy.cut_after(0, "to_client", "black_hole")
     with pytest.raises(RequestTimeoutError):
         connection.request(Step(0))
