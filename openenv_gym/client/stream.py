@@ -13,7 +13,7 @@ from openenv_gym.errors import ConnectionLostError, ProtocolError, RequestTimeou
 from openenv_gym.protocol import Body, FrameReader, frame_header
 from openenv_gym.sockets import BlockingSocket
 
-EXIT_TIMEOUT_S = 1.0
+EXIT_TIMEOUT_S = 5.0
 """How long to wait for the exit code of a worker that has closed its socket."""
 
 

@@ -51,7 +51,7 @@ class WorkerPool:
         """
         while self._spares:
             worker = self._spares.popleft()
-            if await self._has_begun(worker) and worker.exit_code is None:
+            if await self._has_begun(worker) and not worker.has_ended:
                 return worker
             worker.stop(timeout_s=0)  # it died while it waited
         for _ in range(_TRIES if self._forks else 0):

@@ -157,6 +157,11 @@ class ForkedProcess:
         return self.pid > 0
 
     @property
+    def has_ended(self) -> bool:
+        """Whether it runs no more, though it may not be known yet how it ended."""
+        return self._code is not None or _ready([self._pidfd], 0)
+
+    @property
     def is_reaped(self) -> bool:
         """Whether its process id may be another process's by now.
 
@@ -173,7 +178,7 @@ class ForkedProcess:
         self._take_in()
         if self._code is None and self._is_untold and self._pidfd < 0:
             self._code = self._code_unless_told  # no descriptor was left, and nobody can tell
-        if self._code is None and _ready([self._pidfd], 0):
+        if self._code is None and self.has_ended:
             # It has ended; how is told in a moment, unless that is known, or nobody could tell.
             now_s = time.monotonic()
             self._end_seen_s = min(self._end_seen_s, now_s)
@@ -184,7 +189,7 @@ class ForkedProcess:
 
     def note_killed(self) -> None:
         """Note that it is about to be killed by this process: then nobody has to tell its end."""
-        if not _ready([self._pidfd], 0):
+        if not self.has_ended:
             self._code_unless_told = -signal.SIGKILL
 
     def wait(self, timeout: float | None = None) -> int:

@@ -111,6 +111,11 @@ class WorkerProcess:
         return self._process.has_begun
 
     @property
+    def has_ended(self) -> bool:
+        """Whether it runs no more; :attr:`exit_code` may be known a moment later."""
+        return self._process.has_ended
+
+    @property
     def exit_code(self) -> int | None:
         """How the worker ended, negative for a signal; None while it runs."""
         return self._process.poll()
@@ -171,8 +176,7 @@ class WorkerProcess:
         """End the worker at once: a signal that could be handled does not stop C code."""
         if self._owner_pid == os.getpid() and self._process.poll() is None:
             self._is_killed = True
-            if isinstance(self._process, ForkedProcess):
-                self._process.note_killed()
+            self._process.note_killed()
             self._end_group()
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S, killed_s: float | None = None) -> None:

@@ -55,9 +55,17 @@ class SpawnedProcess(subprocess.Popen[bytes]):
         return True
 
     @property
+    def has_ended(self) -> bool:
+        """Whether it runs no more."""
+        return self.poll() is not None
+
+    @property
     def is_reaped(self) -> bool:
         """Whether its process id may be another process's by now."""
         return self.returncode is not None
+
+    def note_killed(self) -> None:
+        """How it ended is known, however it did."""
 
     def release(self) -> None:
         """Nothing more is asked of it."""
