@@ -41,8 +41,9 @@ def check_timeout(timeout_s: float | None) -> None:
 
 def concurrent_call(name: str, user: str | None) -> ConcurrentCallError:
     """Return the error of the thread ``name``, which called while ``user`` was not ready."""
+    who = repr(user) if user else "another one"  # which has just begun
     return ConcurrentCallError(
-        f"thread {name!r} called while {user!r} waits for a reply; one environment is for one "
+        f"thread {name!r} called while {who} waits for a reply; one environment is for one "
         "thread, which waits for each reply: make one for each"
     )
 

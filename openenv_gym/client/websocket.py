@@ -362,11 +362,15 @@ def _connect(address: Address, options: WebSocketOptions) -> socket.socket:
             return _connect_unix(address.socket_path, options.connect_timeout_s)
         endpoint = (address.host, address.port)
         sock = socket.create_connection(endpoint, options.connect_timeout_s)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if not address.is_secure:
-            return sock
-        context = options.ssl_context or system_trust()
-        return context.wrap_socket(sock, server_hostname=address.host)
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if not address.is_secure:
+                return sock
+            context = options.ssl_context or system_trust()
+            return context.wrap_socket(sock, server_hostname=address.host)
+        except BaseException:
+            sock.close()
+            raise
     except (OSError, ValueError) as exc:  # ValueError: a name that cannot be a host's
         raise UnreachableError(
             f"cannot connect to {address}: {exc}; is the server running, and is the address right?"
