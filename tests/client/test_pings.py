@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 
 import gymnasium as gym
 import httpx
 import pytest
 
+from openenv_gym.server import run
 from openenv_gym.testing import FaultProxy
 from tests.support.waiting import wait_until
 
@@ -92,3 +94,18 @@ def test_pings_can_be_left_out(serve):
         time.sleep(1)
         assert proxy.passed("to_client") == before
         env.close()
+
+
+@pytest.mark.parametrize(("given", "asked"), [(0, None), (None, None), (7.5, 7.5)])
+def test_uvicorn_is_told_of_no_pings(given, asked, monkeypatch):
+    told = []
+
+    def note(server: run._Server, sockets: list[socket.socket]) -> None:
+        told.append(server.config)
+        sockets[0].close()
+
+    monkeypatch.setattr(run._Server, "run", note)
+    listener = run.Listener(port=0, ping_interval_s=given, ping_timeout_s=given)
+    run.run(None, listener, "nothing")
+    (config,) = told
+    assert (config.ws_ping_interval, config.ws_ping_timeout) == (asked, asked)

@@ -169,7 +169,13 @@ def test_an_object_is_left_open_by_sessions():
             self.closed += 1
 
     env = Kept()
-    create_app(env)
+    with serving(create_app(env)) as url:
+        for _ in range(2):
+            remote = gym.make("openenv/remote-v0", base_url=url)
+            assert remote.reset(seed=1)[0][0] == 0.0
+            assert remote.step(0)[0][0] == 1.0
+            remote.close()
+            assert env.steps == 1
     assert env.closed == 0
 
 
