@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias, TypeVar
 
 from openenv_gym.errors import ConnectionLostError, RequestTimeoutError
+from openenv_gym.forks import in_children
 
 T = TypeVar("T")
 Buffer: TypeAlias = bytes | memoryview
@@ -295,14 +296,5 @@ class BlockingSocket:
             self.sock.setsockopt(socket.SOL_SOCKET, getattr(socket, direction), value)
 
 
-_open: weakref.WeakSet[BlockingSocket] = weakref.WeakSet()
-
-
-def _close_all() -> None:
-    """In a forked child: two processes on one socket would read each other's replies."""
-    for blocking in list(_open):
-        blocking.sock.close()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_close_all)
+# Two processes on one socket would read each other's replies.
+_open: weakref.WeakSet[BlockingSocket] = in_children(lambda one: one.sock.close())

@@ -25,7 +25,7 @@ LAYERS: dict[str, frozenset[str]] = {
     "base": frozenset({"errors", "address"}),
     "values": frozenset({"wire", "spaces", "codecs", "environment"}),
     "protocol": frozenset({"protocol"}),
-    "workers": frozenset({"sockets", "workers"}),
+    "workers": frozenset({"forks", "sockets", "workers"}),
     "edges": frozenset({"adapters", "server", "client", "launchers"}),
     "gym": frozenset({"envs", "conformance", "testing"}),
     "shell": frozenset({"cli", "sb3", "cleanrl", "ray", "pettingzoo", "__main__"}),

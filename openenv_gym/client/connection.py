@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import select
 import threading
 import time
-import weakref
 from typing import cast
 
 from openenv_gym.client.resume import LONGEST_PAUSE_S, pauses
@@ -23,6 +21,7 @@ from openenv_gym.errors import (
     RequestTimeoutError,
     TransportError,
 )
+from openenv_gym.forks import in_children
 from openenv_gym.protocol import Body, ClientSession, Close, Failed, Reply, Request
 
 
@@ -316,14 +315,5 @@ class Connection:
         self.close(timeout_s)
 
 
-_all: weakref.WeakSet[Connection] = weakref.WeakSet()
-
-
-def _let_in_to_all() -> None:
-    """In a forked child: a thread of the parent that waits for a reply is not there."""
-    for connection in list(_all):
-        connection._let_in()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_let_in_to_all)
+# A thread of the parent that waits for a reply is not there.
+_all = in_children(Connection._let_in)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-import os
 import threading
-import weakref
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from openenv_gym.client.connection import concurrent_call
+from openenv_gym.forks import in_children
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,17 +39,8 @@ class Turn:
         self._lock.release()
 
 
-_all: weakref.WeakSet[Turn] = weakref.WeakSet()
-
-
-def _begin_all_anew() -> None:
-    """In a forked child: the threads of the parent are not there to come out."""
-    for turn in list(_all):
-        turn._begin_anew()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_all_anew)
+# The threads of the parent are not there to come out.
+_all = in_children(Turn._begin_anew)
 
 
 class TakesTurns(Protocol):

@@ -10,10 +10,10 @@ import socket
 import subprocess
 import sys
 import time
-import weakref
 from collections.abc import Sequence
 
 from openenv_gym.errors import ServerError
+from openenv_gym.forks import in_children
 from openenv_gym.workers.lifeline import Lifeline
 from openenv_gym.workers.spawn import SpawnedProcess
 
@@ -258,14 +258,4 @@ def _ready(files: Sequence[int], timeout_s: float) -> bool:
     return bool(poll.poll(timeout_s * 1000))
 
 
-_alive: weakref.WeakSet[ForkserverProcess] = weakref.WeakSet()
-
-
-def _forget_all() -> None:
-    for forkserver in list(_alive):
-        forkserver._forget()
-    _alive.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_all)
+_alive = in_children(ForkserverProcess._forget)

@@ -12,7 +12,8 @@ import select
 import signal
 import socket
 import threading
-import weakref
+
+from openenv_gym.forks import in_children
 
 
 class Lifeline:
@@ -89,14 +90,5 @@ def _is_cut(fd: int) -> bool:
     return bool(poll.poll(0))
 
 
-_held: weakref.WeakSet[Lifeline] = weakref.WeakSet()
-
-
-def _drop_all() -> None:
-    """In a forked child: its copies would keep alive what its parent started."""
-    for lifeline in list(_held):
-        lifeline.close()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_drop_all)
+# The copies of a child would keep alive what its parent started.
+_held = in_children(Lifeline.close)

@@ -8,11 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
-import weakref
 from collections.abc import Sequence
 from typing import Any
 
 from openenv_gym.errors import ServerError
+from openenv_gym.forks import in_children
 from openenv_gym.sockets import enlarge_buffers
 from openenv_gym.workers.forked import ForkedProcess, ForkserverProcess
 from openenv_gym.workers.lifeline import Lifeline
@@ -242,14 +242,4 @@ def _arguments(memory_limit_mb: float | None, copied: Sequence[int]) -> list[str
     return [*limit, "--stderr-copy", *map(str, copied)] if copied else limit
 
 
-_alive: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()
-
-
-def _forget_all() -> None:
-    for worker in list(_alive):
-        worker._forget()
-    _alive.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_all)
+_alive = in_children(WorkerProcess._forget)
