@@ -27,7 +27,8 @@ from openenv_gym.wire.fault_info import seed_after_fault
 from tests.faults.conftest import FAULTY
 from tests.faults.envs import Faulty
 from tests.faults.kinds import FAULT
-from tests.support.family import embedded_workers, workers_of
+from tests.support.family import embedded_workers, has_ended, workers_of
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(300)  # some start an interpreter for each of many faults
 
@@ -177,7 +178,7 @@ def test_a_vector_form_that_batches_infos_itself(factory: str):
         for worker in workers:
             with contextlib.suppress(psutil.NoSuchProcess):  # it told what is served, and is gone
                 worker.kill()
-        assert psutil.wait_procs(workers, timeout=20)[1] == []
+        wait_until(lambda: all(map(has_ended, workers)))
         _, faulted, _, truncated, info = envs.step(np.zeros(2, np.int64))
         assert truncated.all() and faulted.dtype == rewards.dtype
         if factory == "same_step":
