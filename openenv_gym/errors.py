@@ -30,22 +30,32 @@ Each class takes one string, has non-empty ``args`` and pickles, because Gymnasi
 
 from __future__ import annotations
 
-from typing import Any
+from openenv_gym.faults import Fault
 
 
 class OpenEnvGymError(Exception):
     """Root of all errors of this package.
 
+    Args:
+        message: What was expected, what came, where, and what to do next.
+        fault: What is known of a session that was lost, or of an environment that raised; None
+            where the error is about something else.
+
     Attributes:
         code: The code of this error on the wire, see :mod:`openenv_gym.wire.error_codes`.
-        fault: Where a session was lost, what is known of it: its ``kind``, and where there are any
-            the ``signal`` and ``exitcode`` of the worker and the ``stderr_tail``.
-        remote_traceback: That of the environment's process, where there is one and it may be shown.
+        fault: As given; it never changes.
     """
 
     code = "SERVER_ERROR"
-    fault: dict[str, Any] | None = None
-    remote_traceback: str = ""
+
+    def __init__(self, message: str = "", *, fault: Fault | None = None) -> None:
+        super().__init__(message)
+        self.fault = fault
+
+    @property
+    def remote_traceback(self) -> str:
+        """The traceback of the environment's process, "" where there is none or it is hidden."""
+        return "" if self.fault is None else self.fault.remote_traceback
 
 
 class AddressError(OpenEnvGymError, ValueError):

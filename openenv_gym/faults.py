@@ -1,0 +1,141 @@
+"""What can go wrong with a session, as data: one table of the kinds of faults.
+
+A fault is anything but a legal reply. Whoever finds one makes a :class:`Fault` and raises an
+exception that has it; nobody adds to it later. What becomes of it, :mod:`openenv_gym.recovery`
+decides. A new kind is a member of :class:`FaultKind` and a row of :data:`FAULTS`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+
+class FaultKind(str, Enum):
+    """The kinds of faults, by the name that ``info["openenv"]["fault"]`` and the wire have."""
+
+    ENV_RAISED = "env_raised"
+    WORKER_DIED = "worker_died"
+    OOM = "oom"
+    STEP_TIMEOUT = "step_timeout"
+    CONNECTION_LOST = "connection_lost"
+    SERVER_DRAINING = "server_draining"
+    SESSION_EXPIRED = "session_expired"
+    BAD_REPLY = "bad_reply"
+    CRASH_LOOP = "crash_loop"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FaultRow:
+    """What is known of every fault of one kind.
+
+    Attributes:
+        meaning: The sentence that says what happened.
+        detected_by: Who finds it, and by what.
+        action_applied: Whether the action of the step has acted on the environment; None where
+            nobody can know.
+        is_begun_anew: Whether the environment is made anew and training goes on; else the fault
+            is raised.
+    """
+
+    meaning: str
+    detected_by: str
+    action_applied: bool | None
+    is_begun_anew: bool = True
+
+
+FAULTS: dict[FaultKind, FaultRow] = {
+    FaultKind.ENV_RAISED: FaultRow(
+        meaning="the environment's code raised; `remote_traceback` says where, if the server tells",
+        detected_by="the host of the environment in its worker, which catches the exception",
+        action_applied=True,
+    ),
+    FaultKind.WORKER_DIED: FaultRow(
+        meaning="the process of the environment ended; `signal` or `exitcode` says how",
+        detected_by="who started the process: its socket ends, and the process is waited for",
+        action_applied=None,
+    ),
+    FaultKind.OOM: FaultRow(
+        meaning="the environment needed more memory than there was",
+        detected_by="a `MemoryError` in the worker, or the kernel's counter of processes it killed",
+        action_applied=None,
+    ),
+    FaultKind.STEP_TIMEOUT: FaultRow(
+        meaning="no reply came within `timeout_s`, or within the server's own deadline",
+        detected_by="the client that waits, or the watchdog of the server, which kills the worker",
+        action_applied=None,
+    ),
+    FaultKind.CONNECTION_LOST: FaultRow(
+        meaning="the connection broke, and the session could not be taken up again",
+        detected_by="the client: its socket ends, and resuming fails",
+        action_applied=None,  # False where the step was not sent
+    ),
+    FaultKind.SERVER_DRAINING: FaultRow(
+        meaning="the server is shutting down and said so",
+        detected_by="the client, by close code 1012 or the error of the last request",
+        action_applied=None,
+    ),
+    FaultKind.SESSION_EXPIRED: FaultRow(
+        meaning="the server ended a session that was idle for too long, and said so",
+        detected_by="the client, by close code 4408",
+        action_applied=None,
+    ),
+    FaultKind.BAD_REPLY: FaultRow(
+        meaning="the reply cannot be read, or answers another request",
+        detected_by="the client's end of the protocol",
+        action_applied=None,
+    ),
+    FaultKind.CRASH_LOOP: FaultRow(
+        meaning="the environment faulted more often than it may; `EnvCrashLoopError` is raised",
+        detected_by="the budget of restarts, of the client or of the worker",
+        action_applied=None,
+        is_begun_anew=False,
+    ),
+}
+
+CLOSE_CODES = {1012: FaultKind.SERVER_DRAINING, 4408: FaultKind.SESSION_EXPIRED}
+"""What the code says with which a server closes a WebSocket."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fault:
+    """One fault: what happened to a session, and what is known of how.
+
+    Attributes:
+        kind: Its row in :data:`FAULTS`.
+        signal: The number of the signal that ended the worker, None where none did.
+        exitcode: The exit code of the worker, None where it has none.
+        action_applied: Whether the action of the step has acted; None where nobody knows.
+        stderr_tail: The end of what the worker wrote to stderr, "" where that is not known.
+        remote_traceback: The traceback of the environment's process, "" where there is none, or
+            the server does not show it.
+    """
+
+    kind: FaultKind
+    signal: int | None = None
+    exitcode: int | None = None
+    action_applied: bool | None = None
+    stderr_tail: str = ""
+    remote_traceback: str = ""
+
+    @property
+    def row(self) -> FaultRow:
+        """What is known of every fault of this kind."""
+        return FAULTS[self.kind]
+
+    def as_info(self, incarnation: int) -> dict[str, Any]:
+        """Return what ``info["openenv"]`` says of the step that ended in this fault.
+
+        Args:
+            incarnation: How often the environment had been made anew before.
+        """
+        return {
+            "fault": self.kind.value,
+            "signal": self.signal,
+            "exitcode": self.exitcode,
+            "action_applied": self.action_applied,
+            "incarnation": incarnation,
+            "remote_traceback": self.remote_traceback,
+            "stderr_tail": self.stderr_tail,
+        }
