@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -12,10 +13,16 @@ import numpy as np
 from gymnasium.vector.utils import concatenate, create_empty_array
 
 from openenv_gym.errors import EnvCrashLoopError, OpenEnvGymError, RemoteEnvError
+from openenv_gym.faults import Fault, FaultKind
+from openenv_gym.protocol import Recovery
+from openenv_gym.recovery import Do, Effect, Episode, EpisodeState, Event, FaultPolicy, Restarts
 from openenv_gym.wire.error_codes import printable
-from openenv_gym.wire.fault_info import FAULT_KEY, fault_info, restart_info, seed_after_fault
+from openenv_gym.wire.fault_info import FAULT_KEY, restart_info
 
 _log = logging.getLogger(__name__)
+
+_MOST_RESTARTS = 100
+"""However many a client allows: in one reset, nobody waits for more."""
 
 
 class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
@@ -25,15 +32,17 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
     other spaces in the last one of an episode, which may never be put into a batch. Until there was
     one step, what is raised is passed on.
 
+    Restarts are counted here within one reset only: the client hears of each, and counts them over
+    time.
+
     Args:
         env: The sub-environment.
         make: Makes another one.
-        env_index: Its number in the whole vector environment.
-        incarnation: How often it was made anew already.
-        restarts: How often it may be made anew in one reset.
+        place: Its number among those of the session.
+        recovery: What the client knows of the sub-environments of the session.
 
     Attributes:
-        base_seed: What the seeds after faults are derived from.
+        restarts: How often it was begun anew, and with which seeds.
         last_obs: Returns a copy of what was observed last.
     """
 
@@ -41,24 +50,32 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
         self,
         env: gym.Env[Any, Any],
         make: Callable[[], gym.Env[Any, Any]],
-        env_index: int,
-        incarnation: int,
-        restarts: int,
+        place: int,
+        recovery: Recovery,
     ) -> None:
         super().__init__(env)
-        self.base_seed: int | None = None
         self.last_obs: Callable[[], Any] = lambda: None
+        policy = FaultPolicy(
+            restarts=min(recovery.restarts, _MOST_RESTARTS), restarts_within_s=math.inf, backoff_s=0
+        )
+        number = recovery.first_env + place
+        self.restarts = Restarts(policy, f"sub-environment {number}", number)
+        self.restarts.incarnation = recovery.incarnations[place]
+        self.restarts.base_seed = recovery.base_seeds[place]
+        self._episode = Episode(policy, [self.restarts])
+        if self.restarts.incarnation:  # it has been stepped, in a session that was lost
+            self._episode.handle(Event.STEPPED)
         space = env.observation_space
         self._shape = space.shape if isinstance(space, gym.spaces.Box) else None
         self._make = make
-        self._env_index = env_index
-        self._incarnation = incarnation
-        self._restarts = restarts
-        self._is_proven = incarnation > 0
-        self._is_faulted = False
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step; where the environment raises, return the fault."""
+        episode = self._episode
+        if episode.state is not EpisodeState.LIVE:
+            effect = episode.handle(Event.STEP_ASKED)
+            if effect.error is not None:
+                raise effect.error
         try:
             result = self.env.step(action)
             obs, _, terminated, truncated, _ = result
@@ -67,18 +84,14 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
             if not is_fit or obs.dtype.kind not in "biuf":
                 self._check_fits(obs, terminated or truncated)
         except Exception as exc:  # an environment raises whatever it likes: its fault
-            if not self._is_proven or _is_refusal(exc):
+            effect = episode.failed(_error_of(exc), 0.0)
+            if effect.do is Do.RAISE:
                 raise
-            self._is_faulted = True
-            is_oom = isinstance(exc, MemoryError)
-            said = fault_info(
-                "oom" if is_oom else "env_raised",
-                self._incarnation,
-                action_applied=None if is_oom else True,
-                remote_traceback=_traceback(exc),
-            )
-            return self.last_obs(), 0.0, False, True, {FAULT_KEY: said}
-        self._is_proven = True
+            return self.last_obs(), 0.0, False, True, {FAULT_KEY: effect.infos[0]}
+        if terminated or truncated:
+            episode.handle(Event.ENDED)
+        elif episode.state is not EpisodeState.LIVE:
+            episode.handle(Event.STEPPED)
         return result
 
     def _check_fits(self, obs: Any, is_last: bool) -> None:
@@ -93,43 +106,49 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
         """Reset; another environment where this one has faulted.
 
         Raises:
-            EnvCrashLoopError: it could not be reset in as many restarts as there may be.
+            EnvCrashLoopError: It could not be reset in as many restarts as there may be.
         """
-        if not self._is_faulted:
+        restarts = self.restarts
+        restarts.forget()
+        if restarts.incarnation and seed == restarts.derived_seed():
+            given = None  # nobody asked for it: it was derived for the one that has failed
+        else:
+            given = seed
+        effect = self._episode.handle(Event.RESET_ASKED, seeds=[given])
+        if effect.do is Do.PASS:
             try:
-                return self.env.reset(seed=seed, options=options)
+                first = self.env.reset(seed=seed, options=options)
             except Exception as exc:  # as in a step; it is logged, and another one takes over
-                if not self._is_proven or _is_refusal(exc):
+                effect = self._episode.failed(_error_of(exc), 0.0)
+                if effect.do is Do.RAISE and not isinstance(effect.error, EnvCrashLoopError):
                     raise
                 _log.warning("a sub-environment failed in reset; making it anew: %s", exc)
-        return self._begin_anew(seed, options)
+            else:
+                self._episode.handle(Event.BEGUN)
+                return first
+        return self._begin_anew(effect, options)
 
     def _begin_anew(
-        self, seed: int | None, options: dict[str, Any] | None
+        self, effect: Effect, options: dict[str, Any] | None
     ) -> tuple[Any, dict[str, Any]]:
+        """Make and reset others until one succeeds, as often as the machine says."""
         last: Exception | None = None
-        if self._incarnation and seed == self._derived():
-            seed = None  # nobody asked for it: it was derived for the one that has failed
-        for _ in range(self._restarts):
-            self._incarnation += 1
-            own = self._derived() if seed is None else seed
+        while effect.do is Do.BEGIN_ANEW:
             try:
                 self._replace()
-                obs, info = self.env.reset(seed=own, options=options)
+                obs, info = self.env.reset(seed=effect.seeds[0], options=options)
             except Exception as exc:  # as before; the last one is raised in the end
+                last = exc
+                effect = self._episode.failed(_error_of(exc), 0.0)
                 if _is_refusal(exc):
                     raise
-                last = exc
                 continue
-            self._is_faulted = False
-            return obs, {**info, FAULT_KEY: restart_info(self._incarnation, own)}
+            self._episode.handle(Event.BEGUN_ANEW)
+            return obs, {**info, FAULT_KEY: restart_info(self.restarts.incarnation, effect.seeds[0])}
         raise EnvCrashLoopError(
-            f"sub-environment {self._env_index} failed in reset in each of {self._restarts} "
+            f"{self.restarts.name} failed in reset in each of {self.restarts.policy.restarts} "
             f"restarts, at last with {type(last).__name__}: {last}"
         ) from last
-
-    def _derived(self) -> int | None:
-        return seed_after_fault(self.base_seed, self._env_index, self._incarnation)
 
     def _replace(self) -> None:
         try:
@@ -139,10 +158,19 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
         self.env = self._make()
 
 
+def _error_of(exc: Exception) -> OpenEnvGymError:
+    """Return ``exc`` where it says that the caller made a mistake, else the fault that it is."""
+    if isinstance(exc, OpenEnvGymError) and _is_refusal(exc):
+        return exc
+    is_oom = isinstance(exc, MemoryError)
+    fault = Fault(
+        kind=FaultKind.OOM if is_oom else FaultKind.ENV_RAISED,
+        action_applied=None if is_oom else True,
+        remote_traceback=printable("".join(traceback.format_exception(exc))),
+    )
+    return RemoteEnvError(str(exc), fault=fault)
+
+
 def _is_refusal(exc: Exception) -> bool:
     """Whether ``exc`` says that the caller made a mistake."""
     return isinstance(exc, OpenEnvGymError) and not isinstance(exc, RemoteEnvError)
-
-
-def _traceback(exc: Exception) -> str:
-    return printable("".join(traceback.format_exception(exc)))

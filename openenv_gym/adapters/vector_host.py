@@ -14,14 +14,13 @@ from gymnasium.vector.utils import iterate
 
 from openenv_gym.adapters.guarded_env import GuardedEnv
 from openenv_gym.errors import EnvStartError, InvalidRequestError
-from openenv_gym.protocol.events import NO_TIME_LIMIT, Open
+from openenv_gym.protocol import NO_TIME_LIMIT, Open, Recovery
+from openenv_gym.recovery import base_seeds_of
 from openenv_gym.spaces import to_descriptor
 from openenv_gym.wire.description import Description
-from openenv_gym.wire.fault_info import base_seeds_of
 from openenv_gym.workers.hosted import Hosted, imported, plain_metadata
 
 VECTORIZATIONS = ("auto", "sync", "native")
-_MOST_RESTARTS = 100
 
 
 def build(name: str, request: Open) -> Hosted:
@@ -169,22 +168,16 @@ def _sync(first: Hosted, build: Callable[[], Hosted], request: Open, mode: Any) 
     count, recovery = request.num_envs or 1, request.recovery
     makers: list[Callable[[], Any]] = [make] * count
     if recovery is not None:
-        makers = [partial(_guarded, make, number, recovery) for number in range(count)]
+        makers = [partial(_guarded, make, place, recovery) for place in range(count)]
     # What it returns is written into a message before it steps again, so nothing is copied.
     envs = _recording(gym.vector.SyncVectorEnv)(makers, copy=False, autoreset_mode=mode)
     if recovery is not None:
-        envs.watch(recovery["first_env"], recovery["base_seeds"])
+        envs.watch(recovery.first_env)
     return envs
 
 
-def _guarded(make: Callable[[], Any], number: int, recovery: dict[str, Any]) -> GuardedEnv:
-    return GuardedEnv(
-        make(),
-        make,
-        recovery["first_env"] + number,
-        recovery["incarnations"][number],
-        min(recovery["restarts"], _MOST_RESTARTS),
-    )
+def _guarded(make: Callable[[], Any], place: int, recovery: Recovery) -> GuardedEnv:
+    return GuardedEnv(make(), make, place, recovery)
 
 
 def _recording(base: Any) -> Any:
@@ -201,14 +194,13 @@ def _recording(base: Any) -> Any:
         first_env: int | None = None  # where the sub-environments are guarded
         keeps_base = False
 
-        def watch(self, first_env: int, base_seeds: list[int | None]) -> None:
-            """Tell the guards of the sub-environments what they cannot know."""
+        def watch(self, first_env: int) -> None:
+            """Tell the guards of the sub-environments where their last observation is."""
             self.first_env = first_env
             for number, guard in enumerate(self.envs):
                 guard.last_obs = partial(self.row, number)
-                guard.base_seed = base_seeds[number]
             # The first reset of one that was made anew has seeds that are derived already.
-            self.keeps_base = any(guard._incarnation for guard in self.envs)
+            self.keeps_base = any(guard.restarts.incarnation for guard in self.envs)
 
         def row(self, number: int) -> Any:
             rows = iterate(self.observation_space, self._observations)
@@ -240,7 +232,7 @@ def _take_seeds(guards: Any, first_env: int, seed: Any, options: Any = None) -> 
     bases = base_seeds_of(seed, len(guards), first_env)
     for number, (guard, base) in enumerate(zip(guards, bases, strict=False)):
         if base is not None and (mask is None or mask[number]):
-            guard.base_seed = base
+            guard.restarts.base_seed = base
 
 
 def _describe(single: Description, envs: Any) -> Description:

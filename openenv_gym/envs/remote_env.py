@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -12,33 +15,43 @@ from numpy.typing import NDArray
 
 from openenv_gym.address import parse_address
 from openenv_gym.client import Connection
-from openenv_gym.envs.endpoints import Endpoint, ServerEndpoint
-from openenv_gym.envs.faults import (
-    CLOSE_TIMEOUT_S,
-    OnFault,
-    Restarts,
-    fault_kind,
-    fault_policy,
-    info_of,
-    kept,
-    without_frames,
-)
+from openenv_gym.endpoints import Endpoint, ServerEndpoint
+from openenv_gym.envs.begin_anew import CLOSE_TIMEOUT_S, begin_anew
 from openenv_gym.errors import (
     ConnectionLostError,
     OpenEnvGymError,
     ProtocolError,
-    RequestTimeoutError,
     ResetNeededError,
     TransportError,
 )
 from openenv_gym.protocol import Render, Rendered, Reset, Result, Step
+from openenv_gym.recovery import (
+    KEPT_ACTIONS,
+    Do,
+    Effect,
+    Episode,
+    EpisodeState,
+    Event,
+    OnFault,
+    Restarts,
+    fault_policy,
+)
 from openenv_gym.spaces.check import action_check
-from openenv_gym.wire.fault_info import FAULT_KEY, restart_info, seed_after_fault
+from openenv_gym.spaces.copy_value import copy_value
+from openenv_gym.wire.fault_info import FAULT_KEY, restart_info
 
 _OWN_ATTRIBUTES = frozenset(
     {
-        *("name", "spec", "metadata", "render_mode", "action_space", "observation_space"),
-        *("action_masks", "np_random", "np_random_seed", "reward_range"),
+        "name",
+        "spec",
+        "metadata",
+        "render_mode",
+        "action_space",
+        "observation_space",
+        "action_masks",
+        "np_random",
+        "np_random_seed",
+        "reward_range",
     }
 )
 _ELSEWHERE = (
@@ -79,22 +92,21 @@ class RemoteEnv(gym.Env[Any, Any]):
             ServerEndpoint(address=parse_address(source)) if isinstance(source, str) else source
         )
         self._legal_actions: list[int] = []
-        self._face, self._connection = face, _ = self._endpoint.open()
-        self.name = face.name
-        self._restarts = Restarts(self._policy, face.name)
-        self._base_seed: int | None = None
+        self._info, self._connection = info, _ = self._endpoint.describe()
+        self.name = info.name
+        self._actions: deque[Any] = deque(maxlen=KEPT_ACTIONS)
+        self._restarts = Restarts(self._policy, info.name, last_actions=self._actions.copy)
+        self._episode = Episode(self._policy, [self._restarts])
         self._last_obs: Any = None
         self._last_frame: Any = None
-        self._fault: OpenEnvGymError | None = None
-        self._is_soft = False  # until there was a reset and a step
-        self.action_space = face.action_space
-        self.observation_space = face.observation_space
-        self._check_action = action_check(face.action_space)
-        self.render_mode = face.render_mode
-        self.metadata = face.metadata
-        self._has_action_masks = face.has_action_masks
-        self._check_seeding = face.check_seeding
-        if face.has_action_masks:
+        self.action_space = info.action_space
+        self.observation_space = info.observation_space
+        self._check_action = action_check(info.action_space)
+        self.render_mode = info.render_mode
+        self.metadata = info.metadata
+        self._has_action_masks = info.has_action_masks
+        self._check_seeding = info.check_seeding
+        if info.has_action_masks:
             self.action_masks = self._masks
 
     @property
@@ -112,69 +124,58 @@ class RemoteEnv(gym.Env[Any, Any]):
         seed that was given.
 
         Raises:
-            TransportError: the connection cannot be made, or broke, before the first step.
-            RemoteEnvError: the environment raised, before the first step.
-            EnvCrashLoopError: it was made anew as often, or waited for as long, as it may.
+            TransportError: The connection cannot be made, or broke, before the first step.
+            RemoteEnvError: The environment raised, before the first step.
+            EnvCrashLoopError: It was made anew as often, or waited for as long, as it may.
         """
         super().reset(seed=seed)
-        if seed is not None:
-            self._base_seed = self._restarts.seed = seed
-        request = Reset(seed, options)
-        usable = self._usable()
-        if usable is not None:
-            try:
-                return self._first(usable, request)
-            except OpenEnvGymError as exc:
-                if not self._may_begin_anew(exc):
-                    raise
-        if self._fault is None:  # there was no session yet, or it was closed, or is not softened
-            self._connection = self._endpoint.connect(self._face)
-            return self._first(self._connection, request)
-        return self._restarts.renew(lambda: self._begin_anew(seed, options), self._fault)
-
-    def _usable(self) -> Connection | None:
-        """The session, unless it is broken or its episode ended in a fault."""
+        self._restarts.take_seed(seed, seed)
+        effect = self._episode.handle(Event.RESET_ASKED, time.monotonic(), seeds=[seed])
         connection = self._connection
-        is_lost = connection is None or connection.is_broken or self._fault is not None
-        return None if is_lost else connection
+        if effect.do is Do.PASS and connection is not None and not connection.is_broken:
+            try:
+                return self._begun(connection, Reset(seed, options))
+            except OpenEnvGymError as exc:
+                effect = self._reset_failed(exc)
+                if effect.do is Do.RAISE:
+                    raise
+        if effect.do is Do.BEGIN_ANEW or effect.do is Do.RAISE:
+            make = partial(self._begin_anew, options)
+            return begin_anew(self._episode, effect, make)
+        # There was no session yet, or it was closed, or an interrupt has broken it.
+        return self._begun(self._connect(), Reset(seed, options))
 
-    def _may_begin_anew(self, exc: OpenEnvGymError) -> bool:
-        """Whether a reset that ended in ``exc`` is made again, on a new session."""
-        if isinstance(exc, ConnectionLostError):
-            gym.logger.warn(f"{self}: the connection was lost; making a new one")
-        elif not self._is_soft or fault_kind(exc) is None:
-            return False
-        self._note(without_frames(exc))
-        return True
+    def _begun(self, connection: Connection, request: Reset) -> tuple[Any, dict[str, Any]]:
+        first = self._first(connection, request)
+        self._episode.handle(Event.BEGUN)
+        return first
 
-    def _begin_anew(
-        self, seed: int | None, options: dict[str, Any] | None
-    ) -> tuple[Any, dict[str, Any]]:
-        """Begin an episode on a new session."""
-        self._part()
-        incarnation = self._restarts.incarnation
-        if seed is None:
-            seed = self._restarts.seed = seed_after_fault(self._base_seed, 0, incarnation)
-        self._connection = self._endpoint.connect(self._face)
-        try:
-            obs, info = self._first(self._connection, Reset(seed, options))
-        except OpenEnvGymError as exc:
-            self._note(exc)
-            raise
-        self._fault = None
-        return obs, {**info, FAULT_KEY: restart_info(incarnation, seed)}
+    def _reset_failed(self, exc: OpenEnvGymError) -> Effect:
+        """What is to be done when a reset on the session that there was has failed."""
+        if not isinstance(exc, ConnectionLostError):
+            return self._episode.failed(exc, time.monotonic())
+        gym.logger.warn(f"{self}: the connection was lost; making a new one")
+        return self._episode.handle(Event.GONE, time.monotonic(), exc)
 
-    def _note(self, exc: OpenEnvGymError) -> None:
-        """Keep a fault, and end a worker of ours that hangs: others may wait for it, too."""
-        self._fault = exc if self._is_soft else None
-        if self._is_soft and isinstance(exc, RequestTimeoutError) and self._connection is not None:
-            self._connection.kill_peer()
+    def _connect(self) -> Connection:
+        """Make a session, after the end of the one that there was.
 
-    def _part(self) -> None:
-        """Leave the session: a slot of the server may be free only then."""
+        A slot of the server may be free only then.
+        """
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.end_session(CLOSE_TIMEOUT_S)
+        self._connection = made = self._endpoint.connect(self._info).connection
+        assert made is not None
+        return made
+
+    def _begin_anew(
+        self, options: dict[str, Any] | None, seeds: Sequence[int | None]
+    ) -> tuple[Any, dict[str, Any]]:
+        """Begin an episode on a new session."""
+        obs, info = self._first(self._connect(), Reset(seeds[0], options))
+        said = restart_info(self._restarts.incarnation, seeds[0])
+        return obs, {**info, FAULT_KEY: said}
 
     def _first(self, connection: Connection, request: Reset) -> tuple[Any, dict[str, Any]]:
         result = self._exchange(connection, request)
@@ -188,7 +189,7 @@ class RemoteEnv(gym.Env[Any, Any]):
                 )
             result = again
         if self._policy.is_soft:
-            self._last_obs = kept(result.obs)
+            self._last_obs = copy_value(result.obs)
         return result.obs, result.info
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -199,34 +200,36 @@ class RemoteEnv(gym.Env[Any, Any]):
 
         Raises:
             InvalidActionError: ``action`` is not in the action space; nothing was sent.
-            ResetNeededError: there is no episode; nothing was sent.
-            TransportError: the connection broke in the first step; ``reset`` makes a new one.
-            RemoteEnvError: the environment raised in the first step.
+            ResetNeededError: There is no episode; nothing was sent.
+            TransportError: The connection broke in the first step; ``reset`` makes a new one.
+            RemoteEnvError: The environment raised in the first step.
         """
         connection = self._connection
         if connection is None:
             raise ResetNeededError("step before the first reset; call reset() to begin an episode")
         self._check_action(action)
-        if not self._policy.is_soft:
-            return _step_tuple(self._exchange(connection, Step(action)))
-        if self._fault is not None:
-            raise ResetNeededError(
-                "step after the end of the episode, in a fault; call reset() to begin the next one"
-            )
-        self._restarts.actions.append(kept(action))
-        was_broken = connection.is_broken
+        episode = self._episode
+        if episode.state is not EpisodeState.LIVE:
+            effect = episode.handle(Event.STEP_ASKED)
+            if effect.error is not None:
+                raise effect.error
+        if self._policy.is_soft:
+            self._actions.append(copy_value(action))
         try:
             result = self._exchange(connection, Step(action))
         except OpenEnvGymError as exc:
-            kind = fault_kind(exc)
-            if kind is None or not self._is_soft:
+            effect = episode.failed(exc, time.monotonic())
+            if effect.do is Do.RAISE:
                 raise
-            self._note(without_frames(exc))
-            said = info_of(exc, kind, self._restarts.incarnation, False if was_broken else None)
-            return self._last_obs, 0.0, False, True, {FAULT_KEY: said}
-        self._is_soft = True
-        self._last_obs = kept(result.obs)
-        return _step_tuple(result)
+            return self._last_obs, 0.0, False, True, {FAULT_KEY: effect.infos[0]}
+        if result.terminated or result.truncated:
+            episode.handle(Event.ENDED)
+        elif episode.state is not EpisodeState.LIVE:
+            episode.handle(Event.STEPPED)
+        if self._policy.is_soft:
+            self._last_obs = copy_value(result.obs)
+        reward = 0.0 if result.reward is None else result.reward
+        return result.obs, reward, result.terminated, result.truncated, result.info
 
     def render(self) -> Any:
         """Return what the environment renders in its ``render_mode``, as in Gymnasium.
@@ -243,14 +246,15 @@ class RemoteEnv(gym.Env[Any, Any]):
             return None
         if self._connection is None:
             raise ResetNeededError("render before the first reset; call reset() first")
-        if self._fault is not None and self._last_frame is not None:
-            return kept(self._last_frame)
+        if self._episode.is_lost and self._last_frame is not None:
+            return copy_value(self._last_frame)
         try:
             reply = self._connection.request(Render())
         except TransportError:
-            if not self._is_soft or self._last_frame is None:
+            is_unproven = self._episode.state is EpisodeState.UNPROVEN
+            if is_unproven or self._last_frame is None:
                 raise
-            return kept(self._last_frame)  # the next step tells the fault
+            return copy_value(self._last_frame)  # the next step tells the fault
         if not isinstance(reply, Rendered):
             raise ProtocolError(f"expected a picture, got a {type(reply).__name__}")
         self._last_frame = reply.frame
@@ -259,6 +263,7 @@ class RemoteEnv(gym.Env[Any, Any]):
     def close(self) -> None:
         """End the session, within a few seconds; may be called twice."""
         connection, self._connection = self._connection, None
+        self._episode.handle(Event.CLOSED)
         if connection is not None:
             connection.close(CLOSE_TIMEOUT_S)
 
@@ -302,7 +307,3 @@ class RemoteEnv(gym.Env[Any, Any]):
         """Like ``<RemoteEnv CartPole-v1>``."""
         return f"<{type(self).__name__} {self.name}>"
 
-
-def _step_tuple(result: Result) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-    reward = 0.0 if result.reward is None else result.reward
-    return result.obs, reward, result.terminated, result.truncated, result.info

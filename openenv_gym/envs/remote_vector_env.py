@@ -3,90 +3,110 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import select
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
+import gymnasium as gym
 import msgspec
 import numpy as np
-from gymnasium.vector import AutoresetMode
-from gymnasium.vector.utils import iterate
+from gymnasium.vector import AutoresetMode, VectorEnv
 
-from openenv_gym.envs.faults import OnFault, fault_policy, kept
-from openenv_gym.envs.send_and_recv import SendAndRecv
-from openenv_gym.envs.shard_faults import ShardFaults
-from openenv_gym.envs.shard_recipes import Shard, default_shards, shard_sizes, shards_of
-from openenv_gym.envs.shard_results import joined, joined_infos, same_step
-from openenv_gym.envs.shard_sessions import ShardSessions
-from openenv_gym.envs.shards import (
+from openenv_gym.endpoints import Answers
+from openenv_gym.envs.batching import (
     check_reset_mask,
     concatenate,
     cut,
     is_copied,
+    joined,
+    joined_infos,
     records_of,
     seeds_of,
-    shard_seeds,
 )
-from openenv_gym.envs.turn import Turn, alone
+from openenv_gym.envs.begin_anew import CLOSE_TIMEOUT_S
+from openenv_gym.envs.exclusive import ExclusiveUse, exclusive
+from openenv_gym.envs.shard import BatchedShard, PlainShard, Shard
+from openenv_gym.envs.shard_recipes import default_shards, endpoints_of, shard_sizes
 from openenv_gym.errors import (
-    ConnectionLostError,
     InvalidRequestError,
     OpenEnvGymError,
     ProtocolError,
+    RequestTimeoutError,
     ResetNeededError,
+    TransportError,
+    UnknownAttributeError,
 )
-from openenv_gym.protocol import BatchResult, Reset, Step
+from openenv_gym.protocol import BatchResult, Render, Rendered, Use, Used
+from openenv_gym.recovery import Effect, EpisodeState, OnFault, base_seeds_of, fault_policy
 from openenv_gym.spaces.check import action_check
-from openenv_gym.wire.description import Description
-
-if TYPE_CHECKING:
-    from openenv_gym.envs.sessions_vector_env import SessionsVectorEnv
+from openenv_gym.spaces.copy_value import copy_value
+from openenv_gym.workers.process import available_cores
 
 __all__ = ["RemoteVectorEnv", "default_shards", "shard_sizes"]
 
+_SHORTEST_CLOSE_S = 0.1
+_MORE_CLOSING_S = 3.0
+"""How long those have together whose turn comes when one that hangs has used up the time."""
+_NO_TIME_S = 0.001
 
-class RemoteVectorEnv(SendAndRecv):
-    """Sub-environments that run in other processes, stepped in one message for each shard.
 
-    A shard is a session with many sub-environments, in a worker or on a server. A step sends to
-    all shards before it receives from any. What comes back is what ``SyncVectorEnv`` gives for
-    the same sub-environments, in each of the three autoreset modes. A fault ends the episodes of
-    those that have it, as truncated, and they begin anew; the others do not notice.
+class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
+    """Sub-environments that run in other processes, spread over shards.
+
+    A shard is a session. A session of ours, in a worker or on a server, has many sub-environments
+    and steps them in one message; a session of any other server or client has one. A step sends to
+    all shards before it receives from any. What comes back is what ``SyncVectorEnv`` gives for the
+    same sub-environments, in each of the three autoreset modes. A fault ends the episodes of the
+    sub-environments that have it, as truncated, and they begin anew; the others do not notice.
 
     Args:
         source: The URL of a server of ours, or of several that share the sub-environments; or the
-            recipe of each shard, which must agree but for ``num_envs``.
+            endpoint of each shard, which must be of one environment.
         num_envs: How many sub-environments, where ``source`` is of URLs.
         on_fault: ``truncate``; ``raise`` raises every fault; or a ``FaultPolicy``.
+        autoreset_mode: Gymnasium's, for sessions of one environment. An endpoint of many says its
+            own.
+        answers: What servers said a moment ago, so that each is asked once.
+
+    Attributes:
+        autoreset_mode: Gymnasium's; None where the environment's own vector form says nothing.
+        batches_infos: Whether infos are batched as Gymnasium does it. Otherwise they are pairs of
+            the number of a sub-environment and its info, in the order in which they were said.
 
     Raises:
-        UnreachableError: nobody answers at a shard.
-        EnvStartError: a sub-environment could not be built.
-        InvalidRequestError: there is no shard, or they are not of one environment.
+        UnreachableError: Nobody answers at the address of a shard.
+        EnvStartError: A sub-environment could not be built.
+        InvalidRequestError: There is no shard, or they are not of one environment.
     """
 
     batches_infos = True
-    """Whether infos are batched as Gymnasium does; else they are pairs of a sub-environment's
-    number and its info, in that order."""
 
     def __init__(
         self,
-        source: str | Sequence[str] | Sequence[Shard],
+        source: str | Sequence[str] | Sequence[Any],
         num_envs: int | None = None,
         on_fault: OnFault = "truncate",
+        autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        *,
+        answers: Answers | None = None,
     ) -> None:
-        policy = fault_policy(on_fault)
-        restarts = policy.restarts if policy.is_soft else None
-        self._turn = Turn()
-        self._sessions = ShardSessions(shards_of(source, num_envs), restarts)
+        self._policy = fault_policy(on_fault)
+        self._use = ExclusiveUse()
         self.spec = None
-        self._take_face(self._sessions.descriptions)
-        self._parts: list[Any] = [None] * len(self._sessions)
-        self._faults = ShardFaults(self._sessions, policy, self.name, self.action_space)
-        self._last_frames = {}
-        self._failed: dict[int, OpenEnvGymError] = {}  # to be told of by step_wait or recv
-        self._renewed: dict[int, BatchResult] = {}  # likewise
-        self._untold: set[int] = set()  # lost shards whose sub-environments were not told of it
+        mode = AutoresetMode(autoreset_mode)
+        self._shards: list[Shard] = []
+        try:
+            self._open(endpoints_of(source, num_envs, mode), mode, {} if answers is None else answers)
+        except BaseException:
+            self._abandon()
+            raise
+        self._take_spaces()
         self._ended = np.zeros(self.num_envs, np.bool_)
+        for shard in self._shards:
+            shard.ended = self._ended[shard.span]
+        self._last_frames: dict[Shard, Sequence[Any]] = {}
 
     @staticmethod
     def from_clients(
@@ -95,54 +115,66 @@ class RemoteVectorEnv(SendAndRecv):
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
         on_fault: OnFault = "truncate",
         **arguments: Any,
-    ) -> SessionsVectorEnv:
+    ) -> RemoteVectorEnv:
         """Return a vector environment of OpenEnv clients, one for each sub-environment.
 
-        A step asks all clients before it waits for any. What comes back is of another class: a
-        client plays one session of one environment, so that there is no message for many of them,
-        and nothing of what this class does with shards would apply.
-
         Args:
-            clients: As :func:`openenv_gym.from_client` takes them, each once.
+            clients: What :func:`openenv_gym.from_client` takes, each client once.
             autoreset_mode: Gymnasium's.
             on_fault: As of this class.
-            **arguments: As of :func:`openenv_gym.from_client`, for all of them.
+            **arguments: The arguments of :func:`openenv_gym.from_client`, for all clients.
 
         Raises:
-            InvalidRequestError: there is no client, one is given twice, or their spaces differ.
+            InvalidRequestError: There is no client, one is given twice, or their spaces differ.
         """
-        from openenv_gym.envs.client_endpoint import client_endpoints
-        from openenv_gym.envs.sessions_vector_env import SessionsVectorEnv
+        from openenv_gym.endpoints.client import client_endpoints
 
-        return SessionsVectorEnv(client_endpoints(clients, **arguments), autoreset_mode, on_fault)
+        return RemoteVectorEnv(
+            client_endpoints(clients, **arguments),
+            on_fault=on_fault,
+            autoreset_mode=autoreset_mode,
+        )
 
-    def _take_face(self, descriptions: Sequence[Description]) -> None:
-        first = descriptions[0]
-        for other in descriptions[1:]:
-            if (other.action, other.observation) != (first.action, first.observation):
+    def _open(self, endpoints: Sequence[Any], mode: AutoresetMode, answers: Answers) -> None:
+        start = 0
+        for endpoint in endpoints:
+            shard: Shard
+            if endpoint.request.num_envs is None:
+                shard = PlainShard(endpoint, self._policy, start, answers, mode)
+            else:
+                shard = BatchedShard(endpoint, self._policy, start, answers)
+                if len(endpoints) >= available_cores():
+                    # Every core has a shard to work for. A client that looked again for replies
+                    # would take one from a worker, or from the server that passes them on.
+                    shard.sleep_at_once()
+            self._shards.append(shard)
+            start += shard.count
+        self.num_envs = start
+
+    def _take_spaces(self) -> None:
+        first, *others = self._shards
+        info = first.info
+        for other in others:
+            if other.info.spaces != info.spaces:
                 raise InvalidRequestError(
-                    f"expected shards of one environment, got {first.environment} and "
-                    f"{other.environment} with other spaces"
+                    f"expected shards of one environment, got {info.name} and {other.info.name} "
+                    "with other spaces"
                 )
-        single_action, single_observation = first.action_space(), first.observation_space()
-        assert single_action is not None and single_observation is not None
-        self.num_envs = sum(self._sessions.counts)
-        whole = msgspec.structs.replace(first, num_envs=self.num_envs)
-        if len(descriptions) > 1:
-            whole = msgspec.structs.replace(whole, batched_action=None, batched_observation=None)
-        self.name = first.environment
-        self.has_action_masks = first.has_action_masks
-        self.single_action_space, self.single_observation_space = single_action, single_observation
-        batched: Any = whole.batched_action_space(), whole.batched_observation_space()
+        self.name = info.name
+        self.has_action_masks = info.has_action_masks
+        self.single_action_space: Any = info.action_space
+        self.single_observation_space: Any = info.observation_space
+        batched = first.batched_spaces(self.num_envs)
         self.action_space, self.observation_space = batched
         self._check_action = action_check(self.action_space)
-        self._is_copied = is_copied(single_observation)
-        self.render_mode = first.render_mode
-        self.metadata = {**first.metadata, "render_modes": first.render_modes}
-        if first.autoreset_mode is not None:
-            self.metadata["autoreset_mode"] = AutoresetMode(first.autoreset_mode)
+        self.render_mode = info.render_mode
+        self.metadata = dict(info.metadata)
+        self.autoreset_mode = first.mode
+        if first.mode is not None:
+            self.metadata["autoreset_mode"] = first.mode
+        self._is_copied = is_copied(info.observation_space)
 
-    @alone
+    @exclusive
     def reset(
         self,
         *,
@@ -157,248 +189,502 @@ class RemoteVectorEnv(SendAndRecv):
                 least one True, says which are reset.
 
         Raises:
-            InvalidRequestError: the seeds or the mask have another form.
-            TransportError: a connection broke.
-            RemoteEnvError: a sub-environment raised.
+            InvalidRequestError: The seeds or the mask have another form.
+            TransportError: A connection broke, or none can be had.
+            RemoteEnvError: A sub-environment raised.
         """
         self._check_idle("reset")
-        rest = dict(options or {})
-        mask, every = rest.pop("reset_mask", None), seeds_of(seed, self.num_envs)
+        mask = (options or {}).get("reset_mask")
+        try:
+            results = self._collect(self._ask_reset(seed, options, mask))
+        except BaseException:  # also an interrupt: nobody waits for the others then
+            self._forget()
+            raise
+        for shard, result in results.items():
+            shard.obs = result.obs
+        self._ended[slice(None) if mask is None else mask] = False
+        parts = [shard.obs for shard in self._shards]
+        obs = parts[0] if len(parts) == 1 else concatenate(self.single_observation_space, parts)
+        if self._is_shared(len(parts)):
+            obs = copy_value(obs)
+        infos = [results[one].info if one in results else {} for one in self._shards]
+        return obs, self._merged(infos, [one.count for one in self._shards])
+
+    def _ask_reset(self, seed: Any, options: dict[str, Any] | None, mask: Any) -> list[Shard]:
+        """Ask all shards for a reset, or those that have sub-environments in ``mask``."""
+        seeds, bases = seeds_of(seed, self.num_envs), base_seeds_of(seed, self.num_envs)
         if mask is not None:
             check_reset_mask(mask, self.num_envs)
-        seeds = shard_seeds(seed, every, self._sessions.ranges)
-        self._faults.take_seeds(seed, every, mask)
-        requests = self._resets(seeds, rest, mask)
-        self._find_lost(requests if mask is None else ())
         self.closed = False
-        results, failures = self._sessions.exchange_each(
-            {i: one for i, one in requests.items() if i not in self._faults.lost}
-        )
-        self._check_soft(failures)
-        for i, result in results.items():
-            self._faults.take(i, result)
-        for i in requests:
-            if i in self._faults.lost:
-                if self._leaves_out(i, mask):
-                    self._untold.add(i)
-                    continue
-                own_seeds = every[slice(*self._sessions.ranges[i])]
-                results[i] = self._faults.renew(i, own_seeds, rest or None)
-        infos = [results[i].info if i in results else {} for i in range(len(self._sessions))]
-        for i, result in results.items():
-            self._parts[i] = result.obs
-        self._ended[slice(None) if mask is None else mask] = False
-        obs = self._observation()
-        if self._is_shared(len(self._parts)):
-            obs = kept(obs)
-        return obs, self._merged(infos, self._sessions.counts)
+        answers: Answers = {}
 
-    def _resets(self, seeds: Sequence[Any], options: dict[str, Any], mask: Any) -> dict[int, Reset]:
-        """The requests to those shards that have sub-environments in ``mask``, or to all."""
-        requests = {}
-        for i, (start, stop) in enumerate(self._sessions.ranges):
-            own = dict(options)
-            if mask is not None:
-                own["reset_mask"] = mask[start:stop]
-                if not mask[start:stop].any():
-                    continue
-            requests[i] = Reset(seeds[i], own or None)
-        return requests
+        def ask(shard: Shard) -> Effect | None:
+            own = dict(options or {})
+            chosen = None if mask is None else mask[shard.span]
+            if chosen is not None:
+                own["reset_mask"] = chosen
+            given = seeds[shard.span]
+            shard.take_seeds(given, bases[shard.span], chosen)
+            request = shard.reset_request(seed, given, own or None)
+            return shard.ask_reset(given, request, chosen, answers)
 
-    def _leaves_out(self, shard: int, mask: Any) -> bool:
-        """Whether episodes of a shard are under way that a mask leaves as they are.
+        asked = [one for one in self._shards if mask is None or mask[one.span].any()]
+        self._ask({shard: partial(ask, shard) for shard in asked})
+        return asked
 
-        If the shard is lost, its next step says so: that these have ended too.
-        """
-        own = slice(*self._sessions.ranges[shard])
-        return mask is not None and bool((~mask[own] & ~self._ended[own]).any())
-
-    def _find_lost(self, shards: Iterable[int]) -> None:
-        """Find those whose session is known to be gone, or make it anew where that is no fault."""
-        for i in shards:
-            if i not in self._faults.lost and self._sessions.is_gone(i):
-                lost = ConnectionLostError(f"the session of shard {i} of {self} was lost")
-                if self._faults.is_soft(i, lost):
-                    self._faults.note(i, lost)
-                else:
-                    self._sessions.renew(i, self._faults.recovery(i))
-
-    def _check_soft(self, failures: Mapping[int, OpenEnvGymError]) -> None:
-        """Take those shards for lost that failed in a fault; raise what is none."""
-        for i, exc in failures.items():
-            if not self._faults.is_soft(i, exc):
-                raise exc
-            self._faults.note(i, exc)
-
-    @alone
+    @exclusive
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Act in all sub-environments, as in Gymnasium.
 
+        Args:
+            actions: A batch of ``num_envs`` actions, of ``action_space``.
+
+        Returns:
+            The batched observation; rewards of shape ``(num_envs,)`` and dtype ``float64``;
+            terminations and truncations of the same shape and dtype ``bool``; the infos.
+
         Raises:
-            InvalidActionError: an action is not in its space; nothing was sent.
-            ResetNeededError: there was no reset yet; nothing was sent.
-            TransportError: a connection broke.
-            RemoteEnvError: a sub-environment raised.
+            InvalidActionError: An action is not in its space; nothing was sent.
+            ResetNeededError: There was no reset yet; nothing was sent.
+            TransportError: A connection broke.
+            RemoteEnvError: A sub-environment raised.
         """
         self._check_idle("step")
         try:
-            self._begin_step(actions)
-            return self._end_step()
-        except BaseException:  # an interrupt: nobody calls step_wait then
+            self._ask_step(actions)
+            return self._take(self._collect(self._shards))
+        except BaseException:  # also an interrupt: nobody calls step_wait then
             self._forget()
             raise
 
-    @alone
+    @exclusive
     def step_async(self, actions: Any) -> None:
-        """Send the actions; :meth:`step_wait` returns what comes of them."""
-        self._check_idle("step")
-        self._begin_step(actions)
+        """Send the actions; :meth:`step_wait` returns what comes of them.
 
-    def _begin_step(self, actions: Any) -> None:
-        if self._parts[0] is None:
+        Args:
+            actions: As of :meth:`step`.
+        """
+        self._check_idle("step")
+        try:
+            self._ask_step(actions)
+        except BaseException:
+            self._forget()
+            raise
+
+    @exclusive
+    def step_wait(self) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """Return what came of the actions that :meth:`step_async` sent, as :meth:`step` does."""
+        if not self.is_under_way:
+            raise ProtocolError("step_wait without step_async before it")
+        return self._take(self._collect(self._shards))
+
+    def _ask_step(self, actions: Any) -> None:
+        if self._shards[0].obs is None:
             raise ResetNeededError("step before the first reset; call reset() first")
-        if self.metadata.get("autoreset_mode") is AutoresetMode.DISABLED and self._ended.any():
+        if self.autoreset_mode is AutoresetMode.DISABLED and self._ended.any():
             raise ResetNeededError(
                 f"step after the end of the episodes of {np.flatnonzero(self._ended).tolist()}; "
                 "call reset(options={'reset_mask': ...}) for these"
             )
         self._check_action(actions)
-        self._begin(actions, range(len(self._sessions)))
+        self._ask_steps(actions, self._shards)
 
-    def _begin(self, actions: Any, shards: Sequence[int]) -> None:
-        """Send to those shards that are there, and then make those anew that are lost."""
-        steps = dict(zip(shards, self._steps(actions, shards), strict=True))
-        self._faults.begin(shards, actions)
-        lost = self._faults.lost
-        there = {i: step for i, step in steps.items() if i not in lost}
-        untold = {i: lost[i] for i in shards if i in lost and i in self._untold}
-        self._untold.difference_update(shards)
-        self._failed |= untold
-        self._ask(there, {i: () for i in shards if i in lost and i not in untold})
-
-    def _ask(self, requests: Mapping[int, Any], lost: Mapping[int, tuple[Any, ...]]) -> None:
-        """Send to some shards, and then make those anew that are lost; what comes of it is kept.
-
-        Args:
-            requests: What is sent.
-            lost: Their numbers, and further arguments of :meth:`ShardFaults.renew`.
-        """
-        if not self._faults.policy.is_soft:
-            self._sessions.begin(requests)
+    def _ask_steps(self, actions: Any, shards: Sequence[Shard]) -> None:
+        """Send to some shards a batch of as many actions as they have sub-environments."""
+        if len(self._shards) == 1:
+            self._ask({shards[0]: partial(shards[0].ask_step, actions)})
             return
-        self._failed |= self._sessions.begin_each(requests)
-        try:
-            for i, arguments in lost.items():
-                self._renewed[i] = self._faults.renew(i, *arguments)
-        except OpenEnvGymError:  # what the others answer is nobody's then
-            self._sessions.collect(self._sessions.under_way)
-            self._forget()
-            raise
-        except BaseException:  # an interrupt
-            self._forget()
-            raise
-
-    def _forget(self) -> None:
-        """Forget the step that is under way; who owes an answer yet is given up."""
-        self._sessions.give_up(self._sessions.under_way)
-        self._failed, self._renewed = {}, {}
-
-    @alone
-    def step_wait(self) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
-        """Return what came of the actions that :meth:`step_async` sent."""
-        return self._end_step()
-
-    def _end_step(self) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
-        if not self.is_under_way:
-            raise ProtocolError("step_wait without step_async before it")
-        return self._take(self._collect(self._sessions.under_way))
-
-    def _collect(self, shards: Sequence[int]) -> dict[int, BatchResult]:
-        """Return what some shards answer, and what there is to be told of others."""
-        results, failures = self._sessions.collect(shards)
-        failures |= self._failed
-        results |= self._renewed
-        self._failed, self._renewed = {}, {}
-        self._check_soft(failures)
-        mode = self.metadata.get("autoreset_mode")
-        for i, result in results.items():
-            self._faults.take(i, result)
-        for i in failures:
-            if self._parts[i] is None:  # in the first reset
-                raise failures[i]
-            results[i] = self._faults.fault(i, self._parts[i])
-            if mode is AutoresetMode.SAME_STEP:
-                ending = results[i]
-                fresh = self._faults.renew(i)
-                results[i] = same_step(ending, fresh, self._rows(i, ending.obs))
-        return dict(sorted(results.items()))
-
-    def _rows(self, shard: int, obs: Any) -> list[Any]:
-        """What each sub-environment of a shard observes."""
-        space = self._sessions.descriptions[shard].batched_observation_space()
-        assert space is not None
-        return list(iterate(space, obs))
-
-    def _steps(self, actions: Any, shards: Sequence[int]) -> list[Step]:
-        if len(self._sessions) == 1:
-            return [Step(actions)]
-        steps, start = [], 0
-        for i in shards:
-            stop = start + self._sessions.counts[i]
-            steps.append(Step(cut(self.single_action_space, actions, start, stop)))
+        asked: dict[Shard, Callable[[], Effect | None]] = {}
+        start = 0
+        for shard in shards:
+            stop = start + shard.count
+            own = cut(self.single_action_space, actions, start, stop)
+            asked[shard] = partial(shard.ask_step, own)
             start = stop
-        return steps
+        self._ask(asked)
 
-    def _take(self, results: dict[int, BatchResult]) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+    def _ask(self, asked: Mapping[Shard, Callable[[], Effect | None]]) -> None:
+        """Ask shards, and only then carry out what takes time, while the others work."""
+        later: list[tuple[Shard, Effect]] = []
+        try:
+            for shard, ask in asked.items():
+                effect = ask()
+                if effect is not None:
+                    later.append((shard, effect))
+            for shard, effect in later:
+                shard.ready = shard.carry_out(effect)
+        except OpenEnvGymError:
+            self._drain()
+            raise
+
+    def _drain(self) -> None:
+        """Take what shards owe yet, for nobody: their sessions can be used again then."""
+        self._receive(self._shards)
+        for shard in self._shards:
+            shard.ready = None
+
+    def _receive(
+        self, shards: Iterable[Shard], expected: type[Any] | None = None
+    ) -> dict[Shard, Any]:
+        """Return the reply of each shard that owes one, or the error in its place.
+
+        Every one is waited for, so that no late reply is ever taken for another.
+        """
+        replies: dict[Shard, Any] = {}
+        waited_s = 0.0
+        for shard in shards:
+            if shard.connection is None or not shard.connection.is_under_way:
+                continue
+            try:
+                replies[shard] = shard.finish(waited_s, expected)
+            except OpenEnvGymError as exc:
+                replies[shard] = exc
+                if isinstance(exc, RequestTimeoutError):
+                    waited_s = max(waited_s, shard.connection.timeout_s or 0.0)
+        return replies
+
+    def _collect(self, shards: Iterable[Shard]) -> dict[Shard, BatchResult]:
+        """Return what there is to tell of some shards, in their order.
+
+        Raises:
+            OpenEnvGymError: The first failure that is no fault, when all have answered.
+        """
+        results: dict[Shard, BatchResult] = {}
+        errors: list[OpenEnvGymError] = []
+        waiting = list(shards)
+        while waiting:
+            replies = self._receive(waiting)
+            waiting = []
+            for shard, reply in replies.items():
+                try:
+                    is_error = isinstance(reply, OpenEnvGymError)
+                    result = shard.fail(reply) if is_error else shard.settle(reply)
+                except OpenEnvGymError as exc:
+                    errors.append(exc)
+                    continue
+                if result is not None:
+                    results[shard] = result
+                elif shard.is_under_way:  # a second request, in the same step
+                    waiting.append(shard)
+        if errors:
+            raise errors[0]
+        for shard in shards:
+            if shard.ready is not None:
+                results[shard], shard.ready = shard.ready, None
+        return results if len(results) < 2 else {s: results[s] for s in shards if s in results}
+
+    def _take(self, results: Mapping[Shard, BatchResult]) -> tuple[Any, Any, Any, Any, Any]:
         """Put together what some shards answered, and keep what they observe."""
-        for i, result in results.items():
-            self._parts[i] = kept(result.obs) if self._is_shared(len(results)) else result.obs
-            if result.rewards is not None:
-                ended = result.terminations | result.truncations
-                self._ended[slice(*self._sessions.ranges[i])] = ended
+        is_shared = self._is_shared(len(results))
+        for shard, result in results.items():
+            shard.obs = copy_value(result.obs) if is_shared else result.obs
+            if result.rewards is None:
+                shard.ended[:] = False
+            else:
+                np.logical_or(result.terminations, result.truncations, out=shard.ended)
         parts = list(results.values())
-        counts = [self._sessions.counts[i] for i in results]
-        info = self._merged([part.info for part in parts], counts)
-        return *joined(self.single_observation_space, parts, counts), info
-
-    def close_extras(self, **kwargs: Any) -> None:
-        """End the sessions, within a few seconds each; :meth:`reset` begins others."""
-        self._forget()
-        self._sessions.close()
-        self._faults.close()
-        self._parts = [None] * len(self._parts)
-        self._last_frames.clear()
-
-    def _check_idle(self, call: str) -> None:
-        if self.is_under_way:
-            raise ProtocolError(f"{call} while a step is under way; call step_wait or recv first")
+        counts = [shard.count for shard in results]
+        obs, *rest = joined(self.single_observation_space, parts, counts)
+        if rest[0] is None:
+            count = sum(counts)
+            rest = [np.zeros(count, np.float64), *np.zeros((2, count), np.bool_)]
+        return obs, *rest, self._merged([part.info for part in parts], counts)
 
     def _is_shared(self, parts: int) -> bool:
         """Whether what is put together of as many parts holds values of these.
 
         It belongs to the caller, who may write to it; what a fault returns is what was sent.
         """
-        return self._faults.policy.is_soft and (parts == 1 or not self._is_copied)
-
-    def _observation(self) -> Any:
-        if len(self._parts) == 1:
-            return self._parts[0]
-        return concatenate(self.single_observation_space, self._parts)
+        return self._policy.is_soft and (parts == 1 or not self._is_copied)
 
     def _merged(self, infos: Sequence[Any], counts: Sequence[int]) -> Any:
-        if not self.batches_infos:
-            return records_of(infos, counts)
-        return joined_infos(infos, counts)
+        return joined_infos(infos, counts) if self.batches_infos else records_of(infos, counts)
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether there is something that ``step_wait`` or :meth:`recv` has to return."""
+        for shard in self._shards:  # in each step, so without a generator
+            if shard.is_under_way:
+                return True
+        return False
+
+    def _check_idle(self, call: str) -> None:
+        if self.is_under_way:
+            raise ProtocolError(f"{call} while a step is under way; call step_wait or recv first")
+
+    def _forget(self) -> None:
+        """Forget what is under way; who owes a reply yet is broken with."""
+        for shard in self._shards:
+            shard.give_up()
+
+    # Those who are ready are stepped, and the others are not waited for.
+
+    @exclusive
+    def async_reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> None:
+        """Begin an episode everywhere; :meth:`recv` returns the first observations as they come.
+
+        Args:
+            seed: As of :meth:`reset`.
+            options: Gymnasium's.
+        """
+        self._check_idle("async_reset")
+        try:
+            self._ask_reset(seed, options, None)
+        except BaseException:
+            self._forget()
+            raise
+        self._ended[:] = False
+
+    @exclusive
+    def send(self, actions: Any, env_id: Any) -> None:
+        """Act in some sub-environments; :meth:`recv` returns what comes of it.
+
+        Args:
+            actions: A batch of as many actions as there are in ``env_id``.
+            env_id: The numbers of the sub-environments, as :meth:`recv` gave them: all those of
+                each shard, in order.
+
+        Raises:
+            InvalidRequestError: They are not whole shards, or one is under way.
+            ResetNeededError: One has had no reset.
+        """
+        numbers = np.asarray(env_id).tolist()
+        shards = [one for one in self._shards if one.span.start in numbers]
+        whole = [number for one in shards for number in range(one.span.start, one.span.stop)]
+        if numbers != whole or any(shard.is_under_way for shard in shards):
+            raise InvalidRequestError(
+                "env_id: expected the numbers of whole shards that are not under way, in order, as "
+                f"recv() gave them, got {str(numbers)[:80]}"
+            )
+        if any(shard.obs is None for shard in shards):
+            raise ResetNeededError("send before the first reset; call async_reset() first")
+        try:
+            self._ask_steps(actions, shards)
+        except OpenEnvGymError:
+            raise
+        except BaseException:  # an interrupt
+            self._forget()
+            raise
+
+    @exclusive
+    def recv(self, count: int = 1) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """Return what has come, as soon as it is of at least ``count`` sub-environments.
+
+        A shard answers as a whole: with ``shards=num_envs`` no slow sub-environment holds another.
+
+        Args:
+            count: How many sub-environments to wait for.
+
+        Returns:
+            As :meth:`step`, a batch of those that are ready; ``info["env_id"]`` says which. After
+            a reset the rewards are 0.
+
+        Raises:
+            ProtocolError: Nothing is under way.
+            RemoteEnvError: A sub-environment raised.
+        """
+        if not self.is_under_way:
+            raise ProtocolError("recv without send or async_reset before it")
+        results = self._collect(self._wait(count))
+        env_id = np.concatenate([np.arange(one.span.start, one.span.stop) for one in results])
+        obs, rewards, terminations, truncations, info = self._take(results)
+        info["env_id"] = env_id
+        return obs, rewards, terminations, truncations, info
+
+    def _wait(self, count: int) -> list[Shard]:
+        """Wait for shards with ``count`` sub-environments, or for all that are under way.
+
+        One that has not answered in time has failed, and that is what there is to tell of it.
+        """
+        ready = {one for one in self._shards if one.ready is not None}
+        waiting = [one for one in self._shards if one.is_under_way and one not in ready]
+        while waiting and sum(one.count for one in ready) < count:
+            poll = select.poll()
+            numbers: dict[int, Shard] = {}
+            for shard in waiting:
+                assert shard.connection is not None
+                numbers[shard.connection.fileno()] = shard
+                poll.register(shard.connection.fileno(), select.POLLIN)
+            limits = [limit for shard in waiting if (limit := shard.left_s()) is not None]
+            events = poll.poll(max(0.0, 1000 * min(limits)) if limits else None)
+            ready |= {numbers[descriptor] for descriptor, _ in events}
+            waiting = [one for one in waiting if one not in ready]
+            for shard in [one for one in waiting if (one.left_s() or 1) <= 0]:
+                shard.ready = shard.fail(shard.time_out())
+                ready.add(shard)
+                waiting.remove(shard)
+        return [one for one in self._shards if one in ready]
+
+    # What sub-environments have beside resets and steps.
+
+    def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """Call a method of each sub-environment, or read an attribute, as in Gymnasium.
+
+        Embedded sub-environments have all but what begins with an underscore; a server has what
+        it was started with (``--attributes``). What is known here is read here.
+
+        Returns:
+            What each returned: numbers, texts, numpy arrays, and dicts, lists and tuples of these.
+
+        Raises:
+            AttributeError: There is none of this name, or the server does not allow it.
+            RemoteEnvError: The method raised, or returned what cannot travel.
+        """
+        known = self.known_attributes
+        if name in known and not (args or kwargs):
+            return (known[name],) * self.num_envs
+        return tuple(self.use(Use(name, "call", list(args), kwargs)))
+
+    def get_attr(self, name: str) -> tuple[Any, ...]:
+        """Return an attribute of each sub-environment, as :meth:`call` does."""
+        return self.call(name)
+
+    def set_attr(self, name: str, values: Any) -> None:
+        """Set an attribute of each sub-environment.
+
+        Args:
+            name: Its name.
+            values: A list or a tuple with one value for each, or one value for all.
+
+        Raises:
+            InvalidRequestError: The number of values is not the number of sub-environments.
+            AttributeError: It cannot be set from here.
+        """
+        if not isinstance(values, (list, tuple)):
+            values = [values] * self.num_envs
+        self.use(Use(name, "set", list(values)))
+
+    @exclusive
+    def use(self, request: Use) -> list[Any]:
+        """Read, set or call something of some sub-environments, or of all.
+
+        Args:
+            request: What to do; its numbers are those of this vector environment.
+
+        Returns:
+            What each answers, in the order of the numbers.
+
+        Raises:
+            AttributeError: There is none of this name, or it cannot be used from here.
+            InvalidRequestError: The number of values to set is not that of the sub-environments.
+        """
+        self._check_idle(request.how)
+        if request.how == "set" and request.name in self.known_attributes:
+            raise UnknownAttributeError(
+                f"{request.name!r} of {self} cannot be set: it was fixed when it was made"
+            )
+        numbers = list(range(self.num_envs)) if request.numbers is None else request.numbers
+        values = request.args if request.how == "set" else None
+        if values is not None and len(values) != len(numbers):
+            raise InvalidRequestError(
+                f"{request.name}: expected {len(numbers)} values, one for each sub-environment, "
+                f"or one that is no list, got {len(values)}"
+            )
+        places: dict[Shard, list[int]] = {}
+        for shard in self._shards:
+            span = range(shard.span.start, shard.span.stop)
+            if own := [place for place, number in enumerate(numbers) if number in span]:
+                places[shard] = own
+        requests = {
+            shard: msgspec.structs.replace(
+                request,
+                args=request.args if values is None else [values[place] for place in own],
+                numbers=[numbers[place] - shard.span.start for place in own],
+            )
+            for shard, own in places.items()
+        }
+        answers: list[Any] = [None] * len(numbers)
+        for shard, used in self._exchange(requests).items():
+            for place, value in zip(places[shard], used.values, strict=True):
+                answers[place] = value
+        return answers
+
+    def _exchange(self, requests: Mapping[Shard, Use]) -> dict[Shard, Used]:
+        """Send to some shards, and return what they answer, or raise the first error."""
+        replies: dict[Shard, Any] = {}
+        try:
+            for shard, request in requests.items():
+                if shard.connection is None:
+                    raise ResetNeededError(f"{request.how} before the first reset; call reset()")
+                try:
+                    shard.connection.begin(request)
+                except OpenEnvGymError as exc:
+                    replies[shard] = exc
+            replies |= self._receive(requests, Used)
+        except BaseException:
+            self._forget()
+            raise
+        for reply in replies.values():
+            if isinstance(reply, OpenEnvGymError):
+                raise reply
+        return replies
+
+    @property
+    def known_attributes(self) -> dict[str, Any]:
+        """What all sub-environments have in common, and is known here."""
+        return {
+            "spec": self.spec,
+            "render_mode": self.render_mode,
+            "metadata": self.metadata,
+            "action_space": self.single_action_space,
+            "observation_space": self.single_observation_space,
+        }
+
+    @exclusive
+    def render(self) -> tuple[Any, ...] | None:
+        """Return what each sub-environment renders, None without a render mode.
+
+        After a fault there is nobody who renders: the last picture is returned again.
+
+        Raises:
+            TransportError: A connection broke, and there was no picture, or no step yet.
+        """
+        self._check_idle("render")
+        if self.render_mode is None:
+            gym.logger.warn(f"{self}: render() without a render_mode; name one in make_vec")
+            return None
+        frames: list[Any] = []
+        for shard in self._shards:
+            assert shard.connection is not None
+            try:
+                reply = shard.connection.request(Render())
+            except TransportError:
+                if shard.episode.state is EpisodeState.UNPROVEN or shard not in self._last_frames:
+                    raise
+                frames += map(copy_value, self._last_frames[shard])  # the next step tells
+                continue
+            assert isinstance(reply, Rendered)
+            self._last_frames[shard] = reply.frame or ()
+            frames += self._last_frames[shard]
+        return tuple(frames)
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """End the sessions, within a few seconds each; :meth:`reset` begins others."""
+        self._forget()
+        end_s = time.monotonic() + CLOSE_TIMEOUT_S
+        for shard in self._shards:
+            left_s = end_s - time.monotonic()
+            shortest_s = _SHORTEST_CLOSE_S if left_s > -_MORE_CLOSING_S else _NO_TIME_S
+            shard.close(max(shortest_s, left_s))
+        self._last_frames.clear()
+
+    def _abandon(self) -> None:
+        """Close the sockets without a word; the sessions end with them."""
+        for shard in self._shards:
+            shard.abandon()
 
     def __del__(self) -> None:
         """Close the sockets of an environment that nobody closed; its sessions end with them."""
         with contextlib.suppress(AttributeError):
-            self._sessions.abandon()
+            self._abandon()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles hold the recipes: the copy opens sessions of its own."""
-        arguments = (self._sessions.shards, None, self._faults.policy)
-        return type(self), arguments, {"spec": self.spec}
+        endpoints = [shard.endpoint for shard in self._shards]
+        mode = self.autoreset_mode or AutoresetMode.NEXT_STEP
+        return type(self), (endpoints, None, self._policy, mode), {"spec": self.spec}
 
     def __str__(self) -> str:
         """Like ``<RemoteVectorEnv CartPole-v1 x64>``."""

@@ -17,6 +17,22 @@ NO_TIME_LIMIT = -1
 """As ``Open.max_episode_steps``: not even the environment's own."""
 
 
+class Recovery(msgspec.Struct, frozen=True):
+    """What a worker needs to begin a sub-environment that raised anew, by itself.
+
+    Attributes:
+        first_env: The number of its first sub-environment in the whole vector environment.
+        incarnations: How often each was begun anew already.
+        base_seeds: What the seeds of each after faults are derived from.
+        restarts: How often one may be begun anew in one reset.
+    """
+
+    first_env: int
+    incarnations: list[int]
+    base_seeds: list[int | None]
+    restarts: int
+
+
 class Open(msgspec.Struct, frozen=True):
     """Open an environment; None asks for the only one there is.
 
@@ -36,11 +52,8 @@ class Open(msgspec.Struct, frozen=True):
         attributes: The names of the environment's own attributes and methods that :class:`Use` may
             name; None for all that do not begin with an underscore. A server puts its own list
             there, whatever the client asks for.
-        recovery: Of a batched session whose sub-environments are stepped one after the other: an
-            exception of one is its own fault, and not that of the step of all. What is needed to
-            go on: ``first_env``, the number of the first one in the whole vector environment; the
-            lists ``incarnations`` (how often each was made anew already) and ``base_seeds``; and
-            ``restarts``, how often one may be made anew in one reset.
+        recovery: For a batched session whose sub-environments are stepped one after the other:
+            with it, an exception of one is its own fault, and not that of the step of all.
     """
 
     environment: str | None = None
@@ -52,7 +65,7 @@ class Open(msgspec.Struct, frozen=True):
     vectorization: str = "auto"
     autoreset_mode: str = "NextStep"
     attributes: list[str] | None = None
-    recovery: dict[str, Any] | None = None
+    recovery: Recovery | None = None
 
 
 class Reset(msgspec.Struct, frozen=True):

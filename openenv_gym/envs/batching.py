@@ -1,0 +1,352 @@
+"""One batch over several shards: actions are cut, observations and infos put together.
+
+Each shard answers as a ``SyncVectorEnv`` of its own would. Put together, the answers must be what
+one ``SyncVectorEnv`` of all sub-environments gives. Everything here works on values alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from functools import singledispatch
+from typing import Any
+
+import gymnasium.spaces as gs
+import msgspec
+import numpy as np
+from gymnasium.vector import VectorEnv
+
+from openenv_gym.errors import InvalidRequestError
+from openenv_gym.protocol import BatchResult
+from openenv_gym.wire.fault_info import FAULT_KEY
+
+Records = list[tuple[int, dict[str, Any]]]
+"""Infos that are not batched yet: the number of a sub-environment, and what it says."""
+
+
+def seeds_of(seed: Any, num_envs: int) -> list[int | None]:
+    """Return the seed of each sub-environment: a number counts up, a list has one for each.
+
+    Raises:
+        InvalidRequestError: the list has another length.
+    """
+    if seed is None:
+        return [None] * num_envs
+    if isinstance(seed, (int, np.integer)):
+        return [int(seed) + i for i in range(num_envs)]
+    if len(seed) != num_envs:
+        raise InvalidRequestError(
+            f"seed: expected a number, or one for each of {num_envs} sub-environments, "
+            f"got {len(seed)}"
+        )
+    return [None if one is None else int(one) for one in seed]
+
+
+def shard_seeds(
+    seed: Any, every: Sequence[int | None], ranges: Sequence[tuple[int, int]]
+) -> list[Any]:
+    """Return the seed of each shard; a list only for a list, which not every vector form takes.
+
+    Args:
+        seed: Of a reset.
+        every: What :func:`seeds_of` makes of it.
+        ranges: The numbers of each shard's sub-environments.
+    """
+    if seed is None or isinstance(seed, (int, np.integer)):
+        return [every[start] for start, _ in ranges]
+    return [every[start:stop] for start, stop in ranges]
+
+
+def check_reset_mask(mask: Any, num_envs: int) -> None:
+    """Refuse what does not say which sub-environments are reset, as Gymnasium does.
+
+    Raises:
+        InvalidRequestError: it is no ``bool`` array of shape ``(num_envs,)`` with a True.
+    """
+    is_valid = (
+        isinstance(mask, np.ndarray)
+        and mask.shape == (num_envs,)
+        and mask.dtype == np.bool_
+        and mask.any()
+    )
+    if not is_valid:
+        raise InvalidRequestError(
+            f"options['reset_mask']: expected a bool array of shape ({num_envs},) with at least "
+            f"one True, got {mask!r:.80}"
+        )
+
+
+@singledispatch
+def concatenate(single: gs.Space[Any], parts: Sequence[Any]) -> Any:
+    """Return batched values of ``single`` after each other, as one batched value.
+
+    A batch of what is no array is a tuple of values.
+    """
+    return tuple(item for part in parts for item in part)
+
+
+@concatenate.register(gs.Box)
+@concatenate.register(gs.Discrete)
+@concatenate.register(gs.MultiDiscrete)
+@concatenate.register(gs.MultiBinary)
+def _(single: gs.Space[Any], parts: Sequence[Any]) -> Any:
+    return np.concatenate(parts)
+
+
+@concatenate.register
+def _(single: gs.Dict, parts: Sequence[Any]) -> Any:
+    return {
+        key: concatenate(child, [part[key] for part in parts])
+        for key, child in single.spaces.items()
+    }
+
+
+@concatenate.register(gs.Tuple)
+def _(single: gs.Tuple[Any], parts: Sequence[Any]) -> Any:
+    return tuple(
+        concatenate(child, [part[i] for part in parts]) for i, child in enumerate(single.spaces)
+    )
+
+
+@singledispatch
+def is_copied(single: gs.Space[Any]) -> bool:
+    """Whether :func:`concatenate` copies all values of ``single``; else it hands some over."""
+    return False
+
+
+@is_copied.register(gs.Box)
+@is_copied.register(gs.Discrete)
+@is_copied.register(gs.MultiDiscrete)
+@is_copied.register(gs.MultiBinary)
+def _(single: gs.Space[Any]) -> bool:
+    return True
+
+
+@is_copied.register(gs.Dict)
+@is_copied.register(gs.Tuple)
+def _(single: gs.Dict | gs.Tuple[Any]) -> bool:
+    children = single.spaces.values() if isinstance(single, gs.Dict) else single.spaces
+    return all(map(is_copied, children))
+
+
+@singledispatch
+def cut(single: gs.Space[Any], batched: Any, start: int, stop: int) -> Any:
+    """Return the batched value of ``single`` for the sub-environments ``start`` to ``stop``."""
+    return batched[start:stop]
+
+
+@cut.register
+def _(single: gs.Dict, batched: Any, start: int, stop: int) -> Any:
+    return {key: cut(child, batched[key], start, stop) for key, child in single.spaces.items()}
+
+
+@cut.register(gs.Tuple)
+def _(single: gs.Tuple[Any], batched: Any, start: int, stop: int) -> Any:
+    children = enumerate(single.spaces)
+    return tuple(cut(child, batched[i], start, stop) for i, child in children)
+
+
+def merge_infos(infos: Sequence[dict[str, Any]], counts: Sequence[int]) -> dict[str, Any]:
+    """Return the infos of all shards as one, as ``VectorEnv._add_info`` would have made it.
+
+    Args:
+        infos: Of each shard: arrays by key, each with a mask under ``_key``; an info within an
+            info is the same again.
+        counts: How many sub-environments each shard has.
+    """
+    if len(infos) == 1:
+        return infos[0]
+    total, merged = sum(counts), {}
+    keys = dict.fromkeys(key for info in infos for key in info)
+    for key in keys:
+        parts = [info.get(key) for info in infos]
+        if any(isinstance(part, dict) for part in parts):
+            merged[key] = merge_infos([part or {} for part in parts], counts)
+        else:
+            merged[key] = _merge_arrays(parts, counts, total)
+    return merged
+
+
+def _merge_arrays(parts: Sequence[Any], counts: Sequence[int], total: int) -> Any:
+    first = next(part for part in parts if part is not None)
+    empty = None if first.dtype.kind == "O" else 0
+    whole = np.full((total, *first.shape[1:]), empty, dtype=first.dtype)
+    start = 0
+    for part, count in zip(parts, counts, strict=True):
+        if part is not None:
+            whole[start : start + count] = part
+        start += count
+    return whole
+
+
+def records_of(infos: Sequence[Any], counts: Sequence[int]) -> Records:
+    """Return what each sub-environment said, by its number, in the order in which it was said.
+
+    Args:
+        infos: The infos of each shard as :data:`Records`; {} where it says nothing.
+        counts: How many sub-environments each shard has.
+
+    Raises:
+        InvalidRequestError: The infos are batched already.
+    """
+    for info in infos:
+        if info and isinstance(info, dict):
+            raise InvalidRequestError(
+                "the environment's own vector form has batched the infos; use vectorization='sync'"
+            )
+    starts = itertools.accumulate(counts, initial=0)
+    of_shards = zip(starts, infos, strict=False)  # the last start is the end
+    return [(start + number, info) for start, records in of_shards for number, info in records]
+
+
+def joined(
+    single: gs.Space[Any], results: Sequence[BatchResult], counts: Sequence[int]
+) -> tuple[Any, Any, Any, Any]:
+    """Return the observations, rewards and both flags of some shards after each other.
+
+    Args:
+        single: The observation space of a sub-environment.
+        results: What each shard answered. The values of a single one are returned as they are.
+        counts: How many sub-environments each shard has.
+
+    Returns:
+        A batched observation, rewards of shape ``(n,)``, and terminations and truncations of that
+        shape, where ``n`` counts the sub-environments of all these shards. Where all answers are
+        resets, there are no rewards and no flags.
+    """
+    if len(results) == 1:
+        one = results[0]
+        return one.obs, one.rewards, one.terminations, one.truncations
+    obs = concatenate(single, [result.obs for result in results])
+    resets = [result for result in results if result.rewards is None]
+    if len(resets) == len(results):
+        return obs, None, None, None
+    if resets:
+        results = [as_step(result, count) for result, count in zip(results, counts, strict=True)]
+    return (
+        obs,
+        np.concatenate([result.rewards for result in results]),
+        np.concatenate([result.terminations for result in results]),
+        np.concatenate([result.truncations for result in results]),
+    )
+
+
+def joined_infos(infos: Sequence[Any], counts: Sequence[int]) -> dict[str, Any]:
+    """Return the infos of some shards as Gymnasium batches those of all.
+
+    Args:
+        infos: The infos of each shard, batched already or as :data:`Records`.
+        counts: How many sub-environments each shard has.
+    """
+    if not any(infos):
+        return {}
+    for info in infos:
+        if info and isinstance(info, dict):
+            break
+    else:
+        return batch_infos(records_of(infos, counts), sum(counts))
+    batched = [
+        info if isinstance(info, dict) else batch_infos(info, count)
+        for info, count in zip(infos, counts, strict=True)
+    ]
+    return merge_infos(batched, counts)
+
+
+def with_restarts(result: BatchResult, said: Records) -> BatchResult:
+    """Return a reset with what is said of the restarts before it.
+
+    Args:
+        result: The reset.
+        said: What ``info["openenv"]`` says, for each sub-environment.
+    """
+    info: Any = result.info
+    if isinstance(info, dict) and info:  # batched by a vector form of the environment's own
+        own = [(number, {FAULT_KEY: one}) for number, one in said]
+        info = {**info, **batch_infos(own, len(said))}
+    else:
+        known = dict(info or [])
+        info = [(number, {**known.get(number, {}), FAULT_KEY: one}) for number, one in said]
+    return msgspec.structs.replace(result, info=info)
+
+
+def as_step(result: BatchResult, count: int, rewards_dtype: Any = np.float64) -> BatchResult:
+    """Return a reset as the step that it is for the others: nothing is paid, and nothing ends.
+
+    Args:
+        result: The reset. What is a step already is returned as it is.
+        count: How many sub-environments it is of.
+        rewards_dtype: The dtype of the rewards.
+    """
+    if result.rewards is not None:
+        return result
+    return msgspec.structs.replace(
+        result,
+        rewards=np.zeros(count, rewards_dtype),
+        terminations=np.zeros(count, np.bool_),
+        truncations=np.zeros(count, np.bool_),
+    )
+
+
+def same_step(ending: BatchResult, fresh: BatchResult, rows: Sequence[Any]) -> BatchResult:
+    """Return the step of ``SAME_STEP`` in which all sub-environments of a shard end and begin.
+
+    Args:
+        ending: The step that ended the episodes; its infos are :data:`Records`.
+        fresh: The reset of the next ones.
+        rows: What each sub-environment observed last.
+    """
+    assert isinstance(ending.info, list)
+    said = dict(ending.info)
+    ends: Records = [
+        (number, {"final_obs": row, "final_info": said.get(number, {})})
+        for number, row in enumerate(rows)
+    ]
+    info: Any
+    if isinstance(fresh.info, list):
+        begun = dict(fresh.info)
+        info = [record for i, end in ends for record in ((i, end), (i, begun.get(i, {})))]
+    else:  # batched by a vector form of the environment's own
+        info = {**fresh.info, **batch_infos(ends, len(ends))}
+    return msgspec.structs.replace(ending, obs=fresh.obs, info=info)
+
+
+class _InfoBatcher(VectorEnv[Any, Any, Any]):
+    """Gymnasium's own way to batch infos, which its base class has."""
+
+    def __init__(self, num_envs: int) -> None:
+        self.num_envs = num_envs
+
+
+def batch_infos(records: Records, count: int) -> dict[str, Any]:
+    """Return infos as Gymnasium batches them; what they say of faults in arrays of objects.
+
+    Args:
+        records: The numbers of sub-environments, and what each says.
+        count: How many sub-environments there are.
+    """
+    if not records:
+        return {}
+    batcher = _InfoBatcher(count)
+    merged: dict[str, Any] = {}
+    for number, info in records:
+        rest = info
+        if FAULT_KEY in info:
+            rest = {key: value for key, value in info.items() if key != FAULT_KEY}
+            _add_objects(merged, number, info[FAULT_KEY], count)
+        final = rest.get("final_info")
+        if final and FAULT_KEY in final:
+            plain = {key: value for key, value in final.items() if key != FAULT_KEY}
+            merged = batcher._add_info(merged, {**rest, "final_info": plain}, number)
+            _add_objects(merged["final_info"], number, final[FAULT_KEY], count)
+            continue
+        merged = batcher._add_info(merged, rest, number)
+    return merged
+
+
+def _add_objects(merged: dict[str, Any], number: int, said: dict[str, Any], count: int) -> None:
+    """Add to batched infos what may be None in one place and a number in another."""
+    known = merged.setdefault(FAULT_KEY, {})
+    merged.setdefault(f"_{FAULT_KEY}", np.zeros(count, np.bool_))[number] = True
+    for key, value in said.items():
+        known.setdefault(key, np.full(count, None, object))[number] = value
+        known.setdefault(f"_{key}", np.zeros(count, np.bool_))[number] = True

@@ -1,0 +1,601 @@
+"""A shard: one session of a vector environment, and the sub-environments that live in it.
+
+There are two kinds. A session of ours has many sub-environments, which its worker steps and
+resets in one message: :class:`BatchedShard`. Any other session has one, and is reset from here;
+it is a batch of one: :class:`PlainShard`. Both answer as a ``SyncVectorEnv`` of their
+sub-environments does.
+
+A shard decides nothing about faults. It tells the machine of :mod:`openenv_gym.recovery` what
+happened, and does what the machine says. What it has to wait for, because something is begun anew,
+comes after all others were asked: so :meth:`Shard.ask_step` and :meth:`Shard.ask_reset` return the
+effect, and :meth:`Shard.carry_out` does it.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import msgspec
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import batch_space, create_empty_array, iterate
+from gymnasium.vector.utils import concatenate as concatenate_rows
+
+from openenv_gym.client import Connection
+from openenv_gym.endpoints import Answers, EnvInfo
+from openenv_gym.envs.batching import Records, as_step, same_step, with_restarts
+from openenv_gym.envs.begin_anew import CLOSE_TIMEOUT_S, begin_anew
+from openenv_gym.errors import (
+    ConnectionLostError,
+    OpenEnvGymError,
+    ProtocolError,
+    RemoteEnvError,
+    RequestTimeoutError,
+)
+from openenv_gym.faults import Fault, FaultKind
+from openenv_gym.protocol import BatchResult, Recovery, Request, Reset, Result, Step
+from openenv_gym.recovery import (
+    KEPT_ACTIONS,
+    Do,
+    Effect,
+    Episode,
+    EpisodeState,
+    Event,
+    FaultPolicy,
+    Restarts,
+)
+from openenv_gym.spaces.copy_value import copy_value
+from openenv_gym.wire.fault_info import FAULT_KEY, restart_info
+
+_LIVE, _UNTOLD = EpisodeState.LIVE, EpisodeState.UNTOLD
+
+
+class Shard(ABC):
+    """What both kinds have in common.
+
+    Args:
+        endpoint: Where sessions are made.
+        policy: What becomes of faults.
+        start: The number of the first sub-environment in the whole vector environment.
+        answers: What servers said a moment ago, so that each is asked once.
+
+    Attributes:
+        endpoint: As given.
+        info: What is known of the environment.
+        connection: The session; None before the first one.
+        span: The numbers of the sub-environments in the whole vector environment.
+        count: How many sub-environments there are.
+        episode: The machine of recovery.
+        mode: How episodes begin when they have ended; None where nobody says.
+        obs: What the sub-environments observed last, as a batch; None before the first reset.
+        ended: Whether the last step ended the episode of each: a view of the vector environment's
+            own array, of shape ``(count,)`` and dtype ``bool``.
+        ready: What there is to tell without asking the session; else None.
+        gives_core_away: Whether the client sleeps at once when it waits for this shard.
+    """
+
+    info: EnvInfo
+    connection: Connection | None
+    count: int
+    mode: AutoresetMode | None
+    _reply: type[Any]  # what the session answers to resets and steps
+    _space: Any  # of the batched observation
+    _action_space: Any  # of the batched action
+
+    def __init__(
+        self, endpoint: Any, policy: FaultPolicy, start: int, answers: Answers | None = None
+    ) -> None:
+        self.endpoint = endpoint
+        self.obs: Any = None
+        self.ended: Any = None
+        self.ready: BatchResult | None = None
+        self.gives_core_away = False
+        self._policy = policy
+        self._begun_s = 0.0
+        self._options: dict[str, Any] | None = None  # of the reset that is asked for
+        self._rewards_dtype: Any = np.float64
+        self._actions: deque[Any] = deque(maxlen=KEPT_ACTIONS)
+        self._first_contact(start, answers)
+        self.span = slice(start, start + self.count)
+        self.episode = Episode(
+            policy,
+            [
+                Restarts(
+                    policy,
+                    f"sub-environment {start + place} of {self.info.name}",
+                    start + place,
+                    partial(self._last_actions, place),
+                )
+                for place in range(self.count)
+            ],
+        )
+
+    @abstractmethod
+    def _first_contact(self, start: int, answers: Answers | None) -> None:
+        """Find out what is there: set ``info``, ``connection``, ``count``, ``mode``, spaces."""
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether there is something that is to be collected."""
+        connection = self.connection
+        return self.ready is not None or (connection is not None and connection.is_under_way)
+
+    @abstractmethod
+    def batched_spaces(self, num_envs: int) -> tuple[Any, Any]:
+        """Return the action and the observation space of ``num_envs`` sub-environments."""
+
+    # Asking.
+
+    def take_seeds(
+        self, seeds: Sequence[int | None], bases: Sequence[int | None], mask: Any = None
+    ) -> None:
+        """Keep the seeds that the caller gave in a reset.
+
+        Args:
+            seeds: The seed of each sub-environment.
+            bases: What the seeds of each after faults are derived from.
+            mask: Which sub-environments are reset; None for all.
+        """
+        for place, one in enumerate(self.episode.restarts):
+            if mask is None or mask[place]:
+                one.take_seed(seeds[place], bases[place])
+
+    def ask_step(self, actions: Any) -> Effect | None:
+        """Send a step, or the reset that takes its place.
+
+        Args:
+            actions: A batch of ``count`` actions.
+
+        Returns:
+            What is to be carried out before there is an answer, None where it was sent.
+
+        Raises:
+            OpenEnvGymError: It could not be sent, which is no fault.
+        """
+        self._options = None
+        if self._policy.is_soft:
+            self._actions.append(copy_value(actions))
+        request: Request = self._step(actions)
+        if self.episode.state is not _LIVE:
+            is_reset = self.episode.is_lost or type(request) is Reset
+            event = Event.RESET_ASKED if is_reset else Event.STEP_ASKED
+            effect = self.episode.handle(event, time.monotonic())
+            if effect.do is not Do.PASS:
+                return effect
+        return self._send(request)
+
+    def ask_reset(
+        self,
+        seeds: Sequence[int | None],
+        request: Reset,
+        mask: Any = None,
+        answers: Answers | None = None,
+    ) -> Effect | None:
+        """Send a reset.
+
+        Args:
+            seeds: The seed of each sub-environment.
+            request: What is sent.
+            mask: Which sub-environments are reset, ``bool`` of shape ``(count,)``; None for all.
+            answers: What servers said a moment ago, where a session has to be made.
+
+        Returns:
+            What is to be carried out before there is an answer; None where it was sent, or the
+            shard is lost and its next step tells so.
+
+        Raises:
+            OpenEnvGymError: No session can be had, or it could not be sent, which is no fault.
+        """
+        is_part = mask is not None and bool((~mask & ~self.ended).any())
+        options = request.options or {}
+        self._options = {k: v for k, v in options.items() if k != "reset_mask"} or None
+        event = Event.PART_RESET_ASKED if is_part else Event.RESET_ASKED
+        effect = self.episode.handle(event, time.monotonic(), seeds=seeds)
+        if self.episode.state is _UNTOLD:
+            return None
+        if effect.do is Do.PASS and not is_part and self._is_gone():
+            lost = ConnectionLostError(
+                f"the session of sub-environments {self.span.start} to {self.span.stop - 1} of "
+                f"{self.info.name} was lost"
+            )
+            effect = self.episode.handle(Event.GONE, time.monotonic(), lost)
+            if effect.do is Do.CONNECT:
+                self.connect(answers)
+                return self._send(request)
+        return effect if effect.do is not Do.PASS else self._send(request, is_aside=is_part)
+
+    def _send(self, request: Request, *, is_aside: bool = False) -> Effect | None:
+        assert self.connection is not None
+        self._is_aside = is_aside
+        self._is_reset = type(request) is Reset
+        self._begun_s = time.monotonic()
+        try:
+            self.connection.begin(request)
+        except OpenEnvGymError as exc:
+            effect = self.episode.failed(exc, self._begun_s, is_aside=is_aside)
+            if effect.do is Do.RAISE:
+                raise
+            return None if effect.do is Do.PASS else effect
+        return None
+
+    # Answers.
+
+    def finish(self, waited_s: float = 0.0, expected: type[Any] | None = None) -> Any:
+        """Return the reply to what was sent.
+
+        Args:
+            waited_s: How long another shard that was asked at the same time was waited for in
+                vain, in seconds. That time was this one's, too, so it is not given once more.
+            expected: The type of the reply, where the request is neither a reset nor a step.
+
+        Raises:
+            RequestTimeoutError: No reply came in time.
+            ProtocolError: The reply is of another type.
+            OpenEnvGymError: The connection broke, or the session failed.
+        """
+        connection = self.connection
+        assert connection is not None
+        timeout_s = connection.timeout_s
+        if not waited_s or timeout_s is None or timeout_s > waited_s or connection.has_reply():
+            return _checked(connection.finish(), expected or self._reply)
+        raise self.time_out()
+
+    def time_out(self) -> RequestTimeoutError:
+        """Break with a session that has had its time to answer, and return the error."""
+        assert self.connection is not None
+        timeout_s = self.connection.timeout_s
+        self.connection.kill_peer()
+        self.connection.give_up()
+        return RequestTimeoutError(
+            f"no answer within {timeout_s:g} s, nor from others that were asked at the same time; "
+            "the connection was closed, and reset() makes a new one"
+        )
+
+    @abstractmethod
+    def settle(self, reply: Any) -> BatchResult | None:
+        """Return what a reply means to the caller; None where another request is under way now.
+
+        Raises:
+            EnvCrashLoopError: A sub-environment faults too often.
+        """
+
+    def fail(self, exc: OpenEnvGymError) -> BatchResult | None:
+        """Return what the failure of a request means; None where the next step tells.
+
+        Raises:
+            OpenEnvGymError: The failure is no fault, or it is one too many.
+        """
+        effect = self.episode.failed(exc, time.monotonic(), is_aside=self._is_aside)
+        if effect.do is Do.RAISE:
+            raise exc
+        return None if effect.do is Do.PASS else self.carry_out(effect)
+
+    def carry_out(self, effect: Effect) -> BatchResult:
+        """Do what the machine says, and return what the caller is told.
+
+        Raises:
+            EnvCrashLoopError: It was begun anew as often, or waited for as long, as it may.
+            OpenEnvGymError: A mistake of the caller shows only now.
+        """
+        if effect.do is not Do.TRUNCATE:
+            return begin_anew(self.episode, effect, self._begin_anew)
+        ending = self._truncation(effect)
+        if self.mode is not AutoresetMode.SAME_STEP:
+            return ending
+        effect = self.episode.handle(Event.RESET_ASKED, time.monotonic())
+        fresh = begin_anew(self.episode, effect, self._begin_anew)
+        return same_step(ending, fresh, list(iterate(self._space, ending.obs)))
+
+    def _truncation(self, effect: Effect) -> BatchResult:
+        """The step in which the session was lost."""
+        records: Records = [(i, {FAULT_KEY: said}) for i, said in enumerate(effect.infos)]
+        ends = np.zeros(self.count, np.bool_)
+        zeros = np.zeros(self.count, self._rewards_dtype)
+        return BatchResult(copy_value(self.obs), zeros, ends, ~ends, records)
+
+    def _begin_anew(self, seeds: Sequence[int | None]) -> BatchResult:
+        """Make a new session, and return its reset as the step that it is for other shards."""
+        self.connect()
+        assert self.connection is not None
+        reply = self.connection.request(Reset(self._seed_of(seeds), self._options))
+        result = self._batch(_checked(reply, self._reply), is_reset=True)
+        said = [
+            (place, restart_info(one.incarnation, one.seed))
+            for place, one in enumerate(self.episode.restarts)
+        ]
+        return as_step(with_restarts(result, said), self.count, self._rewards_dtype)
+
+    # What the kinds do in their own ways.
+
+    @abstractmethod
+    def reset_request(self, seed: Any, seeds: Sequence[int | None], options: Any) -> Reset:
+        """Return the request of a reset.
+
+        Args:
+            seed: As the caller gave it to the vector environment.
+            seeds: The seed of each sub-environment of this shard.
+            options: Gymnasium's, with ``reset_mask`` for this shard where there is a mask.
+        """
+
+    @abstractmethod
+    def _step(self, actions: Any) -> Step | Reset:
+        """The request for a step."""
+
+    @abstractmethod
+    def _batch(self, reply: Any, *, is_reset: bool) -> BatchResult:
+        """What a reply says, as a batch; without rewards and flags where it is of a reset."""
+
+    @abstractmethod
+    def _seed_of(self, seeds: Sequence[int | None]) -> Any:
+        """What a reset takes that gives each sub-environment its seed."""
+
+    # The session.
+
+    def connect(self, answers: Answers | None = None) -> None:
+        """Make a session, in place of the one that there may be, whatever has become of it.
+
+        Args:
+            answers: What servers said a moment ago.
+
+        Raises:
+            UnknownEnvironmentError: Another environment is there now: the spaces are in use.
+            OpenEnvGymError: No session can be had.
+        """
+        if self.connection is not None:
+            self.connection.end_session(CLOSE_TIMEOUT_S)
+        self.info, self.connection = self._recipe().connect(self.info, answers)
+        if self.gives_core_away:
+            self.sleep_at_once()
+
+    def _recipe(self) -> Any:
+        return self.endpoint
+
+    def sleep_at_once(self) -> None:
+        """Give the core away from now on while this shard is waited for."""
+        self.gives_core_away = True
+        if self.connection is not None:
+            self.connection.sleep_at_once()
+
+    def _is_gone(self) -> bool:
+        return self.connection is None or self.connection.is_gone()
+
+    def left_s(self) -> float | None:
+        """Return how long a session that owes a reply may take yet, in seconds; None for ever."""
+        assert self.connection is not None
+        timeout_s = self.connection.timeout_s
+        return None if timeout_s is None else self._begun_s + timeout_s - time.monotonic()
+
+    def give_up(self) -> None:
+        """Forget what is under way; a session that owes a reply is broken with."""
+        self.ready = None
+        if self.connection is not None and self.connection.is_under_way:
+            self.connection.give_up()
+
+    def close(self, timeout_s: float) -> None:
+        """End the session within ``timeout_s`` seconds; the next reset makes another one."""
+        self.obs = None
+        self.episode.handle(Event.CLOSED)
+        if self.connection is not None:
+            self.connection.close(timeout_s)
+
+    def abandon(self) -> None:
+        """Close the socket without a word; the session ends with it."""
+        if self.connection is not None:
+            self.connection.abandon()
+
+    def _last_actions(self, place: int) -> list[Any]:
+        """The last actions of one sub-environment."""
+        return [list(iterate(self._action_space, batch))[place] for batch in self._actions]
+
+
+class BatchedShard(Shard):
+    """A session with many sub-environments, of a worker or a server of ours."""
+
+    connection: Connection
+    _reply = BatchResult
+
+    def _first_contact(self, start: int, answers: Answers | None) -> None:
+        count = self.endpoint.request.num_envs
+        self._recovery = Recovery(start, [0] * count, [None] * count, self._policy.restarts)
+        self._raised: dict[int, OpenEnvGymError] = {}  # why the worker begins some anew
+        self.info, self.connection = self._recipe().connect(None, answers)
+        description = self.info.description
+        self.count = description.num_envs or 0
+        self._space = description.batched_observation_space()
+        self._action_space = description.batched_action_space()
+        mode = description.autoreset_mode
+        self.mode = None if mode is None else AutoresetMode(mode)
+
+    def batched_spaces(self, num_envs: int) -> tuple[Any, Any]:
+        """Return the spaces that the session tells, where it has all ``num_envs``."""
+        description = self.info.description
+        assert description is not None
+        if num_envs != self.count:
+            description = msgspec.structs.replace(
+                description, num_envs=num_envs, batched_action=None, batched_observation=None
+            )
+        return description.batched_action_space(), description.batched_observation_space()
+
+    def _recipe(self) -> Any:
+        """The endpoint, with what the worker needs to begin sub-environments anew by itself."""
+        recovery = self._recovery if self._policy.is_soft else None
+        request = msgspec.structs.replace(self.endpoint.request, recovery=recovery)
+        return replace(self.endpoint, request=request)
+
+    def connect(self, answers: Answers | None = None) -> None:
+        """Make a session, as of any shard."""
+        restarts = self.episode.restarts
+        self._recovery = msgspec.structs.replace(
+            self._recovery,
+            incarnations=[one.incarnation for one in restarts],
+            base_seeds=[one.base_seed for one in restarts],
+        )
+        self._raised.clear()
+        super().connect(answers)
+
+    def reset_request(self, seed: Any, seeds: Sequence[int | None], options: Any) -> Reset:
+        """Return the request; a list of seeds only for a list, which not every form takes."""
+        is_one = seed is None or isinstance(seed, (int, np.integer))
+        return Reset(seeds[0] if is_one else list(seeds), options)
+
+    def _step(self, actions: Any) -> Step:
+        return Step(actions)
+
+    def settle(self, reply: Any) -> BatchResult:
+        """Return a reply as it is; note what the worker says of its sub-environments."""
+        result = self._batch(reply, is_reset=self._is_reset)
+        if self._is_reset:
+            self.episode.handle(Event.BEGUN)
+        elif self.episode.state is not _LIVE:
+            self.episode.handle(Event.STEPPED)
+        return result
+
+    def _batch(self, reply: Any, *, is_reset: bool) -> BatchResult:
+        result: BatchResult = reply
+        if not is_reset:
+            self._rewards_dtype = result.rewards.dtype
+        if result.info and isinstance(result.info, list) and self._policy.is_soft:
+            for place, info in result.info:  # else of a vector form that has no guards
+                if FAULT_KEY in info or "final_info" in info:
+                    self._note(place, info)
+        return result
+
+    def _note(self, place: int, info: Mapping[str, Any]) -> None:
+        """Note that the worker has a fault of one, or has begun one anew.
+
+        Raises:
+            EnvCrashLoopError: It did so too often.
+        """
+        said = info.get(FAULT_KEY) or info.get("final_info", {}).get(FAULT_KEY)
+        if not isinstance(said, dict) or "incarnation" not in said:  # a key of the environment's
+            return
+        if "fault" in said:
+            text = said["remote_traceback"]
+            fault = Fault(kind=FaultKind.ENV_RAISED, remote_traceback=text)
+            last_line = text.strip().rpartition("\n")[2]
+            self._raised[place] = RemoteEnvError(last_line, fault=fault)
+            return
+        error = self._raised.pop(place, None) or RemoteEnvError("it failed in reset")
+        restarts = self.episode.restarts[place]
+        while restarts.incarnation < said["incarnation"]:
+            restarts.spend(error, time.monotonic())
+        restarts.seed = said["seed"]
+
+    def _seed_of(self, seeds: Sequence[int | None]) -> Any:
+        # A vector form of the environment's own may know no lists of seeds.
+        return seeds[0] if self._is_native() else list(seeds)
+
+    def _is_native(self) -> bool:
+        """Whether the session has a vector form of the environment's own."""
+        description = self.info.description
+        assert description is not None
+        is_made = description.has_vector_form and self.endpoint.request.vectorization != "sync"
+        is_next_step = self.mode is AutoresetMode.NEXT_STEP
+        return description.environment.startswith("vector:") or (is_made and is_next_step)
+
+
+class PlainShard(Shard):
+    """A session of one environment, of any server or client; it is made with the first reset.
+
+    Args:
+        endpoint: As of any shard.
+        policy: As of any shard.
+        start: As of any shard.
+        answers: As of any shard.
+        mode: How episodes begin when they have ended, which is done from here.
+    """
+
+    _reply = Result
+
+    def __init__(
+        self,
+        endpoint: Any,
+        policy: FaultPolicy,
+        start: int,
+        answers: Answers | None = None,
+        mode: AutoresetMode = AutoresetMode.NEXT_STEP,
+    ) -> None:
+        self.mode = mode
+        self._ending: BatchResult | None = None  # with SAME_STEP, before the reset is there
+        super().__init__(endpoint, policy, start, answers)
+
+    def _first_contact(self, start: int, answers: Answers | None) -> None:
+        self.info, self.connection = self.endpoint.describe(answers)
+        self.count = 1
+        self._space = batch_space(self.info.observation_space, 1)
+        self._action_space = batch_space(self.info.action_space, 1)
+
+    def batched_spaces(self, num_envs: int) -> tuple[Any, Any]:
+        """Return the spaces of as many of the one environment."""
+        info = self.info
+        return batch_space(info.action_space, num_envs), batch_space(
+            info.observation_space, num_envs
+        )
+
+    def reset_request(self, seed: Any, seeds: Sequence[int | None], options: Any) -> Reset:
+        """Return the request; a mask has chosen this shard, and says no more to its session."""
+        self._ending = None
+        rest = {key: value for key, value in (options or {}).items() if key != "reset_mask"}
+        return Reset(seeds[0], rest or None)
+
+    def _step(self, actions: Any) -> Step | Reset:
+        self._ending = None
+        if self.ended[0] and self.mode is AutoresetMode.NEXT_STEP:
+            return Reset()
+        return Step(next(iter(iterate(self._action_space, actions))))
+
+    def settle(self, reply: Any) -> BatchResult | None:
+        """Return a reply as a batch of one; with ``SAME_STEP``, reset where the episode ended."""
+        result = self._batch(reply, is_reset=self._is_reset)
+        if self._is_reset:
+            self.episode.handle(Event.BEGUN)
+            return self._after_ending(result)
+        if reply.terminated or reply.truncated:
+            self.episode.handle(Event.ENDED)
+            if self.mode is AutoresetMode.SAME_STEP:
+                return self._reset_in_same_step(result)
+        elif self.episode.state is not _LIVE:
+            self.episode.handle(Event.STEPPED)
+        return result
+
+    def _reset_in_same_step(self, ending: BatchResult) -> BatchResult | None:
+        self._ending = ending
+        self.episode.handle(Event.RESET_ASKED, time.monotonic())
+        effect = self._send(Reset())
+        return None if effect is None else self.carry_out(effect)
+
+    def carry_out(self, effect: Effect) -> BatchResult:
+        """Do what the machine says, as any shard."""
+        return self._after_ending(super().carry_out(effect))
+
+    def _after_ending(self, fresh: BatchResult) -> BatchResult:
+        """The step that ended an episode and began another one, where there was an end."""
+        ending, self._ending = self._ending, None
+        if ending is None:
+            return fresh
+        return same_step(ending, fresh, list(iterate(self._space, ending.obs)))
+
+    def _batch(self, reply: Any, *, is_reset: bool) -> BatchResult:
+        single = self.info.observation_space
+        obs: Any = concatenate_rows(single, (reply.obs,), create_empty_array(single, 1))
+        info: Records = [(0, reply.info)] if reply.info else []
+        if is_reset:
+            return BatchResult(obs, None, None, None, info)
+        rewards = np.array([reply.reward or 0.0], np.float64)
+        terminations, truncations = np.array([[reply.terminated], [reply.truncated]], np.bool_)
+        return BatchResult(obs, rewards, terminations, truncations, info)
+
+    def _seed_of(self, seeds: Sequence[int | None]) -> int | None:
+        return seeds[0]
+
+
+def _checked(reply: Any, expected: type[Any]) -> Any:
+    if type(reply) is not expected:
+        raise ProtocolError(f"expected a {expected.__name__}, got a {type(reply).__name__}")
+    return reply

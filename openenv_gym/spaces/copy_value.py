@@ -1,0 +1,26 @@
+"""Copies of values of spaces."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+
+
+def copy_value(value: Any) -> Any:
+    """Return a copy of an observation or action, which its owner may write to.
+
+    It is as deep as ``copy.deepcopy``, and many times faster for what most spaces have.
+    """
+    kind = type(value)
+    if kind is np.ndarray and value.dtype != object:
+        return value.copy()
+    if kind is dict:
+        return {key: copy_value(item) for key, item in value.items()}
+    if kind is tuple:
+        return tuple(map(copy_value, value))
+    return value if kind in _IMMUTABLE else copy.deepcopy(value)
+
+
+_IMMUTABLE = frozenset({int, float, bool, str, bytes, type(None), np.int64, np.float32, np.float64})
