@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
 
 from openenv_gym.client import Connection
-from openenv_gym.envs.endpoints import Endpoint, Face
+from openenv_gym.endpoints import Answers, Endpoint, EnvInfo
 from openenv_gym.envs.faults import CLOSE_TIMEOUT_S
 from openenv_gym.envs.shard_sessions import Sessions
 from openenv_gym.protocol import Result
-
-
-class PlainEndpoint(Endpoint, Protocol):
-    """Where a session of one sub-environment is."""
-
-    @property
-    def identity(self) -> Any:
-        """What is equal for endpoints of one environment, of which one is asked for all."""
-
-    def opener(self, known: Face | None = None) -> Callable[[], Connection]:
-        """Return what makes new sessions; whatever has to be asked for that is asked now."""
 
 
 class PlainSessions(Sessions):
@@ -30,40 +18,37 @@ class PlainSessions(Sessions):
         endpoints: Where they are.
     """
 
-    def __init__(self, endpoints: Sequence[PlainEndpoint]) -> None:
+    def __init__(self, endpoints: Sequence[Endpoint]) -> None:
         super().__init__(Result)
         self.endpoints = list(endpoints)
-        self._faces: dict[Any, Face] = {}
+        self._infos: list[EnvInfo] = []
 
-    def open(self) -> list[Face]:
-        """Return the face of each environment; sessions that come with all of them are kept."""
-        distinct = {endpoint.identity: endpoint for endpoint in self.endpoints}
-        opened = [endpoint.open() for endpoint in distinct.values()]
-        made = [connection for _, connection in opened if connection is not None]
-        self._faces = dict(zip(distinct, (face for face, _ in opened), strict=True))
+    def open(self) -> list[EnvInfo]:
+        """Return what each environment is like; sessions that come with all of them are kept."""
+        answers = Answers()
+        found = [endpoint.describe(answers) for endpoint in self.endpoints]
+        self._infos = [info for info, _ in found]
+        made = [connection for _, connection in found if connection is not None]
         if len(made) == len(self.endpoints):
             self._connections = made
-        return list(self._faces.values())
+        return self._infos
 
     def connect(self, asked: Sequence[int]) -> None:
         """Make those that there are not yet, and anew those of ``asked`` that are broken."""
-        openers: dict[Any, Callable[[], Connection]] = {}
-
-        def connect(number: int) -> Connection:
-            endpoint = self.endpoints[number]
-            if endpoint.identity not in openers:
-                openers[endpoint.identity] = endpoint.opener(self._faces[endpoint.identity])
-            return openers[endpoint.identity]()
-
+        answers = Answers()
         for i in range(len(self._connections), len(self.endpoints)):
-            self._connections.append(connect(i))
+            self._connections.append(self._made(i, answers))
         for i in asked:
             if self.is_gone(i):
                 self._connections[i].abandon()
-                self._connections[i] = connect(i)
+                self._connections[i] = self._made(i, answers)
 
     def renew(self, number: int) -> None:
         """Make a session anew, whatever has become of the old one."""
         self._connections[number].end_session(CLOSE_TIMEOUT_S)
-        endpoint = self.endpoints[number]
-        self._connections[number] = endpoint.connect(self._faces[endpoint.identity])
+        self._connections[number] = self._made(number, None)
+
+    def _made(self, number: int, answers: Answers | None) -> Connection:
+        connection = self.endpoints[number].connect(self._infos[number], answers).connection
+        assert connection is not None
+        return connection

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from openenv_gym.address import parse_address
 from openenv_gym.client import Connection
-from openenv_gym.envs.endpoints import Endpoint, ServerEndpoint
+from openenv_gym.endpoints import Endpoint, ServerEndpoint
 from openenv_gym.envs.faults import (
     CLOSE_TIMEOUT_S,
     OnFault,
@@ -79,22 +79,22 @@ class RemoteEnv(gym.Env[Any, Any]):
             ServerEndpoint(address=parse_address(source)) if isinstance(source, str) else source
         )
         self._legal_actions: list[int] = []
-        self._face, self._connection = face, _ = self._endpoint.open()
-        self.name = face.name
-        self._restarts = Restarts(self._policy, face.name)
+        self._info, self._connection = info, _ = self._endpoint.describe()
+        self.name = info.name
+        self._restarts = Restarts(self._policy, info.name)
         self._base_seed: int | None = None
         self._last_obs: Any = None
         self._last_frame: Any = None
         self._fault: OpenEnvGymError | None = None
         self._is_soft = False  # until there was a reset and a step
-        self.action_space = face.action_space
-        self.observation_space = face.observation_space
-        self._check_action = action_check(face.action_space)
-        self.render_mode = face.render_mode
-        self.metadata = face.metadata
-        self._has_action_masks = face.has_action_masks
-        self._check_seeding = face.check_seeding
-        if face.has_action_masks:
+        self.action_space = info.action_space
+        self.observation_space = info.observation_space
+        self._check_action = action_check(info.action_space)
+        self.render_mode = info.render_mode
+        self.metadata = info.metadata
+        self._has_action_masks = info.has_action_masks
+        self._check_seeding = info.check_seeding
+        if info.has_action_masks:
             self.action_masks = self._masks
 
     @property
@@ -128,7 +128,7 @@ class RemoteEnv(gym.Env[Any, Any]):
                 if not self._may_begin_anew(exc):
                     raise
         if self._fault is None:  # there was no session yet, or it was closed, or is not softened
-            self._connection = self._endpoint.connect(self._face)
+            self._connection = self._connect()
             return self._first(self._connection, request)
         return self._restarts.renew(lambda: self._begin_anew(seed, options), self._fault)
 
@@ -155,7 +155,7 @@ class RemoteEnv(gym.Env[Any, Any]):
         incarnation = self._restarts.incarnation
         if seed is None:
             seed = self._restarts.seed = seed_after_fault(self._base_seed, 0, incarnation)
-        self._connection = self._endpoint.connect(self._face)
+        self._connection = self._connect()
         try:
             obs, info = self._first(self._connection, Reset(seed, options))
         except OpenEnvGymError as exc:
@@ -163,6 +163,11 @@ class RemoteEnv(gym.Env[Any, Any]):
             raise
         self._fault = None
         return obs, {**info, FAULT_KEY: restart_info(incarnation, seed)}
+
+    def _connect(self) -> Connection:
+        connection = self._endpoint.connect(self._info).connection
+        assert connection is not None
+        return connection
 
     def _note(self, exc: OpenEnvGymError) -> None:
         """Keep a fault, and end a worker of ours that hangs: others may wait for it, too."""

@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import iterate
 
+from openenv_gym.endpoints import Answers
 from openenv_gym.envs.faults import OnFault, fault_policy, kept
 from openenv_gym.envs.send_and_recv import SendAndRecv
 from openenv_gym.envs.shard_faults import ShardFaults
@@ -57,6 +58,7 @@ class RemoteVectorEnv(SendAndRecv):
             recipe of each shard, which must agree but for ``num_envs``.
         num_envs: How many sub-environments, where ``source`` is of URLs.
         on_fault: ``truncate``; ``raise`` raises every fault; or a ``FaultPolicy``.
+        answers: What servers said a moment ago, which are not asked again then.
 
     Raises:
         UnreachableError: nobody answers at a shard.
@@ -73,11 +75,13 @@ class RemoteVectorEnv(SendAndRecv):
         source: str | Sequence[str] | Sequence[Shard],
         num_envs: int | None = None,
         on_fault: OnFault = "truncate",
+        *,
+        answers: Answers | None = None,
     ) -> None:
         policy = fault_policy(on_fault)
         restarts = policy.restarts if policy.is_soft else None
         self._turn = Turn()
-        self._sessions = ShardSessions(shards_of(source, num_envs), restarts)
+        self._sessions = ShardSessions(shards_of(source, num_envs), restarts, answers)
         self.spec = None
         self._take_face(self._sessions.descriptions)
         self._parts: list[Any] = [None] * len(self._sessions)
@@ -111,7 +115,7 @@ class RemoteVectorEnv(SendAndRecv):
         Raises:
             InvalidRequestError: there is no client, one is given twice, or their spaces differ.
         """
-        from openenv_gym.envs.client_endpoint import client_endpoints
+        from openenv_gym.endpoints.client import client_endpoints
         from openenv_gym.envs.sessions_vector_env import SessionsVectorEnv
 
         return SessionsVectorEnv(client_endpoints(clients, **arguments), autoreset_mode, on_fault)

@@ -12,6 +12,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space, concatenate, create_empty_array, iterate
 
+from openenv_gym.endpoints import Endpoint
 from openenv_gym.envs.faults import (
     OnFault,
     Restarts,
@@ -21,7 +22,7 @@ from openenv_gym.envs.faults import (
     kept,
     without_frames,
 )
-from openenv_gym.envs.plain_sessions import PlainEndpoint, PlainSessions
+from openenv_gym.envs.plain_sessions import PlainSessions
 from openenv_gym.envs.shard_results import batch_infos
 from openenv_gym.envs.shards import check_reset_mask, seeds_of
 from openenv_gym.envs.turn import Turn, alone
@@ -55,7 +56,7 @@ class SessionsVectorEnv(VectorEnv[Any, Any, Any]):
 
     def __init__(
         self,
-        endpoints: Sequence[PlainEndpoint],
+        endpoints: Sequence[Endpoint],
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
         on_fault: OnFault = "truncate",
     ) -> None:

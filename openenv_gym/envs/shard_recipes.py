@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Any, TypeAlias
 
-from openenv_gym.address import Address, parse_address
-from openenv_gym.envs.endpoints import EmbeddedEndpoint, ServerEndpoint
+from openenv_gym.address import parse_address
+from openenv_gym.endpoints import EmbeddedEndpoint, ServerEndpoint
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.protocol import Open
 from openenv_gym.workers.process import available_cores
@@ -52,23 +50,3 @@ def shards_of(source: Any, num_envs: int | None) -> list[Shard]:
         ServerEndpoint(address=parse_address(url), request=Open(None, num_envs=size))
         for url, size in zip(given, sizes, strict=False)
     ]
-
-
-def with_deadlines(shards: Iterable[Shard]) -> Iterator[Shard]:
-    """Yield recipes that know their server's deadlines; each server is asked once."""
-    known: dict[Address, Any] = {}
-    for shard in shards:
-        if not isinstance(shard, ServerEndpoint):
-            yield shard
-            continue
-        told = shard
-        if told.deadlines is None:
-            told = replace(told, deadlines=known.get(told.address)).with_deadlines()
-        if told.deadlines is not None:
-            known[told.address] = told.deadlines
-        yield told
-
-
-def without_deadlines(shard: Shard) -> Shard:
-    """Return a recipe that asks for the deadlines when a session begins."""
-    return replace(shard, deadlines=None) if isinstance(shard, ServerEndpoint) else shard

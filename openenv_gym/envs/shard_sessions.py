@@ -18,10 +18,9 @@ import msgspec
 import numpy as np
 
 from openenv_gym.client import Connection
-from openenv_gym.envs.endpoints import ServerEndpoint
-from openenv_gym.envs.face import check_known, face_of
+from openenv_gym.endpoints import Answers, Described, EnvInfo
 from openenv_gym.envs.faults import CLOSE_TIMEOUT_S
-from openenv_gym.envs.shard_recipes import Shard, with_deadlines, without_deadlines
+from openenv_gym.envs.shard_recipes import Shard
 from openenv_gym.errors import (
     InvalidRequestError,
     OpenEnvGymError,
@@ -196,33 +195,46 @@ class ShardSessions(Sessions):
         shards: Where they are.
         restarts: How often a sub-environment that raised may be made anew in one reset; None lets
             it fail the step of its shard.
+        answers: What servers said a moment ago.
 
     Attributes:
-        descriptions: What each says of its environment.
+        infos: What is known of each.
         counts: How many sub-environments each has.
         ranges: The numbers of these: the first, and the one after the last.
     """
 
-    def __init__(self, shards: Sequence[Shard], restarts: int | None = None) -> None:
+    def __init__(
+        self,
+        shards: Sequence[Shard],
+        restarts: int | None = None,
+        answers: Answers | None = None,
+    ) -> None:
         super().__init__(BatchResult)
-        # A server that comes back may have other deadlines, so only the first sessions know them.
-        self.shards = [without_deadlines(shard) for shard in shards]
+        self.shards = list(shards)
         self._restarts = restarts
-        self.descriptions: list[Description] = []
+        self.infos: list[EnvInfo] = []
+        together = {} if answers is None else answers
         try:
             first = 0
-            for shard in with_deadlines(shards):
+            for shard in shards:
                 count = shard.request.num_envs or 1
-                connection, description = self._start(shard, self._first_recovery(first, count))
+                recovery = self._first_recovery(first, count)
+                info, connection = self._start(shard, recovery, None, together)
                 first += count
+                assert connection is not None
                 self._connections.append(connection)
-                self.descriptions.append(description)
+                self.infos.append(info)
         except BaseException:
             self.abandon()
             raise
         self.counts = [description.num_envs or 0 for description in self.descriptions]
         ends = list(accumulate(self.counts))
         self.ranges = list(zip([0, *ends], ends, strict=False))
+
+    @property
+    def descriptions(self) -> list[Description]:
+        """What each says of its environment."""
+        return [info.description for info in self.infos if info.description is not None]
 
     def __len__(self) -> int:
         return len(self.shards)
@@ -329,15 +341,19 @@ class ShardSessions(Sessions):
         return shards
 
     def _start(
-        self, shard: Shard, recovery: dict[str, Any] | None
-    ) -> tuple[Connection, Description]:
+        self,
+        shard: Shard,
+        recovery: dict[str, Any] | None,
+        known: EnvInfo | None,
+        answers: Answers | None = None,
+    ) -> Described:
         request = msgspec.structs.replace(shard.request, recovery=recovery)
-        connection, description = replace(shard, request=request).start()
-        if len(self.shards) >= available_cores():
+        info, connection = replace(shard, request=request).connect(known, answers)
+        if connection is not None and len(self.shards) >= available_cores():
             # Every core has a shard to work for. Who looked again for replies would take one from
             # a worker, or from the server that has yet to pass on what was sent.
             connection.sleep_at_once()
-        return connection, description
+        return Described(info, connection)
 
     def renew(self, number: int, recovery: dict[str, Any] | None) -> None:
         """Make a session anew, whatever has become of the old one.
@@ -346,15 +362,9 @@ class ShardSessions(Sessions):
             UnknownEnvironmentError: it is of another environment: the spaces are in use.
         """
         self._connections[number].end_session(CLOSE_TIMEOUT_S)
-        shard, known = self.shards[number], face_of(self.descriptions[number], None)
-        connection, description = self._start(shard, recovery)
-        try:
-            if isinstance(shard, ServerEndpoint):
-                check_known(known, face_of(description, None), shard.address)
-        except BaseException:
-            connection.close(CLOSE_TIMEOUT_S)
-            raise
-        self._connections[number], self.descriptions[number] = connection, description
+        info, connection = self._start(self.shards[number], recovery, self.infos[number])
+        assert connection is not None
+        self._connections[number], self.infos[number] = connection, info
 
     def is_native(self, number: int) -> bool:
         """Whether a session has a vector form of the environment's own."""
