@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from openenv_gym.client.openenv_client import OpenEnvClient
     from openenv_gym.client.websocket import WebSocketOptions
     from openenv_gym.environment import Environment
-    from openenv_gym.envs.client_endpoint import from_client
-    from openenv_gym.envs.faults import FaultPolicy
+    from openenv_gym.recovery import FaultPolicy
+    from openenv_gym.envs.from_client import from_client
     from openenv_gym.envs.inspection import inspect, typed_models
     from openenv_gym.envs.remote_env import RemoteEnv
     from openenv_gym.envs.remote_vector_env import RemoteVectorEnv
@@ -44,7 +44,7 @@ _PLACES = {
     "Action": "wire.models",
     "Environment": "environment",
     "EnvironmentMetadata": "wire.models",
-    "FaultPolicy": "envs.faults",
+    "FaultPolicy": "recovery",
     "Observation": "wire.models",
     "OpenEnvClient": "client.openenv_client",
     "OpenSpielEnv": "adapters.openspiel_env",
@@ -54,7 +54,7 @@ _PLACES = {
     "StepResult": "wire.models",
     "WebSocketOptions": "client.websocket",
     "create_app": "server.app",
-    "from_client": "envs.client_endpoint",
+    "from_client": "envs.from_client",
     "inspect": "envs.inspection",
     "typed_environment": "adapters.typed_environment",
     "typed_models": "envs.inspection",

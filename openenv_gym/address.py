@@ -13,7 +13,8 @@ from urllib.parse import unquote, urlsplit
 
 from openenv_gym.errors import AddressError
 
-_SECURE = {"http": False, "ws": False, "https": True, "wss": True, "unix": False}
+_SCHEMES = {"http": "http", "ws": "http", "https": "https", "wss": "https", "unix": "unix"}
+"""What is taken as a scheme, and which ones are the same."""
 _FORMS = "http://host:port, https://host:port, ws://…, wss://… or unix:///path/to/socket"
 
 
@@ -25,7 +26,7 @@ class Address:
         host: Name or IP address; ``localhost`` for a Unix socket.
         port: TCP port.
         path: Path prefix, without a slash at its end.
-        is_secure: Whether TLS is spoken.
+        scheme: ``http``, ``https`` or ``unix``.
         socket_path: File of the Unix socket, None for TCP.
         username: For HTTP basic authentication, None without.
         password: For HTTP basic authentication, None without.
@@ -34,10 +35,15 @@ class Address:
     host: str
     port: int
     path: str = ""
-    is_secure: bool = False
+    scheme: str = "http"
     socket_path: str | None = None
     username: str | None = None
     password: str | None = None
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether TLS is spoken."""
+        return self.scheme == "https"
 
     @property
     def origin(self) -> str:
@@ -73,20 +79,21 @@ def parse_address(url: str) -> Address:
         port = parts.port
     except ValueError as exc:
         raise AddressError(f"base_url: expected {_FORMS}, got {url!r}: {exc}") from exc
-    if parts.scheme not in _SECURE or parts.query or parts.fragment:
+    if parts.scheme not in _SCHEMES or parts.query or parts.fragment:
         raise AddressError(f"base_url: expected {_FORMS}, got {url!r}")
     if parts.scheme == "unix":
         if parts.netloc or not parts.path:
             raise AddressError(f"base_url: expected unix:///path/to/socket, got {url!r}")
-        return Address(host="localhost", port=80, socket_path=unquote(parts.path))
+        path = unquote(parts.path)
+        return Address(host="localhost", port=80, scheme="unix", socket_path=path)
     if not parts.hostname:
         raise AddressError(f"base_url: expected {_FORMS}, got {url!r}, which names no host")
-    is_secure = _SECURE[parts.scheme]
+    scheme = _SCHEMES[parts.scheme]
     return Address(
         host=parts.hostname,
-        port=port or (443 if is_secure else 80),
+        port=port or (443 if scheme == "https" else 80),
         path=parts.path.rstrip("/").removesuffix("/ws"),
-        is_secure=is_secure,
+        scheme=scheme,
         username=None if parts.username is None else unquote(parts.username),
         password=None if parts.password is None else unquote(parts.password),
     )

@@ -16,7 +16,7 @@ from gymnasium import spaces
 
 from openenv_gym.adapters.openspiel_env import OpenSpielEnv
 from openenv_gym.adapters.openspiel_episode import shorten
-from openenv_gym.envs.endpoints import AUTO, EmbeddedEndpoint, Timeout, check_patience
+from openenv_gym.endpoints import AUTO, ConnectOptions, EmbeddedEndpoint, Timeout
 from openenv_gym.envs.registration import make_openspiel
 from openenv_gym.envs.remote_env import RemoteEnv
 from openenv_gym.errors import InvalidActionError, InvalidRequestError, ResetNeededError
@@ -95,9 +95,9 @@ def _make_game(  # noqa: PLR0913 - the keyword arguments of the functions above
     if codec != "auto" or (timeout_s != AUTO and not embedded):
         raise InvalidRequestError("codec needs base_url, and timeout_s base_url or embedded=True")
     if embedded:
-        check_patience(timeout_s)
+        options = ConnectOptions(timeout_s=timeout_s)
         request = Open(f"openspiel:{game}", {**_ALL_SEATS, **given}, render_mode)
-        return RemoteEnv(EmbeddedEndpoint(request=request, timeout_s=timeout_s), "raise")
+        return RemoteEnv(EmbeddedEndpoint(request=request, options=options), "raise")
     return OpenSpielEnv(game, render_mode=render_mode, **_ALL_SEATS, **given)
 
 

@@ -27,7 +27,7 @@ LAYERS: dict[str, frozenset[str]] = {
     "protocol": frozenset({"protocol"}),
     "workers": frozenset({"forks", "sockets", "workers"}),
     "edges": frozenset({"adapters", "server", "client", "launchers"}),
-    "gym": frozenset({"envs", "conformance", "testing"}),
+    "gym": frozenset({"endpoints", "envs", "conformance", "testing"}),
     "shell": frozenset({"cli", "sb3", "cleanrl", "ray", "pettingzoo", "__main__"}),
 }
 LAYER_OF_ROOM = {room: layer for layer, rooms in LAYERS.items() for room in rooms}

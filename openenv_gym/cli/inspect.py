@@ -59,17 +59,17 @@ def add_to(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print what is found; an environment whose spaces stay open is an error at the end."""
-    from openenv_gym.envs.endpoints import SpaceOverrides
+    from openenv_gym.endpoints import ConnectOptions
     from openenv_gym.envs.inspection import inspect
     from openenv_gym.errors import SpaceError
 
-    overrides = SpaceOverrides(
+    overrides = ConnectOptions(
         action_key=_key(options.action_key),
         observation_key=_key(options.observation_key),
         fixed_action=options.fixed_action,
         mask_means=options.mask_means,
     )
-    found = inspect(options.target, kwargs=options.kwargs, overrides=overrides)
+    found = inspect(options.target, kwargs=options.kwargs, options=overrides)
     print(json.dumps(_document(found), indent=2) if options.json else "\n".join(_report(found)))
     if found.problem:
         raise SpaceError(found.problem)

@@ -13,7 +13,7 @@ import gymnasium as gym
 from openenv_gym.address import parse_address
 from openenv_gym.client import Connection
 from openenv_gym.codecs import json_codec
-from openenv_gym.envs.endpoints import EmbeddedEndpoint, ServerEndpoint, SpaceOverrides
+from openenv_gym.endpoints import ConnectOptions, EmbeddedEndpoint, ServerEndpoint
 from openenv_gym.envs.remote_env import RemoteEnv
 from openenv_gym.errors import (
     CapacityError,
@@ -73,7 +73,7 @@ class Inspection:
 
 
 def inspect(
-    target: str, *, kwargs: dict[str, Any] | None = None, overrides: SpaceOverrides | None = None
+    target: str, *, kwargs: dict[str, Any] | None = None, options: ConnectOptions | None = None
 ) -> Inspection:
     """Return how the environment ``target`` looks from outside.
 
@@ -85,7 +85,7 @@ def inspect(
         target: A Gymnasium id, ``openspiel:GAME``, ``environment:package.module:Class``, an id
             of the ``openenv/`` namespace, or the URL of a server.
         kwargs: Keyword arguments of an environment that is named.
-        overrides: Spaces and keys that the caller knows better than the schemas.
+        options: How a server is reached, and what the caller knows better than the schemas.
 
     Raises:
         UnknownEnvironmentError: there is no such environment.
@@ -93,15 +93,15 @@ def inspect(
         UnreachableError: nobody answers at the URL.
         NotOpenEnvError: who answers is no OpenEnv server.
     """
-    endpoint, overrides = _endpoint(target, kwargs or {}), overrides or SpaceOverrides()
+    endpoint, options = _endpoint(target, kwargs or {}), options or ConnectOptions()
     if isinstance(endpoint, ServerEndpoint):
-        endpoint = replace(endpoint, overrides=overrides)
-        schema, description = endpoint.read_schema()
+        endpoint = replace(endpoint, options=options)
+        answer = endpoint.ask()
         sides: tuple[str, ...] = ("action", "observation", "state")
-        schemas = {side: schema[side] for side in sides if side in schema}
-        name = description.environment if description is not None else target
-        return _inspection(target, name, schemas, lambda: endpoint.infer(schema), _made_examples)
-    connection, description = endpoint.start()
+        schemas = {side: answer.schema[side] for side in sides if side in answer.schema}
+        name = answer.description.environment if answer.description is not None else target
+        return _inspection(target, name, schemas, lambda: endpoint.infer(answer), _made_examples)
+    connection, description = endpoint.open_session()
     with closing(connection):
         view = view_for(description)
 
@@ -112,7 +112,7 @@ def inspect(
 
         def infer_named() -> Inference:
             models = schemas["action"], schemas["observation"]
-            return infer(*models, **overrides.keywords())
+            return infer(*models, **options.overrides())
 
         return _inspection(target, name, schemas, infer_named, play, are_played=True)
 
@@ -135,9 +135,9 @@ def typed_models(target: str | gym.Env[Any, Any], **kwargs: Any) -> TypedModels:
     """
     endpoint = _endpoint(target, kwargs)
     if isinstance(endpoint, ServerEndpoint):
-        description = endpoint.read_schema()[1]
+        description = endpoint.ask().description
     else:
-        connection, description = endpoint.start()
+        connection, description = endpoint.open_session()
         connection.close()
     if description is None:
         raise SpaceError(

@@ -6,7 +6,6 @@ written out, read back and pickled, and so that registering imports nothing.
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -15,17 +14,14 @@ import gymnasium as gym
 import msgspec
 
 from openenv_gym.address import parse_address
-from openenv_gym.envs.endpoints import (
-    AUTO,
-    CODECS,
+from openenv_gym.endpoints import (
+    ConnectOptions,
     EmbeddedEndpoint,
     Endpoint,
     ServerEndpoint,
-    SpaceOverrides,
-    Timeout,
-    check_patience,
+    take_options,
 )
-from openenv_gym.envs.faults import OnFault
+from openenv_gym.endpoints.options import OVERRIDES
 from openenv_gym.envs.remote_env import RemoteEnv
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.protocol import NO_TIME_LIMIT, Open
@@ -40,31 +36,28 @@ GAMES_FILE = os.path.join(os.path.dirname(__file__), "openspiel_games.json")
 _HERE = "openenv_gym.envs.registration"
 _VECTOR = "openenv_gym.envs.vector_registration"
 
+NAMED_OPTIONS = ("codec", "timeout_s", "on_fault")
+"""The options of an environment that is named; what else is given are arguments of its own."""
+
 
 def make_gymnasium(
     env_id: str | None = None,
     *,
     base_url: str | None = None,
-    codec: str = "auto",
-    timeout_s: Timeout = AUTO,
     render_mode: str | None = None,
     server_time_limit: bool = True,
-    on_fault: OnFault = "truncate",
     **kwargs: Any,
 ) -> RemoteEnv:
     """Make the Gymnasium environment ``env_id``, embedded or on a server.
 
     Args:
         env_id: Gymnasium's id, with the module that registers it before a colon where needed.
-        base_url: Of the server; unless given, the variable ``OPENENV_BASE_URL``, and where that
-            is not set either, the environment is embedded.
-        codec: ``auto``, ``binary`` or ``json``, for a server.
-        timeout_s: How long to wait for a reply, in seconds; None for ever; ``auto`` for 60, and
-            with a server of ours for longer than that lets an environment take.
-        render_mode: Gymnasium's.
+        base_url: The URL of the server; unless given, that of the variable ``OPENENV_BASE_URL``,
+            and where that is not set either, the environment is embedded.
+        render_mode: Gymnasium's mode.
         server_time_limit: Whether the environment's own time limit acts where it runs.
-        on_fault: As of :class:`RemoteEnv`.
-        **kwargs: Keyword arguments of the environment.
+        **kwargs: ``codec``, ``timeout_s`` and ``on_fault``, see :class:`ConnectOptions`; the
+            others are keyword arguments of the environment.
 
     Raises:
         InvalidRequestError: an argument is missing, or makes no sense.
@@ -75,18 +68,14 @@ def make_gymnasium(
             "env_id='module:id' for one that a module registers"
         )
     limit = None if server_time_limit else NO_TIME_LIMIT
-    request = Open(env_id, kwargs, render_mode, limit)
-    return RemoteEnv(_endpoint(request, base_url, codec, timeout_s), on_fault)
+    return _make(env_id, base_url, render_mode, limit, kwargs)
 
 
 def make_openspiel(
     game: str | None = None,
     *,
     base_url: str | None = None,
-    codec: str = "auto",
-    timeout_s: Timeout = AUTO,
     render_mode: str | None = None,
-    on_fault: OnFault = "truncate",
     **kwargs: Any,
 ) -> RemoteEnv:
     """Make the OpenSpiel game ``game``, embedded or on a server.
@@ -94,54 +83,30 @@ def make_openspiel(
     Args:
         game: Its short name, with parameters where wanted: ``catch(rows=5,columns=4)``.
         base_url: See :func:`make_gymnasium`.
-        codec: ``auto``, ``binary`` or ``json``, for a server.
-        timeout_s: How long to wait for a reply, in seconds; None for ever; ``auto`` for 60, and
-            with a server of ours for longer than that lets an environment take.
-        render_mode: Gymnasium's.
-        on_fault: As of :class:`RemoteEnv`.
-        **kwargs: Keyword arguments of ``OpenSpielEnv``, such as ``opponent_policy``.
+        render_mode: Gymnasium's mode.
+        **kwargs: ``codec``, ``timeout_s`` and ``on_fault``, see :class:`ConnectOptions`; the
+            others are keyword arguments of ``OpenSpielEnv``, such as ``opponent_policy``.
 
     Raises:
         InvalidRequestError: an argument is missing, or makes no sense.
     """
     if not game:
         raise InvalidRequestError("openenv/openspiel-v0 needs a game: pass game='catch'")
-    request = Open(f"openspiel:{game}", kwargs, render_mode)
-    return RemoteEnv(_endpoint(request, base_url, codec, timeout_s), on_fault)
+    return _make(f"openspiel:{game}", base_url, render_mode, None, kwargs)
 
 
 def make_remote(
-    *,
-    base_url: str | None = None,
-    codec: str = "auto",
-    timeout_s: Timeout = AUTO,
-    render_mode: str | None = None,
-    options: Any = None,
-    done_means: str = "terminated",
-    check_seeding: bool = False,
-    on_fault: OnFault = "truncate",
-    **overrides: Any,
+    *, base_url: str | None = None, render_mode: str | None = None, **options: Any
 ) -> RemoteEnv:
     """Make whatever the OpenEnv server at ``base_url`` serves.
 
     Args:
-        base_url: Of the server; unless given, the variable ``OPENENV_BASE_URL``.
-        codec: ``auto``, ``binary`` for our servers only, or ``json`` for any.
-        timeout_s: How long to wait for a reply, in seconds; None for ever; ``auto`` for 60, and
-            with a server of ours for longer than that lets an environment take.
-        render_mode: Gymnasium's.
-        options: How the WebSocket is opened, a ``WebSocketOptions``.
-        done_means: What a bare ``done`` is, of a server that does not say more: ``terminated``
-            or ``truncated``.
-        check_seeding: Whether to make the first seeded reset twice, and to warn where the two
-            differ.
-        on_fault: As of :class:`RemoteEnv`.
-        **overrides: The fields of :class:`SpaceOverrides`, where the server's schemas leave
-            something open: ``action_space``, ``observation_space``, ``action_key``,
-            ``observation_key``, ``fixed_action``, ``mask_means``.
+        base_url: The URL of the server; unless given, that of the variable ``OPENENV_BASE_URL``.
+        render_mode: Gymnasium's mode.
+        **options: See :class:`ConnectOptions`.
 
     Raises:
-        InvalidRequestError: no address is given, or an override is unknown.
+        InvalidRequestError: no address is given, or an option is unknown or makes no sense.
     """
     url = given_url(base_url)
     if not url:
@@ -149,26 +114,14 @@ def make_remote(
             "openenv/remote-v0 needs the address of a server: pass base_url='http://host:port' "
             f"or set {BASE_URL_VARIABLE}"
         )
-    check_patience(timeout_s)
-    known = SpaceOverrides.__dataclass_fields__
-    unknown = [name for name in overrides if name not in known]
+    how, unknown = take_options(options)
     if unknown:
         raise InvalidRequestError(
-            f"openenv/remote-v0 takes {', '.join(known)}, got {', '.join(unknown)}"
+            f"openenv/remote-v0 takes {', '.join(OVERRIDES)}, got {', '.join(unknown)}"
         )
-    return RemoteEnv(
-        ServerEndpoint(
-            address=parse_address(url),
-            request=Open(None, {}, render_mode),
-            codec=checked_codec(codec),
-            timeout_s=timeout_s,
-            overrides=SpaceOverrides(**overrides),
-            options=options,
-            done_means=checked_done_means(done_means),
-            check_seeding=check_seeding,
-        ),
-        on_fault,
-    )
+    request = Open(None, {}, render_mode)
+    endpoint = ServerEndpoint(address=parse_address(url), request=request, options=how)
+    return RemoteEnv(endpoint, how.on_fault)
 
 
 # `gymnasium.make` looks here before it decides how to make `human` and lists out of other modes.
@@ -181,47 +134,28 @@ def given_url(base_url: Any) -> Any:
     return base_url or os.environ.get(BASE_URL_VARIABLE)
 
 
-def _endpoint(request: Open, base_url: str | None, codec: str, timeout_s: Timeout) -> Endpoint:
-    url = given_url(base_url)
-    checked = checked_codec(codec)
-    check_patience(timeout_s)
-    if not url:
-        if checked == "json":
-            raise InvalidRequestError(
-                "codec='json' needs a server: pass base_url='http://host:port' or set "
-                f"{BASE_URL_VARIABLE}; an embedded environment speaks binary"
-            )
-        return EmbeddedEndpoint(request=request, timeout_s=timeout_s)
-    address = parse_address(url)
-    return ServerEndpoint(address=address, request=request, codec=checked, timeout_s=timeout_s)
+def _make(
+    environment: str,
+    base_url: str | None,
+    render_mode: str | None,
+    limit: int | None,
+    arguments: dict[str, Any],
+) -> RemoteEnv:
+    """Make an environment that is named."""
+    options, kwargs = take_options(arguments, NAMED_OPTIONS)
+    request = Open(environment, kwargs, render_mode, limit)
+    return RemoteEnv(_endpoint(request, given_url(base_url), options), options.on_fault)
 
 
-def checked_done_means(done_means: str) -> Any:
-    """Return what a bare ``done`` is.
-
-    Raises:
-        InvalidRequestError: it is neither of the two.
-    """
-    if done_means not in ("terminated", "truncated"):
+def _endpoint(request: Open, url: str | None, options: ConnectOptions) -> Endpoint:
+    if url:
+        return ServerEndpoint(address=parse_address(url), request=request, options=options)
+    if options.codec == "json":
         raise InvalidRequestError(
-            f"done_means: expected 'terminated' or 'truncated', got {done_means!r}"
+            "codec='json' needs a server: pass base_url='http://host:port' or set "
+            f"{BASE_URL_VARIABLE}; an embedded environment speaks binary"
         )
-    return done_means
-
-
-def checked_codec(codec: str) -> Any:
-    """Return the codec.
-
-    Raises:
-        InvalidRequestError: there is none of this name.
-    """
-    if codec not in CODECS:
-        close = difflib.get_close_matches(str(codec), CODECS, 1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise InvalidRequestError(
-            f"codec: expected one of {', '.join(CODECS)}, got {codec!r}{hint}"
-        )
-    return codec
+    return EmbeddedEndpoint(request=request, options=options)
 
 
 def is_builtin(spec: Any) -> bool:

@@ -27,8 +27,13 @@ from openenv_gym.envs.batching import (
 )
 from openenv_gym.envs.begin_anew import CLOSE_TIMEOUT_S
 from openenv_gym.envs.exclusive import ExclusiveUse, exclusive
-from openenv_gym.envs.shard import BatchedShard, PlainShard, Shard
-from openenv_gym.envs.shard_recipes import default_shards, endpoints_of, shard_sizes
+from openenv_gym.envs.shard import BatchedShard, PlainShard, Shard, same_spaces
+from openenv_gym.envs.shard_recipes import (
+    default_shards,
+    endpoints_of,
+    is_batched,
+    shard_sizes,
+)
 from openenv_gym.errors import (
     InvalidRequestError,
     OpenEnvGymError,
@@ -92,17 +97,18 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         *,
         answers: Answers | None = None,
     ) -> None:
+        mode = AutoresetMode(autoreset_mode)
+        endpoints = endpoints_of(source, num_envs, mode.value)
         self._policy = fault_policy(on_fault)
         self._use = ExclusiveUse()
-        self.spec = None
-        mode = AutoresetMode(autoreset_mode)
         self._shards: list[Shard] = []
         try:
-            self._open(endpoints_of(source, num_envs, mode), mode, {} if answers is None else answers)
+            self._open(endpoints, mode, Answers() if answers is None else answers)
+            self._take_spaces()
         except BaseException:
             self._abandon()
             raise
-        self._take_spaces()
+        self.spec = None
         self._ended = np.zeros(self.num_envs, np.bool_)
         for shard in self._shards:
             shard.ended = self._ended[shard.span]
@@ -139,23 +145,23 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         start = 0
         for endpoint in endpoints:
             shard: Shard
-            if endpoint.request.num_envs is None:
-                shard = PlainShard(endpoint, self._policy, start, answers, mode)
-            else:
+            if is_batched(endpoint):
                 shard = BatchedShard(endpoint, self._policy, start, answers)
                 if len(endpoints) >= available_cores():
                     # Every core has a shard to work for. A client that looked again for replies
                     # would take one from a worker, or from the server that passes them on.
                     shard.sleep_at_once()
+            else:
+                shard = PlainShard(endpoint, self._policy, start, answers, mode)
             self._shards.append(shard)
-            start += shard.count
+            start = shard.span.stop
         self.num_envs = start
 
     def _take_spaces(self) -> None:
         first, *others = self._shards
         info = first.info
         for other in others:
-            if other.info.spaces != info.spaces:
+            if not same_spaces(other.info, info):
                 raise InvalidRequestError(
                     f"expected shards of one environment, got {info.name} and {other.info.name} "
                     "with other spaces"

@@ -599,3 +599,14 @@ def _checked(reply: Any, expected: type[Any]) -> Any:
     if type(reply) is not expected:
         raise ProtocolError(f"expected a {expected.__name__}, got a {type(reply).__name__}")
     return reply
+
+
+def same_spaces(one: EnvInfo, other: EnvInfo) -> bool:
+    """Return whether two environments have equal spaces."""
+    mine, theirs = one.description, other.description
+    if mine is not None and theirs is not None:  # which is quicker for large spaces
+        return (mine.action, mine.observation) == (theirs.action, theirs.observation)
+    return (one.action_space, one.observation_space) == (
+        other.action_space,
+        other.observation_space,
+    )

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any
 
-from openenv_gym.address import Address, parse_address
-from openenv_gym.envs.endpoints import EmbeddedEndpoint, ServerEndpoint
+from openenv_gym.address import parse_address
+from openenv_gym.endpoints import EmbeddedEndpoint, ServerEndpoint
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.protocol import Open
 from openenv_gym.workers.process import available_cores
-
-Shard: TypeAlias = EmbeddedEndpoint | ServerEndpoint
-
 
 def shard_sizes(num_envs: int, shards: int) -> list[int]:
     """Return how many sub-environments each of ``shards`` gets, the first ones one more.
@@ -30,15 +25,16 @@ def default_shards(num_envs: int) -> int:
     return min(available_cores(), num_envs)
 
 
-def shards_of(source: Any, num_envs: int | None) -> list[Shard]:
-    """Return the recipes of the shards, as they are or of URLs.
+def endpoints_of(source: Any, num_envs: int | None, autoreset_mode: str) -> list[Any]:
+    """Return the endpoint of each shard.
 
     Args:
-        source: A URL, several, or recipes.
+        source: The URL of a server, several, or endpoints, which are returned as they are.
         num_envs: How many sub-environments, where there are URLs.
+        autoreset_mode: Gymnasium's, by its value, where there are URLs.
 
     Raises:
-        InvalidRequestError: there is no shard, or no number.
+        InvalidRequestError: There is no shard, or no number.
     """
     given: list[Any] = [source] if isinstance(source, str) else list(source)
     if not given:
@@ -47,28 +43,16 @@ def shards_of(source: Any, num_envs: int | None) -> list[Shard]:
         return given
     if type(num_envs) is not int or num_envs < 1:
         raise InvalidRequestError(f"num_envs: expected a number from 1, got {num_envs!r}")
-    sizes = shard_sizes(num_envs, len(given))
     return [
-        ServerEndpoint(address=parse_address(url), request=Open(None, num_envs=size))
-        for url, size in zip(given, sizes, strict=False)
+        ServerEndpoint(
+            address=parse_address(url),
+            request=Open(None, num_envs=size, autoreset_mode=autoreset_mode),
+        )
+        for url, size in zip(given, shard_sizes(num_envs, len(given)), strict=False)
     ]
 
 
-def with_deadlines(shards: Iterable[Shard]) -> Iterator[Shard]:
-    """Yield recipes that know their server's deadlines; each server is asked once."""
-    known: dict[Address, Any] = {}
-    for shard in shards:
-        if not isinstance(shard, ServerEndpoint):
-            yield shard
-            continue
-        told = shard
-        if told.deadlines is None:
-            told = replace(told, deadlines=known.get(told.address)).with_deadlines()
-        if told.deadlines is not None:
-            known[told.address] = told.deadlines
-        yield told
-
-
-def without_deadlines(shard: Shard) -> Shard:
-    """Return a recipe that asks for the deadlines when a session begins."""
-    return replace(shard, deadlines=None) if isinstance(shard, ServerEndpoint) else shard
+def is_batched(endpoint: Any) -> bool:
+    """Return whether sessions of ``endpoint`` have many sub-environments, and not one."""
+    is_ours = isinstance(endpoint, (EmbeddedEndpoint, ServerEndpoint))
+    return is_ours and endpoint.request.num_envs is not None

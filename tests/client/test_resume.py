@@ -18,7 +18,7 @@ import pytest
 from openenv_gym.address import parse_address
 from openenv_gym.client import Connection, websocket
 from openenv_gym.client.websocket import WebSocketOptions
-from openenv_gym.envs.endpoints import ServerEndpoint
+from openenv_gym.endpoints import ConnectOptions, ServerEndpoint
 from openenv_gym.errors import ConnectionLostError, InvalidRequestError, UnreachableError
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.protocol import Open, Reset, Step
@@ -49,11 +49,13 @@ def open_session(base_url: str, **options: Any) -> Connection:
     endpoint = ServerEndpoint(
         address=parse_address(base_url),
         request=Open(),
-        codec="binary",
-        timeout_s=60.0,
-        options=WebSocketOptions(**options) if options else None,
+        options=ConnectOptions(
+            codec="binary",
+            timeout_s=60.0,
+            options=WebSocketOptions(**options) if options else None,
+        ),
     )
-    connection, _ = endpoint.start()
+    _, connection = endpoint.connect()
     connection.request(Reset(3))
     return connection
 

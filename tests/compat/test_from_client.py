@@ -310,7 +310,7 @@ def test_clients_as_a_vector_environment(mode, form, call, their_servers):
     assert played["first"] == [0, 0, 0]
     assert [step[0] for step in played["steps"]] == expected
     assert [step[2] for step in played["steps"][:3]] == done
-    assert played["type"] == "SessionsVectorEnv"
+    assert played["type"] == "RemoteVectorEnv"
     assert played["loops"] <= 1
 
 

@@ -12,7 +12,7 @@ from gymnasium import spaces
 from gymnasium.utils.env_checker import check_env
 
 from openenv_gym import Action, Observation, OpenEnvClient, State
-from openenv_gym.envs.sessions_vector_env import SessionsVectorEnv
+from openenv_gym.envs.remote_vector_env import RemoteVectorEnv
 
 TEXT = spaces.Text(200, min_length=1, charset="abc +1'")
 SAID = spaces.Text(500, min_length=0, charset=string.printable)
@@ -150,7 +150,7 @@ def test_many_sessions_are_one_vector_env(their_servers):
         base_url=their_servers["openspiel"],
         **OVERRIDES["openspiel"],
     )
-    assert isinstance(envs, SessionsVectorEnv)
+    assert isinstance(envs, RemoteVectorEnv)
     observations, _ = envs.reset(seed=[1, 2, 1])
     assert observations.shape == (3, 50)
     assert (observations[0] == observations[2]).all()

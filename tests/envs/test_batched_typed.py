@@ -11,7 +11,7 @@ import pytest
 from gymnasium.vector import AutoresetMode
 
 from openenv_gym import RemoteVectorEnv
-from openenv_gym.envs.sessions_vector_env import SessionsVectorEnv
+from openenv_gym.envs.remote_vector_env import RemoteVectorEnv
 from openenv_gym.errors import InvalidActionError, InvalidRequestError, RemoteEnvError, SpaceError
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.spaces import UnicodeText
@@ -32,7 +32,7 @@ def both(
     arguments = {"num_envs": num_envs, "base_url": url, **options}
     plain = gym.make_vec("openenv/remote-v0", codec="json", **arguments)
     batched = gym.make_vec("openenv/remote-v0", shards=2, **arguments)
-    assert isinstance(plain.unwrapped, SessionsVectorEnv)
+    assert isinstance(plain.unwrapped, RemoteVectorEnv)
     assert isinstance(batched.unwrapped, RemoteVectorEnv)
     return plain, batched.unwrapped
 

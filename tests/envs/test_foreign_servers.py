@@ -7,7 +7,6 @@ import copy
 import io
 import pickle
 import warnings
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,8 +18,7 @@ from gymnasium import spaces as gs
 from gymnasium.utils.env_checker import check_env
 
 from openenv_gym import inspect
-from openenv_gym.envs import probing
-from openenv_gym.envs.endpoints import SpaceOverrides
+from openenv_gym.endpoints import ConnectOptions, probing
 from openenv_gym.errors import (
     CapacityError,
     InvalidRequestError,
@@ -231,11 +229,11 @@ def test_a_probe_that_is_refused_is_an_error_that_says_how_to_do_without(answer,
 
 def test_so_many_probes_are_remembered_and_no_more(monkeypatch: pytest.MonkeyPatch):
     seen = Probed(observation={"n": 1})
-    monkeypatch.setattr(probing, "_REMEMBERED", OrderedDict())
+    recent = probing.RecentProbes()
     monkeypatch.setattr(probing, "probe_server", lambda connect, timeout_s: seen)
     for number in (*range(100), 50):
-        assert probing.probe_or_remember((str(number), ""), lambda: None, None) is seen
-    kept = [int(address) for address, _ in probing._REMEMBERED]
+        assert recent.probe((str(number), ""), lambda: None, None) is seen
+    kept = [int(address) for address, _ in recent._seen]
     assert kept == [*range(36, 50), *range(51, 100), 50]
 
 
@@ -622,7 +620,7 @@ def test_inspect_tells_what_the_probe_found():
             "Discrete(4) and action_masks; if there are more actions, pass "
             "action_space=Discrete(n)",
         )
-        fixed = inspect(url, overrides=SpaceOverrides(action_space=gs.Discrete(4)))
+        fixed = inspect(url, options=ConnectOptions(action_space=gs.Discrete(4)))
         assert fixed.inference.action_space == gs.Discrete(4)
 
 

@@ -155,7 +155,7 @@ BUSY_TRAINER = textwrap.dedent(
         slow, quick = Hanging.SLOW, 0
     else:
         env = gym.make_vec(name, num_envs=2, **where)
-        connection = lambda: env.unwrapped._sessions._connections[0]
+        connection = lambda: env.unwrapped._shards[0].connection
         slow, quick = np.full(2, Hanging.SLOW), np.zeros(2, np.int64)
     env.reset(seed=5)
     env.step(quick)

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 
 import openenv_gym
 from openenv_gym import OpenEnvClient, inspect, typed_models
-from openenv_gym.envs.endpoints import SpaceOverrides
+from openenv_gym.endpoints import ConnectOptions
 from openenv_gym.errors import (
     InvalidRequestError,
     SpaceError,
@@ -129,13 +129,13 @@ def test_a_server_that_is_not_ours_is_read_as_far_as_it_says(stock_url: str):
     assert "class EchoAction(Action):\n    message: str\n" in found.models
     check_messages(found)
     text = gym.spaces.Text(9)
-    overridden = inspect(stock_url, overrides=SpaceOverrides(action_space=text))
+    overridden = inspect(stock_url, options=ConnectOptions(action_space=text))
     assert overridden.inference.reasons == (
         "$.action.message: the only required field; the space is the caller's action_space=",
         "$.observation.echoed: the only required field; its constraints give UnicodeText(0, 9)",
     )
     check_messages(overridden)
-    open_still = inspect(stock_url, overrides=SpaceOverrides(observation_key="metadata"))
+    open_still = inspect(stock_url, options=ConnectOptions(observation_key="metadata"))
     assert open_still.inference is None and open_still.examples == ()
     assert "expected observation_key to name a field" in open_still.problem
 

@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from openenv_gym.envs.faults import FaultPolicy
+from openenv_gym.recovery import FaultPolicy
 from openenv_gym.sb3 import OpenEnvVecEnv
 
 SCRIPTED = "tests.support.envs:Scripted-v0"

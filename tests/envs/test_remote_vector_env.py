@@ -14,7 +14,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import NormalizeObservation, RecordEpisodeStatistics
 
 from openenv_gym.address import parse_address
-from openenv_gym.envs.endpoints import EmbeddedEndpoint, ServerEndpoint
+from openenv_gym.endpoints import EmbeddedEndpoint, ServerEndpoint
 from openenv_gym.envs.remote_vector_env import RemoteVectorEnv, shard_sizes
 from openenv_gym.envs.shards import merge_infos
 from openenv_gym.errors import (
@@ -293,7 +293,7 @@ def test_what_cannot_be_sent_is_refused():
 def test_a_lost_shard_is_made_anew_by_reset():
     remote = embedded("tests.support.envs:Scripted-v0", 4, 2, timeout_s=50)
     expected = remote.reset(seed=0)
-    assert [connection.timeout_s for connection in remote._sessions._connections] == [50, 50]
+    assert [shard.connection.timeout_s for shard in remote._shards] == [50, 50]
     lose_patience(remote)
     with pytest.raises(RequestTimeoutError):
         remote.step(np.array([0, 0, Scripted.HANG, 0]))
@@ -311,7 +311,7 @@ def test_a_lost_shard_is_made_anew_by_reset():
 
 def lose_patience(remote: RemoteVectorEnv) -> None:
     """Wait for a step no longer than this; a reset, which starts workers, has its time."""
-    for connection in remote._sessions._connections:
+    for connection in [shard.connection for shard in remote._shards]:
         connection._timeout_s = 6
 
 

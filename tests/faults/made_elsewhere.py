@@ -7,7 +7,7 @@ from typing import Any
 import gymnasium as gym
 
 import openenv_gym  # noqa: F401  (registers the ids)
-from openenv_gym.envs.faults import FaultPolicy
+from openenv_gym.recovery import FaultPolicy
 
 PATIENT = FaultPolicy(restarts=1000, max_backoff_s=0)
 

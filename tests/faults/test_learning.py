@@ -12,7 +12,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecMonitor
 
-from openenv_gym.envs.faults import FaultPolicy
+from openenv_gym.recovery import FaultPolicy
 from openenv_gym.sb3 import OpenEnvVecEnv
 from openenv_gym.testing import FaultLedger
 from tests.faults.kinds import FAULT

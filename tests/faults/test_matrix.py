@@ -15,10 +15,10 @@ import gymnasium as gym
 import pytest
 
 from openenv_gym.conformance.difference import first_difference
-from openenv_gym.envs.faults import FaultPolicy
+from openenv_gym.recovery import FaultPolicy
 from openenv_gym.launchers.embedded import EMBEDDED
 from openenv_gym.sb3 import OpenEnvVecEnv
-from openenv_gym.wire.fault_info import seed_after_fault
+from openenv_gym.recovery import seed_after_fault
 from tests.faults.kinds import (
     BYSTANDERS,
     DEADLINE_S,
@@ -106,7 +106,7 @@ class Place:
             envs = gym.make_vec(num_envs=NUM_ENVS, autoreset_mode=self.kind, **arguments)
         if self.transport == "embedded":
             inner = envs._envs if self.kind == "sb3" else envs
-            hurry(inner._sessions._connections)
+            hurry([shard.connection for shard in inner._shards])
         return envs
 
     def play(self, envs: Any) -> Streams:

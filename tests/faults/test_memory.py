@@ -16,7 +16,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from openenv_gym.envs.faults import FaultPolicy
+from openenv_gym.recovery import FaultPolicy
 from openenv_gym.errors import OpenEnvGymError
 from tests.faults.conftest import FAULTY
 from tests.faults.envs import Faulty

@@ -11,9 +11,9 @@ import pytest
 from gymnasium.vector import AutoresetMode
 
 from openenv_gym.conformance import same
-from openenv_gym.envs.faults import FaultPolicy
+from openenv_gym.recovery import FaultPolicy
 from openenv_gym.errors import EnvCrashLoopError, RemoteEnvError, ResetNeededError, TransportError
-from openenv_gym.wire.fault_info import seed_after_fault
+from openenv_gym.recovery import seed_after_fault
 from tests.faults.conftest import FAULTY
 from tests.faults.envs import Faulty
 
@@ -94,8 +94,8 @@ def test_all_that_hang_are_waited_for_at_the_same_time(serve: Any):
     envs = gym.make_vec("openenv/remote-v0", num_envs=6, base_url=url, codec="json", timeout_s=60)
     envs.reset(seed=0)
     envs.step(np.ones(6, np.int64))
-    for connection in envs._sessions._connections[:5]:  # who answers may take its time
-        connection._timeout_s = HURRY_S
+    for shard in envs._shards[:5]:  # who answers may take its time
+        shard.connection._timeout_s = HURRY_S
     began_s = time.monotonic()
     *_, truncated, info = envs.step(np.array([Faulty.HANG] * 5 + [1]))
     assert time.monotonic() - began_s < 5 * HURRY_S  # which is what one after another takes

@@ -10,7 +10,7 @@ from typing import Any
 import gymnasium as gym
 import pytest
 
-from openenv_gym.envs.faults import FaultPolicy
+from openenv_gym.recovery import FaultPolicy
 from openenv_gym.errors import EnvCrashLoopError, EnvStartError, OpenEnvGymError
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.testing import FaultLedger

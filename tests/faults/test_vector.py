@@ -14,7 +14,7 @@ import pytest
 from gymnasium.vector import AutoresetMode
 
 from openenv_gym.conformance import same
-from openenv_gym.envs.faults import FaultPolicy
+from openenv_gym.recovery import FaultPolicy
 from openenv_gym.errors import (
     ConnectionLostError,
     EnvCrashLoopError,
@@ -23,7 +23,7 @@ from openenv_gym.errors import (
     ResetNeededError,
 )
 from openenv_gym.launchers import ServerProcess
-from openenv_gym.wire.fault_info import seed_after_fault
+from openenv_gym.recovery import seed_after_fault
 from tests.faults.conftest import FAULTY
 from tests.faults.envs import Faulty
 from tests.faults.kinds import FAULT
@@ -53,8 +53,8 @@ def make(where: dict[str, Any], mode: AutoresetMode = AutoresetMode.NEXT_STEP, *
 
 def hurry(envs: Any, shards: int = 1) -> None:
     """Wait less long for replies of the first shards, which will hang, from now on."""
-    for connection in envs._sessions._connections[:shards]:
-        connection._timeout_s = HURRY_S
+    for shard in envs._shards[:shards]:
+        shard.connection._timeout_s = HURRY_S
 
 
 def run(

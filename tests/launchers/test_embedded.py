@@ -175,7 +175,7 @@ def test_the_worker_of_a_shard_that_hangs_is_killed():
         env_id=HANGING,
     )
     first = envs.reset(seed=1)[0]
-    envs.unwrapped._sessions._connections[1]._timeout_s = HURRY_S
+    envs.unwrapped._shards[1].connection._timeout_s = HURRY_S
     hung = psutil.Process(EMBEDDED._workers[1].pid)
     envs.unwrapped.send(np.array([Hanging.SPIN]), [1])
     with pytest.raises(RequestTimeoutError):

@@ -273,7 +273,7 @@ def test_clients_are_more_patient_than_the_server_unless_told_how_patient(server
         assert env._connection.timeout_s == waits
         env.close()
         envs = gym.make_vec("openenv/remote-v0", num_envs=1, base_url=server.base_url, **asked)
-        assert envs.unwrapped._sessions._connections[0].timeout_s == waits
+        assert envs.unwrapped._shards[0].connection.timeout_s == waits
         envs.close()
 
 

@@ -14,7 +14,7 @@ from websockets.sync.client import connect
 
 from openenv_gym.address import parse_address
 from openenv_gym.client import Connection
-from openenv_gym.envs.endpoints import ServerEndpoint
+from openenv_gym.endpoints import ConnectOptions, ServerEndpoint
 from openenv_gym.errors import ConnectionLostError, RequestTimeoutError
 from openenv_gym.protocol import Open, Reset, Step
 from openenv_gym.testing import FaultProxy
@@ -44,10 +44,9 @@ def open_session(proxy) -> Iterator[Callable[..., Connection]]:
             endpoint = ServerEndpoint(
                 address=parse_address(proxy.base_url),
                 request=Open(None),
-                codec=codec,
-                timeout_s=WAIT_S,
+                options=ConnectOptions(codec=codec, timeout_s=WAIT_S),
             )
-            connection = endpoint.start()[0] if codec == "binary" else endpoint.connect()
+            _, connection = endpoint.connect()
             stack.callback(connection.abandon)
             connection.request(Reset(3))
             connection._timeout_s = timeout_s

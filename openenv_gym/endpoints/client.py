@@ -1,4 +1,4 @@
-"""``from_client``: a client object of OpenEnv as ``gymnasium.Env``.
+"""A client object of OpenEnv as an endpoint.
 
 The client steps, so that whatever it does of its own in ``_step_payload`` and ``_parse_result``
 goes on. Its type parameters and the schemas of its server give the spaces.
@@ -7,23 +7,20 @@ goes on. Its type parameters and the schemas of its server give the spaces.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 import gymnasium as gym
 
 from openenv_gym.address import Address
-from openenv_gym.client.connection import check_timeout
 from openenv_gym.client.driver import ClientDriver, under_sync
 from openenv_gym.client.event_loop import EVENT_LOOP
 from openenv_gym.client.http import get_name, get_schema
 from openenv_gym.client.websocket import WebSocketOptions
-from openenv_gym.envs.client_session import ClientCalls, ClientConnection
-from openenv_gym.envs.endpoints import Face, SpaceOverrides
-from openenv_gym.envs.faults import OnFault
-from openenv_gym.envs.probing import AsItIs
-from openenv_gym.envs.registration import checked_done_means
-from openenv_gym.envs.remote_env import RemoteEnv
+from openenv_gym.endpoints.client_session import ClientCalls, ClientConnection
+from openenv_gym.endpoints.env_info import Answers, Described, EnvInfo
+from openenv_gym.endpoints.options import OPTIONS, OVERRIDES, take_options
+from openenv_gym.endpoints.probing import AsItIs
 from openenv_gym.errors import (
     InvalidRequestError,
     NotOpenEnvError,
@@ -48,62 +45,8 @@ from openenv_gym.wire.client_schemas import (
 )
 from openenv_gym.wire.schema_view import SchemaView
 
-
-def from_client(  # noqa: PLR0913 - each has its name
-    client: Any,
-    base_url: str | None = None,
-    *,
-    client_kwargs: dict[str, Any] | None = None,
-    timeout_s: float | None = None,
-    render_mode: str | None = None,
-    action_type: Any = None,
-    closes_client: bool = True,
-    done_means: str = "terminated",
-    check_seeding: bool = False,
-    on_fault: OnFault = "truncate",
-    **overrides: Any,
-) -> RemoteEnv:
-    """Return the environment that an OpenEnv client plays, as ``gymnasium.Env``.
-
-    The client connects with the first reset, unless it is connected already or starts its server
-    itself. A client of either generation of OpenEnv will do, asynchronous or ``.sync()``.
-
-    Args:
-        client: A client, what ``from_docker_image`` and ``from_env`` return (awaited here), or a
-            client's class. Only an environment of a class can be copied and pickled.
-        base_url: Of the server, for a class.
-        client_kwargs: Further arguments of the class.
-        timeout_s: How long to wait for a reply beside the client's own timeout, in seconds.
-        render_mode: Gymnasium's, for a client with a method ``render``.
-        action_type: The class of the actions, for a client that names none, such as one of tools.
-        closes_client: Whether ``close`` of the environment closes the client, and with it what it
-            started, as a wrapper closes what it wraps.
-        done_means: As for ``openenv/remote-v0``.
-        check_seeding: As there.
-        on_fault: As of :class:`RemoteEnv`.
-        **overrides: As there: ``action_key``, ``observation_space`` and the others.
-
-    Raises:
-        InvalidRequestError: ``client`` is no client, is connected in an event loop that runs, or
-            an argument makes no sense.
-        SpaceError: the spaces cannot be inferred; the message names the override.
-        UnsupportedRenderModeError: the client cannot render.
-    """
-    return RemoteEnv(
-        client_endpoint(
-            client,
-            base_url,
-            client_kwargs=client_kwargs,
-            timeout_s=timeout_s,
-            render_mode=render_mode,
-            action_type=action_type,
-            closes_client=closes_client,
-            done_means=done_means,
-            check_seeding=check_seeding,
-            **overrides,
-        ),
-        on_fault,
-    )
+_ITS_OWN = ("codec", "options")
+"""The options that a client brings with it."""
 
 
 def client_endpoint(
@@ -111,11 +54,16 @@ def client_endpoint(
     base_url: str | None = None,
     *,
     client_kwargs: dict[str, Any] | None = None,
-    **options: Any,
+    **arguments: Any,
 ) -> ClientEndpoint:
-    """Return the recipe of :func:`from_client`, which takes the same arguments."""
+    """Return the endpoint of :func:`openenv_gym.from_client`, which takes the same arguments.
+
+    Raises:
+        InvalidRequestError: ``client`` is no client, or an argument makes no sense.
+        UnsupportedRenderModeError: the client cannot render.
+    """
     if isinstance(client, type):
-        return _of_class(client, {"base_url": base_url, **(client_kwargs or {})}, options)
+        return _of_class(client, {"base_url": base_url, **(client_kwargs or {})}, arguments)
     if base_url is not None or client_kwargs:
         raise InvalidRequestError(
             "base_url and client_kwargs are for a client's class, which is made with them; got a "
@@ -123,16 +71,16 @@ def client_endpoint(
         )
     if isinstance(client, Awaitable):
         made = EVENT_LOOP.submit(_awaited(client)).result()
-        return ClientEndpoint(_own(made, options), **options)
+        return ClientEndpoint(_own(made, arguments), **arguments)
     if isinstance(client, gym.Env):
         raise InvalidRequestError(
             f"expected an OpenEnv client, got {client}, which is a gymnasium.Env already"
         )
-    return ClientEndpoint(ClientDriver(client), **options)
+    return ClientEndpoint(ClientDriver(client), **arguments)
 
 
 def client_endpoints(clients: Sequence[Any], **arguments: Any) -> list[ClientEndpoint]:
-    """Return the recipes of several clients, none of which may be there twice.
+    """Return the endpoints of several clients, none of which may be there twice.
 
     Raises:
         InvalidRequestError: one is.
@@ -146,22 +94,20 @@ def client_endpoints(clients: Sequence[Any], **arguments: Any) -> list[ClientEnd
     return endpoints
 
 
-def _of_class(
-    kind: type[Any], arguments: dict[str, Any], options: dict[str, Any]
-) -> ClientEndpoint:
-    given = {name: value for name, value in arguments.items() if value is not None}
+def _of_class(kind: type[Any], given: dict[str, Any], arguments: dict[str, Any]) -> ClientEndpoint:
+    given = {name: value for name, value in given.items() if value is not None}
     if not given:
         raise InvalidRequestError(
             f"expected the address of a server beside the class {kind.__name__}: "
             f"from_client({kind.__name__}, base_url='http://host:port')"
         )
-    driver = _own(kind(**given), options)
-    return ClientEndpoint(driver, recipe=(kind, given, options), **options)
+    driver = _own(kind(**given), arguments)
+    return ClientEndpoint(driver, recipe=(kind, given, arguments), **arguments)
 
 
-def _own(client: Any, options: dict[str, Any]) -> ClientDriver:
+def _own(client: Any, arguments: dict[str, Any]) -> ClientDriver:
     """The driver of a client that nobody else has."""
-    return ClientDriver(client, closes_when_lost=options.get("closes_client", True))
+    return ClientDriver(client, closes_when_lost=arguments.get("closes_client", True))
 
 
 async def _awaited(client: Awaitable[Any]) -> Any:
@@ -172,15 +118,13 @@ class ClientEndpoint:
     """A client object, and how it is to be played.
 
     Args:
-        driver: Of the client.
-        timeout_s: See :func:`from_client`, as the others.
-        render_mode: See there.
-        action_type: See there.
-        closes_client: See there.
-        done_means: See there.
-        check_seeding: See there.
-        recipe: The client's class, its arguments and these options, where there is one.
-        **overrides: See there.
+        driver: Calls the client.
+        recipe: The client's class, its arguments and the ones here, where a copy can be made.
+        render_mode: Gymnasium's mode, for a client with a method ``render``.
+        action_type: The class of the actions, for a client that names none.
+        closes_client: Whether closing a session closes the client.
+        **arguments: Options of :class:`ConnectOptions`; a reply is waited for as long as the
+            client does unless ``timeout_s`` is given.
 
     Raises:
         InvalidRequestError: an argument makes no sense.
@@ -191,20 +135,17 @@ class ClientEndpoint:
         self,
         driver: ClientDriver,
         *,
-        timeout_s: float | None = None,
+        recipe: Any = None,
         render_mode: str | None = None,
         action_type: Any = None,
         closes_client: bool = True,
-        done_means: str = "terminated",
-        check_seeding: bool = False,
-        recipe: Any = None,
-        **overrides: Any,
+        **arguments: Any,
     ) -> None:
-        check_timeout(timeout_s)
-        known = SpaceOverrides.__dataclass_fields__
-        if unknown := [name for name in overrides if name not in known]:
+        names = [name for name in OPTIONS if name not in _ITS_OWN]
+        self.options, unknown = take_options({"timeout_s": None, **arguments}, names)
+        if unknown:
             raise InvalidRequestError(
-                f"from_client takes {', '.join(known)} beside the arguments of its own, got "
+                f"from_client takes {', '.join(OVERRIDES)} beside the arguments of its own, got "
                 f"{', '.join(unknown)}"
             )
         if render_mode is not None and not callable(getattr(driver.client, "render", None)):
@@ -213,29 +154,20 @@ class ClientEndpoint:
                 f"render_mode={render_mode!r}"
             )
         self._driver = driver
-        self._timeout_s = timeout_s
+        self._recipe = recipe
         self._render_mode = render_mode
         self._action_type = action_type
         self._closes_client = closes_client
-        self._done_means = checked_done_means(done_means)
-        self._check_seeding = check_seeding
-        self._recipe = recipe
-        self._overrides = overrides
-        self._view: SchemaView | None = None
+        self._found: tuple[EnvInfo, SchemaView] | None = None
         self._probed: Probed | None = None
-
-    @property
-    def identity(self) -> Any:
-        """What is equal for endpoints of one environment: each client has its own."""
-        return id(self)
 
     @property
     def client(self) -> Any:
         """The client object."""
         return self._driver.client
 
-    def open(self) -> tuple[Face, ClientConnection]:
-        """Return the face, and a session that connects with its first reset.
+    def describe(self, answers: Answers | None = None) -> Described:
+        """Infer the spaces, and return them with a session that connects in its first reset.
 
         Raises:
             SpaceError: the spaces cannot be inferred; the message names the override.
@@ -244,37 +176,34 @@ class ClientEndpoint:
         if self._driver.address is None and hasattr(self.client, "connect"):
             self._driver.connect()  # only then has it a server that could be asked
         action, observation, environment = self._schemas(self._driver.address)
+        overrides = self.options.overrides()
         inference = infer(
-            action, observation, probe=self._probe, environment=environment, **self._overrides
+            action, observation, probe=self._probe, environment=environment, **overrides
         )
-        self._view = SchemaView(inference, observation, done_means=self._done_means)
-        modes = [] if self._render_mode is None else [self._render_mode]
-        face = Face(
+        info = EnvInfo(
             name=self._driver.name,
             action_space=inference.action_space,
             observation_space=inference.observation_space,
             render_mode=self._render_mode,
-            metadata={"render_modes": modes},
+            metadata={"render_modes": [] if self._render_mode is None else [self._render_mode]},
             has_action_masks=inference.legal_actions is not None,
-            check_seeding=self._check_seeding,
+            check_seeding=self.options.check_seeding,
         )
-        return face, self.connect()
+        self._found = info, SchemaView(inference, observation, done_means=self.options.done_means)
+        return self.connect()
 
-    def opener(self, known: Face | None = None) -> Callable[[], ClientConnection]:
-        """Return what makes new sessions on the same client."""
-        return self.connect
-
-    def connect(self, known: Face | None = None) -> ClientConnection:
-        """Return a new session on the same client, which reads what it can."""
-        assert self._view is not None, "open() comes first"
-        return self._session(self._view, action_maker(self._types().get(ACTION)))
+    def connect(self, known: EnvInfo | None = None, answers: Answers | None = None) -> Described:
+        """Return a new session on the same client, which is the only environment that it has."""
+        if self._found is None:
+            return self.describe()
+        info, view = self._found
+        return Described(info, self._session(view, action_maker(self._types().get(ACTION))))
 
     def _session(self, view: ClientView, make_action: Any) -> ClientConnection:
         calls = ClientCalls(self.client, view, make_action)
+        timeout_s: Any = self.options.timeout_s
         self._driver.begin_session()
-        return ClientConnection(
-            self._driver, calls, timeout_s=self._timeout_s, closes_client=self._closes_client
-        )
+        return ClientConnection(self._driver, calls, timeout_s, closes_client=self._closes_client)
 
     def _probe(self) -> Probed:
         """Reset the client once; its session goes on with the first reset of the environment."""
@@ -296,33 +225,29 @@ class ClientEndpoint:
 
     def _schemas(self, address: Address | None) -> tuple[Schema, Schema, str | None]:
         """The schemas of action and observation, and the name that the server gives to both."""
-        served, types = self._served(address), self._types()
+        http = WebSocketOptions(
+            headers=dict(getattr(under_sync(self.client), "_headers", {}) or {})
+        )
+        served: Schema = {}
+        if address is not None:
+            # Without them the class may tell enough, or a reset.
+            with contextlib.suppress(NotOpenEnvError, UnreachableError):
+                served = get_schema(address, http)
+        types = self._types()
         action = merged_schema(schema_of(types.get(ACTION)), served.get("action"))
         observation = merged_schema(schema_of(types.get(OBSERVATION)), served.get("observation"))
         if observation is None:
             observation = self._given_observation() or schema_of_value(self._probe().observation)
         name = None
         if action is not None and address is not None and served and needs_name(action):
-            name = get_name(address, self._http_options())
+            name = get_name(address, http)
         return UNKNOWN_ACTION if action is None else action, observation, name
 
     def _given_observation(self) -> Schema | None:
         """The schema of the only field that the caller asks for, where its space is given too."""
-        key = self._overrides.get("observation_key")
-        is_whole = isinstance(key, str) and "observation_space" in self._overrides
+        key, space = self.options.observation_key, self.options.observation_space
+        is_whole = isinstance(key, str) and space is not None
         return {"type": "object", "properties": {key: {}}} if is_whole else None
-
-    def _served(self, address: Address | None) -> dict[str, Any]:
-        if address is None:
-            return {}
-        try:
-            return get_schema(address, self._http_options())
-        except (NotOpenEnvError, UnreachableError):  # the class may tell enough, or a reset
-            return {}
-
-    def _http_options(self) -> WebSocketOptions:
-        headers = getattr(under_sync(self.client), "_headers", None) or {}
-        return WebSocketOptions(headers=dict(headers))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy makes a client of its own, of the same class."""

@@ -10,8 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from openenv_gym.client import Connection
-from openenv_gym.client.transport import Transport
+from openenv_gym.client import Connection, Transport
 from openenv_gym.errors import (
     CapacityError,
     ConnectionLostError,
@@ -24,35 +23,45 @@ from openenv_gym.protocol.json_messages import JsonClientMessages
 from openenv_gym.spaces.probing import Probed, probed
 from openenv_gym.wire.schema_view import LoadedResult
 
-_REMEMBERED: OrderedDict[tuple[str, str], Probed] = OrderedDict()
-"""What each server showed last, for when its sessions are all taken: Gymnasium's checks and vector
-environments make further environments while the first one holds its session."""
-_MOST_REMEMBERED = 64
-"""So many servers; the one that was probed longest ago is forgotten."""
 
-
-def probe_or_remember(
-    key: tuple[str, str], connect: Callable[[], Transport], timeout_s: float | None
-) -> Probed:
-    """Return what a probing reset shows, or showed before where no session is free now.
+class RecentProbes:
+    """What each server showed last, for when its sessions are all taken.
 
     Args:
-        key: The address of the server, and its schemas.
-        connect: Opens the transport.
-        timeout_s: How long to wait for each reply, in seconds; None for ever.
-
-    Raises:
-        OpenEnvGymError: as :func:`probe_server`.
+        most: How many servers; the one that was probed longest ago is forgotten.
     """
-    try:
-        _REMEMBERED[key] = probe_server(connect, timeout_s)
-        _REMEMBERED.move_to_end(key)
-        while len(_REMEMBERED) > _MOST_REMEMBERED:
-            _REMEMBERED.popitem(last=False)
-    except (CapacityError, ConnectionLostError):  # the second where the error did not arrive
-        if key not in _REMEMBERED:
-            raise
-    return _REMEMBERED[key]
+
+    def __init__(self, most: int = 64) -> None:
+        self._most = most
+        self._seen: OrderedDict[tuple[str, str], Probed] = OrderedDict()
+
+    def probe(
+        self, key: tuple[str, str], connect: Callable[[], Transport], timeout_s: float | None
+    ) -> Probed:
+        """Return what a probing reset shows, or showed before where no session is free now.
+
+        Args:
+            key: The address of the server, and its schemas.
+            connect: Opens the transport.
+            timeout_s: How long to wait for each reply, in seconds; None for ever.
+
+        Raises:
+            OpenEnvGymError: as :func:`probe_server`.
+        """
+        try:
+            self._seen[key] = probe_server(connect, timeout_s)
+            self._seen.move_to_end(key)
+            while len(self._seen) > self._most:
+                self._seen.popitem(last=False)
+        except (CapacityError, ConnectionLostError):  # the second where the error did not arrive
+            if key not in self._seen:
+                raise
+        return self._seen[key]
+
+
+RECENT_PROBES = RecentProbes()
+"""Those of this process. Gymnasium's checks and vector environments make further environments
+while the first one holds its session, and nothing but the process is common to all of them."""
 
 
 class AsItIs:

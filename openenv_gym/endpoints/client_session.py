@@ -225,8 +225,8 @@ class ClientConnection(Connection):
         self,
         driver: ClientDriver,
         calls: ClientCalls,
+        timeout_s: float | None = None,
         *,
-        timeout_s: float | None,
         closes_client: bool,
     ) -> None:
         session = ClientSession(calls, SessionState.READY)

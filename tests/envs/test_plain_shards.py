@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from openenv_gym.envs.sessions_vector_env import SessionsVectorEnv
+from openenv_gym.envs.remote_vector_env import RemoteVectorEnv
 from openenv_gym.errors import (
     CapacityError,
     InvalidActionError,
@@ -28,7 +28,7 @@ def test_every_mode_is_as_in_process(env_id: str, mode: AutoresetMode, serve):
     remote = gym.make_vec(
         "openenv/remote-v0", num_envs=3, base_url=url, codec="json", autoreset_mode=mode
     )
-    assert isinstance(remote, SessionsVectorEnv)
+    assert isinstance(remote, RemoteVectorEnv)
     local = SyncVectorEnv([lambda: gym.make(env_id)] * 3, autoreset_mode=mode)
     assert_same(local.reset(seed=2), remote.reset(seed=2))
     local.action_space.seed(0)

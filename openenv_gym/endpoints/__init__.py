@@ -1,0 +1,19 @@
+"""Where environments are: in a worker, on a server, behind a client object."""
+
+from openenv_gym.endpoints.embedded import EmbeddedEndpoint
+from openenv_gym.endpoints.env_info import Answers, Described, Endpoint, EnvInfo
+from openenv_gym.endpoints.options import AUTO, ConnectOptions, Timeout, take_options
+from openenv_gym.endpoints.server import ServerEndpoint
+
+__all__ = [
+    "AUTO",
+    "Answers",
+    "ConnectOptions",
+    "Described",
+    "EmbeddedEndpoint",
+    "Endpoint",
+    "EnvInfo",
+    "ServerEndpoint",
+    "Timeout",
+    "take_options",
+]

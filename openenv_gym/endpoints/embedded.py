@@ -1,0 +1,74 @@
+"""An environment in a worker process of this process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from openenv_gym.client import Connection
+from openenv_gym.client.transports import WorkerSocket, open_transport
+from openenv_gym.endpoints.env_info import (
+    Answers,
+    Described,
+    EnvInfo,
+    info_of,
+    opened,
+    peer_never_read,
+)
+from openenv_gym.endpoints.options import ConnectOptions, reply_timeout
+from openenv_gym.errors import ConnectionLostError
+from openenv_gym.protocol import BinaryMessages, ClientSession, Open
+from openenv_gym.wire.description import Description
+
+_STARTS = 3
+"""How many workers an environment is sent to, where they die before they have read the request."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddedEndpoint:
+    """An environment in an embedded worker.
+
+    Attributes:
+        request: What to open.
+        options: How long to wait for a reply; the other options are for servers.
+        worker: The number of the worker.
+    """
+
+    request: Open
+    options: ConnectOptions = field(default_factory=ConnectOptions)
+    worker: int = 0
+
+    def describe(self, answers: Answers | None = None) -> Described:
+        """Build the environment, and keep the session: nothing is gained by building it twice."""
+        return self.connect()
+
+    def connect(self, known: EnvInfo | None = None, answers: Answers | None = None) -> Described:
+        """Make a new session, of the environment that was embedded before."""
+        connection, description = self.open_session()
+        try:
+            return Described(info_of(description, self.request.render_mode), connection)
+        except BaseException:
+            connection.abandon()
+            raise
+
+    def open_session(self) -> tuple[Connection, Description]:
+        """Return a new session and its description, also of an environment without spaces.
+
+        Raises:
+            ServerError: no worker can be started.
+            EnvStartError: the environment could not be built.
+        """
+        from openenv_gym.launchers.embedded import EMBEDDED
+
+        for left in reversed(range(_STARTS)):
+            sock, worker = EMBEDDED.connect(self.worker)
+            place = WorkerSocket(sock, f"the embedded worker (process {worker.pid})", worker)
+            session = ClientSession(BinaryMessages())
+            timeout_s = reply_timeout(self.options.timeout_s, {})
+            connection = Connection(session, open_transport(place), timeout_s)
+            try:
+                return connection, opened(connection, self.request)
+            except ConnectionLostError as exc:
+                if not left or not peer_never_read(exc):
+                    raise
+                EMBEDDED.drop(self.worker, worker)
+        raise AssertionError("the last try returns or raises")

@@ -1,0 +1,149 @@
+"""How an environment is reached and read, wherever it is: one object, made of keyword arguments."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+
+from openenv_gym.client.connection import check_timeout
+from openenv_gym.errors import InvalidRequestError
+from openenv_gym.spaces.descriptor import Space
+from openenv_gym.wire.outcome import DoneMeans
+
+if TYPE_CHECKING:
+    from openenv_gym.client.websocket import WebSocketOptions
+
+Codec = Literal["auto", "binary", "json"]
+CODECS: tuple[Codec, ...] = get_args(Codec)
+Timeout: TypeAlias = float | Literal["auto"] | None
+AUTO: Literal["auto"] = "auto"
+DEFAULT_TIMEOUT_S = 60.0
+BEYOND_S = 5.0
+"""How much longer than the server a client waits."""
+
+OVERRIDES = (
+    "action_space",
+    "observation_space",
+    "action_key",
+    "observation_key",
+    "fixed_action",
+    "mask_means",
+)
+"""The options that say more of the spaces than the schemas of a server do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectOptions:
+    """How an environment is reached, and how what its server says is read.
+
+    ``gymnasium.make`` and ``make_vec`` take these as keyword arguments, by the same names.
+
+    Attributes:
+        codec: What is spoken with a server: ``"binary"`` with ours, ``"json"`` with any,
+            ``"auto"`` the fastest that it knows.
+        timeout_s: How long to wait for a reply, in seconds; None for ever; ``"auto"`` for 60, and
+            with a server of ours for longer than that lets an environment take, so that it tells
+            what was too slow.
+        options: How a WebSocket is opened, a ``WebSocketOptions``: headers, TLS, limits.
+        done_means: Whether a bare ``done`` is ``"terminated"`` (unless given) or ``"truncated"``.
+        check_seeding: ``True`` makes the first seeded reset twice, and warns where the two differ.
+        on_fault: What becomes of a fault: ``"truncate"`` ends the episode, ``"raise"`` raises; or
+            a ``FaultPolicy``.
+        action_space: The space of the actions; a ``Dict`` whose keys are fields takes these fields.
+        observation_space: The space of the observations, likewise.
+        action_key: The field of the action, by name or by path (``"arguments.query"``); a list of
+            them gives a ``Dict``.
+        observation_key: The field of the observation, likewise.
+        fixed_action: Fields of the action that are the same in every step.
+        mask_means: Whether ``action_mask`` is a ``"mask"`` of zeros and ones, or the
+            ``"indices"`` of legal actions.
+
+    Raises:
+        InvalidRequestError: ``codec``, ``timeout_s`` or ``done_means`` makes no sense.
+    """
+
+    codec: Codec = "auto"
+    timeout_s: Timeout = AUTO
+    options: WebSocketOptions | None = None
+    done_means: DoneMeans = "terminated"
+    check_seeding: bool = False
+    on_fault: Any = "truncate"
+    action_space: Space | None = None
+    observation_space: Space | None = None
+    action_key: str | Sequence[str] | None = None
+    observation_key: str | Sequence[str] | None = None
+    fixed_action: Mapping[str, Any] | None = None
+    mask_means: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense."""
+        if self.codec not in CODECS:
+            close = difflib.get_close_matches(str(self.codec), CODECS, 1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise InvalidRequestError(
+                f"codec: expected one of {', '.join(CODECS)}, got {self.codec!r}{hint}"
+            )
+        if self.timeout_s != AUTO:
+            check_timeout(self.timeout_s)
+        if self.done_means not in get_args(DoneMeans):
+            raise InvalidRequestError(
+                f"done_means: expected 'terminated' or 'truncated', got {self.done_means!r}"
+            )
+
+    @property
+    def websocket(self) -> WebSocketOptions:
+        """How a WebSocket is opened."""
+        from openenv_gym.client.websocket import WebSocketOptions
+
+        return self.options or WebSocketOptions()
+
+    def overrides(self) -> dict[str, Any]:
+        """Return what is said of the spaces, as keyword arguments of ``infer``."""
+        return {name: getattr(self, name) for name in OVERRIDES}
+
+    @property
+    def has_overrides(self) -> bool:
+        """Whether anything is said of the spaces."""
+        return any(value is not None for value in self.overrides().values())
+
+
+OPTIONS = tuple(field.name for field in fields(ConnectOptions))
+"""The names of all options."""
+
+
+def take_options(
+    arguments: Mapping[str, Any], names: Iterable[str] = OPTIONS
+) -> tuple[ConnectOptions, dict[str, Any]]:
+    """Return the options that stand among keyword arguments, and the rest of these.
+
+    Args:
+        arguments: Keyword arguments.
+        names: The options that may be among them.
+
+    Raises:
+        InvalidRequestError: an option makes no sense.
+    """
+    taken = {name: arguments[name] for name in names if name in arguments}
+    rest = {name: value for name, value in arguments.items() if name not in taken}
+    return ConnectOptions(**taken), rest
+
+
+def reply_timeout(timeout_s: Timeout, deadlines: Mapping[str, float]) -> float | None:
+    """Return how long to wait for a reply, in seconds; None for ever.
+
+    >>> reply_timeout("auto", {"start": 120.0, "reset": 120.0, "step": 60.0})
+    125.0
+
+    Args:
+        timeout_s: What the caller asked for.
+        deadlines: What a server says that it limits; empty where it limits nothing.
+    """
+    if timeout_s != AUTO:
+        return timeout_s
+    if not deadlines:
+        return DEFAULT_TIMEOUT_S
+    if not {"start", "reset", "step"} <= set(deadlines):
+        return None  # its operator wants no limit there
+    return max(deadlines.values()) + BEYOND_S

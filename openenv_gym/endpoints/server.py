@@ -1,0 +1,265 @@
+"""An environment on a server: what is served there, and how it is spoken to."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgspec
+
+from openenv_gym.address import Address
+from openenv_gym.client import Connection, Transport
+from openenv_gym.client.transports import open_transport
+from openenv_gym.endpoints.env_info import (
+    Answer,
+    Answers,
+    Described,
+    EnvInfo,
+    check_known,
+    info_of,
+    opened,
+)
+from openenv_gym.endpoints.options import AUTO, ConnectOptions, reply_timeout
+from openenv_gym.errors import (
+    InvalidRequestError,
+    NotOpenEnvError,
+    OpenEnvGymError,
+    UnknownEnvironmentError,
+    UnsupportedRenderModeError,
+)
+from openenv_gym.protocol import (
+    GYMNASIUM_VIEW,
+    SUBPROTOCOL,
+    VIEW_PARAMETER,
+    BinaryMessages,
+    ClientSession,
+    Open,
+    SessionState,
+)
+from openenv_gym.spaces import Inference, infer
+from openenv_gym.spaces.narrowing import schema_of
+from openenv_gym.spaces.probing import Probed
+from openenv_gym.spaces.profiles import UNKNOWN_ACTION, needs_name
+from openenv_gym.wire.description import Description
+from openenv_gym.workers.hosted import plain_metadata
+
+SCHEMA_KEY = "x-openenv-gym"
+"""Under which ``GET /schema`` of our servers carries the description of the environment."""
+
+_CLOSE_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerEndpoint:
+    """An environment on a server.
+
+    Attributes:
+        address: Where the server is.
+        request: What the server is expected to serve; an ``environment`` of None takes any. With
+            ``num_envs`` a session has as many sub-environments, which only servers of ours have.
+        options: How it is reached and read.
+        probes: What probing resets showed, by address and schemas: a server is probed once, by
+            this endpoint and by its copies.
+    """
+
+    address: Address
+    request: Open = field(default_factory=Open)
+    options: ConnectOptions = field(default_factory=ConnectOptions)
+    probes: dict[tuple[str, str], Probed] = field(default_factory=dict, compare=False, repr=False)
+
+    def describe(self, answers: Answers | None = None) -> Described:
+        """Ask for the schemas; a plain session is not opened, because there may be only one."""
+        if self.request.num_envs is not None:
+            return self.connect(answers=answers)
+        answer = self.ask(answers)
+        self._check(answer.description)
+        return Described(self._info(answer), None)
+
+    def connect(self, known: EnvInfo | None = None, answers: Answers | None = None) -> Described:
+        """Make a new session; the server is asked first where that says how to speak with it."""
+        is_binary = self.request.num_envs is not None or self.options.codec == "binary"
+        if is_binary and self.options.timeout_s != AUTO:
+            return self._connect_binary(known, None)
+        answer = self.ask(answers)
+        if is_binary or (self.options.codec == "auto" and self._is_ours(answer.description)):
+            return self._connect_binary(known, answer.description)
+        return self._connect_json(known, answer)
+
+    def ask(self, answers: Answers | None = None) -> Answer:
+        """Return what the server says of itself.
+
+        Args:
+            answers: What servers said a moment ago; what is asked now is added.
+
+        Raises:
+            UnreachableError: nobody answers.
+            NotOpenEnvError: who answers is no OpenEnv server.
+        """
+        told = {} if answers is None else answers
+        if self.address not in told:
+            told[self.address] = self._asked()
+        return told[self.address]
+
+    def infer(self, answer: Answer) -> Inference:
+        """Return the spaces that the schemas and the caller's overrides give.
+
+        Where the schemas leave something open, one probing reset is made.
+
+        Raises:
+            SpaceError: a field or a space is ambiguous; the message names the override.
+            OpenEnvGymError: the probing reset failed.
+        """
+        if answer.inference is None or answer.inference[0] is not self.options:
+            answer.inference = self.options, self._inferred(answer.schema)
+        return answer.inference[1]
+
+    def _is_ours(self, description: Description | None) -> bool:
+        """Whether the server knows its spaces, so that nothing has to be inferred."""
+        has_spaces = description is not None and description.action is not None
+        return has_spaces and not self.options.has_overrides
+
+    def _info(self, answer: Answer) -> EnvInfo:
+        description = answer.description
+        if description is not None and self._is_ours(description):
+            if self.options.codec == "json":  # which has no messages for rendering
+                description = msgspec.structs.replace(description, render_modes=[])
+            info = info_of(description, self.request.render_mode)
+            return replace(info, check_seeding=self.options.check_seeding)
+        inference = self.infer(answer)
+        return EnvInfo(
+            name=self.request.environment or str(self.address),
+            action_space=inference.action_space,
+            observation_space=inference.observation_space,
+            metadata={"render_modes": []},
+            has_action_masks=inference.legal_actions is not None,
+            check_seeding=self.options.check_seeding,
+        )
+
+    def _connect_binary(self, known: EnvInfo | None, description: Description | None) -> Described:
+        if description is not None and self._is_ours(description):
+            check_known(known, info_of(description, None), self.address)
+        deadlines = {} if description is None else description.deadlines
+        timeout_s = reply_timeout(self.options.timeout_s, deadlines)
+        transport = self._transport(SUBPROTOCOL)
+        connection = Connection(ClientSession(BinaryMessages()), transport, timeout_s)
+        found = opened(connection, self.request)
+        try:
+            info = info_of(found, self.request.render_mode)
+            check_known(known, info, self.address)  # it may have been replaced meanwhile
+        except BaseException:
+            connection.close(_CLOSE_TIMEOUT_S)
+            raise
+        return Described(replace(info, check_seeding=self.options.check_seeding), connection)
+
+    def _connect_json(self, known: EnvInfo | None, answer: Answer) -> Described:
+        from openenv_gym.protocol.json_messages import JsonClientMessages
+        from openenv_gym.wire.schema_view import SchemaView
+
+        info, inference = self._info(answer), self.infer(answer)
+        check_known(known, info, self.address)
+        schema, done_means = answer.schema["observation"], self.options.done_means
+        view = SchemaView(inference, schema, done_means=done_means)
+        messages = JsonClientMessages(view, not self._is_ours(answer.description))
+        session = ClientSession(messages, SessionState.READY)
+        deadlines = answer.description.deadlines if answer.description else {}
+        timeout_s = reply_timeout(self.options.timeout_s, deadlines)
+        transport = self._transport(None, f"?{VIEW_PARAMETER}={GYMNASIUM_VIEW}")
+        return Described(info, Connection(session, transport, timeout_s))
+
+    def _transport(self, subprotocol: str | None, query: str = "") -> Transport:
+        return open_transport(self.address, subprotocol, query, self.options.options)
+
+    def _asked(self) -> Answer:
+        from openenv_gym.client.http import NoSchema, get_schema
+
+        try:
+            schema = get_schema(self.address, self.options.websocket)
+        except NoSchema as exc:
+            return Answer(schema=self._schema_of_values(exc), description=None)
+        ours = schema.get(SCHEMA_KEY)
+        try:
+            description = None if ours is None else msgspec.convert(ours, Description)
+        except msgspec.ValidationError as exc:
+            raise NotOpenEnvError(
+                f"the description of {self.address} is malformed: {exc}; "
+                "install the same version of openenv-gym on both sides"
+            ) from exc
+        return Answer(schema=schema, description=description)
+
+    def _schema_of_values(self, problem: NotOpenEnvError) -> dict[str, Any]:
+        """What a probing reset tells of the schemas, where the server publishes none."""
+        try:
+            seen = self._probe(None)
+        except OpenEnvGymError as exc:
+            raise NotOpenEnvError(f"{problem}; a reset over /ws does not help: {exc}") from exc
+        return {"action": UNKNOWN_ACTION, "observation": schema_of(seen.observation)}
+
+    def _probe(self, schema: Any) -> Probed:
+        """What a probing reset shows, of which there is one for each server and its schemas."""
+        from openenv_gym.endpoints.probing import RECENT_PROBES
+
+        key = str(self.address), json.dumps(schema, sort_keys=True)
+        if key not in self.probes:
+            timeout_s = reply_timeout(self.options.timeout_s, {})
+            self.probes[key] = RECENT_PROBES.probe(key, lambda: self._transport(None), timeout_s)
+        return self.probes[key]
+
+    def _inferred(self, schema: dict[str, Any]) -> Inference:
+        from openenv_gym.client.http import get_name
+
+        action = schema["action"]
+        name = get_name(self.address, self.options.websocket) if needs_name(action) else None
+        return infer(
+            action,
+            schema["observation"],
+            **self.options.overrides(),
+            probe=lambda: self._probe(None if action == UNKNOWN_ACTION else schema),
+            environment=name,
+        )
+
+    def _check(self, description: Description | None) -> None:
+        """Refuse what is not served there, and what cannot be said to who serves it."""
+        kwargs, mode = self.request.kwargs, self.request.render_mode
+        is_ours = self._is_ours(description)
+        if kwargs and (self.options.codec == "json" or not is_ours):
+            raise InvalidRequestError(
+                f"OpenEnv's JSON protocol cannot say keyword arguments of an environment, got "
+                f"{', '.join(kwargs)}; leave them out, and start the server at {self.address} "
+                "with them"
+            )
+        if self.options.codec == "binary" and not is_ours:
+            raise NotOpenEnvError(
+                f"codec='binary' needs one of our servers, its own spaces and no overrides, which "
+                f"{self.address} or the arguments do not give; use codec='json' or 'auto'"
+            )
+        if description is not None and is_ours:
+            self._check_ours(description)
+        elif mode is not None:
+            name = self.request.environment or self.address
+            raise UnsupportedRenderModeError(
+                f"OpenEnv's JSON protocol has no rendering, so {name} cannot be opened with "
+                f"render_mode={mode!r}"
+            )
+
+    def _check_ours(self, description: Description) -> None:
+        wanted, kwargs = self.request.environment, self.request.kwargs
+        if wanted is not None and wanted != description.environment:
+            raise UnknownEnvironmentError(
+                f"expected {wanted} at {self.address}, which serves {description.environment}; "
+                "start a server for it, or use openenv/remote-v0 to take what is served"
+            )
+        # What JSON cannot say is compared by the server, when the session begins.
+        if kwargs and plain_metadata(kwargs) != description.kwargs:
+            raise UnknownEnvironmentError(
+                f"expected the arguments that {description.environment} at {self.address} was "
+                f"started with, {description.kwargs}, got {kwargs}; start a server with these "
+                "(--kwargs)"
+            )
+        mode = self.request.render_mode
+        modes = [] if self.options.codec == "json" else description.render_modes
+        if mode is not None and mode not in modes:
+            raise UnsupportedRenderModeError(
+                f"render_mode: {description.environment} at {self.address} renders "
+                f"{modes or 'in no mode'} with codec={self.options.codec!r}, got {mode!r}"
+            )
