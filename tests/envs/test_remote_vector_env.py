@@ -343,7 +343,7 @@ def test_a_server_says_over_how_many_sessions_it_is_best_used(serve):
         envs = gym.make_vec(
             f"openenv/{env_id}", num_envs=40, base_url=base_url, vectorization=vectorization
         )
-        assert len(envs.unwrapped._sessions) == expected
+        assert len(envs.unwrapped._shards) == expected
         assert envs.reset(seed=0)[0].shape[0] == 40
         envs.close()
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from openenv_gym import Action, Observation, OpenEnvClient, RemoteVectorEnv, State, from_client
-from openenv_gym.envs import remote_env, shard_sessions
+from openenv_gym.envs import remote_env, remote_vector_env, shard
 from openenv_gym.errors import ResetNeededError
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.launchers.embedded import EMBEDDED
@@ -32,7 +32,7 @@ PATIENCE_S = 600.0
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (remote_env, shard_sessions):
+    for module in (remote_env, remote_vector_env, shard):
         monkeypatch.setattr(module, "CLOSE_TIMEOUT_S", WITHIN_S)
 
 
@@ -130,7 +130,7 @@ def test_sub_environments(how: str, reach: str, server: ServerProcess):
     envs.reset(options=HANG if how == "hang" else None)
     if how == "stop":
         embedded = reach == "embedded"
-        count = len(envs._sessions) if embedded else 0
+        count = len(envs._shards) if embedded else 0
         for process in embedded_workers(count) if embedded else workers_of(server.pid):
             with contextlib.suppress(psutil.NoSuchProcess):  # it told what is served, and is gone
                 process.suspend()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from openenv_gym.conformance import same
-from openenv_gym.recovery import FaultPolicy, Restarts
+from openenv_gym.recovery import FaultPolicy
 from openenv_gym.errors import (
     ConcurrentCallError,
     ConnectionLostError,
@@ -210,32 +210,6 @@ def test_a_reset_that_fails_is_made_again_within_the_budget(faulty: dict[str, An
     with pytest.raises(EnvCrashLoopError, match=r"after 3 restarts .* to raise in reset"):
         env.reset(options={"raise": True})
     env.close()
-
-
-def test_restarts_wait_longer_and_longer_and_are_forgotten():
-    now, waited = [0.0], []
-    restarts = Restarts(FaultPolicy(), "it", clock=lambda: now[0], sleep=waited.append)
-    lost = ConnectionLostError("gone")
-    for _ in range(5):
-        assert restarts.renew(lambda: "made", lost) == "made"
-    ceilings = (0.0, 0.1, 0.2, 0.4, 0.8)
-    assert all(top / 2 <= each <= top for each, top in zip(waited, ceilings, strict=True))
-    with pytest.raises(EnvCrashLoopError, match="it faulted again after 5 restarts within 60 s"):
-        restarts.renew(lambda: "made", lost)
-    now[0] = 60.0
-    assert restarts.renew(lambda: "made", lost) == "made"
-    assert restarts.incarnation == 6
-
-
-def test_a_mistake_in_a_reset_is_no_restart():
-    restarts = Restarts(FaultPolicy(), "it", sleep=lambda delay_s: None)
-
-    def refuse() -> None:
-        raise InvalidRequestError("options: expected others")
-
-    with pytest.raises(InvalidRequestError):
-        restarts.renew(refuse, None)
-    assert restarts.incarnation == 1
 
 
 @pytest.mark.parametrize("codec", ["binary", "json"])

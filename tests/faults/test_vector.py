@@ -264,7 +264,7 @@ def test_faults_are_raised_on_request(action: int, where: Any):
     with pytest.raises((RemoteEnvError, ConnectionLostError)):
         envs.step(np.array([0, 0, 0, action]))
     twin = pickle.loads(pickle.dumps(envs))
-    assert not twin._faults.policy.is_soft
+    assert not twin._policy.is_soft
     envs.reset()
     envs.step(np.zeros(4, np.int64))
     envs.close()

@@ -22,7 +22,6 @@ from openenv.core.env_server.types import State
 import openenv_gym
 from openenv_gym.client.event_loop import EVENT_LOOP
 from openenv_gym.errors import CapacityError
-from openenv_gym.protocol import Step
 from tests.compat.stock.clients import EchoClient, OpenSpielClient
 from tests.compat.stock.endless import CountAction, CountObservation
 from tests.compat.stock.traps import TrapAction, TrapObservation
@@ -433,10 +432,9 @@ def together(url: str, form: str) -> int:
     given = [client.sync() for client in clients] if form == "sync" else clients
     envs = openenv_gym.RemoteVectorEnv.from_clients(given, **TRAPS)
     envs.reset()
-    sessions = envs._sessions
-    sessions.begin({i: Step(1) for i in range(3)})
-    busy = sum(not connection._transport._pending[1].done() for connection in sessions._connections)
-    sessions.collect([0, 1, 2])
+    envs.step_async([1, 1, 1])
+    busy = sum(not one.connection._transport._pending[1].done() for one in envs._shards)
+    envs.step_wait()
     envs.close()
     return busy
 
