@@ -110,11 +110,9 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
         """
         restarts = self.restarts
         restarts.forget()
-        if restarts.incarnation and seed == restarts.derived_seed():
-            given = None  # nobody asked for it: it was derived for the one that has failed
-        else:
-            given = seed
-        effect = self._episode.handle(Event.RESET_ASKED, seeds=[given])
+        # Nobody asked for a seed that was derived for the incarnation that has failed now.
+        is_derived = bool(restarts.incarnation) and seed == restarts.derived_seed()
+        effect = self._episode.handle(Event.RESET_ASKED, seeds=[None if is_derived else seed])
         if effect.do is Do.PASS:
             try:
                 first = self.env.reset(seed=seed, options=options)
@@ -144,7 +142,10 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
                     raise
                 continue
             self._episode.handle(Event.BEGUN_ANEW)
-            return obs, {**info, FAULT_KEY: restart_info(self.restarts.incarnation, effect.seeds[0])}
+            return obs, {
+                **info,
+                FAULT_KEY: restart_info(self.restarts.incarnation, effect.seeds[0]),
+            }
         raise EnvCrashLoopError(
             f"{self.restarts.name} failed in reset in each of {self.restarts.policy.restarts} "
             f"restarts, at last with {type(last).__name__}: {last}"

@@ -18,6 +18,7 @@ from openenv_gym.errors import (
     ProtocolError,
     UnknownEnvironmentError,
 )
+from openenv_gym.faults import FaultKind
 from openenv_gym.protocol import Open, Opened
 from openenv_gym.spaces import Inference
 from openenv_gym.spaces.descriptor import Space
@@ -197,15 +198,14 @@ def peer_never_read(exc: ConnectionLostError) -> bool:
 
 def _has_killed(exc: ConnectionLostError) -> bool:
     """Whether the environment took its process with it while it was built."""
-    is_told = exc.fault is not None and exc.fault.get("kind") in ("worker_died", "oom")
-    return is_told and not peer_never_read(exc)
+    ended = (FaultKind.WORKER_DIED, FaultKind.OOM)
+    return exc.fault is not None and exc.fault.kind in ended and not peer_never_read(exc)
 
 
 def _start_error(request: Open, exc: ConnectionLostError) -> EnvStartError:
     name = request.environment or "the environment"
-    known = exc.fault or {}
-    tail = known.get("stderr_tail")
+    tail = "" if exc.fault is None else exc.fault.stderr_tail
     said = f"; end of stderr:\n{tail}" if tail else ""
-    error = EnvStartError(f"{name} ended its process while it was built: {exc}{said}")
-    error.fault = exc.fault
-    return error
+    return EnvStartError(
+        f"{name} ended its process while it was built: {exc}{said}", fault=exc.fault
+    )

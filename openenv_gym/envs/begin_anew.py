@@ -18,9 +18,7 @@ CLOSE_TIMEOUT_S = 5.0
 _jitter = random.Random()  # one of our own: the caller's generators are not touched
 
 
-def begin_anew(
-    episode: Episode, effect: Effect, make: Callable[[Sequence[int | None]], T]
-) -> T:
+def begin_anew(episode: Episode, effect: Effect, make: Callable[[Sequence[int | None]], T]) -> T:
     """Return what ``make`` makes, which is tried as often and as long as the machine says.
 
     Args:

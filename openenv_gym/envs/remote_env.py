@@ -306,4 +306,3 @@ class RemoteEnv(gym.Env[Any, Any]):
     def __str__(self) -> str:
         """Like ``<RemoteEnv CartPole-v1>``."""
         return f"<{type(self).__name__} {self.name}>"
-

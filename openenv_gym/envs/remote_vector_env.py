@@ -409,10 +409,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
     @property
     def is_under_way(self) -> bool:
         """Whether there is something that ``step_wait`` or :meth:`recv` has to return."""
-        for shard in self._shards:  # in each step, so without a generator
-            if shard.is_under_way:
-                return True
-        return False
+        return any([shard.is_under_way for shard in self._shards])  # noqa: C419 - twice as fast
 
     def _check_idle(self, call: str) -> None:
         if self.is_under_way:

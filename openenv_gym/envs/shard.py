@@ -406,6 +406,7 @@ class BatchedShard(Shard):
         self._raised: dict[int, OpenEnvGymError] = {}  # why the worker begins some anew
         self.info, self.connection = self._recipe().connect(None, answers)
         description = self.info.description
+        assert description is not None  # of a session of ours
         self.count = description.num_envs or 0
         self._space = description.batched_observation_space()
         self._action_space = description.batched_action_space()
@@ -583,7 +584,8 @@ class PlainShard(Shard):
 
     def _batch(self, reply: Any, *, is_reset: bool) -> BatchResult:
         single = self.info.observation_space
-        obs: Any = concatenate_rows(single, (reply.obs,), create_empty_array(single, 1))
+        room: Any = create_empty_array(single, 1)
+        obs: Any = concatenate_rows(single, (reply.obs,), room)
         info: Records = [(0, reply.info)] if reply.info else []
         if is_reset:
             return BatchResult(obs, None, None, None, info)

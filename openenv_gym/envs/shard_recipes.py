@@ -10,6 +10,7 @@ from openenv_gym.errors import InvalidRequestError
 from openenv_gym.protocol import Open
 from openenv_gym.workers.process import available_cores
 
+
 def shard_sizes(num_envs: int, shards: int) -> list[int]:
     """Return how many sub-environments each of ``shards`` gets, the first ones one more.
 

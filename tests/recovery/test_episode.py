@@ -111,7 +111,7 @@ def expected_pairs() -> dict[tuple[EpisodeState, Event], tuple[EpisodeState, Do]
     return pairs
 
 
-@pytest.mark.parametrize(("state", "event"), itertools.product(EpisodeState, Event))
+@pytest.mark.parametrize(("state", "event"), [*itertools.product(EpisodeState, Event)])
 def test_every_state_with_every_event(state: EpisodeState, event: Event):
     it = IN[state]()
     assert it.state is state
