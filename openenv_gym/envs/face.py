@@ -11,6 +11,7 @@ from openenv_gym.errors import (
     ProtocolError,
     UnknownEnvironmentError,
 )
+from openenv_gym.faults import FaultKind
 from openenv_gym.protocol import Open, Opened
 from openenv_gym.spaces.descriptor import Space
 from openenv_gym.wire.description import Description
@@ -125,15 +126,14 @@ def was_unread(exc: ConnectionLostError) -> bool:
 
 def _has_killed(exc: ConnectionLostError) -> bool:
     """Whether the environment took its process with it while it was built."""
-    is_told = exc.fault is not None and exc.fault.get("kind") in ("worker_died", "oom")
+    kinds = (FaultKind.WORKER_DIED, FaultKind.OOM)
+    is_told = exc.fault is not None and exc.fault.kind in kinds
     return is_told and not was_unread(exc)
 
 
 def _start_error(request: Open, exc: ConnectionLostError) -> EnvStartError:
     name = request.environment or "the environment"
-    known = exc.fault or {}
-    tail = known.get("stderr_tail")
+    tail = "" if exc.fault is None else exc.fault.stderr_tail
     said = f"; end of stderr:\n{tail}" if tail else ""
-    error = EnvStartError(f"{name} ended its process while it was built: {exc}{said}")
-    error.fault = exc.fault
-    return error
+    what = f"{name} ended its process while it was built: {exc}{said}"
+    return EnvStartError(what, fault=exc.fault)

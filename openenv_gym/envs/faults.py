@@ -12,26 +12,22 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 
 from openenv_gym.errors import (
     CapacityError,
-    ConnectionLostError,
     EnvCrashLoopError,
     InvalidRequestError,
     NotOpenEnvError,
     OpenEnvGymError,
-    ProtocolError,
-    RemoteEnvError,
-    RequestTimeoutError,
-    ServerError,
     UnreachableError,
+    fault_of,
 )
+from openenv_gym.faults import Fault, FaultKind
 from openenv_gym.wire.error_codes import brief
-from openenv_gym.wire.fault_info import fault_info
 
 T = TypeVar("T")
 
@@ -116,34 +112,18 @@ def fault_policy(on_fault: OnFault) -> FaultPolicy:
 
 def fault_kind(exc: OpenEnvGymError) -> str | None:
     """Return the kind of fault that ``exc`` is, None for what no new session would help."""
-    if isinstance(exc, EnvCrashLoopError | NotOpenEnvError):
-        return None
-    if exc.fault is not None:
-        return str(exc.fault.get("kind", "connection_lost"))
-    return next((name for kind, name in _KINDS.items() if isinstance(exc, kind)), None)
-
-
-_KINDS: dict[type[OpenEnvGymError], str] = {
-    RemoteEnvError: "env_raised",
-    RequestTimeoutError: "step_timeout",
-    ConnectionLostError: "connection_lost",
-    ServerError: "connection_lost",
-    UnreachableError: "connection_lost",
-    ProtocolError: "bad_reply",
-}
+    fault = fault_of(exc)
+    return None if fault is None or not fault.row.is_begun_anew else fault.kind.value
 
 
 def info_of(
     exc: OpenEnvGymError, kind: str, incarnation: int, action_applied: bool | None
 ) -> dict[str, Any]:
     """Return what ``info["openenv"]`` says of the step that ended in ``exc``."""
-    return fault_info(
-        kind,
-        incarnation,
-        action_applied=True if kind == "env_raised" else action_applied,
-        known=exc.fault,
-        remote_traceback=exc.remote_traceback,
-    )
+    fault = fault_of(exc) or Fault(kind=FaultKind(kind))
+    if fault.action_applied is None:
+        fault = replace(fault, action_applied=action_applied)
+    return fault.as_info(incarnation)
 
 
 def without_frames(exc: OpenEnvGymError) -> OpenEnvGymError:
@@ -245,18 +225,16 @@ class Restarts:
 
     def crash_loop(self, what: str, fault: OpenEnvGymError | None) -> EnvCrashLoopError:
         """Return the error that says ``what`` became of the environment, and its last actions."""
-        known = (fault.fault if fault is not None else None) or {}
+        known = (None if fault is None else fault_of(fault)) or Fault(kind=FaultKind.CRASH_LOOP)
         actions = ", ".join(brief(repr(action), _MAX_ACTION_CHARS) for action in self.actions)
-        error = EnvCrashLoopError(
+        return EnvCrashLoopError(
             f"{self.name} {what}; seed {self.seed}, incarnation {self.incarnation}, signal "
-            f"{known.get('signal')}, exit code {known.get('exitcode')}, last actions "
-            f"[{actions}], end of stderr: {known.get('stderr_tail') or 'unknown'}; last fault: "
+            f"{known.signal}, exit code {known.exitcode}, last actions "
+            f"[{actions}], end of stderr: {known.stderr_tail or 'unknown'}; last fault: "
             f"{fault}; mend that, or allow more: on_fault=FaultPolicy(restarts=..., "
-            "restart_timeout_s=..., reconnect_timeout_s=...)"
+            "restart_timeout_s=..., reconnect_timeout_s=...)",
+            fault=replace(known, kind=FaultKind.CRASH_LOOP),
         )
-        error.fault = known or None
-        error.remote_traceback = "" if fault is None else fault.remote_traceback
-        return error
 
 
 def renew(restarts: Sequence[Restarts], make: Callable[[], T], fault: OpenEnvGymError | None) -> T:

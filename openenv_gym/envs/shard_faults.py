@@ -28,7 +28,13 @@ from openenv_gym.envs.shard_results import Records, with_restarts
 from openenv_gym.envs.shard_sessions import ShardSessions, recovery_of
 from openenv_gym.errors import OpenEnvGymError, RemoteEnvError, RequestTimeoutError
 from openenv_gym.protocol import BatchResult, Reset
-from openenv_gym.wire.fault_info import FAULT_KEY, base_seeds_of, restart_info, seed_after_fault
+from openenv_gym.wire.fault_info import (
+    FAULT_KEY,
+    base_seeds_of,
+    fault_from_info,
+    restart_info,
+    seed_after_fault,
+)
 
 
 class ShardFaults:
@@ -112,8 +118,8 @@ class ShardFaults:
         if not isinstance(said, dict) or "incarnation" not in said:  # a key of the environment's
             return
         if "fault" in said:
-            exc = self._raised[number] = RemoteEnvError(_last_line(said["remote_traceback"]))
-            exc.remote_traceback = said["remote_traceback"]
+            text = _last_line(said["remote_traceback"])
+            self._raised[number] = RemoteEnvError(text, fault=fault_from_info(said))
         else:
             self._count(number, said["incarnation"], said["seed"])
 
