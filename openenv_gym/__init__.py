@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from openenv_gym.client.openenv_client import OpenEnvClient
     from openenv_gym.client.websocket import WebSocketOptions
     from openenv_gym.environment import Environment
-    from openenv_gym.recovery import FaultPolicy
     from openenv_gym.envs.from_client import from_client
     from openenv_gym.envs.inspection import inspect, typed_models
     from openenv_gym.envs.remote_env import RemoteEnv
     from openenv_gym.envs.remote_vector_env import RemoteVectorEnv
+    from openenv_gym.recovery import FaultPolicy
     from openenv_gym.server.app import create_app
     from openenv_gym.wire.models import (
         Action,

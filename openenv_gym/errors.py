@@ -30,7 +30,9 @@ Each class takes one string, has non-empty ``args`` and pickles, because Gymnasi
 
 from __future__ import annotations
 
-from openenv_gym.faults import Fault
+from typing import ClassVar
+
+from openenv_gym.faults import FAULTS, Fault, FaultKind
 
 
 class OpenEnvGymError(Exception):
@@ -43,10 +45,13 @@ class OpenEnvGymError(Exception):
 
     Attributes:
         code: The code of this error on the wire, see :mod:`openenv_gym.wire.error_codes`.
+        fault_kind: The kind of fault that an error of this class is, where it does not say itself;
+            None for one that is no fault.
         fault: As given; it never changes.
     """
 
     code = "SERVER_ERROR"
+    fault_kind: ClassVar[FaultKind | None] = None
 
     def __init__(self, message: str = "", *, fault: Fault | None = None) -> None:
         super().__init__(message)
@@ -56,6 +61,19 @@ class OpenEnvGymError(Exception):
     def remote_traceback(self) -> str:
         """The traceback of the environment's process, "" where there is none or it is hidden."""
         return "" if self.fault is None else self.fault.remote_traceback
+
+
+def fault_of(exc: OpenEnvGymError) -> Fault | None:
+    """Return the fault that ``exc`` is, None where it is none: a new session would not help.
+
+    >>> fault_of(RemoteEnvError("it raised")).action_applied
+    True
+    >>> fault_of(ResetNeededError("reset first")) is None
+    True
+    """
+    if exc.fault is not None or exc.fault_kind is None:
+        return exc.fault
+    return Fault(kind=exc.fault_kind, action_applied=FAULTS[exc.fault_kind].action_applied)
 
 
 class AddressError(OpenEnvGymError, ValueError):
@@ -120,6 +138,7 @@ class RemoteEnvError(OpenEnvGymError, RuntimeError):
     """The environment's own code raised; the message holds its traceback where allowed."""
 
     code = "EXECUTION_ERROR"
+    fault_kind = FaultKind.ENV_RAISED
 
 
 class EnvStartError(RemoteEnvError):
@@ -132,12 +151,14 @@ class EnvCrashLoopError(RemoteEnvError):
     """The environment faults more often than it may, or cannot be made anew in time."""
 
     code = "CRASH_LOOP"
+    fault_kind = FaultKind.CRASH_LOOP
 
 
 class ServerError(OpenEnvGymError, RuntimeError):
     """The server failed for a reason that lies neither in the request nor in the environment."""
 
     code = "SESSION_ERROR"
+    fault_kind = FaultKind.CONNECTION_LOST
 
 
 class CapacityError(ServerError):
@@ -150,12 +171,14 @@ class ProtocolError(OpenEnvGymError, RuntimeError):
     """The peer sent what the protocol does not allow."""
 
     code = "PROTOCOL_ERROR"
+    fault_kind: ClassVar[FaultKind | None] = FaultKind.BAD_REPLY
 
 
 class NotOpenEnvError(ProtocolError):
     """Something answers at the address, but it is no OpenEnv server."""
 
     code = "NOT_OPENENV"
+    fault_kind = None  # a new session would find the same
 
 
 class TransportError(OpenEnvGymError, ConnectionError):
@@ -168,15 +191,18 @@ class UnreachableError(TransportError):
     """The connection could not be made."""
 
     code = "UNREACHABLE"
+    fault_kind = FaultKind.CONNECTION_LOST
 
 
 class ConnectionLostError(TransportError):
     """The connection broke, so that the fate of the request in flight is unknown."""
 
     code = "CONNECTION_LOST"
+    fault_kind = FaultKind.CONNECTION_LOST
 
 
 class RequestTimeoutError(TransportError, TimeoutError):
     """The answer did not come in time; the connection was closed and is never used again."""
 
     code = "TIMEOUT"
+    fault_kind = FaultKind.STEP_TIMEOUT

@@ -8,11 +8,11 @@ decides. A new kind is a member of :class:`FaultKind` and a row of :data:`FAULTS
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 
-class FaultKind(str, Enum):
+class FaultKind(StrEnum):
     """The kinds of faults, by the name that ``info["openenv"]["fault"]`` and the wire have."""
 
     ENV_RAISED = "env_raised"
@@ -95,7 +95,7 @@ FAULTS: dict[FaultKind, FaultRow] = {
 }
 
 CLOSE_CODES = {1012: FaultKind.SERVER_DRAINING, 4408: FaultKind.SESSION_EXPIRED}
-"""What the code says with which a server closes a WebSocket."""
+"""What a server says by the code with which it closes a WebSocket."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,6 +119,24 @@ class Fault:
     stderr_tail: str = ""
     remote_traceback: str = ""
 
+    @classmethod
+    def of_exit(
+        cls, code: int | None, kind: FaultKind = FaultKind.WORKER_DIED, stderr_tail: str = ""
+    ) -> Fault:
+        """Return the fault of a worker that ended.
+
+        >>> Fault.of_exit(-11).signal, Fault.of_exit(7).exitcode
+        (11, 7)
+
+        Args:
+            code: Its exit code, negative for a signal; None where nobody knows it.
+            kind: Why it ended, where that is known better.
+            stderr_tail: The end of what it wrote to stderr.
+        """
+        number = None if code is None or code >= 0 else -code
+        exitcode = code if number is None else None
+        return cls(kind=kind, signal=number, exitcode=exitcode, stderr_tail=stderr_tail)
+
     @property
     def row(self) -> FaultRow:
         """What is known of every fault of this kind."""
@@ -139,3 +157,9 @@ class Fault:
             "remote_traceback": self.remote_traceback,
             "stderr_tail": self.stderr_tail,
         }
+
+
+def fault_of_close(code: int) -> Fault | None:
+    """Return the fault that the close code of a WebSocket means, None where it means none."""
+    kind = CLOSE_CODES.get(code)
+    return None if kind is None else Fault(kind=kind)

@@ -22,7 +22,7 @@ PACKAGE_DIR = Path(__file__).parents[1] / PACKAGE
 
 # Top to bottom. The same table stands in docs/architecture.md.
 LAYERS: dict[str, frozenset[str]] = {
-    "base": frozenset({"errors", "address"}),
+    "base": frozenset({"faults", "errors", "address"}),
     "values": frozenset({"wire", "spaces", "codecs", "environment"}),
     "protocol": frozenset({"protocol"}),
     "workers": frozenset({"forks", "sockets", "workers"}),

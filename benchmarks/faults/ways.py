@@ -16,9 +16,9 @@ import psutil
 from benchmarks.faults.cases import DEADLINE_S, NUM_ENVS, Left
 from benchmarks.faults.groups import Group, Singles, VecEnv, Vector
 from benchmarks.faults.target_env import ENV_ID
-from openenv_gym.recovery import FaultPolicy
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.launchers.embedded import EMBEDDED
+from openenv_gym.recovery import FaultPolicy
 from openenv_gym.workers.forked import can_fork
 
 # What is measured is how soon it can be over, so nothing waits before it begins anew.

@@ -85,6 +85,11 @@ class Connection:
         """How long it waits for a reply, in seconds; None for ever."""
         return self._timeout_s
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether something was begun and is not finished."""
+        return self._user is not None
+
     def request(self, request: Request) -> Reply:
         """Send ``request`` and return its reply, which is never a ``Failed``.
 
@@ -222,27 +227,30 @@ class Connection:
         The server knows a request that it has had by its number, and does not step again.
         """
         since_s = time.monotonic()
-        for pause_s in pauses():
-            if not self._can_resume:
-                break
-            try:
-                self._transport.resume(since_s)
-            except ConnectionLostError as exc:
-                lost.args = (f"{lost}; the session could not be taken up again: {exc}",)
-                break
-            taken_up_s = time.monotonic()
-            try:
-                self._transport.send(self._body, self._timeout_s)
-                return self._transport.receive(self._timeout_s)
-            except ConnectionLostError as exc:
-                lost = exc
-            if time.monotonic() - taken_up_s > LONGEST_PAUSE_S:
-                since_s = time.monotonic()  # it held for a while: this is another loss
-            time.sleep(pause_s)
         try:
+            for pause_s in pauses():
+                if not self._can_resume:
+                    break
+                self._resume(since_s, lost)
+                taken_up_s = time.monotonic()
+                try:
+                    self._transport.send(self._body, self._timeout_s)
+                    return self._transport.receive(self._timeout_s)
+                except ConnectionLostError as exc:
+                    lost = exc
+                if time.monotonic() - taken_up_s > LONGEST_PAUSE_S:
+                    since_s = time.monotonic()  # it held for a while: this is another loss
+                time.sleep(pause_s)
             raise lost
         finally:
             del lost  # else it and this frame, and all above, would wait for the collector
+
+    def _resume(self, since_s: float, lost: ConnectionLostError) -> None:
+        try:
+            self._transport.resume(since_s)
+        except ConnectionLostError as exc:
+            text = f"{lost}; the session could not be taken up again: {exc}"
+            raise ConnectionLostError(text, fault=lost.fault) from exc
 
     def _break(self, exc: BaseException) -> None:
         self.is_broken = True  # first, for there may be a second interrupt

@@ -33,8 +33,9 @@ from openenv_gym.errors import (
     TransportError,
     UnreachableError,
 )
+from openenv_gym.faults import Fault, fault_of_close
 from openenv_gym.wire.error_codes import brief, error_for
-from openenv_gym.wire.fault_info import FAULTS_BY_CLOSE_CODE, read_fault
+from openenv_gym.wire.fault_info import fault_from_wire
 
 METHODS = ("reset", "step", "close")
 
@@ -255,12 +256,11 @@ class ClientDriver:
 
     def _lost(self, when: str) -> ConnectionLostError:
         self._needs_new_connection = True
-        error = ConnectionLostError(
+        return ConnectionLostError(
             f"{self.name} lost its connection {when}, and with it the episode; call reset() to "
-            "make a new one"
+            "make a new one",
+            fault=_closing_fault(self._socket),
         )
-        error.fault = _closing_fault(self._socket)
-        return error
 
     async def _translated(self, exc: Exception, name: str) -> OpenEnvGymError:
         """Return what ``exc`` is in our tree."""
@@ -275,19 +275,19 @@ class ClientDriver:
         if isinstance(exc, ConnectionClosed) and (said := await self._last_words()):
             return said
         if isinstance(exc, (OSError, ConnectionClosed)):
-            error = ConnectionLostError(
+            return ConnectionLostError(
                 f"the connection broke during {what}: {brief(str(exc), 300)}; call reset() to make "
-                "a new one"
+                "a new one",
+                fault=_closing_fault(self._socket),
             )
-            error.fault = _closing_fault(self._socket)
-            return error
-        if said := _server_error(str(exc)):
-            if isinstance(said, CapacityError) and name != "reset":
-                # It closes the session, with a code that says more.
+        if found := _SERVER_ERROR.fullmatch(str(exc)):
+            fault = None
+            if found["code"] == CapacityError.code and name != "reset":
+                # The server closes the session, with a code that says more.
                 if self._socket_now() is self._socket:
                     await self._last_words()
-                said.fault = _closing_fault(self._socket)
-            return said
+                fault = _closing_fault(self._socket)
+            return error_for(found["code"], found["message"], fault=fault)
         return ProtocolError(
             f"expected a result of {what}, got {type(exc).__name__}: {brief(str(exc), 300)}; is "
             "this client for the environment that is served there?"
@@ -304,21 +304,17 @@ class ClientDriver:
         data = reply.get("data") if isinstance(reply, dict) else None
         if not isinstance(data, dict) or reply.get("type") != "error":
             return None
-        error = error_for(str(data.get("code", "UNKNOWN")), str(data.get("message", "no reason")))
-        error.fault = read_fault(data.get("fault"))
-        return error
+        return error_for(
+            str(data.get("code", "UNKNOWN")),
+            str(data.get("message", "no reason")),
+            fault=fault_from_wire(data.get("fault")),
+        )
 
 
-def _server_error(text: str) -> OpenEnvGymError | None:
-    found = _SERVER_ERROR.fullmatch(text)
-    return None if found is None else error_for(found["code"], found["message"])
-
-
-def _closing_fault(socket: Any) -> dict[str, Any] | None:
+def _closing_fault(socket: Any) -> Fault | None:
     """What a server said with the code with which it closed a WebSocket of ``websockets``."""
     received = getattr(getattr(socket, "protocol", None), "close_rcvd", None)
-    kind = FAULTS_BY_CLOSE_CODE.get(getattr(received, "code", 0))
-    return None if kind is None else {"kind": kind}
+    return fault_of_close(getattr(received, "code", 0))
 
 
 def _is_closed(socket: Any) -> bool:

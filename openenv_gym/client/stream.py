@@ -6,10 +6,11 @@ import socket
 import threading
 import weakref
 from collections import deque
-from typing import Any, Protocol
+from typing import Protocol
 
 from openenv_gym.client.transport import EndsWithItsConnection
 from openenv_gym.errors import ConnectionLostError, ProtocolError, RequestTimeoutError
+from openenv_gym.faults import Fault, FaultKind
 from openenv_gym.protocol import Body, FrameReader, frame_header
 from openenv_gym.sockets import BlockingSocket
 
@@ -20,7 +21,7 @@ EXIT_TIMEOUT_S = 5.0
 class Peer(Protocol):
     """The process at the other end, where it is a child of this one."""
 
-    def fault(self, timeout_s: float) -> dict[str, Any] | None:
+    def fault(self, timeout_s: float) -> Fault | None:
         """Return how it ended, None if it still runs after ``timeout_s``."""
 
     def stderr_tail(self) -> str:
@@ -59,8 +60,7 @@ class StreamTransport(EndsWithItsConnection):
         try:
             self._socket.send(frame_header(body), body, timeout_s=timeout_s)
         except ConnectionLostError as exc:
-            self._explain(exc)
-            raise
+            raise self._explained(exc) from exc.__cause__
 
     def receive(self, timeout_s: float | None) -> Body:
         """Wait for one body."""
@@ -68,13 +68,12 @@ class StreamTransport(EndsWithItsConnection):
             try:
                 self._socket.receive_until(self._take_in, timeout_s, self._reader.room)
             except ConnectionLostError as exc:
-                self._explain(exc)
-                raise
+                raise self._explained(exc) from exc.__cause__
             except RequestTimeoutError as exc:
                 self._is_late = True
-                if self._process is not None and (tail := self._process.stderr_tail()):
-                    exc.fault = {"kind": "step_timeout", "stderr_tail": tail}
-                raise
+                tail = "" if self._process is None else self._process.stderr_tail()
+                fault = Fault(kind=FaultKind.STEP_TIMEOUT, stderr_tail=tail)
+                raise RequestTimeoutError(str(exc), fault=fault) from exc.__cause__
         self._is_waiting = False
         return self._bodies.popleft()
 
@@ -84,16 +83,18 @@ class StreamTransport(EndsWithItsConnection):
             self._process.kill()
             self._process.fault(EXIT_TIMEOUT_S)  # which reaps it
 
-    def _explain(self, exc: ConnectionLostError) -> None:
-        """Add how the process there ended, unless it was we who closed the socket."""
-        if self._process is not None and not threading.main_thread().is_alive():
+    def _explained(self, exc: ConnectionLostError) -> ConnectionLostError:
+        """Return ``exc`` with how the process there ended, unless we closed the socket."""
+        if self._process is None:
+            return exc
+        if not threading.main_thread().is_alive():
             _wait_for_the_end()
-        if self._process is not None and self._socket.fileno() >= 0:
-            exc.fault = self._process.fault(EXIT_TIMEOUT_S)
-            if exc.fault is not None:
-                number, code = exc.fault["signal"], exc.fault["exitcode"]
-                how = f"exit code {code}" if number is None else f"signal {number}"
-                exc.args = (f"{exc}; its process ended with {how}",)
+        fault = self._process.fault(EXIT_TIMEOUT_S) if self._socket.fileno() >= 0 else None
+        if fault is None:
+            return exc
+        number, code = fault.signal, fault.exitcode
+        how = f"exit code {code}" if number is None else f"signal {number}"
+        return ConnectionLostError(f"{exc}; its process ended with {how}", fault=fault)
 
     def _take_in(self, data: Body) -> bool:
         try:

@@ -38,11 +38,11 @@ from openenv_gym.errors import (
     TransportError,
     UnreachableError,
 )
+from openenv_gym.faults import fault_of_close
 from openenv_gym.protocol import Body
 from openenv_gym.protocol.resume import ASK, RESUME_HEADER, Resumption, resumption_in
 from openenv_gym.protocol.websocket_frames import BINARY, TEXT, FrameSplitter, client_frame
 from openenv_gym.sockets import BlockingSocket
-from openenv_gym.wire.fault_info import FAULTS_BY_CLOSE_CODE
 
 DEFAULT_MAX_MESSAGE_BYTES = 100 * 2**20
 MAX_HANDSHAKE_BYTES = 64 * 2**10
@@ -279,12 +279,10 @@ class WebSocketTransport:
     def _closing(self, closed: Close) -> ConnectionLostError:
         """How the peer closed the connection."""
         self._is_over = closed.code not in _RESUMABLE_CLOSE_CODES
-        error = ConnectionLostError(
-            f"{self._socket.peer} closed the connection: {closed.code} {closed.reason}"
+        return ConnectionLostError(
+            f"{self._socket.peer} closed the connection: {closed.code} {closed.reason}",
+            fault=fault_of_close(closed.code),
         )
-        if closed.code in FAULTS_BY_CLOSE_CODE:
-            error.fault = {"kind": FAULTS_BY_CLOSE_CODE[closed.code]}
-        return error
 
     def _flush(self) -> None:
         for data in self._protocol.data_to_send():

@@ -49,6 +49,7 @@ from openenv_gym.protocol.events import (
 )
 from openenv_gym.protocol.framing import Body
 from openenv_gym.wire.description import Description, description_from_json
+from openenv_gym.wire.fault_info import fault_from_wire, fault_to_wire
 
 SUBPROTOCOL = "openenv-gym.v1"
 """The name under which a WebSocket negotiates this protocol."""
@@ -267,27 +268,16 @@ def _mapping(payload: memoryview) -> dict[str, Any]:
     return value
 
 
-_FIELDS: dict[type[Any], tuple[str, ...]] = {
-    Open: (
-        *("environment", "kwargs", "render_mode", "max_episode_steps", "is_typed"),
-        *("num_envs", "vectorization", "autoreset_mode", "attributes"),
-        "recovery",
-    ),
-    Reset: ("seed", "options", "episode_id", "extra"),
-    Use: ("name", "how", "args", "kwargs", "numbers"),
-    Used: ("values",),
-    Failed: ("code", "message", "traceback", "fault"),
-}
-
-
 def _pack_fields(event: Any) -> bytes:
-    fields = [getattr(event, name) for name in _FIELDS[type(event)]]
-    return pack_freeform(fields, is_exact=True)
+    fields = [getattr(event, name) for name in event.__struct_fields__]
+    # What is a struct within an event travels as a map.
+    plain = [msgspec.structs.asdict(x) if isinstance(x, msgspec.Struct) else x for x in fields]
+    return pack_freeform(plain, is_exact=True)
 
 
 def _fields(kind: type[Any]) -> Callable[[memoryview], Any]:
     def unpack(payload: memoryview) -> Any:
-        values, names = unpack_freeform(payload), _FIELDS[kind]
+        values, names = unpack_freeform(payload), kind.__struct_fields__
         if not isinstance(values, list) or len(values) != len(names):
             raise InvalidRequestError(
                 f"expected the fields {', '.join(names)} of {kind.__name__}, got {values!r:.80}"
@@ -298,6 +288,25 @@ def _fields(kind: type[Any]) -> Callable[[memoryview], Any]:
             raise InvalidRequestError(f"{kind.__name__}: {exc}") from exc
 
     return unpack
+
+
+class _WireFailed(msgspec.Struct):
+    """A ``Failed`` whose fault is a map."""
+
+    code: str
+    message: str
+    traceback: str
+    fault: dict[str, Any] | None
+
+
+def _pack_failed(event: Failed) -> bytes:
+    fault = fault_to_wire(event.fault)
+    return _pack_fields(_WireFailed(event.code, event.message, event.traceback, fault))
+
+
+def _unpack_failed(payload: memoryview) -> Failed:
+    said: _WireFailed = _fields(_WireFailed)(payload)
+    return Failed(said.code, said.message, said.traceback, fault_from_wire(said.fault))
 
 
 _PACK_REQUEST: dict[type[Any], Callable[[Any], tuple[int, bytes]]] = {
@@ -322,7 +331,7 @@ _PACK_REPLY: dict[type[Any], Callable[[Any], tuple[int, bytes]]] = {
     Rendered: lambda event: (RENDERED, pack_freeform(event.frame)),
     Used: lambda event: (USED, _pack_fields(event)),
     Closed: lambda event: (CLOSED, b""),
-    Failed: lambda event: (FAILED, _pack_fields(event)),
+    Failed: lambda event: (FAILED, _pack_failed(event)),
 }
 _UNPACK_REPLY: dict[int, Callable[[memoryview], Reply]] = {
     OPENED: lambda payload: Opened(description_from_json(payload)),
@@ -330,5 +339,5 @@ _UNPACK_REPLY: dict[int, Callable[[memoryview], Reply]] = {
     RENDERED: lambda payload: Rendered(unpack_freeform(payload)),
     USED: _fields(Used),
     CLOSED: lambda payload: Closed(),
-    FAILED: _fields(Failed),
+    FAILED: _unpack_failed,
 }

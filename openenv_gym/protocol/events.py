@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from openenv_gym.errors import OpenEnvGymError
+from openenv_gym.faults import Fault
 from openenv_gym.wire.description import Description
 from openenv_gym.wire.error_codes import brief, error_for, printable
 
@@ -190,21 +191,19 @@ class Failed(msgspec.Struct, frozen=True):
         code: See :mod:`openenv_gym.wire.error_codes`.
         message: What was expected, what came, where, and what to do.
         traceback: The environment's own, where there is one and it may be shown.
-        fault: Where the session was lost, what is known of it: its ``kind``, and where there are
-            any the ``signal`` and ``exitcode`` of the worker and the ``stderr_tail``.
+        fault: What is known of a session that was lost; None where none was.
     """
 
     code: str
     message: str
     traceback: str = ""
-    fault: dict[str, Any] | None = None
+    fault: Fault | None = None
 
     def to_exception(self) -> OpenEnvGymError:
         """The exception that stands for this reply."""
         text = f"{self.message}\n\nIn the environment's process:\n{self.traceback}"
-        error = error_for(self.code, text if self.traceback else self.message)
-        error.fault, error.remote_traceback = self.fault, self.traceback
-        return error
+        said = text if self.traceback else self.message
+        return error_for(self.code, said, fault=self.fault, remote_traceback=self.traceback)
 
 
 Request: TypeAlias = Open | Reset | Step | GetState | Render | Use | Close

@@ -24,7 +24,7 @@ from openenv_gym.protocol.events import (
 )
 from openenv_gym.spaces.numbers import to_json_number, to_json_numbers
 from openenv_gym.wire.error_codes import brief
-from openenv_gym.wire.fault_info import read_fault
+from openenv_gym.wire.fault_info import fault_from_wire
 from openenv_gym.wire.messages import (
     CloseMessage,
     ResetMessage,
@@ -236,7 +236,7 @@ class JsonClientMessages:
         if kind == "state":
             return None, StateReply(data)
         if kind == "error":
-            fault = read_fault(data.get("fault"))
+            fault = fault_from_wire(data.get("fault"))
             return None, Failed(str(data.get("code", "UNKNOWN")), _reason(data), fault=fault)
         return None, failure(ProtocolError(f"expected an observation, got a {kind!r} message"))
 

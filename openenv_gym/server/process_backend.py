@@ -8,9 +8,10 @@ import math
 import signal
 from collections import deque
 from collections.abc import Callable
-from typing import Any, TypeAlias, cast
+from typing import TypeAlias, cast
 
 from openenv_gym.errors import ConnectionLostError, ProtocolError
+from openenv_gym.faults import Fault, FaultKind
 from openenv_gym.protocol import BinaryMessages, Body, FrameReader, Open, frame
 from openenv_gym.protocol.binary_messages import OPEN, OPENED
 from openenv_gym.server.output_log import OutputLog
@@ -123,7 +124,7 @@ class ProcessBackend:
         self._deadlines = Deadlines(settings)
         self._deadline: Deadline
         self._is_open = False
-        self._cause: dict[str, Any] | None = None
+        self._cause: FaultKind | None = None
         self._why = ""
         protocol.on_nonsense = self._give_up
         watchdog.watch(self)
@@ -189,12 +190,12 @@ class ProcessBackend:
         """Kill a worker that is overdue."""
         late = self._deadline
         self.kill(
-            "step_timeout",
+            FaultKind.STEP_TIMEOUT,
             f"the environment did not answer a {late.name} within {late.limit_s:g} s and was "
             f"killed; start the server with a higher {late.option}, or 0 for no limit",
         )
 
-    def kill(self, kind: str, why: str) -> None:
+    def kill(self, kind: FaultKind, why: str) -> None:
         """End the worker at once.
 
         Args:
@@ -202,32 +203,28 @@ class ProcessBackend:
             why: What the client is told.
         """
         if self._cause is None:
-            self._cause, self._why = {"kind": kind}, why
+            self._cause, self._why = kind, why
         self._worker.kill()
         self._protocol.abort()
 
     def _give_up(self, what: str) -> None:
         """Kill a worker whose answers cannot be told apart any more."""
         why = f"something wrote to the socket of this session's worker, which was killed: {what}"
-        self.kill("bad_reply", why)
+        self.kill(FaultKind.BAD_REPLY, why)
 
     async def loss(self) -> ConnectionLostError:
         """Return how the worker was lost."""
         code = await self._exit_code(_EXIT_TIMEOUT_S)
-        number = -code if code is not None and code < 0 else None
-        fault, why = self._cause, self._why
-        if fault is None:
-            fault, why = {"kind": "worker_died"}, f"the worker process of this session {_end(code)}"
-            if number == signal.SIGKILL and self._oom_kills != oom_kills():
-                fault = {"kind": "oom"}
+        kind, why = self._cause, self._why
+        if kind is None:
+            kind, why = FaultKind.WORKER_DIED, f"the worker process of this session {_end(code)}"
+            if code == -signal.SIGKILL and self._oom_kills != oom_kills():
+                kind = FaultKind.OOM
                 why += ", and the machine ran out of memory since the session began"
         self._log.write()
         tail = self._output.tail[-TAIL_BYTES:].decode(errors="replace").strip()
-        said = {"stderr_tail": tail} if tail else {}
-        error = ConnectionLostError(f"{why}; open another session")
-        exitcode = code if number is None else None
-        error.fault = {**fault, "signal": number, "exitcode": exitcode, **said}
-        return error
+        fault = Fault.of_exit(code, kind, tail)
+        return ConnectionLostError(f"{why}; open another session", fault=fault)
 
     async def close(self) -> None:
         """End the worker; it closes the environment, and is killed if that takes too long."""

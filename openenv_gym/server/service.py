@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from openenv_gym.faults import FaultKind
 from openenv_gym.protocol import Close, Open
 from openenv_gym.server.backends import Backends
 from openenv_gym.server.engine import Engine
@@ -76,7 +77,7 @@ class Service:
             await asyncio.sleep(DRAIN_PERIOD_S)
             await asyncio.wait({ending}, timeout=max(0.0, end_s - clock()))
         why = f"the server is ending and waited {timeout_s:g} s for this request (--drain-timeout)"
-        self.backends.watchdog.kill_all("server_draining", why)
+        self.backends.watchdog.kill_all(FaultKind.SERVER_DRAINING, why)
         end_s = clock() + TOLD_WITHIN_S
         while (self.sessions.are_busy or len(self.backends.watchdog)) and clock() < end_s:
             await asyncio.sleep(DRAIN_PERIOD_S)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from openenv_gym.errors import CapacityError
+from openenv_gym.faults import Fault, FaultKind
 from openenv_gym.protocol.resume import Resumption
 from openenv_gym.server.backends import Backend, Backends
 from openenv_gym.server.relay import Relay
@@ -288,11 +289,10 @@ class Sessions:
 
 def draining_error() -> CapacityError:
     """Return what a client is told while the server is to end."""
-    error = CapacityError(
-        "the server is ending and begins nothing more; try again when it was started anew"
+    return CapacityError(
+        "the server is ending and begins nothing more; try again when it was started anew",
+        fault=Fault(kind=FaultKind.SERVER_DRAINING),
     )
-    error.fault = {"kind": "server_draining"}
-    return error
 
 
 def _gives_way(session: Session, now_s: float) -> bool:

@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
+from openenv_gym.faults import FaultKind
 from openenv_gym.protocol import Body
 from openenv_gym.protocol.binary_messages import CLOSE, OPEN, RESET
 from openenv_gym.protocol.events import Open
@@ -72,7 +73,7 @@ class Watched(Protocol):
     def due_s(self) -> float:
         """When it is to be answered, on the loop's clock; infinite where nothing is due."""
 
-    def kill(self, kind: str, why: str) -> None:
+    def kill(self, kind: FaultKind, why: str) -> None:
         """End it for another reason."""
 
     def look(self) -> None:
@@ -108,7 +109,7 @@ class Watchdog:
     def __len__(self) -> int:
         return len(self._watched)
 
-    def kill_all(self, kind: str, why: str) -> None:
+    def kill_all(self, kind: FaultKind, why: str) -> None:
         """End all that are there, overdue or not."""
         for watched in list(self._watched):
             watched.kill(kind, why)

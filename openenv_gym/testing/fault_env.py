@@ -10,10 +10,10 @@ import numpy as np
 from gymnasium import spaces
 
 from openenv_gym.errors import InvalidRequestError
+from openenv_gym.recovery import seed_after_fault
 from openenv_gym.testing.faults import Fault
 from openenv_gym.testing.ledger import Claim, FaultLedger, FiredFault
 from openenv_gym.testing.plan import Plan
-from openenv_gym.recovery import seed_after_fault
 
 MAX_ENVS = 1024
 """How far above ``first_seed`` a seed still tells a sub-environment."""

@@ -6,8 +6,11 @@ shows any code as text.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from openenv_gym import errors
-from openenv_gym.errors import OpenEnvGymError
+from openenv_gym.errors import OpenEnvGymError, fault_of
+from openenv_gym.faults import Fault
 
 INVALID_JSON = "INVALID_JSON"
 UNKNOWN_TYPE = "UNKNOWN_TYPE"
@@ -46,16 +49,28 @@ _EXCEPTIONS: dict[str, type[OpenEnvGymError]] = {
 }
 
 
-def error_for(code: str, message: str) -> OpenEnvGymError:
+def error_for(
+    code: str, message: str, *, fault: Fault | None = None, remote_traceback: str = ""
+) -> OpenEnvGymError:
     """Return the exception that stands for ``code``.
 
     >>> error_for("RESET_NEEDED", "reset first")
     ResetNeededError('reset first')
+
+    Args:
+        code: One of the table, or any other.
+        message: For people.
+        fault: What the peer says of a session that was lost.
+        remote_traceback: Where the environment raised, "" where the peer does not show it.
     """
     kind = _EXCEPTIONS.get(code)
     if kind is None:
-        return errors.ServerError(f"{message} (code {code})")
-    return kind(message)
+        return errors.ServerError(f"{message} (code {code})", fault=fault)
+    if fault is None and issubclass(kind, errors.RemoteEnvError):
+        fault = fault_of(kind())
+    if fault is not None and remote_traceback:
+        fault = replace(fault, remote_traceback=remote_traceback)
+    return kind(message, fault=fault)
 
 
 def brief(text: str, limit: int = MAX_MESSAGE_CHARS) -> str:

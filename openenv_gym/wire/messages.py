@@ -12,8 +12,10 @@ from typing import Any, TypeAlias
 import msgspec
 
 from openenv_gym.errors import InvalidRequestError, NotOpenEnvError
+from openenv_gym.faults import Fault
 from openenv_gym.wire import error_codes
 from openenv_gym.wire.error_codes import brief, printable
+from openenv_gym.wire.fault_info import fault_to_wire
 
 
 class _Message(msgspec.Struct, tag_field="type", forbid_unknown_fields=True):
@@ -149,7 +151,7 @@ def state_message(state: dict[str, Any]) -> bytes:
     return encode_json({"type": "state", "data": state})
 
 
-def error_data(message: str, code: str, fault: dict[str, Any] | None = None) -> dict[str, Any]:
+def error_data(message: str, code: str, fault: Fault | None = None) -> dict[str, Any]:
     """Return what an error reply says.
 
     Args:
@@ -158,10 +160,11 @@ def error_data(message: str, code: str, fault: dict[str, Any] | None = None) -> 
         fault: What is known of a lost session; a further key, which other clients leave alone.
     """
     said: dict[str, Any] = {"message": brief(printable(message)), "code": code}
-    return said if fault is None else {**said, "fault": fault}
+    lost = fault_to_wire(fault)
+    return said if lost is None else {**said, "fault": lost}
 
 
-def error_message(message: str, code: str, fault: dict[str, Any] | None = None) -> bytes:
+def error_message(message: str, code: str, fault: Fault | None = None) -> bytes:
     """Return an error reply; the arguments are those of :func:`error_data`."""
     return encode_json({"type": "error", "data": error_data(message, code, fault)})
 

@@ -15,6 +15,7 @@ from openenv_gym.errors import (
     RemoteEnvError,
     UnsupportedRenderModeError,
 )
+from openenv_gym.faults import Fault, FaultKind
 from openenv_gym.protocol.events import (
     BatchResult,
     Close,
@@ -162,7 +163,5 @@ def _env_failure(exc: Exception, kind: type[Any]) -> Failed:
     """The reply for an exception of the environment's own code."""
     error = EnvStartError if kind is Open else RemoteEnvError
     text = f"the environment raised {type(exc).__name__} in {kind.__name__.lower()}: {exc}"
-    raised = error(text)
-    if isinstance(exc, MemoryError):
-        raised.fault = {"kind": "oom"}
-    return failure(raised, "".join(traceback.format_exception(exc)))
+    fault = Fault(kind=FaultKind.OOM) if isinstance(exc, MemoryError) else None
+    return failure(error(text, fault=fault), "".join(traceback.format_exception(exc)))

@@ -9,9 +9,9 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from openenv_gym.errors import ServerError
+from openenv_gym.faults import Fault
 from openenv_gym.forks import in_children
 from openenv_gym.sockets import enlarge_buffers
 from openenv_gym.workers.forked import ForkedProcess, ForkserverProcess
@@ -126,18 +126,10 @@ class WorkerProcess:
             self._process.wait(timeout_s)
         return self.exit_code
 
-    def fault(self, timeout_s: float) -> dict[str, Any] | None:
+    def fault(self, timeout_s: float) -> Fault | None:
         """Return how the worker ended, None if it still runs after ``timeout_s``."""
         code = self.wait(timeout_s) if self._owner_pid == os.getpid() else None
-        if code is None:
-            return None
-        tail = self.stderr_tail()
-        return {
-            "kind": "worker_died",
-            "signal": -code if code < 0 else None,
-            "exitcode": None if code < 0 else code,
-            **({"stderr_tail": tail} if tail else {}),
-        }
+        return None if code is None else Fault.of_exit(code, stderr_tail=self.stderr_tail())
 
     def stderr_tail(self) -> str:
         """Return the end of what it wrote to stderr, where that is copied; a crash is printed."""

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from openenv_gym import Action, Observation, OpenEnvClient, State, from_client
-from openenv_gym.errors import ConnectionLostError
+from openenv_gym.errors import ConnectionLostError, fault_of
+from openenv_gym.faults import Fault, FaultKind
 from tests.support.plain_server import Plain, action_schema, observation_schema, observed, serving
 
 FAULTS = {1012: "server_draining", 4408: "session_expired", 1011: "connection_lost"}
@@ -48,7 +49,7 @@ def closing(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
         yield url, FAULTS[request.param]
 
 
-def fault_of(env: gym.Env[Any, Any]) -> str:
+def told_by(env: gym.Env[Any, Any]) -> str:
     env.reset()
     assert env.step(1)[3] is False
     *_, truncated, info = env.step(1)
@@ -61,12 +62,12 @@ def fault_of(env: gym.Env[Any, Any]) -> str:
 
 def test_of_an_environment(closing: tuple[str, str]):
     url, kind = closing
-    assert fault_of(gym.make("openenv/remote-v0", base_url=url)) == kind
+    assert told_by(gym.make("openenv/remote-v0", base_url=url)) == kind
 
 
 def test_of_a_client_that_became_an_environment(closing: tuple[str, str]):
     url, kind = closing
-    assert fault_of(from_client(Client(url))) == kind
+    assert told_by(from_client(Client(url))) == kind
 
 
 def test_of_sub_environments(closing: tuple[str, str]):
@@ -88,4 +89,4 @@ def test_of_the_typed_client(closing: tuple[str, str]):
             ConnectionLostError, match=r"closed the connection: \d+ told to"
         ) as lost:
             client.step(Press(button=1))
-    assert (lost.value.fault or {"kind": "connection_lost"}) == {"kind": kind}
+    assert fault_of(lost.value) == Fault(kind=FaultKind(kind))

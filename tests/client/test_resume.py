@@ -342,7 +342,7 @@ def test_a_worker_that_died_meanwhile_is_what_is_told(serve):
         proxy.heal()
         with pytest.raises(ConnectionLostError, match="signal 9") as caught:
             step(connection)
-        assert caught.value.fault["kind"] == "worker_died" and caught.value.fault["signal"] == 9
+        assert caught.value.fault.kind == "worker_died" and caught.value.fault.signal == 9
     wait_until(lambda: active(server) == 0)
 
 
@@ -361,7 +361,7 @@ def test_a_worker_that_was_killed_in_a_step_meanwhile_is_what_is_told(serve):
         proxy.heal()
         with pytest.raises(ConnectionLostError, match="--step-timeout") as caught:
             connection.finish()
-        assert caught.value.fault["kind"] == "step_timeout" and caught.value.fault["signal"] == 9
+        assert caught.value.fault.kind == "step_timeout" and caught.value.fault.signal == 9
     wait_until(lambda: active(server) == 0)
 
 

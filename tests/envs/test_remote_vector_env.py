@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import NormalizeObservation, RecordEpisodeStatistics
+from openenv_gym.envs.batching import merge_infos
 
 from openenv_gym.address import parse_address
 from openenv_gym.endpoints import EmbeddedEndpoint, ServerEndpoint
 from openenv_gym.envs.remote_vector_env import RemoteVectorEnv, shard_sizes
-from openenv_gym.envs.shards import merge_infos
 from openenv_gym.errors import (
     EnvStartError,
     InvalidActionError,

@@ -18,8 +18,8 @@ import torch
 from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.logger import Logger
 
-from openenv_gym.recovery import FaultPolicy
 from openenv_gym.launchers import ServerProcess
+from openenv_gym.recovery import FaultPolicy
 from openenv_gym.sb3 import OpenEnvVecEnv
 from openenv_gym.testing import FaultLedger
 from tests.faults.cleanrl_ppo import Args, train

@@ -15,10 +15,9 @@ import gymnasium as gym
 import pytest
 
 from openenv_gym.conformance.difference import first_difference
-from openenv_gym.recovery import FaultPolicy
 from openenv_gym.launchers.embedded import EMBEDDED
+from openenv_gym.recovery import FaultPolicy, seed_after_fault
 from openenv_gym.sb3 import OpenEnvVecEnv
-from openenv_gym.recovery import seed_after_fault
 from tests.faults.kinds import (
     BYSTANDERS,
     DEADLINE_S,

@@ -16,8 +16,8 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from openenv_gym.recovery import FaultPolicy
 from openenv_gym.errors import OpenEnvGymError
+from openenv_gym.recovery import FaultPolicy
 from tests.faults.conftest import FAULTY
 from tests.faults.envs import Faulty
 

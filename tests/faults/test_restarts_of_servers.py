@@ -14,11 +14,10 @@ import numpy as np
 import psutil
 import pytest
 
-from openenv_gym.recovery import FaultPolicy
 from openenv_gym.errors import EnvCrashLoopError
 from openenv_gym.launchers import ServerProcess
+from openenv_gym.recovery import FaultPolicy, seed_after_fault
 from openenv_gym.testing import FaultEnv
-from openenv_gym.recovery import seed_after_fault
 from tests.faults.kinds import FAULT
 
 NUM_ENVS, STEPS, SEED = 4, 7, 7

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from openenv_gym.conformance import same
-from openenv_gym.recovery import FaultPolicy
 from openenv_gym.errors import EnvCrashLoopError
+from openenv_gym.recovery import FaultPolicy, seed_after_fault
 from openenv_gym.sb3 import OpenEnvVecEnv
-from openenv_gym.recovery import seed_after_fault
 from tests.faults.conftest import FAULTY
 from tests.faults.envs import Faulty
 

@@ -11,9 +11,8 @@ import pytest
 from gymnasium.vector import AutoresetMode
 
 from openenv_gym.conformance import same
-from openenv_gym.recovery import FaultPolicy
 from openenv_gym.errors import EnvCrashLoopError, RemoteEnvError, ResetNeededError, TransportError
-from openenv_gym.recovery import seed_after_fault
+from openenv_gym.recovery import FaultPolicy, seed_after_fault
 from tests.faults.conftest import FAULTY
 from tests.faults.envs import Faulty
 

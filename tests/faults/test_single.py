@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from openenv_gym.conformance import same
-from openenv_gym.recovery import FaultPolicy
 from openenv_gym.errors import (
     ConcurrentCallError,
     ConnectionLostError,
@@ -24,7 +23,7 @@ from openenv_gym.errors import (
 )
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.launchers.embedded import EMBEDDED
-from openenv_gym.recovery import seed_after_fault
+from openenv_gym.recovery import FaultPolicy, seed_after_fault
 from tests.faults.conftest import FAULTY
 from tests.faults.envs import Faulty
 

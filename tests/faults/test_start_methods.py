@@ -12,8 +12,8 @@ import pytest
 from gymnasium.vector import AsyncVectorEnv
 from stable_baselines3.common.vec_env import SubprocVecEnv
 
-from openenv_gym.testing import FaultEnv
 from openenv_gym.recovery import seed_after_fault
+from openenv_gym.testing import FaultEnv
 from tests.faults.kinds import FAULT
 from tests.faults.made_elsewhere import make
 

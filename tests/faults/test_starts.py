@@ -10,9 +10,9 @@ from typing import Any
 import gymnasium as gym
 import pytest
 
-from openenv_gym.recovery import FaultPolicy
 from openenv_gym.errors import EnvCrashLoopError, EnvStartError, OpenEnvGymError
 from openenv_gym.launchers import ServerProcess
+from openenv_gym.recovery import FaultPolicy
 from openenv_gym.testing import FaultLedger
 from tests.faults.kinds import FAULT
 

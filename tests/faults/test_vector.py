@@ -14,7 +14,6 @@ import pytest
 from gymnasium.vector import AutoresetMode
 
 from openenv_gym.conformance import same
-from openenv_gym.recovery import FaultPolicy
 from openenv_gym.errors import (
     ConnectionLostError,
     EnvCrashLoopError,
@@ -23,7 +22,7 @@ from openenv_gym.errors import (
     ResetNeededError,
 )
 from openenv_gym.launchers import ServerProcess
-from openenv_gym.recovery import seed_after_fault
+from openenv_gym.recovery import FaultPolicy, seed_after_fault
 from tests.faults.conftest import FAULTY
 from tests.faults.envs import Faulty
 from tests.faults.kinds import FAULT

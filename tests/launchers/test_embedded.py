@@ -162,8 +162,8 @@ def test_an_environment_that_ends_its_worker_is_not_built_twice(
     with pytest.raises(EnvStartError, match=says) as told:
         gym.make("openenv/gymnasium-v0", env_id=DEADLY, log=str(log))
     assert log.read_text() == "built\n"
-    assert told.value.fault["kind"] == "worker_died" and told.value.fault["exitcode"] == 7
-    assert told.value.fault["stderr_tail"].endswith("cannot go on")
+    assert told.value.fault.kind == "worker_died" and told.value.fault.exitcode == 7
+    assert told.value.fault.stderr_tail.endswith("cannot go on")
     assert capfd.readouterr().err.endswith("cannot go on\n")
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from openenv_gym.codecs import pack_freeform
 from openenv_gym.errors import InvalidRequestError, OpenEnvGymError, ProtocolError
+from openenv_gym.faults import Fault, FaultKind
 from openenv_gym.protocol import (
     BinaryMessages,
     Close,
@@ -67,6 +68,7 @@ REPLIES = [
     *(StateReply({}), StateReply({"step_count": 3})),
     *(Rendered(frame) for frame in (None, "text", np.zeros((2, 3, 3), np.uint8), [OBS, "a"])),
     *(Closed(), Failed("CODE", "message"), Failed("CODE", "message", "traceback")),
+    Failed("CODE", "message", fault=Fault(kind=FaultKind.OOM, signal=9, stderr_tail="häß")),
 ]
 
 
@@ -86,6 +88,28 @@ def test_a_reply_comes_back(reply: Any):
     seq, again = learned().decode_reply(learned().encode_reply(7, reply))
     assert (seq, type(again)) == (7, type(reply))
     assert same(parts(again), parts(reply)) or again == reply
+
+
+def failed(fault: Any) -> Any:
+    return header(255) + pack_freeform(["CODE", "message", "", fault])
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        (None, None),
+        ({"signal": 11}, None),
+        ({"kind": "new", "signal": True, "colour": "red"}, Fault(kind=FaultKind.CONNECTION_LOST)),
+        ({"kind": "oom", "signal": 9, "exitcode": None}, Fault(kind=FaultKind.OOM, signal=9)),
+    ],
+)
+def test_a_fault_of_another_version_is_read_as_far_as_it_is_known(said: Any, read: Any):
+    assert learned().decode_reply(failed(said))[1] == Failed("CODE", "message", fault=read)
+
+
+def test_a_fault_that_is_no_map_is_refused():
+    with pytest.raises(InvalidRequestError, match="fault"):
+        learned().decode_reply(failed("it broke"))
 
 
 def test_both_ends_learn_the_spaces_from_the_reply_to_open():

@@ -18,6 +18,7 @@ from openenv_gym.errors import (
     ProtocolError,
     RemoteEnvError,
 )
+from openenv_gym.faults import Fault, FaultKind
 from openenv_gym.protocol import (
     Close,
     Closed,
@@ -228,11 +229,16 @@ def test_the_wrong_fields_beside_an_invalid_message_reach_the_user():
 
 
 def test_what_is_known_of_a_lost_session_is_a_further_key():
+    lost = Failed(
+        "CONNECTION_LOST",
+        "gone",
+        fault=Fault(kind=FaultKind.WORKER_DIED, signal=11, stderr_tail="häß"),
+    )
+    text = SERVER.encode_reply(None, lost)
     fault = {"kind": "worker_died", "signal": 11, "exitcode": None, "stderr_tail": "häß"}
-    text = SERVER.encode_reply(None, Failed("CONNECTION_LOST", "gone", fault=fault))
     data = {"message": "gone", "code": "CONNECTION_LOST", "fault": fault}
     assert json.loads(text) == {"type": "error", "data": data}
-    assert CLIENT.decode_reply(text)[1] == Failed("CONNECTION_LOST", "gone", fault=fault)
+    assert CLIENT.decode_reply(text)[1] == lost
     assert b"fault" not in SERVER.encode_reply(None, Failed("RESET_NEEDED", "reset first"))
 
 
@@ -242,7 +248,10 @@ def test_what_is_known_of_a_lost_session_is_a_further_key():
         ("it broke", None),
         ({"kind": 5}, None),
         ({"signal": 11}, None),
-        ({"kind": "new", "signal": True, "stderr_tail": [1]}, {"kind": "new"}),
+        (
+            {"kind": "new", "signal": True, "stderr_tail": [1]},
+            Fault(kind=FaultKind.CONNECTION_LOST),
+        ),
     ],
 )
 def test_a_fault_of_another_form_is_left_alone(said: Any, read: Any):

@@ -196,7 +196,7 @@ def test_what_hangs_is_killed_when_its_time_is_over(way: str, play: Begin):
         assert other.close_code() == (1012, "server_draining")
         lost = hung.receive()
         assert isinstance(lost, Failed)
-        assert (lost.code, lost.fault["kind"]) == ("CONNECTION_LOST", "server_draining")
+        assert (lost.code, lost.fault.kind) == ("CONNECTION_LOST", "server_draining")
         assert "--drain-timeout" in lost.message
         assert hung.close_code() == (1012, "server_draining")
         assert exit_code(server) == 0
@@ -333,7 +333,7 @@ def drained_typed(server: ServerProcess) -> str:
         with pytest.raises(ConnectionLostError, match="1012 server_draining") as told:
             while True:
                 client.state()
-    return told.value.fault["kind"]
+    return told.value.fault.kind
 
 
 @pytest.mark.parametrize(

@@ -199,8 +199,8 @@ def test_an_environment_that_ends_its_worker_while_it_is_built(codec: str, tmp_p
         with pytest.raises(kind, match="worker process of this session ended") as told:
             env.reset()
         fault = told.value.fault
-        assert (fault["kind"], fault["exitcode"]) == ("worker_died", 7)
-        assert fault["stderr_tail"] == "cannot go on"
+        assert (fault.kind, fault.exitcode) == ("worker_died", 7)
+        assert fault.stderr_tail == "cannot go on"
         env.close()
 
 

@@ -21,6 +21,7 @@ from openenv_gym import create_app
 from openenv_gym.address import parse_address
 from openenv_gym.client.websocket import WebSocketOptions, WebSocketTransport
 from openenv_gym.errors import ConnectionLostError
+from openenv_gym.faults import Fault, FaultKind
 from openenv_gym.protocol import (
     SUBPROTOCOL,
     BinaryMessages,
@@ -273,7 +274,7 @@ def test_a_worker_that_dies_is_told_with_its_request(way: tuple[str, str]):
         assert isinstance(reply, Failed)
         assert reply.code == "CONNECTION_LOST"
         assert "exit code 7" in reply.message
-        assert reply.fault == {"kind": "worker_died", "signal": None, "exitcode": 7}
+        assert reply.fault == Fault(kind=FaultKind.WORKER_DIED, exitcode=7)
         assert reply.to_exception().fault == reply.fault
         with pytest.raises(ConnectionClosed) as closed:
             socket.recv(timeout=20)

@@ -207,10 +207,10 @@ def test_sessions_go_on_without_the_forkserver_and_others_begin():
         with pytest.raises(ConnectionLostError) as told:
             before.step(Scripted.EXIT)
         fault = told.value.fault
-        assert (fault["kind"], fault["signal"], fault["exitcode"]) == ("worker_died", None, 255)
+        assert (fault.kind, fault.signal, fault.exitcode) == ("worker_died", None, 255)
         with pytest.raises(ConnectionLostError, match="exit code 7") as told:
             after.step(Scripted.EXIT)
-        assert told.value.fault["exitcode"] == 7
+        assert told.value.fault.exitcode == 7
         for env in (before, after):
             env.close()
         wait_until(lambda: not workers_of(server.pid))
@@ -272,7 +272,7 @@ def test_of_ten_sessions_that_begin_at_once_five_crash(start_method: str):
                 obs += [env.step(0)[0] for _ in range(20)]
                 seen[number] = np.array(obs)
             except ConnectionLostError as exc:
-                seen[number] = exc.fault["signal"]
+                seen[number] = exc.fault.signal
             env.close()
 
         threads = [threading.Thread(target=play, args=(number,)) for number in range(10)]

@@ -31,8 +31,8 @@ from openenv_gym.errors import (
 )
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.protocol import BinaryMessages, ClientSession, Close, Open, Reset, Step
-from openenv_gym.testing import FaultEnv, FaultLedger, FiredFault, PlannedFaultError
 from openenv_gym.recovery import seed_after_fault
+from openenv_gym.testing import FaultEnv, FaultLedger, FiredFault, PlannedFaultError
 from openenv_gym.workers.process import WorkerProcess
 from tests.support.waiting import wait_until
 
