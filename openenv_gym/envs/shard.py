@@ -38,7 +38,6 @@ from openenv_gym.errors import (
     RemoteEnvError,
     RequestTimeoutError,
 )
-from openenv_gym.faults import Fault, FaultKind
 from openenv_gym.protocol import BatchResult, Recovery, Request, Reset, Result, Step
 from openenv_gym.recovery import (
     KEPT_ACTIONS,
@@ -51,7 +50,7 @@ from openenv_gym.recovery import (
     Restarts,
 )
 from openenv_gym.spaces.copy_value import copy_value
-from openenv_gym.wire.fault_info import FAULT_KEY, restart_info
+from openenv_gym.wire.fault_info import FAULT_KEY, fault_from_info, restart_info
 
 _LIVE, _UNTOLD = EpisodeState.LIVE, EpisodeState.UNTOLD
 
@@ -289,8 +288,8 @@ class Shard(ABC):
         if self.mode is not AutoresetMode.SAME_STEP:
             return ending
         effect = self.episode.handle(Event.RESET_ASKED, time.monotonic())
-        fresh = begin_anew(self.episode, effect, self._begin_anew)
-        return same_step(ending, fresh, list(iterate(self._space, ending.obs)))
+        rows = self._rows(ending.obs)
+        return same_step(ending, begin_anew(self.episode, effect, self._begin_anew), rows)
 
     def _truncation(self, effect: Effect) -> BatchResult:
         """The step in which the session was lost."""
@@ -330,6 +329,10 @@ class Shard(ABC):
     @abstractmethod
     def _batch(self, reply: Any, *, is_reset: bool) -> BatchResult:
         """What a reply says, as a batch; without rewards and flags where it is of a reset."""
+
+    @abstractmethod
+    def _rows(self, obs: Any) -> list[Any]:
+        """What each sub-environment observed last, of the batch of these."""
 
     @abstractmethod
     def _seed_of(self, seeds: Sequence[int | None]) -> Any:
@@ -477,10 +480,8 @@ class BatchedShard(Shard):
         if not isinstance(said, dict) or "incarnation" not in said:  # a key of the environment's
             return
         if "fault" in said:
-            text = said["remote_traceback"]
-            fault = Fault(kind=FaultKind.ENV_RAISED, remote_traceback=text)
-            last_line = text.strip().rpartition("\n")[2]
-            self._raised[place] = RemoteEnvError(last_line, fault=fault)
+            last_line = said["remote_traceback"].strip().rpartition("\n")[2]
+            self._raised[place] = RemoteEnvError(last_line, fault=fault_from_info(said))
             return
         error = self._raised.pop(place, None) or RemoteEnvError("it failed in reset")
         restarts = self.episode.restarts[place]
@@ -491,6 +492,9 @@ class BatchedShard(Shard):
     def _seed_of(self, seeds: Sequence[int | None]) -> Any:
         # A vector form of the environment's own may know no lists of seeds.
         return seeds[0] if self._is_native() else list(seeds)
+
+    def _rows(self, obs: Any) -> list[Any]:
+        return list(iterate(self._space, obs))
 
     def _is_native(self) -> bool:
         """Whether the session has a vector form of the environment's own."""
@@ -523,7 +527,9 @@ class PlainShard(Shard):
         mode: AutoresetMode = AutoresetMode.NEXT_STEP,
     ) -> None:
         self.mode = mode
-        self._ending: BatchResult | None = None  # with SAME_STEP, before the reset is there
+        self._row: Any = None  # the last observation, as it came
+        # With SAME_STEP, before the reset is there: the step that ended, and what it observed.
+        self._ending: tuple[BatchResult, Any] | None = None
         super().__init__(endpoint, policy, start, answers)
 
     def _first_contact(self, start: int, answers: Answers | None) -> None:
@@ -566,7 +572,7 @@ class PlainShard(Shard):
         return result
 
     def _reset_in_same_step(self, ending: BatchResult) -> BatchResult | None:
-        self._ending = ending
+        self._ending = ending, self._row
         self.episode.handle(Event.RESET_ASKED, time.monotonic())
         effect = self._send(Reset())
         return None if effect is None else self.carry_out(effect)
@@ -577,12 +583,13 @@ class PlainShard(Shard):
 
     def _after_ending(self, fresh: BatchResult) -> BatchResult:
         """The step that ended an episode and began another one, where there was an end."""
-        ending, self._ending = self._ending, None
-        if ending is None:
+        if self._ending is None:
             return fresh
-        return same_step(ending, fresh, list(iterate(self._space, ending.obs)))
+        (ending, row), self._ending = self._ending, None
+        return same_step(ending, fresh, [row])
 
     def _batch(self, reply: Any, *, is_reset: bool) -> BatchResult:
+        self._row = reply.obs
         single = self.info.observation_space
         room: Any = create_empty_array(single, 1)
         obs: Any = concatenate_rows(single, (reply.obs,), room)
@@ -595,6 +602,9 @@ class PlainShard(Shard):
 
     def _seed_of(self, seeds: Sequence[int | None]) -> int | None:
         return seeds[0]
+
+    def _rows(self, obs: Any) -> list[Any]:
+        return [copy_value(self._row)]
 
 
 def _checked(reply: Any, expected: type[Any]) -> Any:

@@ -11,7 +11,6 @@ import pytest
 from gymnasium.vector import AutoresetMode
 
 from openenv_gym import RemoteVectorEnv
-from openenv_gym.envs.remote_vector_env import RemoteVectorEnv
 from openenv_gym.errors import InvalidActionError, InvalidRequestError, RemoteEnvError, SpaceError
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.spaces import UnicodeText
