@@ -44,7 +44,7 @@ from openenv_gym.errors import (
     UnknownAttributeError,
 )
 from openenv_gym.protocol import BatchResult, Render, Rendered, Use, Used
-from openenv_gym.recovery import Effect, EpisodeState, OnFault, base_seeds_of, fault_policy
+from openenv_gym.recovery import Do, Effect, EpisodeState, OnFault, base_seeds_of, fault_policy
 from openenv_gym.spaces.check import action_check
 from openenv_gym.spaces.copy_value import copy_value
 from openenv_gym.workers.process import available_cores
@@ -356,28 +356,41 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             OpenEnvGymError: The first failure that is no fault, when all have answered.
         """
         results: dict[Shard, BatchResult] = {}
-        errors: list[OpenEnvGymError] = []
         waiting = list(shards)
         while waiting:
             replies = self._receive(waiting)
+            effects = self._fail(replies)
             waiting = []
             for shard, reply in replies.items():
-                try:
-                    is_error = isinstance(reply, OpenEnvGymError)
-                    result = shard.fail(reply) if is_error else shard.settle(reply)
-                except OpenEnvGymError as exc:
-                    errors.append(exc)
-                    continue
-                if result is not None:
+                if shard in effects:
+                    if effects[shard].do is Do.PASS:
+                        continue
+                    results[shard] = shard.carry_out(effects[shard])
+                elif (result := shard.settle(reply)) is not None:
                     results[shard] = result
-                elif shard.is_under_way:  # a second request, in the same step
-                    waiting.append(shard)
-        if errors:
-            raise errors[0]
+                else:
+                    waiting.append(shard)  # a second request, in the same step
         for shard in shards:
             if shard.ready is not None:
                 results[shard], shard.ready = shard.ready, None
         return results if len(results) < 2 else {s: results[s] for s in shards if s in results}
+
+    def _fail(self, replies: Mapping[Shard, Any]) -> dict[Shard, Effect]:
+        """Return what is to be done where there is an error in place of a reply.
+
+        Raises:
+            OpenEnvGymError: The first one that is no fault.
+        """
+        effects = {
+            shard: shard.fail(reply)
+            for shard, reply in replies.items()
+            if isinstance(reply, OpenEnvGymError)
+        }
+        for effect in effects.values():
+            if effect.do is Do.RAISE:
+                assert effect.error is not None
+                raise effect.error
+        return effects
 
     def _take(self, results: Mapping[Shard, BatchResult]) -> tuple[Any, Any, Any, Any, Any]:
         """Put together what some shards answered, and keep what they observe."""
@@ -515,7 +528,8 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             ready |= {numbers[descriptor] for descriptor, _ in events}
             waiting = [one for one in waiting if one not in ready]
             for shard in [one for one in waiting if (one.left_s() or 1) <= 0]:
-                shard.ready = shard.fail(shard.time_out())
+                effects = self._fail({shard: shard.time_out()})
+                shard.ready = shard.carry_out(effects[shard])
                 ready.add(shard)
                 waiting.remove(shard)
         return [one for one in self._shards if one in ready]

@@ -264,16 +264,9 @@ class Shard(ABC):
             EnvCrashLoopError: A sub-environment faults too often.
         """
 
-    def fail(self, exc: OpenEnvGymError) -> BatchResult | None:
-        """Return what the failure of a request means; None where the next step tells.
-
-        Raises:
-            OpenEnvGymError: The failure is no fault, or it is one too many.
-        """
-        effect = self.episode.failed(exc, time.monotonic(), is_aside=self._is_aside)
-        if effect.do is Do.RAISE:
-            raise exc
-        return None if effect.do is Do.PASS else self.carry_out(effect)
+    def fail(self, exc: OpenEnvGymError) -> Effect:
+        """Return what is to be done after the failure of a request."""
+        return self.episode.failed(exc, time.monotonic(), is_aside=self._is_aside)
 
     def carry_out(self, effect: Effect) -> BatchResult:
         """Do what the machine says, and return what the caller is told.
