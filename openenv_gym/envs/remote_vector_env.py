@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import select
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import gymnasium as gym
-import msgspec
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
@@ -25,29 +22,25 @@ from openenv_gym.envs.batching import (
     records_of,
     seeds_of,
 )
-from openenv_gym.envs.begin_anew import CLOSE_TIMEOUT_S
 from openenv_gym.envs.exclusive import ExclusiveUse, exclusive
-from openenv_gym.envs.shard import BatchedShard, PlainShard, Shard, same_spaces
+from openenv_gym.envs.shard import Shard, same_spaces
 from openenv_gym.envs.shard_recipes import (
     default_shards,
     endpoints_of,
-    is_batched,
     shard_sizes,
 )
+from openenv_gym.envs.shards import Shards
 from openenv_gym.errors import (
     InvalidRequestError,
-    OpenEnvGymError,
     ProtocolError,
-    RequestTimeoutError,
     ResetNeededError,
     TransportError,
     UnknownAttributeError,
 )
-from openenv_gym.protocol import BatchResult, Render, Rendered, Use, Used
-from openenv_gym.recovery import Do, Effect, EpisodeState, OnFault, base_seeds_of, fault_policy
+from openenv_gym.protocol import BatchResult, Render, Rendered, Use
+from openenv_gym.recovery import Effect, EpisodeState, OnFault, base_seeds_of, fault_policy
 from openenv_gym.spaces.check import action_check
 from openenv_gym.spaces.copy_value import copy_value
-from openenv_gym.workers.process import available_cores
 
 __all__ = ["RemoteVectorEnv", "default_shards", "shard_sizes"]
 
@@ -100,13 +93,14 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         mode = AutoresetMode(autoreset_mode)
         endpoints = endpoints_of(source, num_envs, mode.value)
         self._policy = fault_policy(on_fault)
+        self._is_soft = self._policy.is_soft
         self._use = ExclusiveUse()
-        self._shards: list[Shard] = []
+        answers = Answers() if answers is None else answers
+        self._shards = Shards.open(endpoints, self._policy, mode, answers)
         try:
-            self._open(endpoints, mode, Answers() if answers is None else answers)
             self._take_spaces()
         except BaseException:
-            self._abandon()
+            self._shards.abandon()
             raise
         self.spec = None
         self._ended = np.zeros(self.num_envs, np.bool_)
@@ -141,25 +135,10 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             autoreset_mode=autoreset_mode,
         )
 
-    def _open(self, endpoints: Sequence[Any], mode: AutoresetMode, answers: Answers) -> None:
-        start = 0
-        for endpoint in endpoints:
-            shard: Shard
-            if is_batched(endpoint):
-                shard = BatchedShard(endpoint, self._policy, start, answers)
-                if len(endpoints) >= available_cores():
-                    # Every core has a shard to work for. A client that looked again for replies
-                    # would take one from a worker, or from the server that passes them on.
-                    shard.sleep_at_once()
-            else:
-                shard = PlainShard(endpoint, self._policy, start, answers, mode)
-            self._shards.append(shard)
-            start = shard.span.stop
-        self.num_envs = start
-
     def _take_spaces(self) -> None:
         first, *others = self._shards
         info = first.info
+        self.num_envs = self._shards[-1].span.stop
         for other in others:
             if not same_spaces(other.info, info):
                 raise InvalidRequestError(
@@ -202,16 +181,16 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         self._check_idle("reset")
         mask = (options or {}).get("reset_mask")
         try:
-            results = self._collect(self._ask_reset(seed, options, mask))
+            results = self._shards.collect(self._ask_reset(seed, options, mask))
         except BaseException:  # also an interrupt: nobody waits for the others then
-            self._forget()
+            self._shards.forget()
             raise
         for shard, result in results.items():
             shard.obs = result.obs
         self._ended[slice(None) if mask is None else mask] = False
         parts = [shard.obs for shard in self._shards]
         obs = parts[0] if len(parts) == 1 else concatenate(self.single_observation_space, parts)
-        if self._is_shared(len(parts)):
+        if self._is_soft and (len(parts) == 1 or not self._is_copied):
             obs = copy_value(obs)
         infos = [results[one].info if one in results else {} for one in self._shards]
         return obs, self._merged(infos, [one.count for one in self._shards])
@@ -235,7 +214,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             return shard.ask_reset(given, request, chosen, answers)
 
         asked = [one for one in self._shards if mask is None or mask[one.span].any()]
-        self._ask({shard: partial(ask, shard) for shard in asked})
+        self._shards.ask({shard: partial(ask, shard) for shard in asked})
         return asked
 
     @exclusive
@@ -255,12 +234,13 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             TransportError: A connection broke.
             RemoteEnvError: A sub-environment raised.
         """
-        self._check_idle("step")
+        if self._shards.is_under_way:
+            raise _busy("step")
         try:
             self._ask_step(actions)
-            return self._take(self._collect(self._shards))
+            return self._take(self._shards.collect(self._shards))
         except BaseException:  # also an interrupt: nobody calls step_wait then
-            self._forget()
+            self._shards.forget()
             raise
 
     @exclusive
@@ -274,7 +254,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         try:
             self._ask_step(actions)
         except BaseException:
-            self._forget()
+            self._shards.forget()
             raise
 
     @exclusive
@@ -282,7 +262,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         """Return what came of the actions that :meth:`step_async` sent, as :meth:`step` does."""
         if not self.is_under_way:
             raise ProtocolError("step_wait without step_async before it")
-        return self._take(self._collect(self._shards))
+        return self._take(self._shards.collect(self._shards))
 
     def _ask_step(self, actions: Any) -> None:
         if self._shards[0].obs is None:
@@ -298,7 +278,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
     def _ask_steps(self, actions: Any, shards: Sequence[Shard]) -> None:
         """Send to some shards a batch of as many actions as they have sub-environments."""
         if len(self._shards) == 1:
-            self._ask({shards[0]: partial(shards[0].ask_step, actions)})
+            self._shards.ask({shards[0]: partial(shards[0].ask_step, actions)})
             return
         asked: dict[Shard, Callable[[], Effect | None]] = {}
         start = 0
@@ -307,114 +287,32 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             own = cut(self.single_action_space, actions, start, stop)
             asked[shard] = partial(shard.ask_step, own)
             start = stop
-        self._ask(asked)
-
-    def _ask(self, asked: Mapping[Shard, Callable[[], Effect | None]]) -> None:
-        """Ask shards, and only then carry out what takes time, while the others work."""
-        later: list[tuple[Shard, Effect]] = []
-        try:
-            for shard, ask in asked.items():
-                effect = ask()
-                if effect is not None:
-                    later.append((shard, effect))
-            for shard, effect in later:
-                shard.ready = shard.carry_out(effect)
-        except OpenEnvGymError:
-            self._drain()
-            raise
-
-    def _drain(self) -> None:
-        """Take what shards owe yet, for nobody: their sessions can be used again then."""
-        self._receive(self._shards)
-        for shard in self._shards:
-            shard.ready = None
-
-    def _receive(
-        self, shards: Iterable[Shard], expected: type[Any] | None = None
-    ) -> dict[Shard, Any]:
-        """Return the reply of each shard that owes one, or the error in its place.
-
-        Every one is waited for, so that no late reply is ever taken for another.
-        """
-        replies: dict[Shard, Any] = {}
-        waited_s = 0.0
-        for shard in shards:
-            if shard.connection is None or not shard.connection.is_under_way:
-                continue
-            try:
-                replies[shard] = shard.finish(waited_s, expected)
-            except OpenEnvGymError as exc:
-                replies[shard] = exc
-                if isinstance(exc, RequestTimeoutError):
-                    waited_s = max(waited_s, shard.connection.timeout_s or 0.0)
-        return replies
-
-    def _collect(self, shards: Iterable[Shard]) -> dict[Shard, BatchResult]:
-        """Return what there is to tell of some shards, in their order.
-
-        Raises:
-            OpenEnvGymError: The first failure that is no fault, when all have answered.
-        """
-        results: dict[Shard, BatchResult] = {}
-        waiting = list(shards)
-        while waiting:
-            replies = self._receive(waiting)
-            effects = self._fail(replies)
-            waiting = []
-            for shard, reply in replies.items():
-                if shard in effects:
-                    if effects[shard].do is Do.PASS:
-                        continue
-                    results[shard] = shard.carry_out(effects[shard])
-                elif (result := shard.settle(reply)) is not None:
-                    results[shard] = result
-                else:
-                    waiting.append(shard)  # a second request, in the same step
-        for shard in shards:
-            if shard.ready is not None:
-                results[shard], shard.ready = shard.ready, None
-        return results if len(results) < 2 else {s: results[s] for s in shards if s in results}
-
-    def _fail(self, replies: Mapping[Shard, Any]) -> dict[Shard, Effect]:
-        """Return what is to be done where there is an error in place of a reply.
-
-        Raises:
-            OpenEnvGymError: The first one that is no fault.
-        """
-        effects = {
-            shard: shard.fail(reply)
-            for shard, reply in replies.items()
-            if isinstance(reply, OpenEnvGymError)
-        }
-        for effect in effects.values():
-            if effect.do is Do.RAISE:
-                assert effect.error is not None
-                raise effect.error
-        return effects
+        self._shards.ask(asked)
 
     def _take(self, results: Mapping[Shard, BatchResult]) -> tuple[Any, Any, Any, Any, Any]:
         """Put together what some shards answered, and keep what they observe."""
-        is_shared = self._is_shared(len(results))
+        # What is put together belongs to the caller, who may write to it. What is kept for a
+        # fault must not change then, so it is a copy where values are shared.
+        is_shared = self._is_soft and (len(results) == 1 or not self._is_copied)
         for shard, result in results.items():
             shard.obs = copy_value(result.obs) if is_shared else result.obs
             if result.rewards is None:
                 shard.ended[:] = False
             else:
                 np.logical_or(result.terminations, result.truncations, out=shard.ended)
-        parts = list(results.values())
+        if len(results) == 1 and result.rewards is not None and not result.info:
+            no_info: Any = {} if self.batches_infos else []
+            return result.obs, result.rewards, result.terminations, result.truncations, no_info
         counts = [shard.count for shard in results]
-        obs, *rest = joined(self.single_observation_space, parts, counts)
-        if rest[0] is None:
-            count = sum(counts)
-            rest = [np.zeros(count, np.float64), *np.zeros((2, count), np.bool_)]
-        return obs, *rest, self._merged([part.info for part in parts], counts)
-
-    def _is_shared(self, parts: int) -> bool:
-        """Whether what is put together of as many parts holds values of these.
-
-        It belongs to the caller, who may write to it; what a fault returns is what was sent.
-        """
-        return self._policy.is_soft and (parts == 1 or not self._is_copied)
+        parts = list(results.values())
+        obs, rewards, terminations, truncations = joined(
+            self.single_observation_space, parts, counts
+        )
+        if rewards is None:
+            rewards = np.zeros(sum(counts), np.float64)
+            terminations, truncations = np.zeros((2, sum(counts)), np.bool_)
+        info = self._merged([part.info for part in parts], counts)
+        return obs, rewards, terminations, truncations, info
 
     def _merged(self, infos: Sequence[Any], counts: Sequence[int]) -> Any:
         return joined_infos(infos, counts) if self.batches_infos else records_of(infos, counts)
@@ -422,16 +320,11 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
     @property
     def is_under_way(self) -> bool:
         """Whether there is something that ``step_wait`` or :meth:`recv` has to return."""
-        return any([shard.is_under_way for shard in self._shards])  # noqa: C419 - twice as fast
+        return self._shards.is_under_way
 
     def _check_idle(self, call: str) -> None:
-        if self.is_under_way:
-            raise ProtocolError(f"{call} while a step is under way; call step_wait or recv first")
-
-    def _forget(self) -> None:
-        """Forget what is under way; who owes a reply yet is broken with."""
-        for shard in self._shards:
-            shard.give_up()
+        if self._shards.is_under_way:
+            raise _busy(call)
 
     # Those who are ready are stepped, and the others are not waited for.
 
@@ -449,7 +342,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         try:
             self._ask_reset(seed, options, None)
         except BaseException:
-            self._forget()
+            self._shards.forget()
             raise
         self._ended[:] = False
 
@@ -466,22 +359,13 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             InvalidRequestError: They are not whole shards, or one is under way.
             ResetNeededError: One has had no reset.
         """
-        numbers = np.asarray(env_id).tolist()
-        shards = [one for one in self._shards if one.span.start in numbers]
-        whole = [number for one in shards for number in range(one.span.start, one.span.stop)]
-        if numbers != whole or any(shard.is_under_way for shard in shards):
-            raise InvalidRequestError(
-                "env_id: expected the numbers of whole shards that are not under way, in order, as "
-                f"recv() gave them, got {str(numbers)[:80]}"
-            )
+        shards = self._shards.with_numbers(np.asarray(env_id).tolist())
         if any(shard.obs is None for shard in shards):
             raise ResetNeededError("send before the first reset; call async_reset() first")
         try:
             self._ask_steps(actions, shards)
-        except OpenEnvGymError:
-            raise
-        except BaseException:  # an interrupt
-            self._forget()
+        except BaseException:
+            self._shards.forget()
             raise
 
     @exclusive
@@ -503,36 +387,11 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         """
         if not self.is_under_way:
             raise ProtocolError("recv without send or async_reset before it")
-        results = self._collect(self._wait(count))
+        results = self._shards.collect(self._shards.wait(count))
         env_id = np.concatenate([np.arange(one.span.start, one.span.stop) for one in results])
         obs, rewards, terminations, truncations, info = self._take(results)
         info["env_id"] = env_id
         return obs, rewards, terminations, truncations, info
-
-    def _wait(self, count: int) -> list[Shard]:
-        """Wait for shards with ``count`` sub-environments, or for all that are under way.
-
-        One that has not answered in time has failed, and that is what there is to tell of it.
-        """
-        ready = {one for one in self._shards if one.ready is not None}
-        waiting = [one for one in self._shards if one.is_under_way and one not in ready]
-        while waiting and sum(one.count for one in ready) < count:
-            poll = select.poll()
-            numbers: dict[int, Shard] = {}
-            for shard in waiting:
-                assert shard.connection is not None
-                numbers[shard.connection.fileno()] = shard
-                poll.register(shard.connection.fileno(), select.POLLIN)
-            limits = [limit for shard in waiting if (limit := shard.left_s()) is not None]
-            events = poll.poll(max(0.0, 1000 * min(limits)) if limits else None)
-            ready |= {numbers[descriptor] for descriptor, _ in events}
-            waiting = [one for one in waiting if one not in ready]
-            for shard in [one for one in waiting if (one.left_s() or 1) <= 0]:
-                effects = self._fail({shard: shard.time_out()})
-                shard.ready = shard.carry_out(effects[shard])
-                ready.add(shard)
-                waiting.remove(shard)
-        return [one for one in self._shards if one in ready]
 
     # What sub-environments have beside resets and steps.
 
@@ -592,51 +451,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             raise UnknownAttributeError(
                 f"{request.name!r} of {self} cannot be set: it was fixed when it was made"
             )
-        numbers = list(range(self.num_envs)) if request.numbers is None else request.numbers
-        values = request.args if request.how == "set" else None
-        if values is not None and len(values) != len(numbers):
-            raise InvalidRequestError(
-                f"{request.name}: expected {len(numbers)} values, one for each sub-environment, "
-                f"or one that is no list, got {len(values)}"
-            )
-        places: dict[Shard, list[int]] = {}
-        for shard in self._shards:
-            span = range(shard.span.start, shard.span.stop)
-            if own := [place for place, number in enumerate(numbers) if number in span]:
-                places[shard] = own
-        requests = {
-            shard: msgspec.structs.replace(
-                request,
-                args=request.args if values is None else [values[place] for place in own],
-                numbers=[numbers[place] - shard.span.start for place in own],
-            )
-            for shard, own in places.items()
-        }
-        answers: list[Any] = [None] * len(numbers)
-        for shard, used in self._exchange(requests).items():
-            for place, value in zip(places[shard], used.values, strict=True):
-                answers[place] = value
-        return answers
-
-    def _exchange(self, requests: Mapping[Shard, Use]) -> dict[Shard, Used]:
-        """Send to some shards, and return what they answer, or raise the first error."""
-        replies: dict[Shard, Any] = {}
-        try:
-            for shard, request in requests.items():
-                if shard.connection is None:
-                    raise ResetNeededError(f"{request.how} before the first reset; call reset()")
-                try:
-                    shard.connection.begin(request)
-                except OpenEnvGymError as exc:
-                    replies[shard] = exc
-            replies |= self._receive(requests, Used)
-        except BaseException:
-            self._forget()
-            raise
-        for reply in replies.values():
-            if isinstance(reply, OpenEnvGymError):
-                raise reply
-        return replies
+        return self._shards.use(request)
 
     @property
     def known_attributes(self) -> dict[str, Any]:
@@ -664,9 +479,8 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             return None
         frames: list[Any] = []
         for shard in self._shards:
-            assert shard.connection is not None
             try:
-                reply = shard.connection.request(Render())
+                reply = shard.session.request(Render())
             except TransportError:
                 if shard.episode.state is EpisodeState.UNPROVEN or shard not in self._last_frames:
                     raise
@@ -679,23 +493,14 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
 
     def close_extras(self, **kwargs: Any) -> None:
         """End the sessions, within a few seconds each; :meth:`reset` begins others."""
-        self._forget()
-        end_s = time.monotonic() + CLOSE_TIMEOUT_S
-        for shard in self._shards:
-            left_s = end_s - time.monotonic()
-            shortest_s = _SHORTEST_CLOSE_S if left_s > -_MORE_CLOSING_S else _NO_TIME_S
-            shard.close(max(shortest_s, left_s))
+        self._shards.forget()
+        self._shards.close()
         self._last_frames.clear()
-
-    def _abandon(self) -> None:
-        """Close the sockets without a word; the sessions end with them."""
-        for shard in self._shards:
-            shard.abandon()
 
     def __del__(self) -> None:
         """Close the sockets of an environment that nobody closed; its sessions end with them."""
         with contextlib.suppress(AttributeError):
-            self._abandon()
+            self._shards.abandon()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles hold the recipes: the copy opens sessions of its own."""
@@ -706,3 +511,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
     def __str__(self) -> str:
         """Like ``<RemoteVectorEnv CartPole-v1 x64>``."""
         return f"<{type(self).__name__} {self.name} x{self.num_envs}>"
+
+
+def _busy(call: str) -> ProtocolError:
+    return ProtocolError(f"{call} while a step is under way; call step_wait or recv first")

@@ -1,8 +1,9 @@
 """A shard: one session of a vector environment, and the sub-environments that live in it.
 
 There are two kinds. A session of ours has many sub-environments, which its worker steps and
-resets in one message: :class:`BatchedShard`. Any other session has one, and is reset from here;
-it is a batch of one: :class:`PlainShard`. Both answer as a ``SyncVectorEnv`` of their
+resets in one message: :class:`~openenv_gym.envs.batched_shard.BatchedShard`. Any other session has
+one, and is reset from here; it is a batch of one:
+:class:`~openenv_gym.envs.plain_shard.PlainShard`. Both answer as a ``SyncVectorEnv`` of their
 sub-environments does.
 
 A shard decides nothing about faults. It tells the machine of :mod:`openenv_gym.recovery` what
@@ -16,16 +17,13 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import msgspec
 import numpy as np
 from gymnasium.vector import AutoresetMode
-from gymnasium.vector.utils import batch_space, create_empty_array, iterate
-from gymnasium.vector.utils import concatenate as concatenate_rows
+from gymnasium.vector.utils import iterate
 
 from openenv_gym.client import Connection
 from openenv_gym.endpoints import Answers, EnvInfo
@@ -35,10 +33,9 @@ from openenv_gym.errors import (
     ConnectionLostError,
     OpenEnvGymError,
     ProtocolError,
-    RemoteEnvError,
     RequestTimeoutError,
 )
-from openenv_gym.protocol import BatchResult, Recovery, Request, Reset, Result, Step
+from openenv_gym.protocol import BatchResult, Request, Reset, Step
 from openenv_gym.recovery import (
     KEPT_ACTIONS,
     Do,
@@ -50,7 +47,7 @@ from openenv_gym.recovery import (
     Restarts,
 )
 from openenv_gym.spaces.copy_value import copy_value
-from openenv_gym.wire.fault_info import FAULT_KEY, fault_from_info, restart_info
+from openenv_gym.wire.fault_info import FAULT_KEY, restart_info
 
 _LIVE, _UNTOLD = EpisodeState.LIVE, EpisodeState.UNTOLD
 
@@ -96,6 +93,7 @@ class Shard(ABC):
         self.ready: BatchResult | None = None
         self.gives_core_away = False
         self._policy = policy
+        self._is_soft = policy.is_soft
         self._begun_s = 0.0
         self._options: dict[str, Any] | None = None  # of the reset that is asked for
         self._rewards_dtype: Any = np.float64
@@ -118,6 +116,12 @@ class Shard(ABC):
     @abstractmethod
     def _first_contact(self, start: int, answers: Answers | None) -> None:
         """Find out what is there: set ``info``, ``connection``, ``count``, ``mode``, spaces."""
+
+    @property
+    def session(self) -> Connection:
+        """The session, where there is one for sure."""
+        assert self.connection is not None
+        return self.connection
 
     @property
     def is_under_way(self) -> bool:
@@ -158,7 +162,7 @@ class Shard(ABC):
             OpenEnvGymError: It could not be sent, which is no fault.
         """
         self._options = None
-        if self._policy.is_soft:
+        if self._is_soft:
             self._actions.append(copy_value(actions))
         request: Request = self._step(actions)
         if self.episode.state is not _LIVE:
@@ -210,12 +214,11 @@ class Shard(ABC):
         return effect if effect.do is not Do.PASS else self._send(request, is_aside=is_part)
 
     def _send(self, request: Request, *, is_aside: bool = False) -> Effect | None:
-        assert self.connection is not None
         self._is_aside = is_aside
         self._is_reset = type(request) is Reset
         self._begun_s = time.monotonic()
         try:
-            self.connection.begin(request)
+            self.session.begin(request)
         except OpenEnvGymError as exc:
             effect = self.episode.failed(exc, self._begun_s, is_aside=is_aside)
             if effect.do is Do.RAISE:
@@ -240,17 +243,21 @@ class Shard(ABC):
         """
         connection = self.connection
         assert connection is not None
-        timeout_s = connection.timeout_s
-        if not waited_s or timeout_s is None or timeout_s > waited_s or connection.has_reply():
-            return _checked(connection.finish(), expected or self._reply)
-        raise self.time_out()
+        if waited_s and not connection.has_reply():
+            timeout_s = connection.timeout_s
+            if timeout_s is not None and timeout_s <= waited_s:
+                raise self.time_out()
+        reply = connection.finish()
+        expected = expected or self._reply
+        if type(reply) is not expected:
+            raise ProtocolError(f"expected a {expected.__name__}, got a {type(reply).__name__}")
+        return reply
 
     def time_out(self) -> RequestTimeoutError:
         """Break with a session that has had its time to answer, and return the error."""
-        assert self.connection is not None
-        timeout_s = self.connection.timeout_s
-        self.connection.kill_peer()
-        self.connection.give_up()
+        timeout_s = self.session.timeout_s
+        self.session.kill_peer()
+        self.session.give_up()
         return RequestTimeoutError(
             f"no answer within {timeout_s:g} s, nor from others that were asked at the same time; "
             "the connection was closed, and reset() makes a new one"
@@ -294,9 +301,8 @@ class Shard(ABC):
     def _begin_anew(self, seeds: Sequence[int | None]) -> BatchResult:
         """Make a new session, and return its reset as the step that it is for other shards."""
         self.connect()
-        assert self.connection is not None
-        reply = self.connection.request(Reset(self._seed_of(seeds), self._options))
-        result = self._batch(_checked(reply, self._reply), is_reset=True)
+        self.session.begin(Reset(self._seed_of(seeds), self._options))
+        result = self._batch(self.finish(), is_reset=True)
         said = [
             (place, restart_info(one.incarnation, one.seed))
             for place, one in enumerate(self.episode.restarts)
@@ -363,8 +369,7 @@ class Shard(ABC):
 
     def left_s(self) -> float | None:
         """Return how long a session that owes a reply may take yet, in seconds; None for ever."""
-        assert self.connection is not None
-        timeout_s = self.connection.timeout_s
+        timeout_s = self.session.timeout_s
         return None if timeout_s is None else self._begun_s + timeout_s - time.monotonic()
 
     def give_up(self) -> None:
@@ -388,222 +393,6 @@ class Shard(ABC):
     def _last_actions(self, place: int) -> list[Any]:
         """The last actions of one sub-environment."""
         return [list(iterate(self._action_space, batch))[place] for batch in self._actions]
-
-
-class BatchedShard(Shard):
-    """A session with many sub-environments, of a worker or a server of ours."""
-
-    connection: Connection
-    _reply = BatchResult
-
-    def _first_contact(self, start: int, answers: Answers | None) -> None:
-        count = self.endpoint.request.num_envs
-        self._recovery = Recovery(start, [0] * count, [None] * count, self._policy.restarts)
-        self._raised: dict[int, OpenEnvGymError] = {}  # why the worker begins some anew
-        self.info, self.connection = self._recipe().connect(None, answers)
-        description = self.info.description
-        assert description is not None  # of a session of ours
-        self.count = description.num_envs or 0
-        self._space = description.batched_observation_space()
-        self._action_space = description.batched_action_space()
-        mode = description.autoreset_mode
-        self.mode = None if mode is None else AutoresetMode(mode)
-
-    def batched_spaces(self, num_envs: int) -> tuple[Any, Any]:
-        """Return the spaces that the session tells, where it has all ``num_envs``."""
-        description = self.info.description
-        assert description is not None
-        if num_envs != self.count:
-            description = msgspec.structs.replace(
-                description, num_envs=num_envs, batched_action=None, batched_observation=None
-            )
-        return description.batched_action_space(), description.batched_observation_space()
-
-    def _recipe(self) -> Any:
-        """The endpoint, with what the worker needs to begin sub-environments anew by itself."""
-        recovery = self._recovery if self._policy.is_soft else None
-        request = msgspec.structs.replace(self.endpoint.request, recovery=recovery)
-        return replace(self.endpoint, request=request)
-
-    def connect(self, answers: Answers | None = None) -> None:
-        """Make a session, as of any shard."""
-        restarts = self.episode.restarts
-        self._recovery = msgspec.structs.replace(
-            self._recovery,
-            incarnations=[one.incarnation for one in restarts],
-            base_seeds=[one.base_seed for one in restarts],
-        )
-        self._raised.clear()
-        super().connect(answers)
-
-    def reset_request(self, seed: Any, seeds: Sequence[int | None], options: Any) -> Reset:
-        """Return the request; a list of seeds only for a list, which not every form takes."""
-        is_one = seed is None or isinstance(seed, (int, np.integer))
-        return Reset(seeds[0] if is_one else list(seeds), options)
-
-    def _step(self, actions: Any) -> Step:
-        return Step(actions)
-
-    def settle(self, reply: Any) -> BatchResult:
-        """Return a reply as it is; note what the worker says of its sub-environments."""
-        result = self._batch(reply, is_reset=self._is_reset)
-        if self._is_reset:
-            self.episode.handle(Event.BEGUN)
-        elif self.episode.state is not _LIVE:
-            self.episode.handle(Event.STEPPED)
-        return result
-
-    def _batch(self, reply: Any, *, is_reset: bool) -> BatchResult:
-        result: BatchResult = reply
-        if not is_reset:
-            self._rewards_dtype = result.rewards.dtype
-        if result.info and isinstance(result.info, list) and self._policy.is_soft:
-            for place, info in result.info:  # else of a vector form that has no guards
-                if FAULT_KEY in info or "final_info" in info:
-                    self._note(place, info)
-        return result
-
-    def _note(self, place: int, info: Mapping[str, Any]) -> None:
-        """Note that the worker has a fault of one, or has begun one anew.
-
-        Raises:
-            EnvCrashLoopError: It did so too often.
-        """
-        said = info.get(FAULT_KEY) or info.get("final_info", {}).get(FAULT_KEY)
-        if not isinstance(said, dict) or "incarnation" not in said:  # a key of the environment's
-            return
-        if "fault" in said:
-            last_line = said["remote_traceback"].strip().rpartition("\n")[2]
-            self._raised[place] = RemoteEnvError(last_line, fault=fault_from_info(said))
-            return
-        error = self._raised.pop(place, None) or RemoteEnvError("it failed in reset")
-        restarts = self.episode.restarts[place]
-        while restarts.incarnation < said["incarnation"]:
-            restarts.spend(error, time.monotonic())
-        restarts.seed = said["seed"]
-
-    def _seed_of(self, seeds: Sequence[int | None]) -> Any:
-        # A vector form of the environment's own may know no lists of seeds.
-        return seeds[0] if self._is_native() else list(seeds)
-
-    def _rows(self, obs: Any) -> list[Any]:
-        return list(iterate(self._space, obs))
-
-    def _is_native(self) -> bool:
-        """Whether the session has a vector form of the environment's own."""
-        description = self.info.description
-        assert description is not None
-        is_made = description.has_vector_form and self.endpoint.request.vectorization != "sync"
-        is_next_step = self.mode is AutoresetMode.NEXT_STEP
-        return description.environment.startswith("vector:") or (is_made and is_next_step)
-
-
-class PlainShard(Shard):
-    """A session of one environment, of any server or client; it is made with the first reset.
-
-    Args:
-        endpoint: As of any shard.
-        policy: As of any shard.
-        start: As of any shard.
-        answers: As of any shard.
-        mode: How episodes begin when they have ended, which is done from here.
-    """
-
-    _reply = Result
-
-    def __init__(
-        self,
-        endpoint: Any,
-        policy: FaultPolicy,
-        start: int,
-        answers: Answers | None = None,
-        mode: AutoresetMode = AutoresetMode.NEXT_STEP,
-    ) -> None:
-        self.mode = mode
-        self._row: Any = None  # the last observation, as it came
-        # With SAME_STEP, before the reset is there: the step that ended, and what it observed.
-        self._ending: tuple[BatchResult, Any] | None = None
-        super().__init__(endpoint, policy, start, answers)
-
-    def _first_contact(self, start: int, answers: Answers | None) -> None:
-        self.info, self.connection = self.endpoint.describe(answers)
-        self.count = 1
-        self._space = batch_space(self.info.observation_space, 1)
-        self._action_space = batch_space(self.info.action_space, 1)
-
-    def batched_spaces(self, num_envs: int) -> tuple[Any, Any]:
-        """Return the spaces of as many of the one environment."""
-        info = self.info
-        return batch_space(info.action_space, num_envs), batch_space(
-            info.observation_space, num_envs
-        )
-
-    def reset_request(self, seed: Any, seeds: Sequence[int | None], options: Any) -> Reset:
-        """Return the request; a mask has chosen this shard, and says no more to its session."""
-        self._ending = None
-        rest = {key: value for key, value in (options or {}).items() if key != "reset_mask"}
-        return Reset(seeds[0], rest or None)
-
-    def _step(self, actions: Any) -> Step | Reset:
-        self._ending = None
-        if self.ended[0] and self.mode is AutoresetMode.NEXT_STEP:
-            return Reset()
-        return Step(next(iter(iterate(self._action_space, actions))))
-
-    def settle(self, reply: Any) -> BatchResult | None:
-        """Return a reply as a batch of one; with ``SAME_STEP``, reset where the episode ended."""
-        result = self._batch(reply, is_reset=self._is_reset)
-        if self._is_reset:
-            self.episode.handle(Event.BEGUN)
-            return self._after_ending(result)
-        if reply.terminated or reply.truncated:
-            self.episode.handle(Event.ENDED)
-            if self.mode is AutoresetMode.SAME_STEP:
-                return self._reset_in_same_step(result)
-        elif self.episode.state is not _LIVE:
-            self.episode.handle(Event.STEPPED)
-        return result
-
-    def _reset_in_same_step(self, ending: BatchResult) -> BatchResult | None:
-        self._ending = ending, self._row
-        self.episode.handle(Event.RESET_ASKED, time.monotonic())
-        effect = self._send(Reset())
-        return None if effect is None else self.carry_out(effect)
-
-    def carry_out(self, effect: Effect) -> BatchResult:
-        """Do what the machine says, as any shard."""
-        return self._after_ending(super().carry_out(effect))
-
-    def _after_ending(self, fresh: BatchResult) -> BatchResult:
-        """The step that ended an episode and began another one, where there was an end."""
-        if self._ending is None:
-            return fresh
-        (ending, row), self._ending = self._ending, None
-        return same_step(ending, fresh, [row])
-
-    def _batch(self, reply: Any, *, is_reset: bool) -> BatchResult:
-        self._row = reply.obs
-        single = self.info.observation_space
-        room: Any = create_empty_array(single, 1)
-        obs: Any = concatenate_rows(single, (reply.obs,), room)
-        info: Records = [(0, reply.info)] if reply.info else []
-        if is_reset:
-            return BatchResult(obs, None, None, None, info)
-        rewards = np.array([reply.reward or 0.0], np.float64)
-        terminations, truncations = np.array([[reply.terminated], [reply.truncated]], np.bool_)
-        return BatchResult(obs, rewards, terminations, truncations, info)
-
-    def _seed_of(self, seeds: Sequence[int | None]) -> int | None:
-        return seeds[0]
-
-    def _rows(self, obs: Any) -> list[Any]:
-        return [copy_value(self._row)]
-
-
-def _checked(reply: Any, expected: type[Any]) -> Any:
-    if type(reply) is not expected:
-        raise ProtocolError(f"expected a {expected.__name__}, got a {type(reply).__name__}")
-    return reply
 
 
 def same_spaces(one: EnvInfo, other: EnvInfo) -> bool:

@@ -6,7 +6,7 @@ A check is compiled once per space, because it runs twice a step.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import singledispatch
+from functools import partial, singledispatch
 from typing import Any, TypeAlias
 
 import gymnasium.spaces as gs
@@ -16,6 +16,9 @@ from openenv_gym.errors import InvalidActionError
 from openenv_gym.spaces.descriptor import Space
 
 Fits: TypeAlias = Callable[[Any], bool]
+
+# ``array.all()`` goes through Python code of numpy's; this does not, and it is asked in each step.
+_all = partial(np.logical_and.reduce, axis=None)
 
 
 def action_check(space: Space) -> Callable[[Any], None]:
@@ -69,7 +72,7 @@ def _(space: gs.MultiDiscrete) -> Fits:
     def fits(action: Any) -> bool:
         if type(action) is not np.ndarray or action.dtype.kind not in "iu":
             return space.contains(action)
-        return bool(action.shape == shape and (action >= low).all() and (action < end).all())
+        return bool(action.shape == shape and _all(action >= low) and _all(action < end))
 
     return fits
 
@@ -86,8 +89,8 @@ def _(space: gs.Box) -> Fits:
         return bool(
             array.dtype.kind in "biuf"
             and array.shape == shape
-            and (array >= low).all()
-            and (array <= high).all()
+            and _all(array >= low)
+            and _all(array <= high)
         )
 
     return fits
