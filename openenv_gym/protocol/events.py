@@ -15,14 +15,14 @@ VIEW_PARAMETER, GYMNASIUM_VIEW = "view", "gymnasium"
 """What a client of Gymnasium says in the query of the WebSocket's URL; stock servers ignore it."""
 
 NO_TIME_LIMIT = -1
-"""As ``Open.max_episode_steps``: not even the environment's own."""
+"""A value of ``Open.max_episode_steps`` that lifts even the environment's own limit."""
 
 
 class Open(msgspec.Struct, frozen=True):
     """Open an environment; None asks for the only one there is.
 
     Attributes:
-        environment: Its name, as ``CartPole-v1`` or ``openspiel:catch``.
+        environment: The name, as ``CartPole-v1`` or ``openspiel:catch``.
         kwargs: Keyword arguments of its constructor.
         render_mode: Gymnasium's.
         max_episode_steps: Gymnasium's: None keeps the environment's own limit,
@@ -37,11 +37,11 @@ class Open(msgspec.Struct, frozen=True):
         attributes: The names of the environment's own attributes and methods that :class:`Use` may
             name; None for all that do not begin with an underscore. A server puts its own list
             there, whatever the client asks for.
-        recovery: Of a batched session whose sub-environments are stepped one after the other: an
-            exception of one is its own fault, and not that of the step of all. What is needed to
-            go on: ``first_env``, the number of the first one in the whole vector environment; the
-            lists ``incarnations`` (how often each was made anew already) and ``base_seeds``; and
-            ``restarts``, how often one may be made anew in one reset.
+        recovery: For a batched session whose sub-environments are stepped one after the other. An
+            exception of one is then a fault of that one, and not of the step of all. The map holds
+            what the worker needs to go on: ``first_env``, the number of the first one in the whole
+            vector environment; the lists ``incarnations`` (how often each was made anew already)
+            and ``base_seeds``; and ``restarts``, how often one may be made anew in one reset.
     """
 
     environment: str | None = None
@@ -91,12 +91,12 @@ class Use(msgspec.Struct, frozen=True):
     """Read, set or call something that the environment has beyond Gymnasium's interface.
 
     Attributes:
-        name: Of an attribute or method of the environment or of a wrapper around it.
+        name: The name of an attribute or method of the environment, or of a wrapper around it.
         how: ``get`` reads an attribute; ``set`` sets it; ``call`` calls a method, and reads what is
             none, as ``call`` of a Gymnasium ``VectorEnv`` does; ``is_method`` says what it is.
-        args: Of the call; or the values to set, one for each sub-environment.
-        kwargs: Of the call.
-        numbers: Of the sub-environments of a batched session, in order; None for all.
+        args: The arguments of the call; or the values to set, one for each sub-environment.
+        kwargs: The keyword arguments of the call.
+        numbers: Which sub-environments of a batched session are asked, in order; None asks all.
     """
 
     name: str
@@ -175,7 +175,7 @@ class Failed(msgspec.Struct, frozen=True):
     """The request was refused, or failed.
 
     Attributes:
-        code: See :mod:`openenv_gym.wire.error_codes`.
+        code: A code of :mod:`openenv_gym.wire.error_codes`.
         message: What was expected, what came, where, and what to do.
         traceback: The environment's own, where there is one and it may be shown.
         fault: What is known of a session that was lost; None where none was.

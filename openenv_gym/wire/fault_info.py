@@ -96,8 +96,8 @@ def restart_info(incarnation: int, seed: int | None) -> dict[str, Any]:
     """Return what the info of the reset after a fault says.
 
     Args:
-        incarnation: Of the environment that was made, counted from 0.
-        seed: The one of its reset.
+        incarnation: How often the environment has been made anew.
+        seed: The seed of that reset.
     """
     return {"incarnation": incarnation, "seed": seed}
 
@@ -109,8 +109,8 @@ def base_seeds_of(seed: Any, count: int, first_env: int = 0) -> list[int | None]
     ([7, 7], [5, None])
 
     Args:
-        seed: Of a reset: a number for the first of them, which counts up from that of the first
-            one of all; or one for each.
+        seed: The seed that a reset was given: a number for the first of them, which counts up
+            from that of the first one of all; or one for each.
         count: How many there are.
         first_env: The number of the first of them in the whole vector environment.
     """
