@@ -47,7 +47,7 @@ class OpenEnvGymError(Exception):
         code: The code of this error on the wire, see :mod:`openenv_gym.wire.error_codes`.
         fault_kind: The kind of fault that an error of this class is, where it does not say itself;
             None for one that is no fault.
-        fault: As given; it never changes.
+        fault: The fault that was given; it never changes.
     """
 
     code = "SERVER_ERROR"

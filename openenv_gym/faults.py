@@ -32,7 +32,7 @@ class FaultRow:
 
     Attributes:
         meaning: The sentence that says what happened.
-        detected_by: Who finds it, and by what.
+        detected_by: Which part finds the fault, and what it sees.
         action_applied: Whether the action of the step has acted on the environment; None where
             nobody can know.
         is_begun_anew: Whether the environment is made anew and training goes on; else the fault
@@ -103,7 +103,7 @@ class Fault:
     """One fault: what happened to a session, and what is known of how.
 
     Attributes:
-        kind: Its row in :data:`FAULTS`.
+        kind: The kind, which has a row in :data:`FAULTS`.
         signal: The number of the signal that ended the worker, None where none did.
         exitcode: The exit code of the worker, None where it has none.
         action_applied: Whether the action of the step has acted; None where nobody knows.
@@ -129,9 +129,9 @@ class Fault:
         (11, 7)
 
         Args:
-            code: Its exit code, negative for a signal; None where nobody knows it.
-            kind: Why it ended, where that is known better.
-            stderr_tail: The end of what it wrote to stderr.
+            code: The exit code, negative for a signal; None where nobody knows it.
+            kind: What the fault is, where the reason of the end is known.
+            stderr_tail: The end of what the worker wrote to stderr.
         """
         number = None if code is None or code >= 0 else -code
         exitcode = code if number is None else None

@@ -1,9 +1,21 @@
-"""Waiting for a peer: blocking sockets, and the moment of looking again before going to sleep.
+"""Blocking sockets, and how long to look again before a wait goes to sleep.
 
-Waking a process that sleeps takes longer than many environments take for a step. On two cores an
-exchange of two small messages over a Unix socket takes about 45 us where both ends sleep, and 7 us
-where both look again for a moment first (12 us and 13 us where they share a core), because
-nobody has to be woken.
+Three things make a round trip over a local socket slower than the kernel needs for it.
+
+*Going to sleep.* To wake a process that sleeps takes longer than many environments take for a
+step. On two cores an exchange of two small messages over a Unix socket takes about 45 us where both
+ends sleep, and 7 us where both look again for a moment first (12 us and 13 us where they share a
+core). So a wait first looks again without sleeping, and offers the core to others between two
+looks. That pays only where the peer answers soon: beside a slow peer the looking takes a core for
+nothing. :class:`AdaptiveSpin` finds out which kind of peer there is.
+
+*Deadlines.* Python's ``settimeout`` makes a socket non-blocking, and polls before each read. The
+kernel has a deadline of its own (``SO_RCVTIMEO``), which costs nothing where it stays the same. It
+is kept by a coarse timer, up to an eighth too late. So the kernel is told seven eighths of the
+time, and the rest is polled for.
+
+*Copies.* Small parts are copied into one and sent by one call; large ones are not copied. What
+belongs to a long message is received where it will stay.
 """
 
 from __future__ import annotations
@@ -16,6 +28,7 @@ import struct
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeAlias, TypeVar
 
 from openenv_gym.errors import ConnectionLostError, RequestTimeoutError
@@ -37,8 +50,7 @@ _GATHERED_BYTES = 1 << 16
 """From this size on, parts are not copied together before they are sent."""
 
 _EARLY = 7 / 8
-"""Of the time to receive, what the kernel is told: with the eighth that it may be late, the end
-is not passed."""
+"""The part of the time to receive that the kernel is told: it may be an eighth late."""
 
 _MAX_MISSES = 6
 
@@ -46,18 +58,19 @@ offer_core: Callable[[], None] = getattr(os, "sched_yield", lambda: None)
 """Offers the core to whoever wants it, the peer among them; called between two looks."""
 
 
-class Odds:
-    """Whether looking again pays.
+class AdaptiveSpin:
+    """Decides in each wait whether to look again for a moment, by what came of it before.
 
-    After each miss twice as many of the next waits are slept through from their beginning, up to
-    63 of 64, so that a slow peer costs next to nothing.
+    After a miss, one of the next two waits is slept through from its beginning; after further
+    misses 3 of 4, 7 of 8, up to 63 of 64. So a slow peer costs next to nothing, and one that has
+    become quick is noticed within 64 waits.
     """
 
     def __init__(self) -> None:
         self._misses = 0
         self._skips = 0
 
-    def are_good(self) -> bool:
+    def should_look(self) -> bool:
         """Return whether to look again in this wait."""
         if self._skips:
             self._skips -= 1
@@ -73,25 +86,28 @@ class Odds:
         self._misses = min(self._misses + 1, _MAX_MISSES)
         self._skips = (1 << self._misses) - 1
 
-
-class Spin:
-    """Looks again for a moment, as long as that pays."""
-
-    def __init__(self) -> None:
-        self._odds = Odds()
-
     def wait(self, look: Callable[[], T | None]) -> T | None:
-        """Return what ``look`` finds, or None where it is time to sleep."""
-        if not self._odds.are_good():
+        """Return what ``look`` finds, or None where it is time to sleep.
+
+        Args:
+            look: Returns None, or raises ``BlockingIOError``, while there is nothing.
+        """
+        if self._skips:  # as should_look(), in line, because each step waits
+            self._skips -= 1
             return None
         end_s = time.perf_counter() + SPIN_S
-        while (found := look()) is None:
+        while True:
+            try:
+                found = look()
+            except BlockingIOError:
+                found = None
+            if found is not None:
+                self._misses = 0
+                return found
             if time.perf_counter() > end_s:
-                self._odds.miss()
+                self.miss()
                 return None
             offer_core()
-        self._odds.hit()
-        return found
 
 
 def enlarge_buffers(sock: socket.socket) -> None:
@@ -116,13 +132,10 @@ def send_parts(sock: socket.socket, parts: Sequence[Buffer]) -> None:
 
 
 class BlockingSocket:
-    """A connected socket.
+    """A connected socket, whose deadlines are the kernel's and set only when they change.
 
-    The deadline is the kernel's (``SO_RCVTIMEO``, ``SO_SNDTIMEO``), set only when it changes:
-    Python's own ``settimeout`` would poll before every read. The kernel keeps it by a coarse timer,
-    up to an eighth late, so what is left of the time to receive is polled for. Sockets that are
-    not the kernel's alone (TLS) use Python's. In a forked child the socket is closed: it is its
-    parent's.
+    Sockets that are not the kernel's alone (TLS) have Python's deadlines. In a forked child the
+    socket is closed: it is its parent's.
 
     Args:
         sock: The socket; this object owns it.
@@ -138,7 +151,8 @@ class BlockingSocket:
         self.peer = peer
         self._timeouts_s: dict[str, float | None] = {"SO_RCVTIMEO": None, "SO_SNDTIMEO": None}
         self._is_plain = type(sock) is socket.socket and hasattr(socket, "SO_RCVTIMEO")
-        self._spin = Spin()
+        self._spin = AdaptiveSpin()
+        self._look = partial(sock.recv, RECEIVE_BYTES, socket.MSG_DONTWAIT)
         sock.settimeout(None)
         _open.add(self)
 
@@ -152,7 +166,10 @@ class BlockingSocket:
         if timeout_s != self._timeouts_s["SO_SNDTIMEO"]:
             self._set_timeout("SO_SNDTIMEO", timeout_s)
         try:
-            send_parts(self.sock, parts)
+            if sum(map(len, parts)) < _GATHERED_BYTES:
+                self.sock.sendall(b"".join(parts))  # as send_parts() does, in line for each step
+            else:
+                send_parts(self.sock, parts)
         except (BlockingIOError, TimeoutError) as exc:
             raise RequestTimeoutError(
                 f"{self.peer} took no request within {timeout_s:g} s; the connection was closed, "
@@ -173,14 +190,14 @@ class BlockingSocket:
 
     def receive_until(
         self,
-        take_in: Callable[[Buffer], bool],
+        take_in: Callable[[Buffer], T],
         timeout_s: float | None,
         room: Callable[[], memoryview | None] = lambda: None,
-    ) -> None:
-        """Hand what comes to ``take_in`` until that returns True.
+    ) -> T:
+        """Hand what comes to ``take_in`` until that returns something true, and return it.
 
         Args:
-            take_in: Told what came; returns whether it was enough.
+            take_in: Told what came; returns what is false while that was not enough.
             timeout_s: For all of it together, in seconds; None for ever.
             room: Where to receive, None for anywhere; ``take_in`` is told the part that was filled.
 
@@ -189,16 +206,17 @@ class BlockingSocket:
             ConnectionLostError: the peer is gone.
         """
         if timeout_s is None:
-            while not take_in(self.receive(None, room())):
+            while not (found := take_in(self.receive(None, room()))):
                 pass
-            return
+            return found
         end_s = time.monotonic() + timeout_s
         left_s = timeout_s
         try:
-            while not take_in(self.receive(left_s, room())):
+            while not (found := take_in(self.receive(left_s, room()))):
                 left_s = end_s - time.monotonic()
                 if left_s <= 0:
                     raise TimeoutError("pings or parts came, and no whole message")
+            return found
         except TimeoutError as exc:
             raise RequestTimeoutError(
                 f"no answer from {self.peer} within {timeout_s:g} s; the connection was closed, "
@@ -269,12 +287,6 @@ class BlockingSocket:
             return b""
         finally:
             self.sock.settimeout(timeout_s)
-
-    def _look(self) -> bytes | None:
-        try:
-            return self.sock.recv(RECEIVE_BYTES, socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return None
 
     def close(self) -> None:
         """Close the socket, and wake a thread that waits for the peer."""

@@ -10,7 +10,7 @@ import pytest
 
 from openenv_gym import sockets
 from openenv_gym.errors import ConnectionLostError, RequestTimeoutError
-from openenv_gym.sockets import BlockingSocket, Spin
+from openenv_gym.sockets import AdaptiveSpin, BlockingSocket
 
 
 @pytest.fixture
@@ -36,13 +36,13 @@ class Looks:
 def test_what_comes_soon_is_found_without_sleeping(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sockets, "SPIN_S", 60.0)
     looks = Looks(at=100)
-    assert Spin().wait(looks) == b"found"
+    assert AdaptiveSpin().wait(looks) == b"found"
     assert looks.count == 100
 
 
 def test_after_misses_most_waits_are_slept_through(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sockets, "SPIN_S", 0.0)
-    spin, never = Spin(), Looks(at=None)
+    spin, never = AdaptiveSpin(), Looks(at=None)
     looked = []
     for _ in range(400):
         before = never.count
@@ -65,7 +65,7 @@ def test_after_misses_most_waits_are_slept_through(monkeypatch: pytest.MonkeyPat
 
 def test_a_find_makes_looking_worth_it_again(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sockets, "SPIN_S", 0.0)
-    spin = Spin()
+    spin = AdaptiveSpin()
     for _ in range(200):
         spin.wait(Looks(at=None))
     while spin.wait(Looks(at=1)) is None:

@@ -1,4 +1,25 @@
-"""One session over one transport: a request out, its reply back."""
+"""One session over one transport: a request out, its reply back.
+
+A connection must be right in three cases in which most code is not.
+
+*The reply never comes, or comes late.* After a timeout or an interrupt nobody knows what became
+of the request, and its reply may still be on the way. The next request would then read the reply
+to the last one. So whatever ends a request early breaks the connection for good: the session goes
+to ``BROKEN`` and the transport is closed. One exception: a session that its server keeps for a
+while is taken up again on a new connection, and the same request is sent once more under the same
+number. The server knows that number, and does not act twice.
+
+*Two threads call at once.* Whether a request is under way is the session's to know
+(:attr:`ClientSession.under_way`), but two threads could both find that none is. The lock decides:
+a thread takes it before it sends and gives it back when the reply is there. It is never waited
+for. Who does not get it is told by an exception and has sent nothing.
+
+*An interrupt comes at any moment.* Python raises ``KeyboardInterrupt`` when a function is entered
+or when a call returns, and so even between taking the lock and noting who has it. Between two
+statements without a call it raises nothing; some lines here rely on that and say so. A session
+that finds a request of its own under way, while it has the lock, was interrupted before the reply
+was waited for, and is broken then.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +28,9 @@ import math
 import select
 import threading
 import time
-from typing import cast
 
 from openenv_gym.client.resume import LONGEST_PAUSE_S, pauses
-from openenv_gym.client.transport import Transport, Waitable
+from openenv_gym.client.transport import Transport
 from openenv_gym.errors import (
     CapacityError,
     ConcurrentCallError,
@@ -22,7 +42,15 @@ from openenv_gym.errors import (
     TransportError,
 )
 from openenv_gym.forks import in_children
-from openenv_gym.protocol import Body, ClientSession, Close, Failed, Reply, Request
+from openenv_gym.protocol import (
+    Body,
+    ClientSession,
+    Close,
+    Failed,
+    Reply,
+    Request,
+    SessionState,
+)
 
 
 def check_timeout(timeout_s: float | None) -> None:
@@ -47,6 +75,10 @@ def concurrent_call(name: str, user: str | None) -> ConcurrentCallError:
     )
 
 
+def _name_of(thread_id: int | None) -> str | None:
+    return next((one.name for one in threading.enumerate() if one.ident == thread_id), None)
+
+
 class Connection:
     """Joins the client's end of the protocol to a transport.
 
@@ -58,6 +90,9 @@ class Connection:
         transport: Leads to the server's end.
         timeout_s: How long to wait for a reply, in seconds; None for ever.
 
+    Attributes:
+        timeout_s: How long it waits for a reply, in seconds; None for ever.
+
     Raises:
         InvalidRequestError: ``timeout_s`` is no time to wait.
     """
@@ -66,29 +101,27 @@ class Connection:
         self, session: ClientSession, transport: Transport, timeout_s: float | None = None
     ) -> None:
         check_timeout(timeout_s)
+        self.timeout_s = timeout_s
         self._session = session
         self._transport = transport
-        self._timeout_s = timeout_s
-        self._let_in()
+        self._body = b""  # of the last request, which may have to be sent again
+        self._begin_anew()
         _all.add(self)
-        self._is_closing = False
-        self._body = b""  # of the last request
-        self.is_broken = False
-        self._why = "it was closed"
 
-    def _let_in(self) -> None:
+    def _begin_anew(self) -> None:
+        """At first, and in a forked child, where the thread that waited for a reply is not."""
         self._lock = threading.Lock()
-        self._user: str | None = None  # the thread that has the lock
+        self._user: int | None = None  # the thread that has the lock, once it has noted that
 
     @property
-    def timeout_s(self) -> float | None:
-        """How long it waits for a reply, in seconds; None for ever."""
-        return self._timeout_s
+    def is_broken(self) -> bool:
+        """Whether the session is lost, or was closed: nothing can be asked any more."""
+        return self._session.state is SessionState.BROKEN
 
     @property
     def is_under_way(self) -> bool:
-        """Whether something was begun and is not finished."""
-        return self._user is not None
+        """Whether a request has no reply yet, which :meth:`finish` would return."""
+        return self._session.under_way is not None
 
     def request(self, request: Request) -> Reply:
         """Send ``request`` and return its reply, which is never a ``Failed``.
@@ -99,14 +132,13 @@ class Connection:
             TransportError: the connection broke; it is of no use any more.
             OpenEnvGymError: the server refused the request, or failed.
         """
-        self._claim()
+        self.begin(request)
         try:
-            self._send(request)
             reply = self._receive()
         finally:
-            self._user = None
+            self._user = None  # no call comes before the release, so nothing can interrupt it
             self._lock.release()
-        return self._checked(reply)
+        return self._checked(reply) if type(reply) is Failed else reply
 
     def begin(self, request: Request) -> None:
         """Send ``request``, whose reply :meth:`finish` returns; nothing else may come between.
@@ -116,7 +148,16 @@ class Connection:
             TransportError: the connection broke; it is of no use any more.
             OpenEnvGymError: the request is not legal now; nothing was sent.
         """
-        self._claim()
+        user = threading.get_ident()
+        try:
+            is_free = self._lock.acquire(blocking=False)
+        except BaseException:  # an interrupt, which may come when it is acquired
+            if self._user is None:
+                self._release()
+            raise
+        if not is_free:
+            raise concurrent_call(threading.current_thread().name, _name_of(self._user))
+        self._user = user
         try:
             self._send(request)
         except BaseException:
@@ -139,12 +180,11 @@ class Connection:
                 self._lock.release()
             except RuntimeError:
                 pass  # another thread has given it up meanwhile, to close it
-        return self._checked(reply)
+        return self._checked(reply) if type(reply) is Failed else reply
 
     def give_up(self) -> None:
         """Break with a peer that owes the reply to what was begun."""
-        self._why = "its answer was not waited for"
-        self.abandon()
+        self.abandon("its answer was not waited for")
         self._release()
 
     def _checked(self, reply: Reply) -> Reply:
@@ -162,35 +202,18 @@ class Connection:
             self._break(error)
         return error
 
-    def _claim(self) -> None:
-        name = threading.current_thread().name
-        try:
-            is_free = self._lock.acquire(blocking=False)
-        except BaseException:  # an interrupt, which may come when it is acquired
-            if self._user is None:
-                self._release()
-            raise
-        if not is_free:
-            raise concurrent_call(name, self._user)
-        self._user = name
-
     def _release(self) -> None:
         self._user = None
         if self._lock.locked():
             self._lock.release()
 
     def _send(self, request: Request) -> None:
-        if self._session.is_under_way and not self.is_broken:
-            # Whose reply an interrupt has kept from being waited for.
-            self._why = "the last request was interrupted"
-            self.abandon()
-        if self.is_broken:
-            raise ConnectionLostError(
-                f"the connection is broken, because {self._why}; call reset() to make a new one"
-            )
-        self._body = body = self._session.send(request)
+        session = self._session
+        if session.under_way is not None:  # though we have the lock: see the module
+            self.abandon("the last request was interrupted")
+        self._body = body = session.send(request)
         try:
-            self._transport.send(body, self._timeout_s)
+            self._transport.send(body, self.timeout_s)
         except ConnectionLostError as exc:
             if not self._can_resume:
                 self._break(exc)
@@ -202,7 +225,7 @@ class Connection:
     def _receive(self) -> Reply:
         try:
             try:
-                body = self._transport.receive(self._timeout_s)
+                body = self._transport.receive(self.timeout_s)
             except ConnectionLostError as exc:
                 body = self._ask_again(exc)
             return self._session.receive(body)
@@ -219,7 +242,8 @@ class Connection:
 
     @property
     def _can_resume(self) -> bool:
-        return self._transport.can_resume and not self._is_closing
+        """Whether the session is worth taking up again; to say goodbye it is not."""
+        return self._transport.can_resume and self._session.under_way is not Close
 
     def _ask_again(self, lost: ConnectionLostError) -> Body:
         """Take up the session on another connection, send the request once more, and wait.
@@ -234,8 +258,8 @@ class Connection:
                 self._resume(since_s, lost)
                 taken_up_s = time.monotonic()
                 try:
-                    self._transport.send(self._body, self._timeout_s)
-                    return self._transport.receive(self._timeout_s)
+                    self._transport.send(self._body, self.timeout_s)
+                    return self._transport.receive(self.timeout_s)
                 except ConnectionLostError as exc:
                     lost = exc
                 if time.monotonic() - taken_up_s > LONGEST_PAUSE_S:
@@ -253,31 +277,34 @@ class Connection:
             raise ConnectionLostError(text, fault=lost.fault) from exc
 
     def _break(self, exc: BaseException) -> None:
-        self.is_broken = True  # first, for there may be a second interrupt
         # A goodbye may wait for the step of somebody else who shares the worker.
-        if isinstance(exc, RequestTimeoutError) and not self._is_closing:
-            self.kill_peer()
-        self._why = f"the last request ended in {type(exc).__name__}"
-        self.abandon()
+        is_goodbye = self._session.under_way is Close
+        # Before anything that takes a while: there may be a second interrupt.
+        self._session.fail(f"the last request ended in {type(exc).__name__}")
+        if isinstance(exc, RequestTimeoutError) and not is_goodbye:
+            self._transport.kill_peer()
+        self._transport.close()
 
     def kill_peer(self) -> None:
         """Kill the process that owes a reply, where it is a worker of this process."""
-        kill = getattr(self._transport, "kill_peer", None)
-        if kill is not None:
-            kill()
+        self._transport.kill_peer()
 
-    def abandon(self) -> None:
-        """Close the transport without a word to the server."""
-        self.is_broken = True
+    def abandon(self, why: str = "it was closed") -> None:
+        """Close the transport without a word to the server.
+
+        Args:
+            why: What a later request is told, as in "because ...".
+        """
+        self._session.fail(why)
         self._transport.close()
 
     def sleep_at_once(self) -> None:
         """Wait for replies asleep from the beginning: others need the core."""
-        cast(Waitable, self._transport).sleep_at_once()
+        self._transport.sleep_at_once()
 
     def fileno(self) -> int:
         """The descriptor of the socket, to wait for a reply to what was begun."""
-        return cast(Waitable, self._transport).fileno()
+        return self._transport.fileno()
 
     def has_reply(self) -> bool:
         """Whether the reply to what was begun has begun to come, or will not come."""
@@ -290,7 +317,7 @@ class Connection:
 
         A session that may be there still is taken up again first.
         """
-        if self.is_broken or not cast(Waitable, self._transport).has_hung_up():
+        if self.is_broken or not self._transport.has_hung_up():
             return self.is_broken
         if self._can_resume:
             with contextlib.suppress(ConnectionLostError):
@@ -303,13 +330,12 @@ class Connection:
 
         Args:
             timeout_s: How long to wait for the goodbye at most, in seconds; the connection's own
-                patience unless given.
+                ``timeout_s`` unless given.
         """
         if self.is_broken:
             return
-        if timeout_s is not None and (self._timeout_s is None or timeout_s < self._timeout_s):
-            self._timeout_s = timeout_s
-        self._is_closing = True
+        if timeout_s is not None and (self.timeout_s is None or timeout_s < self.timeout_s):
+            self.timeout_s = timeout_s
         try:
             self.request(Close())
         except OpenEnvGymError:
@@ -323,5 +349,4 @@ class Connection:
         self.close(timeout_s)
 
 
-# A thread of the parent that waits for a reply is not there.
-_all = in_children(Connection._let_in)
+_all = in_children(Connection._begin_anew)

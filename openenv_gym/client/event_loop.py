@@ -7,11 +7,12 @@ and several requests are under way at once.
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any
+
+from openenv_gym.forks import in_children
 
 
 class LoopThread:
@@ -21,6 +22,7 @@ class LoopThread:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._inherited: list[asyncio.AbstractEventLoop] = []
+        _all.add(self)
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -36,14 +38,14 @@ class LoopThread:
         """Run ``coroutine`` on the loop, and return the future of its result."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
 
-    def _forked(self) -> None:
-        """In a child no thread runs the loop; it is kept, because closing it closes sockets."""
+    def _begin_anew(self) -> None:
+        """In a forked child no thread runs it; closing it would close the parent's sockets."""
         if self._loop is not None:
             self._inherited.append(self._loop)
         self._lock, self._loop = threading.Lock(), None
 
 
-EVENT_LOOP = LoopThread()
+_all = in_children(LoopThread._begin_anew)
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=EVENT_LOOP._forked)
+EVENT_LOOP = LoopThread()
+"""The event loop of this process."""

@@ -1,20 +1,27 @@
 """One daemon thread that answers the pings of idle WebSockets.
 
 Servers close a client that does not answer pings, OpenEnv's after 40 s, and a long gradient
-update easily takes that. A socket in use answers pings itself, while it waits for its reply.
+update easily takes that. A socket in use answers pings itself, while it waits for its reply, so
+the thread looks only at those that nobody has used for a while.
+
+Three things share the sockets with the thread, and each needs care. The *caller* may begin to read
+at any moment: a transport decides under a lock of its own who reads. The *collector* may close a
+transport in the thread that holds our lock: so a transport never asks to be forgotten, and the
+thread drops closed ones by itself. The *end of the interpreter* stops daemon threads wherever they
+are, possibly with a lock in hand: goodbyes are said by an exit handler, before that.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
-import os
 import threading
 import time
 import weakref
 from typing import Protocol
 
 from openenv_gym.errors import OpenEnvGymError
+from openenv_gym.forks import in_children
 
 PERIOD_S = 5.0
 GOODBYES_S = 1.0
@@ -41,15 +48,12 @@ class Idler(Protocol):
 
 
 class Keepalive:
-    """Looks after idle transports, once a period; the thread starts with the first of them.
-
-    An idler that is closed says so, and does not ask to be forgotten: the collector may close one
-    in the midst of what is done here, in the thread that holds the lock.
-    """
+    """Looks after idle transports, once a period; the thread starts with the first of them."""
 
     def __init__(self, period_s: float = PERIOD_S) -> None:
         self._period_s = period_s
         self._reset()
+        _all.add(self)
 
     def _reset(self) -> None:
         self._idlers: weakref.WeakSet[Idler] = weakref.WeakSet()
@@ -94,7 +98,8 @@ class Keepalive:
         with self._lock:
             self._idlers.discard(idler)
 
-    def _forked(self) -> None:
+    def _begin_anew(self) -> None:
+        """In a forked child: the thread is not there, and the connections are the parent's."""
         for idler in list(self._idlers):
             idler.forget()
         self._reset()
@@ -105,9 +110,9 @@ class Keepalive:
             idler.look_after()
 
 
+_all = in_children(Keepalive._begin_anew)
+
 KEEPALIVE = Keepalive()
-"""The one of this process."""
+"""The keepalive of this process."""
 
 atexit.register(KEEPALIVE.close_all)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=KEEPALIVE._forked)

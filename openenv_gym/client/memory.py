@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from openenv_gym.client.transport import EndsWithItsConnection
+from openenv_gym.client.transport import Transport
 from openenv_gym.errors import ConnectionLostError
 
 
-class MemoryTransport(EndsWithItsConnection):
+class MemoryTransport(Transport):
     """Hands each body to ``handle`` and keeps the answers in order.
 
     Args:

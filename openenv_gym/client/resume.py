@@ -43,7 +43,7 @@ def keep_trying(connect: Callable[[float], None], address: str, end_s: float) ->
 
     Args:
         connect: Told how long it may take, in seconds.
-        address: Of the server.
+        address: The address of the server, as text.
         end_s: When it is too late, by ``time.monotonic``.
 
     Raises:

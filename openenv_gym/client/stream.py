@@ -1,14 +1,23 @@
-"""The transport over a worker's Unix socket: framed bodies on a stream."""
+"""The transport over a worker's Unix socket: framed bodies on a stream.
+
+The worker at the other end is often a child of this process, which can then say more of a loss
+than that the socket has ended: how the process ended, and what it wrote last. That has to be known
+when the exception is made, so a loss waits a moment for the exit code.
+
+A worker that hangs holds up every session in it, and would go on for ever. It is killed when a
+reply is late. The reply to a goodbye is another matter: it may be late because the worker is in
+the step of another session, whose own deadline has not come. So the worker is killed only where no
+other session waits for it.
+"""
 
 from __future__ import annotations
 
 import socket
 import threading
 import weakref
-from collections import deque
 from typing import Protocol
 
-from openenv_gym.client.transport import EndsWithItsConnection
+from openenv_gym.client.transport import Transport
 from openenv_gym.errors import ConnectionLostError, ProtocolError, RequestTimeoutError
 from openenv_gym.faults import Fault, FaultKind
 from openenv_gym.protocol import Body, FrameReader, frame_header
@@ -33,10 +42,10 @@ class Peer(Protocol):
 
 _of_process: weakref.WeakKeyDictionary[Peer, weakref.WeakSet[StreamTransport]]
 _of_process = weakref.WeakKeyDictionary()
-"""Those that lead to one process."""
+"""The transports that lead to the same process."""
 
 
-class StreamTransport(EndsWithItsConnection):
+class StreamTransport(Transport):
     """Bodies with their length before them.
 
     Args:
@@ -48,8 +57,9 @@ class StreamTransport(EndsWithItsConnection):
     def __init__(self, sock: socket.socket, peer: str, process: Peer | None = None) -> None:
         self._socket = BlockingSocket(sock, peer)
         self._reader = FrameReader()
-        self._bodies: deque[Body] = deque()
+        self._bodies: list[Body] = []
         self._process = process
+        # For the transports of other sessions on the same process, which know no connection.
         self._is_waiting = self._is_late = False
         if process is not None:
             _of_process.setdefault(process, weakref.WeakSet()).add(self)
@@ -66,7 +76,11 @@ class StreamTransport(EndsWithItsConnection):
         """Wait for one body."""
         if not self._bodies:
             try:
-                self._socket.receive_until(self._take_in, timeout_s, self._reader.room)
+                reader = self._reader
+                self._bodies = self._socket.receive_until(reader.feed, timeout_s, reader.room)
+            except ProtocolError as exc:
+                said = f"{self._socket.peer} sent no frame: {exc}"
+                raise self._explained(ConnectionLostError(said)) from exc
             except ConnectionLostError as exc:
                 raise self._explained(exc) from exc.__cause__
             except RequestTimeoutError as exc:
@@ -75,7 +89,7 @@ class StreamTransport(EndsWithItsConnection):
                 fault = Fault(kind=FaultKind.STEP_TIMEOUT, stderr_tail=tail)
                 raise RequestTimeoutError(str(exc), fault=fault) from exc.__cause__
         self._is_waiting = False
-        return self._bodies.popleft()
+        return self._bodies.pop(0)
 
     def kill_peer(self) -> None:
         """Kill the process there, where it is a child of this one, and see it off."""
@@ -96,20 +110,13 @@ class StreamTransport(EndsWithItsConnection):
         how = f"exit code {code}" if number is None else f"signal {number}"
         return ConnectionLostError(f"{exc}; its process ended with {how}", fault=fault)
 
-    def _take_in(self, data: Body) -> bool:
-        try:
-            self._bodies.extend(self._reader.feed(data))
-        except ProtocolError as exc:
-            raise ConnectionLostError(f"{self._socket.peer} sent no frame: {exc}") from exc
-        return bool(self._bodies)
-
     def close(self) -> None:
         """Close the socket, and kill a process that owes an answer to nobody else and hangs."""
         self._socket.close()
         self._is_waiting = False
         if self._is_late and self._process is not None:
             self._is_late = False
-            # Another session that waits has its own patience, and may be what this one waited for.
+            # Another session that waits has its own deadline, and may be what this one waited for.
             if not any(other._is_waiting for other in _of_process[self._process]):
                 self.kill_peer()
 

@@ -1,10 +1,15 @@
-"""The three methods that a client needs of a connection."""
+"""What carries the messages of one session: the seam between the protocol and a network.
+
+A new transport is a subclass that sends a body, receives one, and closes. The other methods have
+a default that is true for a peer which is reached by a call, or whose session ends with its
+connection; override those that say more of yours.
+"""
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from openenv_gym.errors import ConnectionLostError
+from openenv_gym.errors import ConnectionLostError, ProtocolError
 from openenv_gym.protocol import Body
 
 
@@ -40,6 +45,7 @@ class Transport(Protocol):
     @property
     def can_resume(self) -> bool:
         """Whether the session may be there still when the connection is lost."""
+        return False
 
     def resume(self, since_s: float) -> None:
         """Connect again to the same session, where that can be.
@@ -50,30 +56,24 @@ class Transport(Protocol):
         Raises:
             ConnectionLostError: the session is gone, or was not reached in time.
         """
-
-
-class EndsWithItsConnection:
-    """A transport whose session nobody keeps."""
-
-    can_resume = False
-
-    def resume(self, since_s: float) -> None:
-        """Fail.
-
-        Raises:
-            ConnectionLostError: always.
-        """
         raise ConnectionLostError("the session has ended with its connection")
 
-
-class Waitable(Transport, Protocol):
-    """A transport over a socket, of which several can be waited for at once."""
-
-    def sleep_at_once(self) -> None:
-        """Leave the core to others while nothing comes, where waits are not short."""
+    def has_hung_up(self) -> bool:
+        """Whether the idle peer is known to be gone; nothing is read."""
+        return False
 
     def fileno(self) -> int:
-        """The descriptor of the socket."""
+        """The descriptor of the socket, to wait for several connections at once.
 
-    def has_hung_up(self) -> bool:
-        """Whether the peer is known to be gone."""
+        Raises:
+            ProtocolError: there is no socket.
+        """
+        raise ProtocolError(f"{type(self).__name__} has no socket to wait for")
+
+    def sleep_at_once(self) -> None:
+        """Sleep while nothing comes, and do not look again first: others need the core."""
+        return  # a default, and no method to be written
+
+    def kill_peer(self) -> None:
+        """Kill the process that owes a reply, where it is a child of this process."""
+        return

@@ -1,13 +1,23 @@
 """The transport over a WebSocket, on TCP, TLS or a Unix socket.
 
-Blocking, in the thread of the caller: there is no event loop and no thread hop between a step
-and its reply. While the caller computes, one daemon thread answers the pings of all idle
-sockets (:mod:`openenv_gym.client.keepalive`).
+It blocks in the thread of the caller: there is no event loop and no thread hop between a step and
+its reply. While the caller computes, one daemon thread answers the pings of all idle sockets
+(:mod:`openenv_gym.client.keepalive`). Two threads may so want to read from one socket. The flag
+``_is_waiting``, set and read under a lock, says that the caller reads; the daemon then leaves the
+socket alone. The lock is held while the flag changes, while the daemon reads and while a goodbye is
+said, and never while the caller waits for a reply.
+
+Two parsers share the bytes. ``websockets`` does the handshake, pings and the closing; whole data
+frames are cut out before it by :mod:`openenv_gym.protocol.websocket_frames`, which is much faster.
+
+A connection that is lost need not be the end of the session. A server of ours hands out a token in
+the handshake and keeps the session for a while after a loss; whoever comes back with the token has
+it again (:meth:`WebSocketTransport.resume`). A close frame tells which losses are final: only the
+codes of a proxy that goes away, or of pings that do not come through, are worth another try.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import math
 import socket
@@ -19,18 +29,18 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 
 from websockets.client import ClientProtocol
-from websockets.datastructures import Headers
-from websockets.exceptions import InvalidState, InvalidStatus
+from websockets.exceptions import InvalidState
 from websockets.frames import Close
 from websockets.http11 import Response
 from websockets.uri import parse_uri
 
 from openenv_gym.address import Address
+from openenv_gym.client.handshake import add_headers, is_resuming, refused_handshake
 from openenv_gym.client.keepalive import KEEPALIVE
 from openenv_gym.client.resume import keep_trying, note_reached
 from openenv_gym.client.tls import system_trust
+from openenv_gym.client.transport import Transport
 from openenv_gym.errors import (
-    CapacityError,
     ConnectionLostError,
     InvalidRequestError,
     NotOpenEnvError,
@@ -84,13 +94,13 @@ class WebSocketOptions:
             )
 
 
-class WebSocketTransport:
+class WebSocketTransport(Transport):
     """Bodies as messages: binary with the subprotocol, text without.
 
     Args:
-        address: Of the server.
+        address: The address of the server.
         subprotocol: What to ask for; None speaks OpenEnv's JSON.
-        options: How it is opened.
+        options: How the connection is opened.
         query: What follows the URL, such as ``?view=gymnasium``.
 
     Raises:
@@ -292,7 +302,7 @@ class WebSocketTransport:
     def _shake_hands(self, options: WebSocketOptions, resume: str | None) -> None:
         address = self._address
         request = self._protocol.connect()
-        _add_headers(request.headers, address, options)
+        add_headers(request.headers, address, options.headers)
         if resume is not None:
             request.headers[RESUME_HEADER] = resume
         self._protocol.send_request(request)
@@ -310,7 +320,7 @@ class WebSocketTransport:
                 f"{address} closed the connection instead of opening a WebSocket"
             ) from exc
         if response is None or self._protocol.handshake_exc is not None:
-            raise _handshake_error(address, self._protocol.handshake_exc, resume)
+            raise refused_handshake(address, self._protocol.handshake_exc, is_resuming(resume))
         self._take_offer(response.headers.get(RESUME_HEADER), resume)
         if rest:
             self._take_in(rest)
@@ -322,7 +332,7 @@ class WebSocketTransport:
             ConnectionLostError: it was not, and this is another session.
         """
         offer = resumption_in(header)
-        if resume not in (None, ASK) and (offer is None or offer.token != resume):
+        if is_resuming(resume) and (offer is None or offer.token != resume):
             raise ConnectionLostError(f"{self._address} began another session")
         self._resumption = offer if resume is not None else None
 
@@ -384,25 +394,3 @@ def _connect_unix(path: str, timeout_s: float) -> socket.socket:
         sock.close()
         raise
     return sock
-
-
-def _add_headers(headers: Headers, address: Address, options: WebSocketOptions) -> None:
-    if address.username is not None:
-        credentials = f"{address.username}:{address.password or ''}".encode()
-        headers["Authorization"] = f"Basic {base64.b64encode(credentials).decode()}"
-    for name, value in options.headers.items():
-        headers[name] = value
-
-
-def _handshake_error(address: Address, exc: Exception | None, resume: str | None) -> Exception:
-    if isinstance(exc, InvalidStatus):
-        status = exc.response.status_code
-        text = bytes(exc.response.body or b"").decode(errors="replace")[:200]
-        if status == 404 and resume not in (None, ASK):
-            return ConnectionLostError(f"{address} does not have it any more (HTTP 404)")
-        if status == 503:
-            return CapacityError(f"{address} has no free session (HTTP 503): {text}")
-        return NotOpenEnvError(
-            f"expected a WebSocket at {address.ws_url}, got HTTP {status}: {text}"
-        )
-    return NotOpenEnvError(f"expected a WebSocket at {address.ws_url}, got: {exc}")

@@ -15,7 +15,7 @@ import gymnasium as gym
 
 from openenv_gym.client import Connection
 from openenv_gym.client.driver import SESSION_ENDING, ClientDriver, under_sync
-from openenv_gym.client.transport import EndsWithItsConnection
+from openenv_gym.client.transport import Transport
 from openenv_gym.errors import (
     ConnectionLostError,
     InvalidRequestError,
@@ -146,7 +146,7 @@ def _message(result: Any, name: str) -> dict[str, Any]:
     return {**data, "metadata": plain(metadata)} if metadata else data
 
 
-class ClientTransport(EndsWithItsConnection):
+class ClientTransport(Transport):
     """Carries calls to a client, and what came of them back.
 
     Args:
@@ -201,10 +201,6 @@ class ClientTransport(EndsWithItsConnection):
         if self._pending is not None:
             self._driver.give_up(self._pending[1])
             self._pending = None
-
-    def fileno(self) -> int:
-        """There is no descriptor that one could wait for."""
-        raise ProtocolError("a client object has no socket to wait for")
 
     def has_hung_up(self) -> bool:
         """Whether the session is known to be gone."""

@@ -8,12 +8,12 @@ however that ends. A forked child starts its own.
 from __future__ import annotations
 
 import atexit
-import os
 import socket
 import threading
 import time
 
 from openenv_gym.errors import ServerError
+from openenv_gym.forks import in_children
 from openenv_gym.workers.output import StderrCopy
 from openenv_gym.workers.process import WorkerProcess
 
@@ -25,6 +25,11 @@ class EmbeddedWorkers:
     """The shared workers of one process, by number."""
 
     def __init__(self) -> None:
+        self._begin_anew()
+        _all.add(self)
+
+    def _begin_anew(self) -> None:
+        """At first, and in a forked child, where the workers are the parent's."""
         self._lock = threading.Lock()
         self._workers: dict[int, WorkerProcess] = {}
 
@@ -80,15 +85,10 @@ class EmbeddedWorkers:
         for worker in workers.values():
             worker.stop(max(0, end_s - time.monotonic()))
 
-    def _reset(self) -> None:
-        """In a forked child: the parent's workers are not ours."""
-        self._lock = threading.Lock()
-        self._workers = {}
 
+_all = in_children(EmbeddedWorkers._begin_anew)
 
 EMBEDDED = EmbeddedWorkers()
-"""Those of this process."""
+"""The workers of this process."""
 
 atexit.register(EMBEDDED.stop)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=EMBEDDED._reset)

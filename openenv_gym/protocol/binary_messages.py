@@ -61,7 +61,7 @@ FAILED = 255
 COMPACT, TERMINATED, TRUNCATED, HAS_REWARD, HAS_INFO = 1, 2, 4, 8, 16
 
 REWARD_DTYPES = ("<f8", "<f4", "<i4", "<i8", "<f2", "<i2", "|i1", "|u1")
-"""By their number in a batch: EnvPool and ALE pay others than Gymnasium."""
+"""The dtypes of rewards, by their number in a batch: EnvPool and ALE use others than Gymnasium."""
 
 _HEADER = struct.Struct("<BBHI")
 _RESULT = struct.Struct("<BBHId")
@@ -110,10 +110,14 @@ class BinaryMessages:
             ProtocolError: the body is too short, or of an unknown kind.
             InvalidRequestError: its payload is malformed.
         """
-        kind, flags, seq = _header(body)
+        if len(body) < HEADER_BYTES:
+            raise _too_short(body)
+        kind, flags, _, seq = _HEADER.unpack_from(body)
         if kind == STEP:
-            action, end = _unpack_value(self._action, flags, body, HEADER_BYTES)
-            _check_end(body, end)
+            codec = self._action if flags & COMPACT else _anything
+            action, end = codec.unpack(body, HEADER_BYTES)
+            if end != len(body):
+                raise _wrong_length(body, end)
             return seq, Step(action)
         unpack = _UNPACK_REQUEST.get(kind)
         if unpack is None:
@@ -140,7 +144,9 @@ class BinaryMessages:
             ProtocolError: the body is too short, or of an unknown kind.
             InvalidRequestError: its payload is malformed.
         """
-        kind, flags, seq = _header(body)
+        if len(body) < HEADER_BYTES:
+            raise _too_short(body)
+        kind, flags, _, seq = _HEADER.unpack_from(body)
         if kind == RESULT:
             return seq, self._unpack_result(flags, body)
         if kind == BATCH_RESULT:
@@ -173,12 +179,13 @@ class BinaryMessages:
         if len(body) < _RESULT_BYTES:
             raise ProtocolError(f"expected a result of at least 16 bytes, got {len(body)}")
         reward = _RESULT.unpack_from(body)[4] if flags & HAS_REWARD else None
-        obs, end = _unpack_value(self._observation, flags, body, _RESULT_BYTES)
+        codec = self._observation if flags & COMPACT else _anything
+        obs, end = codec.unpack(body, _RESULT_BYTES)
+        info: dict[str, Any] = {}
         if flags & HAS_INFO:
             info = _mapping(memoryview(body)[end:])
-        else:
-            info = {}
-            _check_end(body, end)
+        elif end != len(body):
+            raise _wrong_length(body, end)
         return Result(obs, reward, flags & TERMINATED != 0, flags & TRUNCATED != 0, info)
 
     def _pack_batch(self, seq: int, result: BatchResult) -> bytes:
@@ -201,7 +208,8 @@ class BinaryMessages:
         return b"".join((_HEADER.pack(BATCH_RESULT, flags, 0, seq), *parts))
 
     def _unpack_batch(self, flags: int, body: Body) -> BatchResult:
-        obs, end = _unpack_value(self._observation, flags, body, HEADER_BYTES)
+        codec = self._observation if flags & COMPACT else _anything
+        obs, end = codec.unpack(body, HEADER_BYTES)
         rewards = terminations = truncations = None
         if flags & HAS_REWARD:
             code = body[end] if end < len(body) else len(REWARD_DTYPES)
@@ -211,7 +219,7 @@ class BinaryMessages:
             middle = start + count * wire.itemsize
             end = middle + 2 * count
             if end > len(body):
-                raise InvalidRequestError(f"expected a body of {end} bytes, got {len(body)}")
+                raise _wrong_length(body, end)
             rewards = np.frombuffer(body, wire, count, start).astype(_REWARD_DTYPES[code])
             # A byte of a boolean array that is neither 0 nor 1 would be none of numpy's booleans.
             endings = np.frombuffer(body, np.uint8, 2 * count, middle).astype(np.bool_)
@@ -221,8 +229,8 @@ class BinaryMessages:
             info = unpack_freeform(memoryview(body)[end:])
             if not isinstance(info, (dict, list)):
                 raise InvalidRequestError(f"expected infos, got {type(info).__name__}")
-        else:
-            _check_end(body, end)
+        elif end != len(body):
+            raise _wrong_length(body, end)
         return BatchResult(obs, rewards, terminations, truncations, info)
 
 
@@ -238,11 +246,12 @@ def _column(values: Any, count: int, wire: str) -> bytes:
     return array.astype(wire, copy=False).tobytes()
 
 
-def _header(body: Body) -> tuple[int, int, int]:
-    if len(body) < HEADER_BYTES:
-        raise ProtocolError(f"expected a body of at least 8 bytes, got {len(body)}")
-    kind, flags, _, seq = _HEADER.unpack_from(body)
-    return kind, flags, seq
+def _too_short(body: Body) -> ProtocolError:
+    return ProtocolError(f"expected a body of at least 8 bytes, got {len(body)}")
+
+
+def _wrong_length(body: Body, end: int) -> InvalidRequestError:
+    return InvalidRequestError(f"expected a body of {end} bytes, got {len(body)}")
 
 
 def _pack_value(codec: BinaryCodec, value: Any) -> tuple[int, Buffer]:
@@ -250,15 +259,6 @@ def _pack_value(codec: BinaryCodec, value: Any) -> tuple[int, Buffer]:
         return COMPACT, codec.pack(value)
     except Misfit:
         return 0, _anything.pack(value)
-
-
-def _unpack_value(codec: BinaryCodec, flags: int, body: Body, offset: int) -> tuple[Any, int]:
-    return (codec if flags & COMPACT else _anything).unpack(body, offset)
-
-
-def _check_end(body: Body, end: int) -> None:
-    if end != len(body):
-        raise InvalidRequestError(f"expected a body of {end} bytes, got {len(body)}")
 
 
 def _mapping(payload: memoryview) -> dict[str, Any]:

@@ -15,7 +15,7 @@ VIEW_PARAMETER, GYMNASIUM_VIEW = "view", "gymnasium"
 """What a client of Gymnasium says in the query of the WebSocket's URL; stock servers ignore it."""
 
 NO_TIME_LIMIT = -1
-"""As ``Open.max_episode_steps``: not even the environment's own."""
+"""A value of ``Open.max_episode_steps`` that lifts even the environment's own limit."""
 
 
 class Recovery(msgspec.Struct, frozen=True):
@@ -38,7 +38,7 @@ class Open(msgspec.Struct, frozen=True):
     """Open an environment; None asks for the only one there is.
 
     Attributes:
-        environment: Its name, as ``CartPole-v1`` or ``openspiel:catch``.
+        environment: The name, as ``CartPole-v1`` or ``openspiel:catch``.
         kwargs: Keyword arguments of its constructor.
         render_mode: Gymnasium's.
         max_episode_steps: Gymnasium's: None keeps the environment's own limit,
@@ -104,12 +104,12 @@ class Use(msgspec.Struct, frozen=True):
     """Read, set or call something that the environment has beyond Gymnasium's interface.
 
     Attributes:
-        name: Of an attribute or method of the environment or of a wrapper around it.
+        name: The name of an attribute or method of the environment, or of a wrapper around it.
         how: ``get`` reads an attribute; ``set`` sets it; ``call`` calls a method, and reads what is
             none, as ``call`` of a Gymnasium ``VectorEnv`` does; ``is_method`` says what it is.
-        args: Of the call; or the values to set, one for each sub-environment.
-        kwargs: Of the call.
-        numbers: Of the sub-environments of a batched session, in order; None for all.
+        args: The arguments of the call; or the values to set, one for each sub-environment.
+        kwargs: The keyword arguments of the call.
+        numbers: Which sub-environments of a batched session are asked, in order; None asks all.
     """
 
     name: str
@@ -188,7 +188,7 @@ class Failed(msgspec.Struct, frozen=True):
     """The request was refused, or failed.
 
     Attributes:
-        code: See :mod:`openenv_gym.wire.error_codes`.
+        code: A code of :mod:`openenv_gym.wire.error_codes`.
         message: What was expected, what came, where, and what to do.
         traceback: The environment's own, where there is one and it may be shown.
         fault: What is known of a session that was lost; None where none was.

@@ -13,7 +13,7 @@ import numpy as np
 from openenv_gym.errors import ProtocolError
 
 Body: TypeAlias = bytes | memoryview
-"""Of a frame; a memoryview is writable, and nobody else's."""
+"""The body of a frame; a memoryview is writable, and belongs to the reader alone."""
 
 HEADER_BYTES = 4
 MAX_FRAME_BYTES = 1 << 30
@@ -36,7 +36,7 @@ class LongBody:
     """The body of a long frame, while it is received.
 
     Args:
-        length: Of the body.
+        length: How long the body is, in bytes.
 
     Attributes:
         body: All of it; what has not come yet is arbitrary.

@@ -55,9 +55,9 @@ def parse_reset(data: dict[str, Any], num_envs: int | None = None) -> Reset:
     """Return the reset that ``data`` asks for.
 
     Args:
-        data: Of the message.
-        num_envs: Of a batched session, which also takes a seed for each sub-environment, and
-            ``reset_mask`` as a list.
+        data: The ``data`` of the message.
+        num_envs: The number of sub-environments of a batched session, which also takes a seed
+            for each of them, and ``reset_mask`` as a list; None for a single environment.
 
     Raises:
         InvalidRequestError: ``seed``, ``options`` or ``episode_id`` have another type.
@@ -141,7 +141,7 @@ class JsonServerMessages:
         raise ProtocolError(f"no JSON message stands for {type(reply).__name__}")
 
     def _batch_data(self, result: BatchResult) -> dict[str, Any]:
-        """As :meth:`result_data`, with a list for what a single environment has once."""
+        """What :meth:`result_data` returns, with a list for what a single environment has once."""
         count, rewards = self._view.num_envs or 0, None
         flags = [False] * count, [False] * count
         if result.rewards is not None:

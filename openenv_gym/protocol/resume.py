@@ -10,7 +10,7 @@ import math
 from typing import NamedTuple
 
 RESUME_HEADER = "OpenEnv-Gym-Resume"
-"""Of both handshakes."""
+"""The header of both handshakes."""
 
 ASK = "new"
 """What a client says that has no session yet, and wants one that can be taken up again."""
@@ -23,7 +23,7 @@ class Resumption(NamedTuple):
 
     Attributes:
         token: Names the session, and proves that one had it.
-        grace_s: For how long it is kept without a connection, in seconds.
+        grace_s: How long the session is kept without a connection, in seconds.
     """
 
     token: str

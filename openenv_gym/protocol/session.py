@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from openenv_gym.errors import OpenEnvGymError, ProtocolError
+from openenv_gym.errors import ConnectionLostError, OpenEnvGymError, ProtocolError
 from openenv_gym.protocol.events import Reply, Request, failure
 from openenv_gym.protocol.framing import Body
 from openenv_gym.protocol.states import TRANSITIONS, Row, SessionState, outcome_of, refusal
@@ -37,30 +37,32 @@ class ServerCodec(Protocol):
 
 
 class _Session:
-    """What both ends share: the state, and the one request that is under way."""
+    """What both ends share: the state, and the one request that is under way.
+
+    Attributes:
+        state: Where the session stands.
+        under_way: The class of the request that has no reply yet; None where there is none. This
+            is the one place that says so: nobody else keeps a note of it.
+    """
 
     def __init__(self, state: SessionState) -> None:
         self.state = state
-        self._row: Row | None = None
+        self.under_way: type[Any] | None = None
+        self._row: Row = {}  # what the reply to it means
+        self._why_broken = ""
 
-    @property
-    def is_under_way(self) -> bool:
-        """Whether a request has no reply yet."""
-        return self._row is not None
-
-    def _begin(self, kind: type[Any]) -> None:
-        if self._row is not None:
-            raise ProtocolError("a request is still under way; wait for its reply")
-        row = TRANSITIONS.get((self.state, kind))
-        if row is None:
-            raise refusal(self.state, kind)
-        self._row = row
+    def _refusal(self, kind: type[Any]) -> OpenEnvGymError:
+        if self.under_way is not None:
+            return ProtocolError("a request is still under way; wait for its reply")
+        return refusal(self.state, kind, self._why_broken)
 
     def _end(self, reply: Reply) -> None:
-        if self._row is None:
+        if self.state is SessionState.BROKEN:  # by another thread, while the reply was waited for
+            raise ConnectionLostError(f"the reply came too late, because {self._why_broken}")
+        if self.under_way is None:
             raise ProtocolError(f"a {type(reply).__name__} came that nobody asked for")
         self.state = self._row[outcome_of(reply)]
-        self._row = None
+        self.under_way = None
 
 
 class ClientSession(_Session):
@@ -86,16 +88,32 @@ class ClientSession(_Session):
 
         Raises:
             ResetNeededError: a step where there is no episode.
+            ConnectionLostError: the session is broken.
             ProtocolError: the request is not legal now.
             InvalidRequestError: it cannot be encoded. The session is as before in each case.
         """
-        self._begin(type(request))
+        kind = type(request)
+        row = TRANSITIONS.get((self.state, kind))
+        if row is None or self.under_way is not None:
+            raise self._refusal(kind)
+        self._row, self.under_way = row, kind
         try:
             self._seq = (self._seq + 1) % _SEQ_MODULUS
             return self._codec.encode_request(self._seq, request)
         except BaseException:
-            self._row = None
+            self.under_way = None
             raise
+
+    def fail(self, why: str) -> None:
+        """Take the session for broken: its connection failed, or is given up.
+
+        Args:
+            why: What happened, as in "because ...". The first reason stays.
+        """
+        if self.state is not SessionState.BROKEN:
+            self._why_broken = why
+            self.state = SessionState.BROKEN
+        self.under_way = None
 
     def receive(self, body: Body) -> Reply:
         """Return the reply in ``body``.
@@ -132,7 +150,11 @@ class ServerSession(_Session):
                 :meth:`refuse`, and the session is as before.
         """
         self._seq, request = self._codec.decode_request(body)
-        self._begin(type(request))
+        kind = type(request)
+        row = TRANSITIONS.get((self.state, kind))
+        if row is None or self.under_way is not None:
+            raise self._refusal(kind)
+        self._row, self.under_way = row, kind
         return request
 
     def send(self, reply: Reply) -> bytes:

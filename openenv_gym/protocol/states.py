@@ -1,27 +1,47 @@
 """The one table of what may be asked when.
 
-Both ends of a session run this machine, over the same requests and replies, so that the client
-can refuse an illegal request before it is sent and the server never has to trust it::
+A session is a machine with few states. Both ends run it, over the same requests and replies:
+the client refuses an illegal request before it is sent, and the server never has to trust a
+client. A request alone changes nothing. The state changes when the reply is known, because only
+the reply tells whether an episode has begun or has ended::
 
                     Open                Reset               Step: episode goes on
     OPENING ────────────────▶ READY ────────────▶ EPISODE ◀──────┐
-                                │                  │  ▲ └────────┘
-                                │             Step:│  │ Reset
-                                │         ends here▼  │
-                                │                  ENDED
-                                └──── Close ────▶ CLOSED (from anywhere)
+                                                   │  ▲ └────────┘
+                                              Step:│  │ Reset
+                                          ends here▼  │
+                                                  ENDED
 
-One request is under way at a time: the next one may be sent when the reply to the last has
-come. A refused or failed request leaves the state as it was, except that a reset that failed
-leaves no episode: which one there is then, nobody knows.
+    OPENING, READY, EPISODE, ENDED ── Close ──────────────▶ CLOSED
+    any state ── the connection fails, or is given up ────▶ BROKEN
+
+Three rules explain the rest of the table.
+
+One request is under way at a time. The next one may be sent when the reply to the last has come,
+so that a reply can always be matched to its request.
+
+A refused or failed request leaves the state as it was. A reset that failed is the exception: it
+leaves no episode, because nobody knows how far it got.
+
+BROKEN is a state and not a flag beside the others, because it answers the same question: what may
+be asked now? Nothing may be. The fate of the last request is unknown, and its reply may still be
+on its way, where it could be taken for the reply to another request. Nothing leads out of BROKEN;
+whoever goes on needs a new session on a new connection. Only the client's end can be BROKEN: a
+server whose connection fails ends the session.
 """
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import Any, TypeAlias
 
-from openenv_gym.errors import OpenEnvGymError, ProtocolError, ResetNeededError
+from openenv_gym.errors import (
+    ConnectionLostError,
+    OpenEnvGymError,
+    ProtocolError,
+    ResetNeededError,
+)
+from openenv_gym.faults import Fault, FaultKind
 from openenv_gym.protocol.events import (
     Close,
     Failed,
@@ -36,7 +56,8 @@ from openenv_gym.protocol.events import (
 )
 
 
-class SessionState(Enum):
+# Both are texts, so that their hash, which each step needs, is computed in C.
+class SessionState(StrEnum):
     """Where a session stands."""
 
     OPENING = "opening"
@@ -44,9 +65,10 @@ class SessionState(Enum):
     EPISODE = "in an episode"
     ENDED = "after the end of an episode"
     CLOSED = "closed"
+    BROKEN = "broken"
 
 
-class Outcome(Enum):
+class Outcome(StrEnum):
     """What a reply means for the state."""
 
     DONE = "done"
@@ -54,7 +76,7 @@ class Outcome(Enum):
     FAILED = "failed"
 
 
-OPENING, READY, EPISODE, ENDED, CLOSED = SessionState
+OPENING, READY, EPISODE, ENDED, CLOSED, BROKEN = SessionState
 _RUNNING = (READY, EPISODE, ENDED)
 
 Row: TypeAlias = dict[Outcome, SessionState]
@@ -93,8 +115,19 @@ def outcome_of(reply: Reply) -> Outcome:
     return Outcome.FAILED if type(reply) is Failed else Outcome.DONE
 
 
-def refusal(state: SessionState, kind: type[Any]) -> OpenEnvGymError:
-    """Return the error for a request that the table does not have."""
+def refusal(state: SessionState, kind: type[Any], why_broken: str = "") -> OpenEnvGymError:
+    """Return the error for a request that the table does not have.
+
+    Args:
+        state: Where the session stands.
+        kind: The class of the request.
+        why_broken: What broke the session, where it is ``BROKEN``.
+    """
+    if state is BROKEN:
+        return ConnectionLostError(
+            f"the connection is broken, because {why_broken}; call reset() to make a new one",
+            fault=Fault(kind=FaultKind.CONNECTION_LOST, action_applied=False),
+        )
     if kind is Step and state is READY:
         return ResetNeededError("step before the first reset; call reset() to begin an episode")
     if kind is Step and state is ENDED:

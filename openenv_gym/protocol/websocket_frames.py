@@ -29,7 +29,7 @@ class FrameError(ProtocolError):
     """A frame that ends the connection.
 
     Attributes:
-        close_code: Of the closing frame that says so.
+        close_code: The code of the closing frame that says so.
     """
 
     close_code = PROTOCOL_ERROR

@@ -65,7 +65,7 @@ def restart_info(incarnation: int, seed: int | None) -> dict[str, Any]:
     """Return what the info of the reset after a fault says.
 
     Args:
-        incarnation: Of the environment that was made, counted from 0.
-        seed: The one of its reset.
+        incarnation: How often the environment has been made anew.
+        seed: The seed of that reset.
     """
     return {"incarnation": incarnation, "seed": seed}

@@ -156,7 +156,7 @@ def error_data(message: str, code: str, fault: Fault | None = None) -> dict[str,
 
     Args:
         message: For people.
-        code: See :mod:`openenv_gym.wire.error_codes`.
+        code: A code of :mod:`openenv_gym.wire.error_codes`.
         fault: What is known of a lost session; a further key, which other clients leave alone.
     """
     said: dict[str, Any] = {"message": brief(printable(message)), "code": code}

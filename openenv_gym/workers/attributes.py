@@ -83,7 +83,7 @@ def _found(env: Any, name: str) -> Any:
 
 
 def _use_whole(envs: Any, numbers: list[int], request: Use) -> list[Any]:
-    """Of a vector environment whose sub-environments are no objects of this process."""
+    """Ask a vector environment whose sub-environments are no objects of this process."""
     name = request.name
     whole = numbers == list(range(envs.num_envs)) and hasattr(envs, "call")
     if not whole or request.how == "is_method":

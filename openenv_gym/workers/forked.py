@@ -1,4 +1,15 @@
-"""The forkserver and the workers that it forks, seen from the process that asks for them."""
+"""The forkserver and the workers that it forks, seen from the process that asks for them.
+
+A worker that a forkserver forked is no child of this process, so this process cannot wait for it,
+and the kernel does not say how it ended. Two things stand in for that. A *pidfd*, a descriptor of
+the process, becomes readable when the process has ended, and cannot be mistaken for that of another
+process which got the same number later. The *status socket* carries what the forkserver, whose
+child the worker is, finds out: that it has begun, and its exit code.
+
+The two may disagree for a moment. A process has ended, says the pidfd, and its exit code is yet to
+be told; or the forkserver has died and will never tell. So an end waits up to 4 s for the code, and
+not at all where it is known already: whoever kills a worker notes so before.
+"""
 
 from __future__ import annotations
 
@@ -90,8 +101,8 @@ class ForkserverProcess:
 
         Args:
             control: The descriptor of its control socket.
-            lifeline: That of its lifeline.
-            output: That of the file which it prints to.
+            lifeline: The descriptor of its lifeline.
+            output: The descriptor of the file that it prints to.
 
         Raises:
             ServerError: the forkserver is gone, or so many requests wait for it that it takes no
@@ -130,7 +141,7 @@ class ForkedProcess:
         status: What becomes of it is told here.
 
     Attributes:
-        pid: Its process id; 0 until it has begun.
+        pid: The process id; 0 until the process has begun.
     """
 
     def __init__(self, status: socket.socket) -> None:

@@ -48,7 +48,7 @@ def run_forkserver(control: int, lifeline: int, modules: Sequence[str]) -> Begun
 
     Args:
         control: The descriptor that requests come over.
-        lifeline: That of the forkserver's own lifeline.
+        lifeline: The descriptor of the forkserver's own lifeline.
         modules: What to import first.
 
     Returns:
@@ -75,7 +75,7 @@ class _Child:
     """A worker.
 
     Args:
-        pid: Its process id.
+        pid: The process id of the worker.
         status: What becomes of it is told here, until the other end closes.
         selector: Waits for both.
     """
@@ -93,6 +93,7 @@ class _Child:
     def look(self) -> bool:
         """Take in what has become of it; return whether it is over, and reaped."""
         if not self._has_ended:
+            # WNOWAIT leaves a zombie, which keeps the process id from being given to another.
             how = os.WEXITED | os.WNOHANG | os.WNOWAIT
             end = os.waitid(os.P_PID, self._pid, how)
             if end is not None:

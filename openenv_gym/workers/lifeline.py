@@ -1,6 +1,17 @@
 """The lifeline: a socket whose end says that the process at the other end is gone.
 
-The kernel closes it however that process ended, so that nothing which it started outlives it.
+A process that starts others cannot promise to end them: it may be killed. The kernel can. It closes
+all sockets of a process however that process ended, and the other end of a socket pair notices. So
+each started process holds one end of a pair on which nothing is ever sent, and ends when the other
+end closes.
+
+To notice, the started process must not depend on its own code, which may be in a step that never
+returns, or hold the interpreter's lock in C. It asks the kernel for a signal (``F_SETOWN``,
+``O_ASYNC``), which ends it wherever it is. A thread that polls the socket does the same where the
+kernel sends no such signal.
+
+What keeps a lifeline uncut by mistake is a copy of the starter's end: a forked child of the starter
+inherits one. Such copies are closed in the child.
 """
 
 from __future__ import annotations

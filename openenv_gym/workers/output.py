@@ -116,8 +116,8 @@ def copy_stderr(copy_fd: int, crash_fd: int) -> None:
     """Have this process write to ``copy_fd`` what Python writes to stderr, besides.
 
     Args:
-        copy_fd: Of the one file of a :class:`StderrCopy`.
-        crash_fd: Of the other one.
+        copy_fd: The descriptor of the first file of a :class:`StderrCopy`.
+        crash_fd: The descriptor of its second file.
     """
     faulthandler.enable(crash_fd)
     sys.stderr = io.TextIOWrapper(
@@ -147,9 +147,9 @@ class _Tee(io.RawIOBase):
         text = bytes(data)
         os.write(self._copy_fd, text[-RING_BYTES:])
         if os.fstat(self._copy_fd).st_size > _CUT_BYTES:
-            kept = _last_bytes(self._copy_fd)
+            tail = _last_bytes(self._copy_fd)
             os.ftruncate(self._copy_fd, 0)
-            os.write(self._copy_fd, kept)
+            os.write(self._copy_fd, tail)
         _write_all(_STDERR, text)
         return len(text)
 

@@ -46,8 +46,8 @@ class WorkerProcess:
             must be an ``output`` then, and :attr:`has_begun` is not yet true at once.
 
     Attributes:
-        output: As given.
-        forkserver: As given.
+        output: What takes the output of the worker, None where there is nothing.
+        forkserver: What forked the worker, None where an interpreter was started.
 
     Raises:
         ServerError: the platform has no Unix sockets, the interpreter cannot be run, or the

@@ -76,7 +76,7 @@ class SpawnedProcess(subprocess.Popen[bytes]):
 
 
 def _environment(python: str) -> dict[str, str]:
-    """Of a worker: it imports what we do, unless it has an interpreter of its own."""
+    """The environment of a worker, which imports what we do unless its interpreter is another."""
     if python != sys.executable:
         return dict(os.environ)
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

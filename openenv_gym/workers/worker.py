@@ -21,7 +21,7 @@ import sys
 
 from openenv_gym.errors import OpenEnvGymError
 from openenv_gym.protocol import FrameReader, frame_header
-from openenv_gym.sockets import RECEIVE_BYTES, Spin, send_parts
+from openenv_gym.sockets import RECEIVE_BYTES, AdaptiveSpin, send_parts
 from openenv_gym.workers.forkserver import run_forkserver
 from openenv_gym.workers.lifeline import watch_lifeline
 from openenv_gym.workers.memory import be_killed_first, limit_memory
@@ -72,7 +72,7 @@ class Worker:
 
     def run(self) -> None:
         """Serve until the control socket closes, then close every environment."""
-        serving, spin = True, Spin()
+        serving, spin = True, AdaptiveSpin()
         while serving:
             for key, _ in spin.wait(self._look) or self._selector.select():
                 if key.fileobj is self._control:

@@ -21,7 +21,7 @@ from openenv_gym.client.websocket import WebSocketOptions
 from openenv_gym.endpoints import ConnectOptions, ServerEndpoint
 from openenv_gym.errors import ConnectionLostError, InvalidRequestError, UnreachableError
 from openenv_gym.launchers import ServerProcess
-from openenv_gym.protocol import Open, Reset, Step
+from openenv_gym.protocol import Open, Reset, SessionState, Step
 from openenv_gym.testing import FaultProxy
 from tests.support.envs import Scripted
 from tests.support.family import has_ended, workers_of
@@ -304,7 +304,7 @@ def test_a_session_is_taken_up_with_its_whole_token_only(server, token):
     with pytest.raises(ConnectionLostError):
         step(connection)
     connection._transport._resumption, connection._transport._is_over = resumption, False
-    connection.is_broken = False
+    connection._session.state = SessionState.EPISODE
 
 
 def test_a_reply_that_is_too_long_is_not_asked_for_again(serve):

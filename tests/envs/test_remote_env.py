@@ -139,7 +139,7 @@ def test_a_worker_that_dies_is_replaced():
 def test_a_step_that_takes_too_long():
     env = embedded(SCRIPTED)
     env.reset(seed=0)
-    env._connection._timeout_s = 0.3
+    env._connection.timeout_s = 0.3
     with pytest.raises(RequestTimeoutError, match=r"no answer from .* within 0\.3 s"):
         env.step(Scripted.HANG)
     env.close()
@@ -325,7 +325,7 @@ def test_a_second_thread_is_refused_and_the_first_goes_on():
     thread = threading.Thread(target=hang, name="first")
     thread.start()
     connection = env._connection
-    wait_until(lambda: connection._user == "first")  # a moment after it has the lock
+    wait_until(lambda: connection._user == thread.ident)  # a moment after it has the lock
     with pytest.raises(ConcurrentCallError, match="'MainThread' called while 'first' waits"):
         env.step(0)
     psutil.Process(EMBEDDED.pid).kill()
@@ -475,7 +475,7 @@ def test_an_environment_that_nobody_closed_is_closed_with_its_object():
 def test_what_broke_a_connection_is_said():
     env = embedded(SCRIPTED)
     env.reset(seed=0)
-    env._connection._timeout_s = 0.2
+    env._connection.timeout_s = 0.2
     with pytest.raises(RequestTimeoutError):
         env.step(Scripted.HANG)
     with pytest.raises(ConnectionLostError, match="because the last request ended in RequestTime"):

@@ -53,7 +53,7 @@ def make(where: dict[str, Any], mode: AutoresetMode = AutoresetMode.NEXT_STEP, *
 def hurry(envs: Any, shards: int = 1) -> None:
     """Wait less long for replies of the first shards, which will hang, from now on."""
     for shard in envs._shards[:shards]:
-        shard.connection._timeout_s = HURRY_S
+        shard.connection.timeout_s = HURRY_S
 
 
 def run(

@@ -65,6 +65,7 @@ STATES = {
     "episode": SessionState.EPISODE,
     "ended": SessionState.ENDED,
     "closed": SessionState.CLOSED,
+    "broken": SessionState.BROKEN,
 }
 
 

@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openenv_gym.errors import OpenEnvGymError, ProtocolError, ResetNeededError
+from openenv_gym.errors import (
+    ConnectionLostError,
+    OpenEnvGymError,
+    ProtocolError,
+    ResetNeededError,
+)
+from openenv_gym.faults import Fault, FaultKind
 from openenv_gym.protocol import (
     BinaryMessages,
     ClientSession,
@@ -33,7 +39,7 @@ from openenv_gym.protocol import (
 from openenv_gym.protocol.binary_messages import sequence_of
 from openenv_gym.wire.description import Description
 
-OPENING, READY, EPISODE, ENDED, CLOSED = SessionState
+OPENING, READY, EPISODE, ENDED, CLOSED, BROKEN = SessionState
 
 REQUESTS: dict[type[Any], Any] = {
     Open: Open(),
@@ -111,7 +117,11 @@ def test_an_illegal_request_is_not_sent_and_changes_nothing(state: SessionState,
     assert session.state is state
 
 
-@pytest.mark.parametrize(("state", "kind"), ILLEGAL, ids=str)
+# Only a client's end can be broken: a server whose connection fails ends the session.
+FOR_SERVERS = [pair for pair in ILLEGAL if pair[0] is not BROKEN]
+
+
+@pytest.mark.parametrize(("state", "kind"), FOR_SERVERS, ids=str)
 def test_an_illegal_request_is_refused_by_the_server_and_changes_nothing(state: Any, kind: Any):
     server = ServerSession(BinaryMessages(), state)
     body = BinaryMessages().encode_request(7, REQUESTS[kind])
@@ -124,6 +134,8 @@ def test_an_illegal_request_is_refused_by_the_server_and_changes_nothing(state: 
 
 
 def refusal_of(state: SessionState, kind: type[Any]) -> type[OpenEnvGymError]:
+    if state is BROKEN:
+        return ConnectionLostError
     return ResetNeededError if kind is Step and state in (READY, ENDED) else ProtocolError
 
 
@@ -141,6 +153,32 @@ def test_one_request_is_under_way_at_a_time():
     pair.server.receive(body)
     with pytest.raises(ProtocolError, match="still under way"):
         pair.server.receive(BinaryMessages().encode_request(2, GetState()))
+
+
+@pytest.mark.parametrize("state", [state for state in SessionState if state is not BROKEN])
+def test_a_failed_connection_breaks_the_session_in_any_state(state: SessionState):
+    session = ClientSession(BinaryMessages(), state)
+    session.fail("the cable was cut")
+    session.fail("of another reason")  # the first one is told
+    assert (session.state, session.under_way) == (BROKEN, None)
+    for request in REQUESTS.values():
+        with pytest.raises(
+            ConnectionLostError, match=r"because the cable was cut; call reset\(\)"
+        ) as told:
+            session.send(request)
+        assert told.value.fault == Fault(kind=FaultKind.CONNECTION_LOST, action_applied=False)
+    assert session.state is BROKEN
+
+
+def test_a_reply_that_comes_when_the_session_is_broken_changes_nothing():
+    pair = Pair(EPISODE)
+    pair.server.receive(pair.client.send(Step(0)))
+    assert pair.client.under_way is Step
+    pair.client.fail("it was closed")
+    with pytest.raises(ConnectionLostError, match="because it was closed") as told:
+        pair.client.receive(pair.server.send(GOES_ON))
+    assert told.value.fault is None  # the step was sent: whether it has acted, nobody knows
+    assert pair.client.state is BROKEN
 
 
 def test_the_refusal_of_a_second_request_leaves_the_first_to_be_answered():

@@ -1,0 +1,48 @@
+"""What a client says in the handshake of a WebSocket, and what a refusal means."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+
+from websockets.datastructures import Headers
+from websockets.exceptions import InvalidStatus
+
+from openenv_gym.address import Address
+from openenv_gym.errors import CapacityError, ConnectionLostError, NotOpenEnvError, OpenEnvGymError
+from openenv_gym.protocol.resume import ASK
+
+_MAX_QUOTED_CHARS = 200
+
+
+def is_resuming(resume: str | None) -> bool:
+    """Return whether the header ``resume`` asks for a session that was there before."""
+    return resume not in (None, ASK)
+
+
+def add_headers(headers: Headers, address: Address, given: Mapping[str, str]) -> None:
+    """Add the credentials in ``address`` and the headers that the caller gave."""
+    if address.username is not None:
+        credentials = f"{address.username}:{address.password or ''}".encode()
+        headers["Authorization"] = f"Basic {base64.b64encode(credentials).decode()}"
+    for name, value in given.items():
+        headers[name] = value
+
+
+def refused_handshake(address: Address, exc: Exception | None, is_resumed: bool) -> OpenEnvGymError:
+    """Return the error for a handshake that did not open a WebSocket.
+
+    Args:
+        address: The address of the server.
+        exc: What ``websockets`` made of the response.
+        is_resumed: Whether the handshake asked for a session that was there before.
+    """
+    if not isinstance(exc, InvalidStatus):
+        return NotOpenEnvError(f"expected a WebSocket at {address.ws_url}, got: {exc}")
+    status = exc.response.status_code
+    text = bytes(exc.response.body or b"").decode(errors="replace")[:_MAX_QUOTED_CHARS]
+    if status == 404 and is_resumed:
+        return ConnectionLostError(f"{address} does not have it any more (HTTP 404)")
+    if status == 503:
+        return CapacityError(f"{address} has no free session (HTTP 503): {text}")
+    return NotOpenEnvError(f"expected a WebSocket at {address.ws_url}, got HTTP {status}: {text}")
