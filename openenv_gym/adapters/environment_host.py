@@ -12,10 +12,10 @@ from openenv_gym.errors import EnvStartError
 from openenv_gym.protocol.events import Open
 from openenv_gym.wire.description import Description
 from openenv_gym.wire.models import State, annotated_models, type_parameters
-from openenv_gym.workers.hosted import Hosted, imported
+from openenv_gym.workers.built_env import BuiltEnv, imported
 
 
-def build(name: str, request: Open) -> Hosted:
+def build(name: str, request: Open) -> BuiltEnv:
     """Import ``package.module:Class`` and host an instance.
 
     Raises:
@@ -30,7 +30,7 @@ def host(
     name: str,
     action_model: type[BaseModel] | None = None,
     observation_model: type[BaseModel] | None = None,
-) -> Hosted:
+) -> BuiltEnv:
     """Host what ``factory`` makes.
 
     Args:
@@ -63,4 +63,4 @@ def host(
     }
     about = environment.get_metadata().model_dump(mode="json", exclude_none=True)
     description = Description(environment=name, view="model", schemas=schemas, about=about)
-    return Hosted(env=env, description=description, state=env.state_fields)
+    return BuiltEnv(env=env, description=description, state=env.state_fields)

@@ -14,10 +14,10 @@ from openenv_gym.protocol.events import NO_TIME_LIMIT, Open
 from openenv_gym.spaces import to_descriptor
 from openenv_gym.spaces.labels import label_known
 from openenv_gym.wire.description import Description
-from openenv_gym.workers.hosted import Hosted, plain_metadata
+from openenv_gym.workers.built_env import BuiltEnv, plain_metadata
 
 
-def build(name: str, request: Open) -> Hosted:
+def build(name: str, request: Open) -> BuiltEnv:
     """Make the environment with the id ``name``, which may be ``module:id``.
 
     Raises:
@@ -64,7 +64,7 @@ def make(name: str, request: Open) -> gym.Env[Any, Any]:
     return env
 
 
-def host(env: gym.Env[Any, Any], name: str) -> Hosted:
+def host(env: gym.Env[Any, Any], name: str) -> BuiltEnv:
     """Host an environment that exists already."""
     modes = [mode for mode in env.metadata.get("render_modes", []) if mode not in (None, "human")]
     spec = env.spec
@@ -81,7 +81,7 @@ def host(env: gym.Env[Any, Any], name: str) -> Hosted:
         about={"name": name, "description": _summary(env)},
         has_vector_form=getattr(spec, "vector_entry_point", None) is not None,
     )
-    return Hosted(env=env, description=description, state=lambda: description.state)
+    return BuiltEnv(env=env, description=description, state=lambda: description.state)
 
 
 def _labelled_spaces(env: gym.Env[Any, Any]) -> tuple[gym.Space[Any], gym.Space[Any]]:

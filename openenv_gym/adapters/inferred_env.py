@@ -18,7 +18,7 @@ from openenv_gym.spaces import Inference, infer, to_descriptor
 from openenv_gym.spaces.probing import Probed, probed
 from openenv_gym.wire.description import Description
 from openenv_gym.wire.schema_view import SchemaView
-from openenv_gym.workers.hosted import Hosted
+from openenv_gym.workers.built_env import BuiltEnv
 
 
 class InferredEnv(gym.Env[Any, Any]):
@@ -72,7 +72,7 @@ class InferredEnv(gym.Env[Any, Any]):
         self._env.close()
 
 
-def inferred(build_one: Callable[[], Hosted], first: Hosted) -> Callable[[], Hosted]:
+def inferred(build_one: Callable[[], BuiltEnv], first: BuiltEnv) -> Callable[[], BuiltEnv]:
     """Return a builder of environments with spaces, the first of which is there already.
 
     Args:
@@ -92,16 +92,16 @@ def inferred(build_one: Callable[[], Hosted], first: Hosted) -> Callable[[], Hos
     description = _described(first.description, inference)
     waiting = [first]
 
-    def build() -> Hosted:
-        hosted = waiting.pop() if waiting else build_one()
-        env = InferredEnv(hosted.env, inference, schemas["observation"])
-        return Hosted(env=env, description=description, state=hosted.state)
+    def build() -> BuiltEnv:
+        built = waiting.pop() if waiting else build_one()
+        env = InferredEnv(built.env, inference, schemas["observation"])
+        return BuiltEnv(env=env, description=description, state=built.state)
 
     return build
 
 
-def _probe(hosted: Hosted) -> Probed:
-    return probed(_first_message(*hosted.env.reset()), hosted.state())
+def _probe(built: BuiltEnv) -> Probed:
+    return probed(_first_message(*built.env.reset()), built.state())
 
 
 def _first_message(fields: dict[str, Any], info: dict[str, Any]) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from openenv_gym.adapters.openspiel_env import OpenSpielEnv
 from openenv_gym.protocol.events import NO_TIME_LIMIT, Open
 from openenv_gym.spaces import to_descriptor
 from openenv_gym.wire.description import Description
-from openenv_gym.workers.hosted import Hosted, plain_metadata
+from openenv_gym.workers.built_env import BuiltEnv, plain_metadata
 
 
-def build(name: str, request: Open) -> Hosted:
+def build(name: str, request: Open) -> BuiltEnv:
     """Load the game ``name``, which may carry parameters, as in ``catch(rows=5)``.
 
     Raises:
@@ -39,4 +39,4 @@ def build(name: str, request: Open) -> Hosted:
     limited: Any = env
     if request.max_episode_steps not in (None, NO_TIME_LIMIT):
         limited = TimeLimit(env, request.max_episode_steps)
-    return Hosted(env=limited, description=description, state=env.session_state)
+    return BuiltEnv(env=limited, description=description, state=env.session_state)

@@ -31,8 +31,8 @@ from openenv_gym.protocol.json_messages import JsonServerMessages
 from openenv_gym.wire.description import Description
 from openenv_gym.wire.models import Action, EnvironmentMetadata, Observation, State
 from openenv_gym.wire.typed import TypedModels, TypedView, view_for
-from openenv_gym.workers.host import EnvHost
-from openenv_gym.workers.hosted import build
+from openenv_gym.workers.built_env import build
+from openenv_gym.workers.request_handler import RequestHandler
 
 
 class TypedEnvironment(NamedTuple):
@@ -82,11 +82,11 @@ class _Session:
     """An environment, asked as a worker asks it."""
 
     def __init__(self, request: Open) -> None:
-        self._host = EnvHost(build)
+        self._handler = RequestHandler(build)
         self.description: Description = self.ask(request, Opened).description
 
     def ask(self, request: Request, expected: type[Any] = object) -> Any:
-        reply = self._host.execute(request)
+        reply = self._handler.execute(request)
         if isinstance(reply, Failed):
             raise reply.to_exception()
         assert isinstance(reply, expected)

@@ -36,7 +36,7 @@ from openenv_gym.spaces.probing import Probed
 from openenv_gym.spaces.profiles import UNKNOWN_ACTION, needs_name
 from openenv_gym.wire.description import Description
 from openenv_gym.wire.outcome import DoneMeans
-from openenv_gym.workers.hosted import plain_metadata
+from openenv_gym.workers.built_env import plain_metadata
 
 if TYPE_CHECKING:
     from openenv_gym.wire.schema_view import SchemaView

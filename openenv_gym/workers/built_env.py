@@ -16,8 +16,8 @@ from openenv_gym.wire.description import Description
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hosted:
-    """One environment.
+class BuiltEnv:
+    """An environment that a builder made, and what is said of it.
 
     Attributes:
         env: Everything inside is a ``gymnasium.Env``; a batched session has a ``VectorEnv`` of
@@ -31,7 +31,7 @@ class Hosted:
     state: Callable[[], dict[str, Any]]
 
 
-Builder: TypeAlias = Callable[[Open], Hosted]
+Builder: TypeAlias = Callable[[Open], BuiltEnv]
 
 # By name, so that a worker imports the adapter that it needs and no other.
 _ADAPTERS = {
@@ -52,7 +52,7 @@ def modules_to_preload(environment: str) -> tuple[str, ...]:
     return (_ADAPTERS[scheme], _ADAPTERS["vector"], *_ALSO_PRELOADED.get(scheme, ()))
 
 
-def build(request: Open) -> Hosted:
+def build(request: Open) -> BuiltEnv:
     """Build the environment that ``request`` names.
 
     The name is ``CartPole-v1`` or ``gymnasium:CartPole-v1``, ``openspiel:catch``,
@@ -69,8 +69,8 @@ def build(request: Open) -> Hosted:
     scheme, name = _split(request.environment)
     if request.num_envs is not None and scheme != "vector":
         return _batched(request, build)
-    hosted: Hosted = _adapter(scheme).build(name, request)
-    return hosted
+    built: BuiltEnv = _adapter(scheme).build(name, request)
+    return built
 
 
 def _split(environment: str) -> tuple[str, str]:
@@ -96,10 +96,10 @@ def builder_for(
         is_shared: Whether it is one object for all sessions, which the end of one leaves open.
     """
 
-    def make(request: Open) -> Hosted:
+    def make(request: Open) -> BuiltEnv:
         made = factory()
         if isinstance(made, gym.vector.VectorEnv):
-            hosted: Hosted = _adapter("vector").host_made(made, name, request.num_envs)
+            built: BuiltEnv = _adapter("vector").host_made(made, name, request.num_envs)
         elif request.num_envs is not None:
             if is_shared:
                 raise InvalidRequestError(
@@ -109,23 +109,23 @@ def builder_for(
             others = [made]
             return _batched(request, lambda single: one(others.pop() if others else factory()))
         else:
-            hosted = one(made)
-        return replace(hosted, env=_LeftOpen(hosted.env)) if is_shared else hosted
+            built = one(made)
+        return replace(built, env=_LeftOpen(built.env)) if is_shared else built
 
-    def one(made: Any) -> Hosted:
+    def one(made: Any) -> BuiltEnv:
         models = () if isinstance(made, gym.Env) else (action_model, observation_model)
         if models:
-            typed: Hosted = _adapter("environment").host(lambda: made, name, *models)
+            typed: BuiltEnv = _adapter("environment").host(lambda: made, name, *models)
             return typed
-        hosted: Hosted = _adapter("gymnasium").host(made, name)
-        return hosted
+        built: BuiltEnv = _adapter("gymnasium").host(made, name)
+        return built
 
     return make
 
 
-def _batched(request: Open, build_one: Builder) -> Hosted:
-    hosted: Hosted = _adapter("vector").host(request, build_one)
-    return hosted
+def _batched(request: Open, build_one: Builder) -> BuiltEnv:
+    built: BuiltEnv = _adapter("vector").host(request, build_one)
+    return built
 
 
 class _LeftOpen:
