@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from openenv_gym.adapters.openspiel_episode import TERMINAL, Episode, shorten
+from openenv_gym.adapters.openspiel_episode import TERMINAL, GameEpisode, shorten
 from openenv_gym.adapters.openspiel_games import load_game, plain_params
 from openenv_gym.adapters.openspiel_masks import legal_mask
 from openenv_gym.adapters.openspiel_observations import Observe, make_reader
@@ -157,7 +157,7 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
         self._all_observations = all_observations
         self._num_actions: int = self._loaded.game.num_distinct_actions()
         self._min_utility = float(self._loaded.game.min_utility())
-        self._episode: Episode | None = None
+        self._episode: GameEpisode | None = None
         self._seed: int | None = None  # of the game's own generator, in this episode
         self._steps = 0
         self._is_over = True  # no step can be taken
@@ -192,7 +192,7 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
         self._is_over = True  # and stays so if a policy raises
         rng = self.np_random
         seat, state, start_seed, chosen, moved = restored or self._starts.dealt(rng)
-        episode = Episode(state, seat, self._opponents, self._population, rng, moved)
+        episode = GameEpisode(state, seat, self._opponents, self._population, rng, moved)
         for action in chosen.values():
             episode.play(action, rng)
             episode.take_rewards()
@@ -335,7 +335,7 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
         }
 
     def _play(
-        self, action: int, illegal: int | None, episode: Episode
+        self, action: int, illegal: int | None, episode: GameEpisode
     ) -> tuple[float, list[float] | None]:
         """Play, and return the reward of the mover and, where it plays all, of every seat."""
         if illegal is not None and self._illegal_action == "terminate":
@@ -350,19 +350,19 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
         rewards = episode.take_rewards()
         return rewards[episode.mover], rewards
 
-    def _observe(self, episode: Episode) -> Any:
+    def _observe(self, episode: GameEpisode) -> Any:
         player = episode.player if episode.player >= 0 else episode.mover
         observation = self._reader.read(episode.state, player)
         if self._plays_all:
             return {"current_player": player, "observation": observation}
         return observation
 
-    def _begun(self, call: str) -> Episode:
+    def _begun(self, call: str) -> GameEpisode:
         if self._episode is None:
             raise ResetNeededError(f"{call} was called before the first reset: call reset.")
         return self._episode
 
-    def _legal_or_not(self, action: Any, episode: Episode) -> tuple[int, int | None]:
+    def _legal_or_not(self, action: Any, episode: GameEpisode) -> tuple[int, int | None]:
         """Make an int of an action: the one to play, and the one given if that is illegal."""
         given = self._as_int(action)
         legal = episode.legal
@@ -389,7 +389,7 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
             )
         return int(action)
 
-    def _info(self, episode: Episode, phase: str) -> dict[str, Any]:
+    def _info(self, episode: GameEpisode, phase: str) -> dict[str, Any]:
         legal = episode.legal
         info = {
             "legal_actions": legal.copy(),

@@ -31,7 +31,7 @@ Move = tuple[int, int]
 """A player, or ``CHANCE``, and its action."""
 
 
-class Episode:
+class GameEpisode:
     """One play of the game: the agent's moves come in, chance and the opponents answer.
 
     It always stands where the agent is to move, or at the end. Where several players choose at

@@ -38,7 +38,7 @@ _SOURCES = {
 }
 
 
-class Reader(ABC):
+class ObservationReader(ABC):
     """Reads what a player sees.
 
     Attributes:
@@ -52,7 +52,7 @@ class Reader(ABC):
         """Return a new value of :attr:`space`."""
 
 
-class TensorReader(Reader):
+class TensorReader(ObservationReader):
     """Reads one of the two tensors.
 
     Args:
@@ -95,7 +95,7 @@ class TensorReader(Reader):
         return TensorReader, self._arguments  # the buffer itself cannot be copied or pickled
 
 
-class TextReader(Reader):
+class TextReader(ObservationReader):
     """Reads what a player sees as text.
 
     Args:
@@ -111,14 +111,14 @@ class TextReader(Reader):
         return getattr(state, self._method)(player) if self._method else str(state)
 
 
-class AllReader(Reader):
+class AllReader(ObservationReader):
     """Reads all that the game has, as a dict.
 
     Args:
         parts: A reader for each key.
     """
 
-    def __init__(self, parts: dict[str, Reader]) -> None:
+    def __init__(self, parts: dict[str, ObservationReader]) -> None:
         self._parts = parts
         self.space = spaces.Dict([(key, part.space) for key, part in parts.items()])
 
@@ -161,7 +161,7 @@ def forms_of(game: Any) -> list[str]:
     return [*forms, "string"] if text_method(game) is not None else forms
 
 
-def make_reader(game: Any, observation: Observe | None, shaped: bool) -> Reader:
+def make_reader(game: Any, observation: Observe | None, shaped: bool) -> ObservationReader:
     """Return the reader of a form of observation.
 
     Args:
@@ -174,7 +174,7 @@ def make_reader(game: Any, observation: Observe | None, shaped: bool) -> Reader:
         InvalidRequestError: There is no such form, or the game does not have it.
     """
     forms = forms_of(game)
-    makers: dict[str, Callable[[], Reader]] = {
+    makers: dict[str, Callable[[], ObservationReader]] = {
         "info_state": lambda: TensorReader(game, "info_state", shaped),
         "observation": lambda: TensorReader(game, "observation", shaped),
         "string": lambda: TextReader(game),

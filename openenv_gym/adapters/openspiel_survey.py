@@ -75,7 +75,7 @@ class GameRow(msgspec.Struct, frozen=True, kw_only=True):
     is_python: bool | None = None
 
 
-def survey() -> list[GameRow]:
+def survey_games() -> list[GameRow]:
     """Look at every game that the library has, by loading it and beginning an episode.
 
     Returns:

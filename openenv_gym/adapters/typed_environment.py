@@ -64,7 +64,7 @@ def typed_environment(name: str, **kwargs: Any) -> TypedEnvironment:
         SpaceError: it has models of its own: serve its own class.
     """
     request = Open(name, kwargs, is_typed=True)
-    first = _Session(request)
+    first = _InlineSession(request)
     description, view = first.description, view_for(first.description)
     first.ask(Close())
     models = view.models()
@@ -78,7 +78,7 @@ def typed_environment(name: str, **kwargs: Any) -> TypedEnvironment:
     return TypedEnvironment(kind, models.action, models.observation)
 
 
-class _Session:
+class _InlineSession:
     """An environment, asked as a worker asks it."""
 
     def __init__(self, request: Open) -> None:
@@ -101,7 +101,7 @@ class _Typed(Environment[Action, Observation, State]):
 
     def __init__(self) -> None:
         # OpenEnv's server makes instances that it only asks for their metadata.
-        self._session: _Session | None = None
+        self._session: _InlineSession | None = None
         self._messages = JsonServerMessages(self._view)
 
     def reset(
@@ -109,7 +109,7 @@ class _Typed(Environment[Action, Observation, State]):
     ) -> Observation:
         options = kwargs.pop("options", None)
         if self._session is None:
-            self._session = _Session(self._request)
+            self._session = _InlineSession(self._request)
         return self._observe(self._session.ask(Reset(seed, options, episode_id, kwargs), Result))
 
     def step(self, action: Action, timeout_s: float | None = None, **kwargs: Any) -> Observation:

@@ -45,7 +45,7 @@ class Play:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class Judgement:
     """What came of one environment over one transport.
 
     Attributes:
@@ -75,7 +75,7 @@ class Outcome:
         return f"{start}: {self.steps} steps compared{lost}"
 
 
-def judge(env_id: str, play: Play) -> Iterator[Outcome]:
+def judge(env_id: str, play: Play) -> Iterator[Judgement]:
     """Compare the Gymnasium environment ``env_id`` in process with each transport.
 
     Nothing is raised: what an environment does wrong is its outcome.
@@ -88,17 +88,17 @@ def judge(env_id: str, play: Play) -> Iterator[Outcome]:
         with contextlib.closing(make()) as env:
             family, is_picture = family_of(env.spec), _numbers(env) > PICTURE_NUMBERS
     except Exception as exc:  # an environment raises whatever it likes, and the row says it
-        yield Outcome(env_id=env_id, verdict="not built", detail=one_line(exc))
+        yield Judgement(env_id=env_id, verdict="not built", detail=one_line(exc))
         return
     try:
         check_deterministic(make, range(play.seeds), play.steps)
     except NotDeterministicError as exc:
-        yield Outcome(
+        yield Judgement(
             env_id=env_id, verdict="nondeterministic", family=family, detail=one_line(exc)
         )
         return
     except Exception as exc:  # an environment raises whatever it likes, and the row says it
-        yield Outcome(env_id=env_id, verdict="raises", family=family, detail=one_line(exc))
+        yield Judgement(env_id=env_id, verdict="raises", family=family, detail=one_line(exc))
         return
     with contextlib.ExitStack() as stack:
         reach = _Reach(env_id, stack)
@@ -135,17 +135,17 @@ def _compare(
     transport: str,
     seeds: range,
     steps: int,
-) -> Outcome:
+) -> Judgement:
     lost: set[str] = set()
     about: dict[str, Any] = {"env_id": env_id, "family": family, "transport": transport}
     try:
         with contextlib.closing(make()) as local, contextlib.closing(reach.make(transport)) as env:
             compared = play_parity(local, env, seeds, steps, lost)
     except ParityError as exc:
-        return Outcome(verdict="differs", detail=one_line(exc), **about)
+        return Judgement(verdict="differs", detail=one_line(exc), **about)
     except Exception as exc:  # in process it went well
-        return Outcome(verdict="differs", detail=f"raises {one_line(exc)}", **about)
-    return Outcome(verdict="identical", steps=compared, left_out=sorted(lost), **about)
+        return Judgement(verdict="differs", detail=f"raises {one_line(exc)}", **about)
+    return Judgement(verdict="identical", steps=compared, left_out=sorted(lost), **about)
 
 
 def _numbers(env: gym.Env[Any, Any]) -> int:

@@ -19,7 +19,7 @@ from pathlib import Path
 import gymnasium as gym
 import msgspec
 
-from openenv_gym.conformance.judge import Outcome, Play, judge
+from openenv_gym.conformance.judge import Judgement, Play, judge
 from openenv_gym.envs.registration import BASE_URL_VARIABLE, NAMESPACE
 from openenv_gym.workers.lifeline import Lifeline, watch_lifeline
 
@@ -63,7 +63,7 @@ def registry_ids() -> list[str]:
 
 def survey(
     env_ids: Sequence[str], play: Play, timeout_s: float = TIMEOUT_S, jobs: int = 1
-) -> Iterator[Outcome]:
+) -> Iterator[Judgement]:
     """Judge each environment in a process of its own; yield the outcomes in the order of the ids.
 
     Args:
@@ -77,7 +77,7 @@ def survey(
             yield from outcomes
 
 
-def complaint(outcomes: Sequence[Outcome], named: Sequence[str] = ()) -> str | None:
+def complaint(outcomes: Sequence[Judgement], named: Sequence[str] = ()) -> str | None:
     """Return what is wrong with ``outcomes`` in one sentence, None if nothing is.
 
     Args:
@@ -99,17 +99,17 @@ def complaint(outcomes: Sequence[Outcome], named: Sequence[str] = ()) -> str | N
     return f"{'; '.join(found)}: see the lines above" if found else None
 
 
-def _judge_apart(env_id: str, play: Play, timeout_s: float) -> list[Outcome]:
+def _judge_apart(env_id: str, play: Play, timeout_s: float) -> list[Judgement]:
     with tempfile.TemporaryDirectory() as folder:
         results, said = Path(folder, "results"), Path(folder, "said")
         results.touch()
         why = _run_apart(env_id, play, results, said, timeout_s)
         lines = results.read_bytes().splitlines()
-        outcomes = [msgspec.json.decode(line, type=Outcome) for line in lines]
+        outcomes = [msgspec.json.decode(line, type=Judgement) for line in lines]
         if why is not None:
             last = said.read_text(errors="replace").strip().splitlines()[-1:]
             detail = ": ".join([why, *last])
-            outcomes.append(Outcome(env_id=env_id, verdict="stopped", detail=detail))
+            outcomes.append(Judgement(env_id=env_id, verdict="stopped", detail=detail))
         return outcomes
 
 

@@ -31,7 +31,7 @@ from openenv_gym.protocol import (
 )
 from openenv_gym.spaces import Inference, infer
 from openenv_gym.spaces.descriptor import Space
-from openenv_gym.spaces.narrowing import schema_of
+from openenv_gym.spaces.narrowing import schema_of_value
 from openenv_gym.spaces.probing import Probed
 from openenv_gym.spaces.profiles import UNKNOWN_ACTION, needs_name
 from openenv_gym.wire.description import Description
@@ -250,7 +250,7 @@ class ServerEndpoint:
             seen = self.probe(None)
         except OpenEnvGymError as exc:
             raise NotOpenEnvError(f"{problem}; a reset over /ws does not help: {exc}") from exc
-        return {"action": UNKNOWN_ACTION, "observation": schema_of(seen.observation)}
+        return {"action": UNKNOWN_ACTION, "observation": schema_of_value(seen.observation)}
 
     def probe(self, schema: Any) -> Probed:
         """Return what a probing reset shows, of which there is one for each server.

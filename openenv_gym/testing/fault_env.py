@@ -170,7 +170,7 @@ class FaultEnv(gym.Env[Any, Any]):
         return fault
 
     def _reply(self, obs: Any, fault: Fault | None) -> Any:
-        if fault is None or fault.kind != "bad_reply":
+        if fault is None or fault.kind != "bad_observation":
             return obs
         if not isinstance(obs, np.ndarray):
             return "no observation"

@@ -23,7 +23,7 @@ from openenv_gym.errors import InvalidRequestError
 MAX_MEGABYTES = 1024
 """What ``allocate`` takes at most; more is refused, so that no typo takes the machine's memory."""
 
-BAD_REPLIES = ("shape", "dtype", "nan", "range")
+BAD_OBSERVATIONS = ("shape", "dtype", "nan", "range")
 
 _FOREVER_S = 24 * 3600.0
 _held: list[bytes] = []
@@ -101,7 +101,7 @@ def _allocate(megabytes: int = 256) -> None:
     _held.append(b"\xff" * (megabytes << 20))
 
 
-def _bad_reply(how: str = "shape") -> None:
+def _bad_observation(how: str = "shape") -> None:
     """Answer with an observation that is not in the space: its shape, dtype, a NaN, its range."""
 
 
@@ -117,7 +117,7 @@ _ACTIONS: dict[str, Callable[..., None]] = {
     "spin": _spin,
     "hold_gil": _hold_gil,
     "allocate": _allocate,
-    "bad_reply": _bad_reply,
+    "bad_observation": _bad_observation,
 }
 
 KINDS = tuple(_ACTIONS)
@@ -181,9 +181,9 @@ def parse_fault(value: Any, where: str) -> Fault:
             f"plan[{where!r}]: {kind} takes {', '.join([*known, 'stderr', 'ignore_sigterm'])}, "
             f"got {', '.join(map(repr, unknown))}"
         )
-    if kind == "bad_reply" and arguments.get("how", "shape") not in BAD_REPLIES:
+    if kind == "bad_observation" and arguments.get("how", "shape") not in BAD_OBSERVATIONS:
         raise InvalidRequestError(
-            f"plan[{where!r}]: how: expected one of {', '.join(BAD_REPLIES)}, "
+            f"plan[{where!r}]: how: expected one of {', '.join(BAD_OBSERVATIONS)}, "
             f"got {arguments['how']!r}"
         )
     return Fault(kind=kind, arguments=arguments, stderr=stderr, ignore_sigterm=ignore_sigterm)

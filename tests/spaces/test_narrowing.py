@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from openenv_gym.spaces.narrowing import is_open, narrow, schema_of
+from openenv_gym.spaces.narrowing import is_open, narrow, schema_of_value
 from openenv_gym.spaces.schema_document import Place
 
 pytestmark = pytest.mark.single_env
@@ -104,4 +104,4 @@ VALUES: list[tuple[Any, Any]] = [
 
 @pytest.mark.parametrize(("value", "schema"), VALUES, ids=str)
 def test_a_value_has_a_schema(value: Any, schema: Any):
-    assert schema_of(value) == schema
+    assert schema_of_value(value) == schema
