@@ -1,4 +1,4 @@
-"""A typed environment, a user's own or one written for OpenEnv, hosted."""
+"""Builds a typed environment: a user's own, or one written for OpenEnv."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from openenv_gym.workers.built_env import BuiltEnv, imported
 
 
 def build(name: str, request: Open) -> BuiltEnv:
-    """Import ``package.module:Class`` and host an instance.
+    """Import ``package.module:Class`` and build an instance.
 
     Raises:
         UnknownEnvironmentError: there is no such module or class.
@@ -31,17 +31,17 @@ def host(
     action_model: type[BaseModel] | None = None,
     observation_model: type[BaseModel] | None = None,
 ) -> BuiltEnv:
-    """Host what ``factory`` makes.
+    """Build the environment that ``factory`` makes.
 
     Args:
         factory: The class of the environment, or a function that returns one.
-        name: What clients are told that it is called.
-        action_model: Its action class; unless given, read from its type parameters, or else from
-            the annotations of its ``step``.
-        observation_model: Its observation class; likewise.
+        name: The name of the environment that clients see.
+        action_model: The action class. With None, it is read from the type parameters of the
+            class, else from the annotations of its ``step``.
+        observation_model: The observation class. With None, it is read in the same way.
 
     Raises:
-        EnvStartError: the models are neither given nor readable.
+        EnvStartError: the models are neither given nor found.
     """
     environment = factory()
     kind = type(environment)

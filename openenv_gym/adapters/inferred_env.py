@@ -1,7 +1,8 @@
-"""A typed environment in the spaces that its schemas give, so that many can be stepped at once.
+"""A typed environment with the spaces that its schemas give, so that many can be stepped at once.
 
-What a client of a plain session reads out of each message is read where the environment is: the
-same inference, the same view, one probing reset where the schemas leave something open.
+A client of a plain session infers the spaces and reads each message itself. Here the worker does
+both, with the same inference, the same view, and one probing reset if the schemas leave something
+open.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from openenv_gym.workers.built_env import BuiltEnv
 
 
 class InferredEnv(gym.Env[Any, Any]):
-    """A typed environment behind the whole of Gymnasium's interface.
+    """A typed environment behind Gymnasium's interface, with spaces.
 
     Args:
         env: The environment, whose actions and observations are the fields of its models.
-        inference: Its spaces.
-        observation_schema: JSON schema of its observation model.
+        inference: The spaces of the environment, and how their values are read.
+        observation_schema: The JSON schema of its observation model.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class InferredEnv(gym.Env[Any, Any]):
         return result.obs, result.info
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Act; a reward that the environment does not give is 0.
+        """Act. The reward is 0 if the environment gives none.
 
         Raises:
             InvalidActionError: the fields are not those of the action model.
@@ -73,11 +74,12 @@ class InferredEnv(gym.Env[Any, Any]):
 
 
 def inferred(build_one: Callable[[], BuiltEnv], first: BuiltEnv) -> Callable[[], BuiltEnv]:
-    """Return a builder of environments with spaces, the first of which is there already.
+    """Return a builder of environments with spaces, which returns ``first`` first.
 
     Args:
         build_one: Builds a typed environment.
-        first: One that is built; it is reset once if its schemas leave something open.
+        first: An environment that is built already. It is reset once if its schemas leave something
+            open.
 
     Raises:
         SpaceError: a field or a space is ambiguous.
@@ -105,12 +107,12 @@ def _probe(built: BuiltEnv) -> Probed:
 
 
 def _first_message(fields: dict[str, Any], info: dict[str, Any]) -> dict[str, Any]:
-    """What an answer to a reset would say."""
+    """Return the ``data`` that an answer to a reset would have."""
     return _message(fields, info.get("reward"), info.get("done", False))
 
 
 def _message(fields: dict[str, Any], reward: Any, done: bool) -> dict[str, Any]:
-    """What an answer of OpenEnv would say."""
+    """Return the ``data`` that an answer of OpenEnv's would have."""
     return {"observation": info_to_json(fields)[0], "reward": reward, "done": done}
 
 

@@ -1,4 +1,4 @@
-"""An OpenSpiel game, hosted."""
+"""Builds an OpenSpiel game."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def build(name: str, request: Open) -> BuiltEnv:
     Raises:
         UnknownEnvironmentError: OpenSpiel has no such game, or it is not supported.
     """
-    # A client of typed models, which may be a person or a language model, is told what was wrong;
-    # an algorithm that has not learnt the rules yet is to learn them.
+    # A client of typed models may be a person or a language model, and gets an error that says what
+    # was wrong. A learning algorithm gets the end of the episode, from which it learns the rules.
     defaults: dict[str, Any] = {"illegal_action": "raise"} if request.is_typed else {}
     arguments = {**defaults, **request.kwargs}
     env = OpenSpielEnv(name, render_mode=request.render_mode, **arguments)

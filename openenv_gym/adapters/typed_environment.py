@@ -1,4 +1,4 @@
-"""A named environment → OpenEnv ``Environment``, for whoever serves such: OpenEnv's ``create_app``.
+"""A named environment → OpenEnv ``Environment``, for OpenEnv's own ``create_app``.
 
 >>> environment, action, observation = typed_environment("CartPole-v1")
 >>> played = environment()
@@ -36,12 +36,12 @@ from openenv_gym.workers.request_handler import RequestHandler
 
 
 class TypedEnvironment(NamedTuple):
-    """What ``create_app`` takes, in the order of its arguments.
+    """The arguments of ``create_app``, in order.
 
     Attributes:
-        environment: Class without arguments; each instance is one environment.
-        action: Its action model.
-        observation: Its observation model.
+        environment: A class without arguments. Each instance is one environment.
+        action: The action model of the environment.
+        observation: The observation model of the environment.
     """
 
     environment: type[Environment[Action, Observation, State]]
@@ -52,16 +52,16 @@ class TypedEnvironment(NamedTuple):
 def typed_environment(name: str, **kwargs: Any) -> TypedEnvironment:
     """Return an OpenEnv environment that plays a Gymnasium environment or an OpenSpiel game.
 
-    It is the same that ``openenv-gym serve`` serves, but lives in the process that makes it.
+    It is the environment that ``openenv-gym serve`` serves, but lives in the calling process.
 
     Args:
-        name: ``CartPole-v1``, ``module:id``, ``openspiel:catch``.
+        name: The name of the environment: ``CartPole-v1``, ``module:id``, ``openspiel:catch``.
         **kwargs: Keyword arguments of the environment.
 
     Raises:
         UnknownEnvironmentError: there is no such environment.
         EnvStartError: it cannot be built.
-        SpaceError: it has models of its own: serve its own class.
+        SpaceError: it has models of its own; serve its own class.
     """
     request = Open(name, kwargs, is_typed=True)
     first = _InlineSession(request)
@@ -79,7 +79,7 @@ def typed_environment(name: str, **kwargs: Any) -> TypedEnvironment:
 
 
 class _InlineSession:
-    """An environment, asked as a worker asks it."""
+    """An environment in this process that answers requests as in a worker."""
 
     def __init__(self, request: Open) -> None:
         self._handler = RequestHandler(build)
@@ -100,7 +100,7 @@ class _Typed(Environment[Action, Observation, State]):
     _about: EnvironmentMetadata
 
     def __init__(self) -> None:
-        # OpenEnv's server makes instances that it only asks for their metadata.
+        # Nothing is built yet: OpenEnv's server makes instances only to read their metadata.
         self._session: _InlineSession | None = None
         self._messages = JsonServerMessages(self._view)
 

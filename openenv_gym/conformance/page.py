@@ -1,4 +1,4 @@
-"""What was found, as a page of markdown."""
+"""Judgements as a page of markdown."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ game. Write this page anew with the command above, or check an environment of yo
 
 
 def page(outcomes: Iterable[Judgement], play: Play, command: str) -> str:
-    """Return the page for ``outcomes``, which ``command`` made by playing ``play``."""
+    """Return the page for ``outcomes``, which ``command`` gave with the amounts of ``play``."""
     rows: dict[str, list[Judgement]] = {}
     for outcome in outcomes:
         rows.setdefault(outcome.env_id, []).append(outcome)
@@ -105,7 +105,7 @@ def _cell(outcome: Judgement) -> str:
 
 
 def _unjudged(outcomes: Sequence[Judgement]) -> str:
-    """One row for each reason, because most are shared."""
+    """Return a table of a row for each reason, since many environments share one."""
     reasons: dict[str, list[str]] = {}
     for outcome in outcomes:
         why = f"{outcome.verdict}: {_escaped(outcome.detail)}"
