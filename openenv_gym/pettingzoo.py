@@ -1,8 +1,8 @@
 """OpenSpiel games as environments of PettingZoo, with an agent on every seat.
 
 The functions have the names of those in PettingZoo's own modules. They drive a
-:class:`gymnasium.Env` that plays every seat, in this process or elsewhere; docs/multi_agent.md shows
-how to serve one.
+:class:`gymnasium.Env` that plays every seat, in this process or elsewhere. docs/multi_agent.md
+shows how to serve one.
 """
 
 from __future__ import annotations
@@ -220,8 +220,8 @@ class _Seats:
 class OpenSpielAEC(_Seats, AECEnv):  # type: ignore[misc]  # PettingZoo has no types
     """A game whose agents move one after the other.
 
-    ``infos`` hold ``legal_actions``; at the end ``returns`` of all players; and ``illegal_action`` if
-    one ended the game.
+    ``infos`` hold ``legal_actions``; at the end ``returns`` of all players; and
+    ``illegal_action`` if one ended the game.
     """
 
     _is_parallel = False

@@ -134,7 +134,7 @@ class OpenEnvVecEnv(VecEnv):
         endings: dict[int, dict[str, Any]] = {}
         latest: Infos = [{} for _ in range(self.num_envs)]
         for number, info in cast(Records, records):
-            # A sub-environment whose episode ended has two infos: of its last step, then of its reset.
+            # If its episode ended, a sub-environment has two infos: of the step, then of the reset.
             if dones[number] and number not in endings:
                 endings[number] = info
             else:
@@ -199,7 +199,8 @@ class OpenEnvVecEnv(VecEnv):
     ) -> list[Any]:
         """Call a method of sub-environments.
 
-        ``render``, and ``action_masks`` if infos tell the legal actions, are answered in this process.
+        ``render`` is answered in this process, and so is ``action_masks`` if infos tell the legal
+        actions.
 
         Raises:
             AttributeError: there is none of this name, or the server does not allow it.
@@ -229,7 +230,7 @@ class OpenEnvVecEnv(VecEnv):
         return all("action_mask" in info or "legal_actions" in info for info in self._latest)
 
     def _mask(self, number: int) -> NDArray[np.bool_]:
-        """Return the legal actions as a boolean array of shape ``(actions,)``, as sb3-contrib asks."""
+        """Return the legal actions as a boolean array of shape ``(actions,)``, for sb3-contrib."""
         if self._latest is None:
             raise ResetNeededError("action_masks before the first reset; call reset() first")
         info = self._latest[number]
@@ -241,7 +242,7 @@ class OpenEnvVecEnv(VecEnv):
         return mask
 
     def _groups(self) -> list[tuple[dict[str, Any], NDArray[np.bool_] | None]]:
-        """Return the options that were set, each with a mask of its sub-environments, None for all."""
+        """Return the options that were set, each with a mask of sub-environments, None for all."""
         groups: list[tuple[dict[str, Any], NDArray[np.bool_] | None]] = []
         for number, options in enumerate(self._options):
             mask = next((mask for known, mask in groups if same(known, options)), None)

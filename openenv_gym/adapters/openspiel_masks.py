@@ -17,7 +17,7 @@ _MOST_KEPT = 512  # the most bytes of a cached mask, so that all take half a meg
 def legal_mask(legal: Sequence[int], num_actions: int) -> npt.NDArray[np.int8]:
     """Return a new array of shape ``(num_actions,)``, 1 where an action is legal."""
     if len(legal) <= _FEW_ACTIONS and num_actions <= _MOST_KEPT:
-        return _kept_mask(tuple(legal), num_actions).copy()
+        return _cached_mask(tuple(legal), num_actions).copy()
     return _new_mask(legal, num_actions)
 
 
@@ -32,4 +32,4 @@ def _new_mask(legal: Sequence[int], num_actions: int) -> npt.NDArray[np.int8]:
 
 
 # Copying a cached mask takes half the time of making one.
-_kept_mask = lru_cache(maxsize=1024)(_new_mask)
+_cached_mask = lru_cache(maxsize=1024)(_new_mask)

@@ -170,8 +170,8 @@ def opponent_names(policy: OpponentPolicy | Sequence[OpponentPolicy]) -> str | l
         policy: One policy, or a list of one per seat, as :func:`seat_opponents` takes it.
 
     Returns:
-        For a name that name, for a file its name without the folder, for a function its name,
-        and for any other object the name of its class; a list of these for a list.
+        The name itself; of a file, the name without the folder; of a function, its name; of any
+        other object, the name of its class. For a list, a list of these.
     """
     if isinstance(policy, (list, tuple)):
         return [_name(one) for one in policy]

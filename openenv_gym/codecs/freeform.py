@@ -184,8 +184,8 @@ def _array(value: np.ndarray[Any, Any], path: str, lose: Lose) -> Any:
 def _objects(value: np.ndarray[Any, Any], path: str, lose: Lose) -> msgspec.msgpack.Ext:
     """Return an array of objects, packed one by one. None stands for one that cannot travel."""
     items = [_plain(item, f"{path}[{i}]", lose) for i, item in enumerate(value.ravel())]
-    kept = [None if item is _Unsupported else item for item in items]
-    return msgspec.msgpack.Ext(_OBJECTS, _pack([list(value.shape), kept]))
+    carried = [None if item is _Unsupported else item for item in items]
+    return msgspec.msgpack.Ext(_OBJECTS, _pack([list(value.shape), carried]))
 
 
 def _scalar(value: np.generic, path: str, lose: Lose) -> Any:

@@ -78,5 +78,5 @@ def _allows(properties: Mapping[str, Any], fixed: Mapping[str, Any]) -> bool:
 
 
 def _without_metadata(model: Schema) -> Schema:
-    kept = {name: child for name, child in model["properties"].items() if name not in _UNSAID}
-    return {**model, "properties": kept}
+    others = {name: child for name, child in model["properties"].items() if name not in _UNSAID}
+    return {**model, "properties": others}

@@ -25,7 +25,7 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
         metadata: The JSON-able part of the environment's own ``metadata``.
         state: Fields of the typed state that never change, such as ``game_name``.
         has_action_masks: Whether infos carry ``legal_actions``.
-        schemas: For the ``model`` view, the JSON schemas ``action``, ``observation``, ``state``.
+        schemas: The JSON schemas ``action``, ``observation`` and ``state`` of the ``model`` view.
         kwargs: The keyword arguments of the environment that a server was started with, without
             those that JSON cannot write.
         about: What the environment says about itself to people: name, description and so on.
