@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE_DIR = Path(__file__).parents[1] / "openenv_gym"
+ROOT = Path(__file__).parents[1]
+PACKAGE_DIR = ROOT / "openenv_gym"
 
 SECTION = re.compile(r"^(Args|Attributes|Returns|Yields):$")
 ITEM = re.compile(r"^\*{0,2}[\w.]+( \([^)]*\))?: (.+)$")
@@ -213,3 +214,26 @@ def test_the_package_is_written_in_plain_words(
     found = {file: texts for file, nodes in package().items() if (texts := check(nodes))}
     assert {file: texts for file, texts in found.items() if file not in left} == {}
     assert sorted(left - found.keys()) == []  # converted, or gone: delete the entry
+
+
+def test_the_glossary_has_each_word_once_in_order():
+    page = (ROOT / "docs/glossary.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([^|]+) \| [^|]+ \|$", page.partition("|---|---|")[2], re.MULTILINE)
+    words = [row.strip("`").lower() for row in rows]
+    assert len(rows) == page.count("\n| ") - 1  # all but the head
+    assert words == sorted(set(words))
+    defined = {part for word in words for part in (word, *word.split(", "))}
+    assert {
+        "engine",
+        "envinfo",
+        "episode",
+        "fault",
+        "fork hooks",
+        "gate",
+        "incarnation",
+        "lifeline",
+        "relay",
+        "seam",
+        "shard",
+        "spare",
+    } <= defined
