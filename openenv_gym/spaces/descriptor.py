@@ -86,8 +86,13 @@ def from_descriptor(descriptor: Descriptor) -> Space:
     except SpaceError:
         raise
     except (
-        *(KeyError, TypeError, ValueError, AttributeError),
-        *(AssertionError, OverflowError, RecursionError),
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        AssertionError,
+        OverflowError,
+        RecursionError,
     ) as exc:
         raise SpaceError(f"malformed descriptor of a {kind} space: {exc!r}") from exc
 

@@ -65,7 +65,13 @@ def test_what_is_ragged_empty_or_against_the_schema_fixes_nothing(schema: Any, v
 
 
 CLOSED: list[Any] = [
-    *(NUMBER, TEXT, {}, True, array(NUMBER, 2), array(TEXT), array(record(a=INTEGER))),
+    NUMBER,
+    TEXT,
+    {},
+    True,
+    array(NUMBER, 2),
+    array(TEXT),
+    array(record(a=INTEGER)),
     {"type": "object", "additionalProperties": True},
     {"type": "object", "additionalProperties": TEXT},
     {"$ref": "#/nowhere"},
