@@ -54,7 +54,7 @@ class Environment(ABC, Generic[ActT, ObsT, StateT]):
         return self.step(action, timeout_s=timeout_s, **kwargs)
 
     def get_metadata(self) -> EnvironmentMetadata:
-        """Return what the environment says about itself to people."""
+        """Return the description of the environment for people."""
         name = type(self).__name__
         summary = (type(self).__doc__ or f"{name} environment").strip().splitlines()[0]
         return EnvironmentMetadata(name=name, description=summary, version="1.0.0")

@@ -290,6 +290,22 @@ def test_the_table_names_the_rooms_that_there_are():
     assert set(LAYERS) >= STRANGERS | PURE
 
 
+def files_named(page: str) -> set[str]:
+    """The files that a page names, those of a row about a room with its folder."""
+    rows = re.findall(r"^\| `(\w+)/`[^|]*\|[^|]*\| ([^|]+) \|$", page, re.MULTILINE)
+    in_rows = {
+        f"{room}/{file}" for room, files in rows for file in re.findall(r"`(\w+\.py)`", files)
+    }
+    return in_rows | set(re.findall(r"(?:\w+/)+\w+\.py", page))
+
+
+def test_the_page_names_files_that_there_are():
+    named = {file for file in files_named(PAGE.read_text(encoding="utf-8")) if "NAME" not in file}
+    assert {"protocol/states.py", "client/connection.py", "tests/test_layers.py"} <= named
+    places = (PACKAGE_DIR, PACKAGE_DIR.parent)
+    assert [file for file in sorted(named) if not any((p / file).exists() for p in places)] == []
+
+
 def complaints(package_dir: Path) -> dict[str, list[str]]:
     return {check.__name__: found for check in CHECKS if (found := check(package_dir))}
 

@@ -168,7 +168,7 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
             seats = spaces.Discrete(self._num_players)
             parts = [("current_player", seats), ("observation", self._reader.space)]
             self.observation_space = spaces.Dict(parts)
-        actions: Any = spaces.Discrete(self._num_actions)  # which takes a Python int, too
+        actions: Any = spaces.Discrete(self._num_actions)  # an action may be a Python int too
         self.action_space = actions
 
     def reset(
@@ -189,7 +189,7 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
         """
         restored = self._starts.restored(options, self.np_random) if options else None
         super().reset(seed=seed)
-        self._is_over = True  # and stays so if a policy raises
+        self._is_over = True  # it stays true if a policy raises
         rng = self.np_random
         seat, state, start_seed, chosen, moved = restored or self._starts.dealt(rng)
         episode = GameEpisode(state, seat, self._opponents, self._population, rng, moved)
@@ -223,7 +223,7 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
         illegal: int | None = None
         if type(action) is not int or action not in episode.legal:
             action, illegal = self._legal_or_not(action, episode)
-        self._is_over = True  # and stays so if a policy raises
+        self._is_over = True  # it stays true if a policy raises
         rewards: list[float] | None = None
         if illegal is None and episode.legal and not self._plays_all:  # most steps
             episode.play(action, self.np_random)
@@ -291,7 +291,7 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
 
     @property
     def snapshot(self) -> dict[str, Any]:
-        """The episode as plain data: ``reset(options={"state": snapshot})`` goes on from it.
+        """The episode as plain data, which ``reset(options={"state": snapshot})`` restores.
 
         It restores the state, the seat and the seed of the game's own generator. The generator of
         the environment is not restored; the ``seed`` of that reset may set it.

@@ -169,7 +169,7 @@ def _int(value: int, path: str, lose: Lose) -> Any:
         return int(value)
     try:
         return msgspec.msgpack.Ext(_BIG_INT, str(int(value)).encode())
-    except ValueError:  # of thousands of digits
+    except ValueError:  # it has thousands of digits
         return _lost(value, path, lose)
 
 

@@ -34,7 +34,7 @@ that the server publishes is broken
             f"no {side}_space= helps here, the server is broken"
         )
     waiting: list[tuple[str, Any]] = [(f"$.{side}", schema)]
-    while waiting:  # no recursion: a server may nest as it likes
+    while waiting:  # a loop and no recursion: servers may nest deeply
         place, one = waiting.pop()
         if isinstance(one, bool):
             continue

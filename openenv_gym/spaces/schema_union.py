@@ -29,7 +29,7 @@ def read_union(schema: Schema, place: Place, read: Read) -> SchemaSpace:
     branches, is_exclusive = _branches(schema, place)
     if len(branches) == 2 and branches[1] in (NON_FINITE, BIG_INTEGER):
         return read(branches[0], place.below(""))  # our own form of a number that JSON lacks
-    if place.is_open and {"type": "number"} in branches:  # of which each integer is one
+    if place.is_open and {"type": "number"} in branches:  # each integer is a number too
         branches = [branch for branch in branches if branch != {"type": "integer"}]
     forms = [read(branch, place.below("")) for branch in branches]
     if len(forms) == 1:

@@ -50,7 +50,7 @@ class Claim:
     def release(self) -> None:
         """Give up the place to the next incarnation."""
         if self.lock >= 0:
-            fcntl.flock(self.lock, fcntl.LOCK_UN)  # for copies in forked children too
+            fcntl.flock(self.lock, fcntl.LOCK_UN)  # copies in forked children give it up too
             os.close(self.lock)
 
 

@@ -107,7 +107,7 @@ class Link:
         """End one direction."""
         self._half_closed.add(direction)
         sink = self._server if direction == "to_server" else self._client
-        with contextlib.suppress(OSError):  # that side is gone already
+        with contextlib.suppress(OSError):  # this side is closed already
             sink.shutdown(socket.SHUT_WR)
 
     def close(self, how: Ending) -> None:
@@ -213,7 +213,7 @@ class Link:
 
 def _say_goodbye(sock: socket.socket) -> None:
     """End our side and read the rest: a socket that is closed with unread bytes sends an RST."""
-    with contextlib.suppress(OSError):  # not connected, or broken: nothing to be polite to
+    with contextlib.suppress(OSError):  # it is not connected, or broken already
         sock.shutdown(socket.SHUT_WR)
         while sock.recv(_CHUNK_BYTES):
             pass

@@ -52,7 +52,7 @@ class State(BaseModel):
 
 
 class EnvironmentMetadata(BaseModel):
-    """What an environment says about itself to people."""
+    """The description of an environment for people."""
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
