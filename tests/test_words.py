@@ -40,7 +40,7 @@ OWN_WORDS = {
 }
 OWN_WORD = re.compile(rf"(?:^|_|(?<=[a-z])(?=[A-Z]))({'|'.join(OWN_WORDS)})(?=$|_|[A-Z])")
 
-# Files that are not converted yet. An entry is deleted when its file is.
+# What is not converted yet: files, and names. An entry is deleted when it is converted.
 FRAGMENTS_LEFT = frozenset(
     {
         "adapters/vector_host.py",
@@ -118,6 +118,8 @@ OWN_WORDS_LEFT = frozenset(
         "workers/output.py",
     }
 )
+
+SHARED_NAMES_LEFT = frozenset({"Body", "Buffer", "Call", "Outcome", "Sessions"})
 
 
 def descriptions(docstring: str) -> Iterator[str]:
@@ -214,6 +216,20 @@ def test_the_package_is_written_in_plain_words(
     found = {file: texts for file, nodes in package().items() if (texts := check(nodes))}
     assert {file: texts for file, texts in found.items() if file not in left} == {}
     assert sorted(left - found.keys()) == []  # converted, or gone: delete the entry
+
+
+def test_one_name_is_one_thing():
+    """No two files define a class or an alias of the same public name."""
+    places: dict[str, list[str]] = {}
+    for file, nodes in package().items():
+        for node in nodes:
+            match node:
+                case ast.ClassDef(name=name):
+                    places.setdefault(name, []).append(file)
+                case ast.AnnAssign(target=ast.Name(id=name), annotation=ast.Name(id="TypeAlias")):
+                    places.setdefault(name, []).append(file)
+    twice = {name for name, files in places.items() if len(files) > 1 and name[0] != "_"}
+    assert twice == SHARED_NAMES_LEFT
 
 
 def test_the_glossary_has_each_word_once_in_order():
