@@ -283,7 +283,7 @@ class OpenSpielParallel(_Seats, ParallelEnv):  # type: ignore[misc]  # PettingZo
         choosing = [seat for seat, legal in enumerate(self._legal) if legal]
         chosen = [self._checked(seat, actions.get(agents[seat])) for seat in choosing]
         total = np.zeros(len(agents))
-        for action in chosen or [0]:  # at the end, where a step plays nothing
+        for action in chosen or [0]:  # at the end a step plays nothing
             rewards, terminated, truncated, info = self._play(action)
             total += rewards
             if terminated or truncated:

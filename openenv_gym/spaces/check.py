@@ -25,7 +25,7 @@ def action_check(space: Space) -> Callable[[Any], None]:
     A ``Box`` accepts what an environment in this process accepts: arrays of its own dtype, and also
     numbers, lists and arrays of another numeric dtype, if shape and bounds fit.
 
-    The function raises ``InvalidActionError`` where the action has the wrong type or shape, or
+    The function raises ``InvalidActionError`` if the action has the wrong type or shape, or
     lies outside.
 
     >>> action_check(gs.Discrete(3))(2)

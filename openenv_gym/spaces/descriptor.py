@@ -5,7 +5,7 @@ depth. The descriptor is what stands under ``x-gymnasium-space`` in a JSON schem
 worker tells of its spaces. A further kind of space is a further pair of registered functions.
 
 The ``type`` of a descriptor is the name of the Gymnasium class; the other keys are the
-arguments of its constructor, and ``labels`` where its components have names.
+arguments of its constructor, and ``labels`` if its components have names.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ MISSING: Any = type("Missing", (), {"__repr__": lambda self: "nothing"})()
 
 
 def field_at(data: Any, path: str) -> Any:
-    """Return what is at ``path`` in ``data``, ``MISSING`` where there is nothing.
+    """Return what is at ``path`` in ``data``, ``MISSING`` if there is nothing.
 
     >>> field_at({"result": {"data": 5}}, "result.data"), field_at({}, "a")
     (5, nothing)
@@ -84,7 +84,7 @@ def is_nullable(child: Any) -> bool:
 
 
 def schema_at(schema: Schema, path: str) -> Schema | None:
-    """Return the schema of the field at ``path``, None where the schema says nothing of it.
+    """Return the schema of the field at ``path``, None if the schema says nothing of it.
 
     References above the field are followed one level deep.
     """

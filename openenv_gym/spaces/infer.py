@@ -37,7 +37,7 @@ class Inference:
 
     Attributes:
         action_key: The field of the action model that holds the action; a path such as
-            ``arguments.message``, several fields for a ``Dict`` of them, or None where the whole
+            ``arguments.message``, several fields for a ``Dict`` of them, or None if the whole
             action is one value.
         action_form: The action space, and how actions are written as JSON.
         observation_key: The field of the observation model that holds the observation; a path,

@@ -64,7 +64,7 @@ def label(space: SpaceT, names: Iterable[str]) -> SpaceT:
 
 
 def labels_of(space: gs.Space[Any]) -> tuple[str, ...]:
-    """Return the names of the components of ``space``, () where it has none."""
+    """Return the names of the components of ``space``, () if it has none."""
     names: tuple[str, ...] = getattr(space, _ATTRIBUTE, ())
     return names
 

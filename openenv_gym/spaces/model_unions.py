@@ -1,4 +1,4 @@
-"""A union of models where one model is expected: as one value, or as the fields of all.
+"""A union of models in place of one model: read as one value, or as the fields of all.
 
 ``{"type": "list_tools"}`` or ``{"type": "call_tool", ...}`` is one such: its schema has branches,
 and no ``properties``.

@@ -18,7 +18,7 @@ class Probed:
 
     Attributes:
         observation: The fields of the observation, as JSON.
-        state: The fields of the state, as JSON; empty where it was not asked for.
+        state: The fields of the state, as JSON; empty if it was not asked for.
     """
 
     observation: dict[str, Any]

@@ -198,7 +198,7 @@ UNKNOWN_ACTION: Schema = {"type": "object", "properties": {}, "additionalPropert
 
 
 def find_profile(action: Any, observation: Any, environment: str | None = None) -> Profile | None:
-    """Return the profile of an environment, None where there is none.
+    """Return the profile of an environment, None if there is none.
 
     Args:
         action: The JSON schema of the action model.

@@ -61,7 +61,7 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a reader stands in a document.
+    """The place of a reader in a document.
 
     Attributes:
         path: The path of the value, for error messages.
@@ -190,7 +190,7 @@ def count_nodes(data: Any) -> int:
 
 
 def types_of(schema: Schema) -> list[Any]:
-    """Return the names under ``type``, none where it is missing."""
+    """Return the names under ``type``, an empty list if it is missing."""
     kind = schema.get("type", [])
     return kind if isinstance(kind, list) else [kind]
 

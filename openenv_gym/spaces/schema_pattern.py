@@ -75,7 +75,7 @@ def _character(code: int) -> str:
 
 
 def read_pattern(pattern: str) -> TextPattern | None:
-    r"""Return what ``pattern`` says, None where it is not one character class.
+    r"""Return what ``pattern`` says, None if it is not one character class.
 
     >>> read_pattern("^[a-c\\d]{1,4}$").charset
     'abc0123456789'
