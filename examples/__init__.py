@@ -1,1 +1,1 @@
-"""Examples: each is read from top to bottom, asserts one result, and is run by a test."""
+"""Examples. Each is read from top to bottom and asserts one result; a test runs it."""

@@ -1,8 +1,8 @@
 """Four policies play OpenSpiel's Catch: over a real WebSocket server, then embedded.
 
-A ball falls through ten rows of five columns, and a paddle in the last row moves left, stays or
-moves right once a row. The OpenEnv tutorial plays the game with four policies and says how
-often each catches the ball. Here they play again, and intervals say what is true of that.
+A ball falls through ten rows of five columns. Once a row, a paddle in the last row moves left,
+stays, or moves right. The OpenEnv tutorial plays the game with four policies and says how often
+each catches the ball. Here they play again, and confidence intervals check these claims.
 
     python -m examples.catch_demo --episodes 5000 --websocket-episodes 50 --seed 0
 """
@@ -38,7 +38,7 @@ class OpenSpielAction(Action):
 
 
 class OpenSpielObservation(Observation):
-    model_config = ConfigDict(extra="ignore")  # the server says more than is needed here
+    model_config = ConfigDict(extra="ignore")  # the server sends more fields than this demo needs
 
     info_state: list[float]
     legal_actions: list[int]
@@ -73,7 +73,7 @@ def smart(rng: random.Random) -> Policy:
 
 
 def learning(rng: random.Random) -> Policy:
-    """Act at random ever less: epsilon falls to 0.1 within the first 90 actions of its life."""
+    """Act at random less and less often: epsilon falls to 0.1 in the first 90 actions."""
     steps = 0
 
     def act(grid: list[float], legal: list[int]) -> int:
@@ -108,7 +108,7 @@ PLAYERS = (
 )
 
 
-# --- One episode after the other, without end: the reward of each step, and was it the last? ---
+# --- Endless episodes: the reward of each step, and whether it was the last one. ---------------
 
 Steps = Iterator[tuple[float | None, bool]]
 
@@ -148,12 +148,12 @@ class Tally:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Where the true rate lies with 95 % confidence, by E. B. Wilson's score (1927)."""
+        """The 95 % confidence interval of the true rate, by E. B. Wilson's score (1927)."""
         n, z = len(self.catches), 1.959964
         middle = self.rate + z * z / (2 * n)
         half = z * math.sqrt(self.rate * (1 - self.rate) / n + (z / (2 * n)) ** 2)
         scale = 1 + z * z / n
-        low = (middle - half) / scale if any(self.catches) else 0.0  # exact where rounding is not
+        low = (middle - half) / scale if any(self.catches) else 0.0  # exact in spite of rounding
         high = (middle + half) / scale if not all(self.catches) else 1.0
         return low, high
 
@@ -173,7 +173,7 @@ def measure(played: Steps, number: int, advance: Callable[[], None]) -> Tally:
 def measure_all(
     websocket_episodes: int, embedded_episodes: int, seed: int, progress: Progress
 ) -> tuple[list[Tally], list[Tally]]:
-    """Return what each player reached over WebSocket, and what each reached embedded."""
+    """Return the tallies of all players over WebSocket, and embedded."""
     total = len(PLAYERS) * (websocket_episodes + embedded_episodes)
     task = progress.add_task("starting a server", total=total)
     over_websocket, embedded = [], []
@@ -217,7 +217,7 @@ def table(over_websocket: list[Tally], embedded: list[Tally]) -> Table:
 
 
 def verdict(results: list[Tally]) -> str:
-    """One sentence: which of the tutorial's claims lie outside the measured intervals."""
+    """Return a sentence on the tutorial's claims outside the measured intervals."""
     outside = []
     for player, result in zip(PLAYERS, results, strict=True):
         low, high = result.interval
@@ -231,7 +231,7 @@ def verdict(results: list[Tally]) -> str:
 
 
 def same_games(over_websocket: list[Tally], embedded: list[Tally]) -> int:
-    """Return how many episodes the same seed gave in both places, the same catches in each."""
+    """Check that the same seed gave the same games in both places; return how many."""
     for player, remote, local in zip(PLAYERS, over_websocket, embedded, strict=True):
         both = min(len(remote.catches), len(local.catches))
         if remote.catches[:both] != local.catches[:both]:
@@ -241,9 +241,13 @@ def same_games(over_websocket: list[Tally], embedded: list[Tally]) -> int:
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Play Catch with the tutorial's four policies.")
-    parser.add_argument("--episodes", type=int, default=5000, help="of each, embedded")
-    parser.add_argument("--websocket-episodes", type=int, default=50, help="of each, served")
-    parser.add_argument("--seed", type=int, default=0, help="of the games and of the policies")
+    parser.add_argument(
+        "--episodes", type=int, default=5000, help="embedded episodes of each policy"
+    )
+    parser.add_argument(
+        "--websocket-episodes", type=int, default=50, help="episodes of each policy over WebSocket"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the games and the policies")
     options = parser.parse_args(arguments)
     if min(options.episodes, options.websocket_episodes) < 1:
         parser.error("expected at least one episode in each place")

@@ -1,7 +1,7 @@
-r"""Train an agent with Stable-Baselines3's PPO, and say how well it acts when it is greedy.
+r"""Train an agent with Stable-Baselines3's PPO, and print how well it acts greedily.
 
-The script knows an environment by its id alone. The part of the id before the colon is what
-Gymnasium imports before it looks the rest up, so that nothing of it is imported here:
+The script knows an environment by its id alone. Gymnasium imports the module before the colon and
+then looks up the id, so that this script does not import it:
 
     python -m examples.train_sb3
     python -m examples.train_sb3 --env-id openenv_gym:openenv/gymnasium-v0 \
@@ -26,7 +26,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 
 @dataclass(frozen=True)
 class Score:
-    """What the episodes of an evaluation gave.
+    """The result of an evaluation.
 
     Attributes:
         mean_reward: The mean of the episodes' returns.
@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> Score:
     parser.add_argument("--env-id", default="openenv_gym:openenv/catch-v0", help="module:id")
     parser.add_argument("--env-kwargs", type=json.loads, default={}, help="a JSON object")
     parser.add_argument("--timesteps", type=int, default=32_768, help="steps of training")
-    parser.add_argument("--seed", type=int, default=0, help="of the agent and the environment")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the agent and the environment")
     parser.add_argument("--eval-episodes", type=int, default=200, help="greedy episodes")
     options = parser.parse_args(arguments)
     score = train(**vars(options))

@@ -1,8 +1,8 @@
 """The interface of a typed environment, call for call that of OpenEnv.
 
 A class that derives from this one runs under OpenEnv's ``create_app``, and one that derives from
-OpenEnv's runs under ours: what the server calls is ``reset``, ``step``, ``state``,
-``get_metadata`` and ``close``.
+OpenEnv's runs under ours. The server calls ``reset``, ``step``, ``state``, ``get_metadata`` and
+``close``.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class Environment(ABC, Generic[ActT, ObsT, StateT]):
     Attributes:
         SUPPORTS_CONCURRENT_SESSIONS: OpenEnv's server asks this of a class before it lets
             several sessions each have an instance. Ours gives each session an instance anyway.
-        REQUIRES_SINGLE_THREAD_EXECUTOR: OpenEnv's server asks this too; ours calls one
-            instance from one thread at a time.
+        REQUIRES_SINGLE_THREAD_EXECUTOR: OpenEnv's server asks this too. Our server calls one
+            instance from one thread at a time anyway.
     """
 
     SUPPORTS_CONCURRENT_SESSIONS: ClassVar[bool] = True
@@ -54,11 +54,11 @@ class Environment(ABC, Generic[ActT, ObsT, StateT]):
         return self.step(action, timeout_s=timeout_s, **kwargs)
 
     def get_metadata(self) -> EnvironmentMetadata:
-        """Return what the environment says about itself to people."""
+        """Return the description of the environment for people."""
         name = type(self).__name__
         summary = (type(self).__doc__ or f"{name} environment").strip().splitlines()[0]
         return EnvironmentMetadata(name=name, description=summary, version="1.0.0")
 
     def close(self) -> None:
-        """Free what the environment holds; called once."""
+        """Free the resources of the environment. It is called once."""
         return

@@ -1,7 +1,8 @@
 """OpenSpiel games as environments of PettingZoo, with an agent on every seat.
 
-The functions are those of PettingZoo's own modules. Underneath is a :class:`gymnasium.Env` that
-plays every seat, in this process or elsewhere; docs/multi_agent.md tells how one is served.
+The functions have the names of those in PettingZoo's own modules. They drive a
+:class:`gymnasium.Env` that plays every seat, in this process or elsewhere. docs/multi_agent.md
+shows how to serve one.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ except ImportError as exc:
         f"PettingZoo could not be imported ({exc}); pip install 'openenv-gym[pettingzoo]'"
     ) from exc
 
-_TOLD = ("returns", "illegal_action")  # to every agent, where the info has it
+_TOLD = ("returns", "illegal_action")  # what every agent is told, if the info has it
 _ALL_SEATS: dict[str, Any] = {"agent_player": "all", "all_observations": True}
 _JSON = '{"agent_player": "all", "all_observations": true}'
 _HOW_TO_SERVE = f"start the server with --kwargs '{_JSON}'"
 
 
 def env(game: str, **kwargs: Any) -> Any:
-    """Make what :func:`raw_env` makes, in the wrapper that enforces the order of calls."""
+    """Make the environment of :func:`raw_env`, in a wrapper that enforces the order of calls."""
     return OrderEnforcingWrapper(raw_env(game, **kwargs))
 
 
@@ -47,16 +48,16 @@ def raw_env(
     """Make the AEC environment of a game. Players who choose at once are asked one by one.
 
     Args:
-        game: A game of OpenSpiel, with parameters or without: ``"kuhn_poker(players=3)"``.
+        game: A game of OpenSpiel, with or without parameters: ``"kuhn_poker(players=3)"``.
         illegal_action: ``"raise"`` raises and leaves the game as it was; ``"terminate"`` ends it
             with the game's minimum utility for the agent and nothing for the others.
-        max_steps: All agents are truncated after so many moves of all together, in a parallel
-            environment after so many calls of ``step``; None for no limit.
+        max_steps: The number of moves, of all agents together, after which all are truncated. In a
+            parallel environment it is the number of calls of ``step``. None is no limit.
         **kwargs: ``game_params``, ``observation`` and ``shaped``, as ``OpenSpielEnv`` takes them;
-            ``embedded=True`` for a game in the worker process, or ``base_url`` of a server, which
-            must have been started with what is given of the former, and for a server ``codec``;
-            for both ``timeout_s``, how long to wait for a reply; ``render_mode``. Where the game
-            runs is what these say: ``OPENENV_BASE_URL`` is not read.
+            ``render_mode``. With ``embedded=True`` the game runs in the worker process, with
+            ``base_url`` on a server, which must have been started with the same arguments;
+            ``codec`` is for a server. For both, ``timeout_s`` is how long to wait for a reply, in
+            seconds. ``OPENENV_BASE_URL`` is not read.
 
     Raises:
         InvalidRequestError: An argument makes no sense, or the game is a mean-field game.
@@ -67,7 +68,10 @@ def raw_env(
 def parallel_env(
     game: str, *, illegal_action: str = "raise", max_steps: int | None = None, **kwargs: Any
 ) -> OpenSpielParallel:
-    """Make the parallel environment of a game where all choose at once, as :func:`raw_env`."""
+    """Make the parallel environment of a game in which all choose at once.
+
+    The arguments are those of :func:`raw_env`.
+    """
     return OpenSpielParallel(game, _make_game(game, **kwargs), illegal_action, max_steps)
 
 
@@ -88,7 +92,7 @@ def _make_game(  # noqa: PLR0913 - the keyword arguments of the functions above
     if embedded and base_url is not None:
         raise InvalidRequestError("embedded=True and base_url are two places: give one of them")
     if base_url is not None:
-        # JSON cannot say arguments: unless some were given, the spaces tell what is served.
+        # JSON cannot carry arguments. Without any, the spaces tell what is served.
         kwargs = {**_ALL_SEATS, **given} if given else {}
         place: dict[str, Any] = {"base_url": base_url, "codec": codec, "timeout_s": timeout_s}
         return make_openspiel(game, **place, render_mode=render_mode, on_fault="raise", **kwargs)
@@ -102,7 +106,7 @@ def _make_game(  # noqa: PLR0913 - the keyword arguments of the functions above
 
 
 class _Seats:
-    """What both kinds of environment share: the seats of a game that a ``gymnasium.Env`` plays."""
+    """The base of both kinds of environment: a game whose seats one ``gymnasium.Env`` plays."""
 
     _is_parallel: bool
 
@@ -116,7 +120,7 @@ class _Seats:
         self._ends_if_illegal = illegal_action == "terminate"
         self._max_steps = max_steps
         self._steps = 0
-        self._player = -1  # who is to choose, or the first of those who are
+        self._player = -1  # the player to choose, or the first of them
         self._observations: list[Any] = []
         self._legal: list[list[int]] = []
         self.render_mode = game.render_mode
@@ -128,7 +132,7 @@ class _Seats:
         self.agents: list[str] = []
         self.possible_agents = [f"player_{i}" for i in range(inner["current_player"].n)]
         both = spaces.Dict({"observation": inner["observation"], "action_mask": self._mask_space})
-        # An object of its own for each agent, so that each can be seeded.
+        # Each agent has an object of its own, so that each can be seeded.
         self.observation_spaces = {agent: copy.deepcopy(both) for agent in self.possible_agents}
         self.action_spaces = {agent: spaces.Discrete(count) for agent in self.possible_agents}
         if isinstance(one := inner["observation"], spaces.Box):
@@ -145,37 +149,37 @@ class _Seats:
         return self.action_spaces[agent]
 
     def observe(self, agent: str) -> dict[str, Any]:
-        """Return what any agent sees now; the mask of one that is not to choose is all zeros."""
+        """Return what an agent sees now; its mask is all zeros if it is not to choose."""
         seat = self.possible_agents.index(agent)
         mask = np.zeros(self._mask_space.shape, np.int8)
         mask[self._legal[seat]] = 1
         return {"observation": self._observations[seat], "action_mask": mask}
 
     def state(self) -> Any:
-        """Return what all players see, stacked in their order, where that is a tensor."""
+        """Return what all players see, stacked in their order, if that is a tensor."""
         if not hasattr(self, "state_space"):
             raise NotImplementedError(f"{self}: what its players see is no tensor to stack")
         return np.stack(self._observations)
 
     def render(self) -> Any:
-        """Return the game as a text or a picture, with what players hide from each other."""
+        """Return the game as a text or a picture, including what players hide from each other."""
         return self._game.render()
 
     def close(self) -> None:
-        """Close the game, and the connection to where it runs."""
+        """Close the game, and its connection if it is remote."""
         self._game.close()
 
     def _begin(self, seed: int | None, options: dict[str, Any] | None) -> None:
         given = options or {}
         known = {"state": given["state"]} if "state" in given else None
-        if unknown := [*given.keys() - {"state"}]:  # not refused: PettingZoo's tests pass one
+        if unknown := [*given.keys() - {"state"}]:  # not an error: PettingZoo's tests pass one
             gymnasium.logger.warn(f"reset of {self} has the option 'state' only, not {unknown}")
         self._steps = 0
         self._read(self._game.reset(seed=seed, options=known)[1])
         self.agents = self.possible_agents[:]
 
     def _play(self, action: int) -> tuple[list[float], bool, bool, dict[str, Any]]:
-        """Play the next player's move; return every player's reward, and what Gymnasium does."""
+        """Play the next player's move; return every player's reward, both flags and the info."""
         _, _, terminated, truncated, info = self._game.step(action)
         self._read(info)
         return info["rewards"], terminated, truncated, info
@@ -195,7 +199,7 @@ class _Seats:
         return self._steps == self._max_steps
 
     def _checked(self, seat: int, action: Any) -> int:
-        """Return the action as an int; one that is not legal only where that ends the game."""
+        """Return the action as an int; raise if it is illegal, unless that ends the game."""
         agent, legal = self.possible_agents[seat], self._legal[seat]
         wrong = f"{agent}: the action {action!r:.80} is "
         if not (space := self.action_spaces[agent]).contains(action):
@@ -216,23 +220,23 @@ class _Seats:
 class OpenSpielAEC(_Seats, AECEnv):  # type: ignore[misc]  # PettingZoo has no types
     """A game whose agents move one after the other.
 
-    ``infos`` hold ``legal_actions``, at the end ``returns`` of all players, and
-    ``illegal_action`` where one ended the game.
+    ``infos`` hold ``legal_actions``; at the end ``returns`` of all players; and
+    ``illegal_action`` if one ended the game.
     """
 
     _is_parallel = False
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> None:
-        """Deal a new game; ``options={"state": snapshot}`` goes on from a snapshot of one."""
+        """Deal a new game, or restore one with ``options={"state": snapshot}``."""
         self._begin(seed, options)
-        self._skip_agent_selection = None  # of the dead agents of an episode that was left
+        self._skip_agent_selection = None  # drops the dead agents of an unfinished episode
         self._cumulative_rewards = dict.fromkeys(self.agents, 0.0)
         begun: Any = ([0.0] * len(self.agents), False, False, {})
-        # Where the game is over already, a step plays nothing and gives the rewards.
+        # If the game is over already, a step plays nothing and gives the rewards.
         self._tell(*(begun if self._player >= 0 else self._play(0)))
 
     def step(self, action: int | None) -> None:
-        """Play a move of ``agent_selection``; one that is dead leaves with None."""
+        """Play a move of ``agent_selection``; a dead agent passes None and leaves."""
         if not self.agents:
             raise ResetNeededError(f"step of {self} without agents: call reset.")
         agent = self.agent_selection
@@ -256,8 +260,8 @@ class OpenSpielAEC(_Seats, AECEnv):  # type: ignore[misc]  # PettingZoo has no t
 class OpenSpielParallel(_Seats, ParallelEnv):  # type: ignore[misc]  # PettingZoo has no types
     """A game whose agents choose at once.
 
-    An agent whose mask is all zeros has no choice: its action is not looked at and may be missing.
-    Of illegal actions the first counts. Infos are those of :class:`OpenSpielAEC`.
+    An agent whose mask is all zeros has no choice: its action is ignored and may be missing. If
+    several actions are illegal, the first counts. Infos are those of :class:`OpenSpielAEC`.
     """
 
     _is_parallel = True
@@ -265,12 +269,12 @@ class OpenSpielParallel(_Seats, ParallelEnv):  # type: ignore[misc]  # PettingZo
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Deal a new game; ``options={"state": snapshot}`` goes on from a snapshot of one."""
+        """Deal a new game, or restore one with ``options={"state": snapshot}``."""
         self._begin(seed, options)
         return {agent: self.observe(agent) for agent in self.agents}, self._infos({})
 
     def step(self, actions: Mapping[str, int | None]) -> tuple[dict[str, Any], ...]:
-        """Play an action of each agent; all end together, and then ``agents`` is empty."""
+        """Play an action of each agent. All end together; then ``agents`` is empty."""
         agents = self.agents
         if not agents:
             raise ResetNeededError(f"step of {self} without agents: call reset.")
@@ -279,7 +283,7 @@ class OpenSpielParallel(_Seats, ParallelEnv):  # type: ignore[misc]  # PettingZo
         choosing = [seat for seat, legal in enumerate(self._legal) if legal]
         chosen = [self._checked(seat, actions.get(agents[seat])) for seat in choosing]
         total = np.zeros(len(agents))
-        for action in chosen or [0]:  # at the end, where a step plays nothing
+        for action in chosen or [0]:  # at the end a step plays nothing
             rewards, terminated, truncated, info = self._play(action)
             total += rewards
             if terminated or truncated:
@@ -297,7 +301,7 @@ class OpenSpielParallel(_Seats, ParallelEnv):  # type: ignore[misc]  # PettingZo
 
 
 def _why_not(game: Any, illegal_action: Any, max_steps: Any, is_parallel: bool) -> str | None:
-    """Tell why no environment of PettingZoo is made of a game with these arguments, or None."""
+    """Return why PettingZoo cannot have this game with these arguments, None if it can."""
     if illegal_action not in ("raise", "terminate"):
         return f"illegal_action is 'raise' or 'terminate'; got {illegal_action!r}"
     if max_steps is not None and (type(max_steps) is not int or max_steps < 1):

@@ -1,8 +1,8 @@
 """Remote environments as a ``VecEnv`` of Stable-Baselines3.
 
-What :class:`OpenEnvVecEnv` returns is what ``DummyVecEnv`` returns for the same environments,
-seeds and actions. But all sub-environments are stepped in one message for each shard, and the
-shards work at the same time.
+:class:`OpenEnvVecEnv` returns the same values as ``DummyVecEnv`` for the same environments, seeds
+and actions. But one message for each shard steps all its sub-environments, and the shards work at
+the same time.
 """
 
 from __future__ import annotations
@@ -46,13 +46,14 @@ class OpenEnvVecEnv(VecEnv):
     """Sub-environments that run in other processes or on servers, for Stable-Baselines3.
 
     Args:
-        envs: An id of the ``openenv/`` namespace; or a ``RemoteVectorEnv`` with
-            ``autoreset_mode="SameStep"``, which must not be used by others from then on.
-        num_envs: How many, where ``envs`` is an id; 1 unless given.
-        **arguments: Further ones of ``gymnasium.make_vec``, such as ``base_url`` or ``shards``.
+        envs: An id of the ``openenv/`` namespace, or a ``RemoteVectorEnv`` with
+            ``autoreset_mode="SameStep"``, which nobody else may use from then on.
+        num_envs: The number of sub-environments if ``envs`` is an id. None is 1.
+        **arguments: Further arguments of ``gymnasium.make_vec``, such as ``base_url`` or
+            ``shards``.
 
     Attributes:
-        spec: That of the id.
+        spec: The ``EnvSpec`` of the id.
 
     Raises:
         InvalidRequestError: an argument makes no sense.
@@ -76,21 +77,21 @@ class OpenEnvVecEnv(VecEnv):
             if isinstance(envs, str):
                 self._envs.close()
             raise
-        # To batch infos and take them apart again would cost time, and lose who said nothing.
+        # Batching infos and taking them apart again would cost time, and would lose empty ones.
         self._envs.batches_infos = False
         self.spec = self._envs.spec
         super().__init__(self._envs.num_envs, observation, action)
         self.metadata = dict(self._envs.metadata)
-        self._latest: Infos | None = None  # what each said last, of the episode that is under way
+        self._latest: Infos | None = None  # the last info of each, in the current episode
 
     def reset(self) -> VecEnvObs:
-        """Begin an episode everywhere, with the seeds and options that were set, once.
+        """Begin an episode everywhere. The seeds and options that were set are used once.
 
         Raises:
             TransportError: a connection broke.
             RemoteEnvError: a sub-environment raised.
         """
-        if self._envs.is_under_way:  # a reset cancels the step, whatever came of it
+        if self._envs.is_under_way:  # a reset cancels the step, whatever its result
             with contextlib.suppress(OpenEnvGymError):
                 self.step_wait()
         latest: Infos = [{} for _ in range(self.num_envs)]
@@ -110,18 +111,18 @@ class OpenEnvVecEnv(VecEnv):
         return first
 
     def step_async(self, actions: Any) -> None:
-        """Send the actions; :meth:`step_wait` returns what comes of them.
+        """Send the actions; :meth:`step_wait` returns the results.
 
         Raises:
             InvalidActionError: an action is not in its space; nothing was sent.
-            ResetNeededError: there was no reset yet; nothing was sent.
+            ResetNeededError: it was called before the first reset; nothing was sent.
         """
         self._envs.step_async(np.asarray(actions))
 
     def step_wait(self) -> tuple[VecEnvObs, NDArray[Any], NDArray[Any], Infos]:
         """Return observations, rewards, whether episodes ended, and infos.
 
-        Where an episode ended, the observation is the first of the next one, the last one is
+        If an episode ended, the observation is the first of the next one. The last one is
         ``terminal_observation`` in the info, and ``reset_infos`` has the info of the reset.
 
         Raises:
@@ -133,7 +134,7 @@ class OpenEnvVecEnv(VecEnv):
         endings: dict[int, dict[str, Any]] = {}
         latest: Infos = [{} for _ in range(self.num_envs)]
         for number, info in cast(Records, records):
-            # A sub-environment whose episode ended says first how, and then what its reset said.
+            # If its episode ended, a sub-environment has two infos: of the step, then of the reset.
             if dones[number] and number not in endings:
                 endings[number] = info
             else:
@@ -150,7 +151,7 @@ class OpenEnvVecEnv(VecEnv):
         return observations, rewards.astype(np.float32), dones, infos
 
     def close(self) -> None:
-        """End the sessions; may be called twice."""
+        """End the sessions. A second call does nothing."""
         self._envs.close()
 
     def get_images(self) -> Sequence[NDArray[Any] | None]:
@@ -166,8 +167,9 @@ class OpenEnvVecEnv(VecEnv):
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         """Return an attribute of sub-environments.
 
-        Embedded ones have all but what begins with an underscore; a server has what it was started
-        with (``--attributes``). Calling a method calls it there.
+        Embedded sub-environments allow all attributes but those that begin with an underscore. A
+        server allows those that it was started with (``--attributes``). A method that is returned
+        runs in the sub-environment when it is called.
 
         Raises:
             AttributeError: there is none of this name, or the server does not allow it.
@@ -197,12 +199,13 @@ class OpenEnvVecEnv(VecEnv):
     ) -> list[Any]:
         """Call a method of sub-environments.
 
-        ``action_masks``, where infos tell the legal actions, and ``render`` are answered here.
+        ``render`` is answered in this process, and so is ``action_masks`` if infos tell the legal
+        actions.
 
         Raises:
             AttributeError: there is none of this name, or the server does not allow it.
-            ResetNeededError: ``action_masks`` before the first reset.
-            RemoteEnvError: the method raised, or returned what cannot travel.
+            ResetNeededError: ``action_masks`` was called before the first reset.
+            RemoteEnvError: the method raised, or returned a value that cannot travel.
         """
         numbers = self._get_indices(indices)
         if method_name == "render" and not (args or kwargs):
@@ -215,31 +218,31 @@ class OpenEnvVecEnv(VecEnv):
     def env_is_wrapped(
         self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
     ) -> list[bool]:
-        """Return False for each: what wraps them elsewhere is no object of this process."""
+        """Return False for each: their wrappers are not objects of this process."""
         return [False for _ in self._get_indices(indices)]
 
     def _call_one(self, name: str, number: int, *args: Any, **kwargs: Any) -> Any:
         return self.env_method(name, *args, indices=number, **kwargs)[0]
 
     def _has_masks(self) -> bool:
-        if self._latest is None:  # nothing was said yet, but all of OpenSpiel's games have them
+        if self._latest is None:  # there is no info yet, but all of OpenSpiel's games have masks
             return self._envs.has_action_masks
         return all("action_mask" in info or "legal_actions" in info for info in self._latest)
 
     def _mask(self, number: int) -> NDArray[np.bool_]:
-        """The legal actions as a boolean array, which is what sb3-contrib asks for."""
+        """Return the legal actions as a boolean array of shape ``(actions,)``, for sb3-contrib."""
         if self._latest is None:
             raise ResetNeededError("action_masks before the first reset; call reset() first")
         info = self._latest[number]
         if "action_mask" in info:
             return np.asarray(info["action_mask"], np.bool_)
-        space: Any = self.action_space  # a Discrete, where there are masks
+        space: Any = self.action_space  # a Discrete, if there are masks
         mask = np.zeros(space.n, np.bool_)
         mask[info["legal_actions"]] = True
         return mask
 
     def _groups(self) -> list[tuple[dict[str, Any], NDArray[np.bool_] | None]]:
-        """The options that were set, each with a mask of who gets them, None for all."""
+        """Return the options that were set, each with a mask of sub-environments, None for all."""
         groups: list[tuple[dict[str, Any], NDArray[np.bool_] | None]] = []
         for number, options in enumerate(self._options):
             mask = next((mask for known, mask in groups if same(known, options)), None)
@@ -247,17 +250,17 @@ class OpenEnvVecEnv(VecEnv):
                 mask = np.zeros(self.num_envs, np.bool_)
                 groups.append((options, mask))
             mask[number] = True
-        # The very first reset has to be one of all: a mask leaves what is there as it is.
+        # The first reset must be of all: a mask leaves the others as they are.
         if len(groups) == 1 or self._latest is None:
             groups[0] = (groups[0][0], None)
         return groups
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copies and pickles hold the recipes: the copy opens sessions of its own."""
+        """Return the recipes, which copies and pickles hold: a copy opens sessions of its own."""
         return type(self), (self._envs,), {"_seeds": self._seeds, "_options": self._options}
 
     def __str__(self) -> str:
-        """Like ``<OpenEnvVecEnv CartPole-v1 x8>``."""
+        """Return ``<OpenEnvVecEnv CartPole-v1 x8>`` or the like."""
         return f"<{type(self).__name__} {self._envs.name} x{self._envs.num_envs}>"
 
 

@@ -68,8 +68,17 @@ REFUSED = [
         "http:///path",
         "http://host?a=1",
     ),
-    *("http://host#a", "http://host:port", "http://host:70000", "http://[::1", "unix://", "//host"),
-    *("unix://host/path", None, 5, b"http://host", ["http://host"]),
+    "http://host#a",
+    "http://host:port",
+    "http://host:70000",
+    "http://[::1",
+    "unix://",
+    "//host",
+    "unix://host/path",
+    None,
+    5,
+    b"http://host",
+    ["http://host"],
 ]
 
 

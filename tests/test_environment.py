@@ -80,7 +80,12 @@ FIELDS = {
     Observation: {"done", "reward", "metadata"},
     State: {"episode_id", "step_count"},
     EnvironmentMetadata: {
-        *("name", "description", "readme_content", "version", "author", "documentation_url"),
+        "name",
+        "description",
+        "readme_content",
+        "version",
+        "author",
+        "documentation_url",
     },
 }
 

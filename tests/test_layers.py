@@ -1,16 +1,17 @@
 """The layers of the package, enforced on what every module imports.
 
-A module imports from the layers before its own and from its own room, and from a neighbour in
-its layer unless the layer is one of edges. It does not matter where the import stands: in a
-function, under ``TYPE_CHECKING`` and through ``import_module("...")`` it is as much of a tie.
-Exempt are only the ``__getattr__`` of a package's ``__init__``, and the package's own
-``__init__``, which hands out the public names lazily.
+The table of layers is read from docs/architecture.md. A module imports from the layers before
+its own, from its own room, and from a neighbour in its layer unless the layer is one of edges. An
+import counts wherever it stands: in a function, under ``TYPE_CHECKING``, or as
+``import_module("...")``. Only the ``__getattr__`` of a package's ``__init__`` is exempt, and the
+package's own ``__init__``, which imports the public names lazily.
 """
 
 from __future__ import annotations
 
 import ast
 import graphlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,28 +21,42 @@ import pytest
 PACKAGE = "openenv_gym"
 PACKAGE_DIR = Path(__file__).parents[1] / PACKAGE
 
-# Top to bottom. The same table stands in docs/architecture.md.
-LAYERS: dict[str, frozenset[str]] = {
-    "base": frozenset({"faults", "errors", "address"}),
-    "values": frozenset({"wire", "spaces", "codecs", "environment"}),
-    "protocol": frozenset({"protocol"}),
-    "workers": frozenset({"forks", "sockets", "workers"}),
-    "edges": frozenset({"adapters", "server", "client", "launchers"}),
-    "gym": frozenset({"endpoints", "envs", "conformance", "testing"}),
-    "shell": frozenset({"cli", "sb3", "cleanrl", "ray", "pettingzoo", "__main__"}),
-}
+PAGE = Path(__file__).parents[1] / "docs/architecture.md"
+
+
+def table_of_layers(page: str) -> dict[str, frozenset[str]]:
+    """The rooms of each layer, top to bottom, as the section on layers lists them."""
+    section = page.partition("\n## Layers\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (\w+) \| ([^|]*`[^|]*) \|", section, re.MULTILINE)
+    return {layer: frozenset(re.findall(r"`(\w+)/?`", rooms)) for layer, rooms in rows}
+
+
+LAYERS = table_of_layers(PAGE.read_text(encoding="utf-8"))
 LAYER_OF_ROOM = {room: layer for layer, rooms in LAYERS.items() for room in rooms}
 RANK = {layer: rank for rank, layer in enumerate(LAYERS)}
-
 # Layers whose rooms do not know each other: each faces one outside world.
 STRANGERS = frozenset({"edges"})
 
 # Layers without I/O, clock and threads, and what would bring them in.
 PURE = frozenset({"base", "values", "protocol"})
 IMPURE_MODULES = (
-    *("http.client", "httpx", "select", "selectors", "socket", "ssl", "urllib.request"),
-    *("asyncio", "fastapi", "starlette", "uvicorn"),
-    *("concurrent", "multiprocessing", "signal", "subprocess", "threading", "time"),
+    "asyncio",
+    "concurrent",
+    "fastapi",
+    "http.client",
+    "httpx",
+    "multiprocessing",
+    "select",
+    "selectors",
+    "signal",
+    "socket",
+    "ssl",
+    "starlette",
+    "subprocess",
+    "threading",
+    "time",
+    "urllib.request",
+    "uvicorn",
 )
 
 # What `import openenv_gym` may import at once: all else is handed out by its __getattr__.
@@ -189,8 +204,8 @@ def homeless_rooms(package_dir: Path) -> list[str]:
     """Rooms that no layer names."""
     rooms = {module.room for module in modules(package_dir) if not module.is_root}
     return [
-        f"{PACKAGE}/{room} is in no layer: add it to LAYERS in tests/test_layers.py and to the "
-        f"table in docs/architecture.md, in the first layer that comes after all it imports"
+        f"{PACKAGE}/{room} is in no layer: add it to the table in docs/architecture.md, in the "
+        f"first layer that comes after all it imports"
         for room in sorted(rooms - set(LAYER_OF_ROOM))
     ]
 
@@ -270,9 +285,25 @@ def test_the_package_keeps_its_layers(check):
     assert check(PACKAGE_DIR) == []
 
 
-def test_the_package_is_what_is_read():
-    rooms = {module.room for module in modules(PACKAGE_DIR)}
-    assert {"", "errors", "address", "wire", "client", "server", "cli"} <= rooms
+def test_the_table_names_the_rooms_that_there_are():
+    assert {module.room for module in modules(PACKAGE_DIR)} == {"", *LAYER_OF_ROOM}
+    assert set(LAYERS) >= STRANGERS | PURE
+
+
+def files_named(page: str) -> set[str]:
+    """The files that a page names, those of a row about a room with its folder."""
+    rows = re.findall(r"^\| `(\w+)/`[^|]*\|[^|]*\| ([^|]+) \|$", page, re.MULTILINE)
+    in_rows = {
+        f"{room}/{file}" for room, files in rows for file in re.findall(r"`(\w+\.py)`", files)
+    }
+    return in_rows | set(re.findall(r"(?:\w+/)+\w+\.py", page))
+
+
+def test_the_page_names_files_that_there_are():
+    named = {file for file in files_named(PAGE.read_text(encoding="utf-8")) if "NAME" not in file}
+    assert {"protocol/states.py", "client/connection.py", "tests/test_layers.py"} <= named
+    places = (PACKAGE_DIR, PACKAGE_DIR.parent)
+    assert [file for file in sorted(named) if not any((p / file).exists() for p in places)] == []
 
 
 def complaints(package_dir: Path) -> dict[str, list[str]]:
@@ -382,8 +413,8 @@ VIOLATIONS = {
     "a room in no layer": (
         {"utils/text.py": ""},
         "homeless_rooms",
-        "openenv_gym/utils is in no layer: add it to LAYERS in tests/test_layers.py and to the "
-        "table in docs/architecture.md, in the first layer that comes after all it imports",
+        "openenv_gym/utils is in no layer: add it to the table in docs/architecture.md, in the "
+        "first layer that comes after all it imports",
     ),
     "an expensive bare import": (
         {"__init__.py": "from openenv_gym.server import create_app\n"},

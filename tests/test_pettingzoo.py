@@ -34,8 +34,17 @@ ALL_SEATS = '{"agent_player": "all", "all_observations": true}'
 DOCS = Path(__file__).parents[1] / "docs/multi_agent.md"
 
 GAMES = [
-    *("tic_tac_toe", "connect_four", "kuhn_poker", "kuhn_poker(players=3)", "leduc_poker"),
-    *("backgammon", "hanabi", "goofspiel", "matrix_rps", "bargaining", "catch"),
+    "tic_tac_toe",
+    "connect_four",
+    "kuhn_poker",
+    "kuhn_poker(players=3)",
+    "leduc_poker",
+    "backgammon",
+    "hanabi",
+    "goofspiel",
+    "matrix_rps",
+    "bargaining",
+    "catch",
 ]
 SIMULTANEOUS = ["goofspiel", "matrix_rps", "oshi_zumo", "laser_tag", "matching_pennies_3p"]
 

@@ -13,7 +13,7 @@ GOODBYE = "bye"
 
 
 class EchoEnvironment(Environment[EchoAction, EchoObservation, EchoState]):
-    """Says back what it is told, rewards every letter, and ends when it is told goodbye."""
+    """Repeats each message, rewards every letter, and ends with the message ``bye``."""
 
     def __init__(self) -> None:
         self._state = EchoState()

@@ -18,8 +18,8 @@ STOP_TIMEOUT_S = 30.0
 def served(app: str) -> Iterator[str]:
     """Run ``app`` under uvicorn in a process of its own, and yield the URL that it serves.
 
-    The socket listens before uvicorn is there to accept. So the port is free for certain, and a
-    client that comes too early waits in line instead of being turned away.
+    The socket listens before uvicorn accepts. So nobody else can take the port, and a client that
+    comes too early waits instead of being refused.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         host, port = listener.getsockname()

@@ -1,1 +1,1 @@
-"""Other interfaces → ``gymnasium.Env``, and each as a worker hosts it."""
+"""Other interfaces → ``gymnasium.Env``, and the builders that a worker calls."""

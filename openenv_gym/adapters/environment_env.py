@@ -1,8 +1,7 @@
 """OpenEnv ``Environment`` → ``gymnasium.Env``: a user's own models, as JSON objects.
 
-Its actions and observations are dicts, the fields of the models. No Gymnasium space describes
-them, so that ``action_space`` and ``observation_space`` are not set; the schemas of the models
-say what they are.
+Its actions and observations are dicts: the fields of the models. No Gymnasium space describes them,
+so ``action_space`` and ``observation_space`` are not set. The schemas of the models describe them.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ class EnvironmentEnv(gym.Env[Fields, Fields]):
 
     Args:
         environment: An object with ``reset``, ``step`` and ``state``.
-        action_model: The class of its actions.
+        action_model: The pydantic class of its actions.
     """
 
     def __init__(self, environment: Any, action_model: type[BaseModel]) -> None:
@@ -37,8 +36,8 @@ class EnvironmentEnv(gym.Env[Fields, Fields]):
     ) -> tuple[Fields, Fields]:
         """Begin an episode; ``options`` are further arguments of the environment's ``reset``.
 
-        Gymnasium has no reward of a reset. Where the environment gives one, or says that the
-        episode is over at once, the info has it under ``reward`` and ``done``.
+        A reset of Gymnasium has no reward. If the environment gives one, or says that the episode
+        is over at once, the info has it under ``reward`` and ``done``.
 
         Raises:
             InvalidRequestError: the environment's ``reset`` does not take an argument.
@@ -55,7 +54,7 @@ class EnvironmentEnv(gym.Env[Fields, Fields]):
         return self._fields(observation), info
 
     def step(self, action: Fields) -> tuple[Fields, SupportsFloat, bool, bool, Fields]:
-        """Act with the fields of an action; the reward is None where the environment gave none.
+        """Act with the fields of an action. The reward is None if the environment gave none.
 
         Raises:
             InvalidActionError: the fields are not those of the action model.
@@ -82,7 +81,7 @@ class EnvironmentEnv(gym.Env[Fields, Fields]):
     def _check(self, arguments: Fields) -> None:
         if self._accepted is None:
             return
-        # A name for the episode is bookkeeping: the session keeps it for who does not want it.
+        # The session keeps `episode_id` itself, so an environment need not take it.
         if "episode_id" not in self._accepted:
             arguments.pop("episode_id", None)
         unknown = [name for name in arguments if name not in self._accepted]
@@ -94,7 +93,7 @@ class EnvironmentEnv(gym.Env[Fields, Fields]):
 
 
 def _keywords(function: Any) -> frozenset[str] | None:
-    """The keyword arguments that ``function`` takes; None for any."""
+    """Return the keyword arguments that ``function`` takes, None if it takes any."""
     parameters = inspect.signature(function).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return None

@@ -1,4 +1,4 @@
-"""A typed environment, a user's own or one written for OpenEnv, hosted."""
+"""Builds a typed environment: a user's own, or one written for OpenEnv."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from openenv_gym.errors import EnvStartError
 from openenv_gym.protocol.events import Open
 from openenv_gym.wire.description import Description
 from openenv_gym.wire.models import State, annotated_models, type_parameters
-from openenv_gym.workers.hosted import Hosted, imported
+from openenv_gym.workers.built_env import BuiltEnv, imported
 
 
-def build(name: str, request: Open) -> Hosted:
-    """Import ``package.module:Class`` and host an instance.
+def build(name: str, request: Open) -> BuiltEnv:
+    """Import ``package.module:Class`` and build an instance.
 
     Raises:
         UnknownEnvironmentError: there is no such module or class.
@@ -30,18 +30,18 @@ def host(
     name: str,
     action_model: type[BaseModel] | None = None,
     observation_model: type[BaseModel] | None = None,
-) -> Hosted:
-    """Host what ``factory`` makes.
+) -> BuiltEnv:
+    """Build the environment that ``factory`` makes.
 
     Args:
         factory: The class of the environment, or a function that returns one.
-        name: What clients are told that it is called.
-        action_model: Its action class; unless given, read from its type parameters, or else from
-            the annotations of its ``step``.
-        observation_model: Its observation class; likewise.
+        name: The name of the environment that clients see.
+        action_model: The action class. With None, it is read from the type parameters of the
+            class, else from the annotations of its ``step``.
+        observation_model: The observation class. With None, it is read in the same way.
 
     Raises:
-        EnvStartError: the models are neither given nor readable.
+        EnvStartError: the models are neither given nor found.
     """
     environment = factory()
     kind = type(environment)
@@ -63,4 +63,4 @@ def host(
     }
     about = environment.get_metadata().model_dump(mode="json", exclude_none=True)
     description = Description(environment=name, view="model", schemas=schemas, about=about)
-    return Hosted(env=env, description=description, state=env.state_fields)
+    return BuiltEnv(env=env, description=description, state=env.state_fields)

@@ -1,4 +1,4 @@
-"""Any Gymnasium environment, hosted."""
+"""Builds any Gymnasium environment."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from openenv_gym.protocol.events import NO_TIME_LIMIT, Open
 from openenv_gym.spaces import to_descriptor
 from openenv_gym.spaces.labels import label_known
 from openenv_gym.wire.description import Description
-from openenv_gym.workers.hosted import Hosted, plain_metadata
+from openenv_gym.workers.built_env import BuiltEnv, plain_metadata
 
 
-def build(name: str, request: Open) -> Hosted:
+def build(name: str, request: Open) -> BuiltEnv:
     """Make the environment with the id ``name``, which may be ``module:id``.
 
     Raises:
@@ -43,7 +43,7 @@ def make(name: str, request: Open) -> gym.Env[Any, Any]:
         if request.max_episode_steps is not None:
             limit = request.max_episode_steps
             spec.max_episode_steps = None if limit == NO_TIME_LIMIT else limit
-        # A mode that does not exist is refused later, with the list of those that do.
+        # A mode that does not exist is refused later, with a list of the modes that do.
         mode: dict[str, Any] = {}
         if request.render_mode is not None:
             mode["render_mode"] = request.render_mode
@@ -64,8 +64,8 @@ def make(name: str, request: Open) -> gym.Env[Any, Any]:
     return env
 
 
-def host(env: gym.Env[Any, Any], name: str) -> Hosted:
-    """Host an environment that exists already."""
+def host(env: gym.Env[Any, Any], name: str) -> BuiltEnv:
+    """Return an environment that exists already, with its description."""
     modes = [mode for mode in env.metadata.get("render_modes", []) if mode not in (None, "human")]
     spec = env.spec
     action_space, observation_space = _labelled_spaces(env)
@@ -81,14 +81,14 @@ def host(env: gym.Env[Any, Any], name: str) -> Hosted:
         about={"name": name, "description": _summary(env)},
         has_vector_form=getattr(spec, "vector_entry_point", None) is not None,
     )
-    return Hosted(env=env, description=description, state=lambda: description.state)
+    return BuiltEnv(env=env, description=description, state=lambda: description.state)
 
 
 def _labelled_spaces(env: gym.Env[Any, Any]) -> tuple[gym.Space[Any], gym.Space[Any]]:
-    """The spaces, with the labels that we ship for Gymnasium's own environments."""
+    """Return the spaces, with the labels that we ship for Gymnasium's own environments."""
     spaces, inner, spec = (env.action_space, env.observation_space), env.unwrapped, env.spec
-    # A wrapper that makes other spaces of them may also change what their components mean, and
-    # another model of MuJoCo may have its joints in another order.
+    # A wrapper that changes the spaces may also change what their components mean. Another model
+    # of MuJoCo may have its joints in another order.
     is_wrapped = spaces != (inner.action_space, inner.observation_space)
     is_builtin = type(inner).__module__.startswith("gymnasium.envs.")
     if spec is None or not is_builtin or is_wrapped or "xml_file" in spec.kwargs:

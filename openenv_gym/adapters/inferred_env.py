@@ -1,7 +1,8 @@
-"""A typed environment in the spaces that its schemas give, so that many can be stepped at once.
+"""A typed environment with the spaces that its schemas give, so that many can be stepped at once.
 
-What a client of a plain session reads out of each message is read where the environment is: the
-same inference, the same view, one probing reset where the schemas leave something open.
+A client of a plain session infers the spaces and reads each message itself. Here the worker does
+both, with the same inference, the same view, and one probing reset if the schemas leave something
+open.
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ from openenv_gym.spaces import Inference, infer, to_descriptor
 from openenv_gym.spaces.probing import Probed, probed
 from openenv_gym.wire.description import Description
 from openenv_gym.wire.schema_view import SchemaView
-from openenv_gym.workers.hosted import Hosted
+from openenv_gym.workers.built_env import BuiltEnv
 
 
 class InferredEnv(gym.Env[Any, Any]):
-    """A typed environment behind the whole of Gymnasium's interface.
+    """A typed environment behind Gymnasium's interface, with spaces.
 
     Args:
         env: The environment, whose actions and observations are the fields of its models.
-        inference: Its spaces.
-        observation_schema: JSON schema of its observation model.
+        inference: The spaces of the environment, and how their values are read.
+        observation_schema: The JSON schema of its observation model.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class InferredEnv(gym.Env[Any, Any]):
         return result.obs, result.info
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Act; a reward that the environment does not give is 0.
+        """Act. The reward is 0 if the environment gives none.
 
         Raises:
             InvalidActionError: the fields are not those of the action model.
@@ -72,12 +73,13 @@ class InferredEnv(gym.Env[Any, Any]):
         self._env.close()
 
 
-def inferred(build_one: Callable[[], Hosted], first: Hosted) -> Callable[[], Hosted]:
-    """Return a builder of environments with spaces, the first of which is there already.
+def inferred(build_one: Callable[[], BuiltEnv], first: BuiltEnv) -> Callable[[], BuiltEnv]:
+    """Return a builder of environments with spaces, which returns ``first`` first.
 
     Args:
         build_one: Builds a typed environment.
-        first: One that is built; it is reset once if its schemas leave something open.
+        first: An environment that is built already. It is reset once if its schemas leave something
+            open.
 
     Raises:
         SpaceError: a field or a space is ambiguous.
@@ -92,25 +94,25 @@ def inferred(build_one: Callable[[], Hosted], first: Hosted) -> Callable[[], Hos
     description = _described(first.description, inference)
     waiting = [first]
 
-    def build() -> Hosted:
-        hosted = waiting.pop() if waiting else build_one()
-        env = InferredEnv(hosted.env, inference, schemas["observation"])
-        return Hosted(env=env, description=description, state=hosted.state)
+    def build() -> BuiltEnv:
+        built = waiting.pop() if waiting else build_one()
+        env = InferredEnv(built.env, inference, schemas["observation"])
+        return BuiltEnv(env=env, description=description, state=built.state)
 
     return build
 
 
-def _probe(hosted: Hosted) -> Probed:
-    return probed(_first_message(*hosted.env.reset()), hosted.state())
+def _probe(built: BuiltEnv) -> Probed:
+    return probed(_first_message(*built.env.reset()), built.state())
 
 
 def _first_message(fields: dict[str, Any], info: dict[str, Any]) -> dict[str, Any]:
-    """What an answer to a reset would say."""
+    """Return the ``data`` that an answer to a reset would have."""
     return _message(fields, info.get("reward"), info.get("done", False))
 
 
 def _message(fields: dict[str, Any], reward: Any, done: bool) -> dict[str, Any]:
-    """What an answer of OpenEnv would say."""
+    """Return the ``data`` that an answer of OpenEnv's would have."""
     return {"observation": info_to_json(fields)[0], "reward": reward, "done": done}
 
 

@@ -1,4 +1,4 @@
-"""An OpenSpiel game as a :class:`gymnasium.Env`: a seat for the agent, the rest is answered."""
+"""An OpenSpiel game as a :class:`gymnasium.Env`, in which the agent plays one seat or all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from openenv_gym.adapters.openspiel_episode import TERMINAL, Episode, shorten
+from openenv_gym.adapters.openspiel_episode import TERMINAL, GameEpisode, shorten
 from openenv_gym.adapters.openspiel_games import load_game, plain_params
 from openenv_gym.adapters.openspiel_masks import legal_mask
 from openenv_gym.adapters.openspiel_observations import Observe, make_reader
@@ -31,21 +31,20 @@ IllegalAction = Literal["terminate", "raise", "random"]
 
 
 class OpenSpielEnv(gymnasium.Env[Any, int]):
-    """An OpenSpiel game, played from one seat; chance and the other seats are played for it.
+    """An OpenSpiel game, in which the agent plays one seat; chance and opponents play the rest.
 
-    Sequential, simultaneous and mean-field games are played alike: a step is a move of the agent
-    and everything up to its next choice. Where several players choose at once, the opponents
-    choose from the state that the agent saw. In a mean-field game the agent's seat is its
-    population, and the others are the distribution of a population that plays
-    ``opponent_policy``.
+    Sequential, simultaneous and mean-field games have one interface: a step is a move of the agent
+    and everything up to its next choice. If several players choose at once, the opponents choose
+    from the state that the agent saw. In a mean-field game the agent's seat is its population, and
+    the others are the distribution of a population that plays ``opponent_policy``.
 
     An observation is what the agent's seat sees. An action is the number of a move, an integer
-    below ``game.num_distinct_actions()``. A reward is what the agent's return grew by up to its
-    next turn, so that the opponents' last move is in it; ``terminated`` is the end of the game,
-    ``truncated`` is ``max_steps``.
+    below ``game.num_distinct_actions()``. A reward is the growth of the agent's return up to its
+    next turn, so it includes the opponents' moves. ``terminated`` says that the game is over,
+    ``truncated`` that ``max_steps`` is reached.
 
-    The seed and the actions decide the whole episode, since chance, the opponents and the seat
-    are drawn from :attr:`np_random` alone; a reset without a seed goes on with the same generator.
+    The seed and the actions decide the whole episode: chance, the opponents and the seat are drawn
+    from :attr:`np_random` alone. A reset without a seed goes on with the same generator.
 
     **The info** of reset and step, new objects each time:
 
@@ -57,43 +56,44 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
       own last one;
     - ``opponent_last_action``: the last move of any opponent in this episode, or None;
     - ``returns``: list of float, one per player, at the end only;
-    - ``illegal_action``: the action, where it was not legal (see ``illegal_action`` below);
-    - ``rewards`` (of a step) and ``observations``: lists with an entry per player, where the
-      agent plays every seat (see ``agent_player`` and ``all_observations``);
-    - ``legal_actions_by_player``: beside ``observations``, what each player may choose now: the
-      one to move and, where several choose at once, those who are asked after it.
+    - ``illegal_action``: the action, if it was not legal (see ``illegal_action`` below);
+    - ``rewards`` (of a step) and ``observations``: lists with an entry per player, if the agent
+      plays every seat (see ``agent_player`` and ``all_observations``);
+    - ``legal_actions_by_player``: with ``observations``, the legal actions of each player: of the
+      one to move and, if several choose at once, of those who are asked after it.
 
-    **A game that ends before the agent's first turn** (an opponent who opens by folding): reset
-    cannot say so in Gymnasium, and dealing again would change the game. So reset returns that
-    last observation, with no legal action and ``"terminal"`` in its info, and the next step
-    plays nothing: whatever action of the space it is given, it returns the same observation,
-    the episode's reward and ``terminated=True``.
+    **A game may end before the agent's first turn**, for example when an opponent opens by folding.
+    Gymnasium's reset cannot report this, and dealing again would change the game. So reset returns
+    that last observation, with no legal action and ``"terminal"`` in its info. The next step plays
+    nothing: for any action of the space it returns the same observation, the episode's reward and
+    ``terminated=True``.
 
     Args:
-        game: A game of OpenSpiel, with parameters or without: ``"catch(rows=5,columns=4)"``.
-        game_params: The parameters, where ``game`` is a bare name.
+        game: A game of OpenSpiel, with or without parameters: ``"catch(rows=5,columns=4)"``.
+        game_params: The parameters, if ``game`` is a bare name.
         agent_player: The seat of the agent, from 0; ``"random"`` draws one for each episode.
-            ``"all"`` lets the agent play every seat: an observation is then a dict of
-            ``current_player`` and ``observation``, which is what that player sees, and the reward
-            is that of the seat that moved, on its own move (``rewards`` in the info has all);
-            players who choose at once are asked one after the other.
+            ``"all"`` lets the agent play every seat. An observation is then a dict of
+            ``current_player`` and ``observation``, which is what that player sees. The reward is
+            that of the seat that moved, for its own move (``rewards`` in the info has all).
+            Players who choose at once are asked one after the other.
         opponent_policy: A policy for all other seats, or a sequence of one per seat, in which the
-            agent's own is unused: a name of :data:`~openenv_gym.adapters.opponents.OPPONENTS`, or
-            what else :mod:`openenv_gym.adapters.opponents` describes.
+            entry of the agent's own seat is unused. A policy is a name in
+            :data:`~openenv_gym.adapters.opponents.OPPONENTS`, or another form that
+            :mod:`openenv_gym.adapters.opponents` describes.
         observation: ``"info_state"`` or ``"observation"``, the game's two tensors, ``float32``;
-            ``"string"``; or ``"dict"`` of all that the game has. Unless given, the information
-            state tensor where the game has one, the observation tensor where not, and text
-            where it has neither.
+            ``"string"``; or ``"dict"`` of all that the game has. None takes the information state
+            tensor; if the game has none, the observation tensor; and if it has neither, text.
         shaped: Whether tensors keep the game's own shape; else they have one axis.
-        illegal_action: What an action of the space that is not legal now does. ``"terminate"``
-            ends the episode with the game's minimum utility as reward; the agent's entry in
-            ``returns`` is the sum of its rewards then, next to what the others have got so far;
-            ``"raise"`` raises and leaves the game as it was; ``"random"`` plays a random legal
+        illegal_action: What happens if an action of the space is not legal now. ``"terminate"``
+            ends the episode with the game's minimum utility as reward. ``returns`` then has the
+            sum of the agent's rewards, and for the others what they have got so far.
+            ``"raise"`` raises and leaves the game as it was. ``"random"`` plays a random legal
             action.
-        max_steps: The episode is truncated after so many steps of the agent; None for no limit.
+        max_steps: The number of steps of the agent after which the episode is truncated; None for
+            no limit.
         all_observations: Whether the info has what every player sees, for an agent that plays
             every seat.
-        render_mode: ``"ansi"``, ``"rgb_array"``, or None.
+        render_mode: The render mode: ``"ansi"``, ``"rgb_array"``, or None.
 
     Raises:
         UnknownEnvironmentError: No game has this name, or it is not supported.
@@ -139,7 +139,7 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
                     f"once; take one of the {self._num_players}, from 0, or 'random'."
                 )
             self._population = Population(self._loaded.game, opponent_policy)
-            self._opponents = seat_opponents("random", self._loaded.game)  # who never move
+            self._opponents = seat_opponents("random", self._loaded.game)  # they never move
         else:
             self._opponents = seat_opponents(opponent_policy, self._loaded.game)
         self._starts = Starts(
@@ -157,8 +157,8 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
         self._all_observations = all_observations
         self._num_actions: int = self._loaded.game.num_distinct_actions()
         self._min_utility = float(self._loaded.game.min_utility())
-        self._episode: Episode | None = None
-        self._seed: int | None = None  # of the game's own generator, in this episode
+        self._episode: GameEpisode | None = None
+        self._seed: int | None = None  # the seed of the game's own generator, in this episode
         self._steps = 0
         self._is_over = True  # no step can be taken
         self.render_mode = render_mode
@@ -168,7 +168,7 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
             seats = spaces.Discrete(self._num_players)
             parts = [("current_player", seats), ("observation", self._reader.space)]
             self.observation_space = spaces.Dict(parts)
-        actions: Any = spaces.Discrete(self._num_actions)  # which takes a Python int, too
+        actions: Any = spaces.Discrete(self._num_actions)  # an action may be a Python int too
         self.action_space = actions
 
     def reset(
@@ -177,22 +177,22 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
         """Deal a new game and play it up to the agent's first turn.
 
         Args:
-            seed: Starts the generator anew; None goes on with it.
-            options: ``{"state": snapshot}`` restores an episode, see :attr:`snapshot`, or plays
-                on from the text of ``pyspiel.serialize_game_and_state``.
+            seed: The seed of the generator; None goes on with the same generator.
+            options: ``{"state": snapshot}`` restores an episode, see :attr:`snapshot`. A text of
+                ``pyspiel.serialize_game_and_state`` in its place does so too.
 
         Returns:
             The observation, and the info that the class describes.
 
         Raises:
-            InvalidRequestError: There is another option, or the snapshot is none of this game.
+            InvalidRequestError: There is another option, or the snapshot is of another game.
         """
         restored = self._starts.restored(options, self.np_random) if options else None
         super().reset(seed=seed)
-        self._is_over = True  # and stays so if a policy raises
+        self._is_over = True  # it stays true if a policy raises
         rng = self.np_random
         seat, state, start_seed, chosen, moved = restored or self._starts.dealt(rng)
-        episode = Episode(state, seat, self._opponents, self._population, rng, moved)
+        episode = GameEpisode(state, seat, self._opponents, self._population, rng, moved)
         for action in chosen.values():
             episode.play(action, rng)
             episode.take_rewards()
@@ -210,12 +210,12 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
 
         Returns:
             The observation, the reward as a float, whether the game is over, whether
-            ``max_steps`` are, and the info that the class describes.
+            ``max_steps`` is reached, and the info that the class describes.
 
         Raises:
-            InvalidActionError: It is no integer or outside the action space, or with
-                ``illegal_action="raise"`` it is not legal now. The game is as it was.
-            ResetNeededError: Before the first reset, or after the end of the episode.
+            InvalidActionError: The action is not an integer or is outside the action space, or with
+                ``illegal_action="raise"`` it is not legal now. The game stays as it was.
+            ResetNeededError: It was called before the first reset, or after the episode's end.
         """
         episode = self._episode or self._begun("step")
         if self._is_over:
@@ -223,9 +223,9 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
         illegal: int | None = None
         if type(action) is not int or action not in episode.legal:
             action, illegal = self._legal_or_not(action, episode)
-        self._is_over = True  # and stays so if a policy raises
+        self._is_over = True  # it stays true if a policy raises
         rewards: list[float] | None = None
-        if illegal is None and episode.legal and not self._plays_all:  # what most steps are
+        if illegal is None and episode.legal and not self._plays_all:  # most steps
             episode.play(action, self.np_random)
             reward = episode.take_reward()
         else:
@@ -250,7 +250,7 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
             ``bool`` of shape ``(actions,)``; all False at the end.
 
         Raises:
-            ResetNeededError: Before the first reset.
+            ResetNeededError: It was called before the first reset.
         """
         return legal_mask(self._begun("action_masks").legal, self._num_actions).view(np.bool_)
 
@@ -259,11 +259,10 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
 
         Returns:
             The text in the render mode ``"ansi"``; a picture of it, ``uint8`` of shape
-            ``(height, width, 3)``, in ``"rgb_array"``; None, with a warning, where there is no
-            mode.
+            ``(height, width, 3)``, in ``"rgb_array"``; None, with a warning, without a mode.
 
         Raises:
-            ResetNeededError: Before the first reset.
+            ResetNeededError: It was called before the first reset.
             UnsupportedRenderModeError: Pillow, which draws, is not installed.
         """
         episode = self._begun("render")
@@ -280,25 +279,25 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
 
     @property
     def history(self) -> list[int]:
-        """All actions of the episode so far, those of chance and the opponents included.
+        """All actions of the episode so far, including those of chance and the opponents.
 
-        Applied one after the other to ``game.new_initial_state()`` they give the same state; where
-        several players choose at once, their actions stand in the order of the players.
+        Applied in order to ``game.new_initial_state()`` they give the same state. If several
+        players choose at once, their actions stand in the order of the players.
 
         Raises:
-            ResetNeededError: Before the first reset.
+            ResetNeededError: It was called before the first reset.
         """
         return list(self._begun("history").state.history())
 
     @property
     def snapshot(self) -> dict[str, Any]:
-        """The episode as plain data: ``reset(options={"state": snapshot})`` goes on from it.
+        """The episode as plain data, which ``reset(options={"state": snapshot})`` restores.
 
-        Restored are the state, the seat and the seed of the game's own generator, but not the
-        generator of the environment, which the ``seed`` of that reset may set.
+        It restores the state, the seat and the seed of the game's own generator. The generator of
+        the environment is not restored; the ``seed`` of that reset may set it.
 
         Raises:
-            ResetNeededError: Before the first reset.
+            ResetNeededError: It was called before the first reset.
         """
         episode = self._begun("snapshot")
         seat: int | str = "all" if self._plays_all else episode.mover
@@ -312,7 +311,7 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
 
     @property
     def openenv_state(self) -> dict[str, Any]:
-        """What OpenEnv's ``OpenSpielState`` holds about the game, by its field names."""
+        """The fields of OpenEnv's ``OpenSpielState`` about the game, by name."""
         return {
             "game_name": self._loaded.name,
             "game_params": plain_params(self._loaded.params),
@@ -322,10 +321,10 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
         }
 
     def session_state(self) -> dict[str, Any]:
-        """Return the fields of OpenEnv's state, and the episode so that it can be restored.
+        """Return the fields of OpenEnv's state, and what is needed to restore the episode.
 
-        ``snapshot`` is for ``reset(options={"state": ...})``, ``serialized_state`` the text of
-        ``pyspiel.serialize_game_and_state``; both are None before the first reset.
+        ``snapshot`` is for ``reset(options={"state": ...})``. ``serialized_state`` is the text of
+        ``pyspiel.serialize_game_and_state``. Both are None before the first reset.
         """
         begun = self._episode is not None
         return {
@@ -335,9 +334,9 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
         }
 
     def _play(
-        self, action: int, illegal: int | None, episode: Episode
+        self, action: int, illegal: int | None, episode: GameEpisode
     ) -> tuple[float, list[float] | None]:
-        """Play, and return the reward of the mover and, where it plays all, of every seat."""
+        """Play; return the reward of the mover, and those of every seat if the agent plays all."""
         if illegal is not None and self._illegal_action == "terminate":
             episode.forfeit(self._min_utility)
             rewards = [0.0] * self._num_players
@@ -350,23 +349,23 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
         rewards = episode.take_rewards()
         return rewards[episode.mover], rewards
 
-    def _observe(self, episode: Episode) -> Any:
+    def _observe(self, episode: GameEpisode) -> Any:
         player = episode.player if episode.player >= 0 else episode.mover
         observation = self._reader.read(episode.state, player)
         if self._plays_all:
             return {"current_player": player, "observation": observation}
         return observation
 
-    def _begun(self, call: str) -> Episode:
+    def _begun(self, call: str) -> GameEpisode:
         if self._episode is None:
             raise ResetNeededError(f"{call} was called before the first reset: call reset.")
         return self._episode
 
-    def _legal_or_not(self, action: Any, episode: Episode) -> tuple[int, int | None]:
-        """Make an int of an action: the one to play, and the one given if that is illegal."""
+    def _legal_or_not(self, action: Any, episode: GameEpisode) -> tuple[int, int | None]:
+        """Return the action to play as an int, and the given one if it is illegal, else None."""
         given = self._as_int(action)
         legal = episode.legal
-        if not legal or given in legal:  # without legal actions none is played
+        if not legal or given in legal:  # without legal actions, nothing is played
             return given, None
         if self._illegal_action == "raise":
             raise InvalidActionError(
@@ -389,7 +388,7 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
             )
         return int(action)
 
-    def _info(self, episode: Episode, phase: str) -> dict[str, Any]:
+    def _info(self, episode: GameEpisode, phase: str) -> dict[str, Any]:
         legal = episode.legal
         info = {
             "legal_actions": legal.copy(),

@@ -1,7 +1,7 @@
-"""One play of an OpenSpiel game: who is to move, what is answered, and what it paid.
+"""One episode of an OpenSpiel game: who is to move, the opponents' moves, and the rewards.
 
-``pyspiel`` ends the process on some wrong moves and accepts others in silence, so nothing reaches
-``apply_action`` that is not in ``legal_actions()`` of that moment.
+``pyspiel`` ends the process on some illegal moves and silently accepts others. So only actions in
+the current ``legal_actions()`` reach ``apply_action``.
 """
 
 from __future__ import annotations
@@ -24,34 +24,44 @@ MEAN_FIELD = -5
 ALL = -100
 """The seat of an agent that plays every seat; no player has this number."""
 
-_NO_ACTION = 0  # what a player says who has no choice where others choose at once
+_NO_ACTION = 0  # the action of a player who has no choice while others choose at once
 _SHOWN_ACTIONS = 20
 
 Move = tuple[int, int]
 """A player, or ``CHANCE``, and its action."""
 
 
-class Episode:
-    """One play of the game: the agent's moves come in, chance and the opponents answer.
+class GameEpisode:
+    """One episode of the game: the agent moves, then chance and the opponents move.
 
-    It always stands where the agent is to move, or at the end. Where several players choose at
-    once, the opponents choose when the agent has, from the same state; an agent that plays every
-    seat is asked for one player after the other, and the choices act together.
+    Between calls, the agent is to move or the game is over. If several players choose at once, the
+    opponents choose after the agent, from the same state. An agent that plays every seat is asked
+    for one player after the other, and the choices act together.
 
     Attributes:
-        state: The ``pyspiel.State``.
-        player: Whose turn it is: a seat of the agent, or ``TERMINAL``.
-        mover: The seat of the agent that moved last; its next one before it did.
-        legal: What the agent may play now, in ascending order; empty at the end.
-        opponent_actions: The moves of opponents since the agent's own last one.
-        opponent_last_action: The last move of any opponent so far.
-        paid: What each player was given in rewards so far.
-        chosen: What has been chosen at a node where several choose at once, None at others.
+        state: The state of the game, a ``pyspiel.State``.
+        player: The seat to move, one of the agent's, or ``TERMINAL``.
+        mover: The agent's seat that moved last; before its first move, the seat to move.
+        legal: The legal actions of the agent, in ascending order; empty at the end.
+        opponent_actions: The opponents' moves since the agent's last move.
+        opponent_last_action: The last move of any opponent so far, None if there was none.
+        paid: The rewards of each player so far.
+        chosen: The choices made so far at a node where several choose at once, None elsewhere.
     """
 
     __slots__ = (
-        *("state", "player", "mover", "legal", "opponent_actions", "opponent_last_action", "paid"),
-        *("chosen", "_forfeit", "_opponents", "_population", "_seat"),
+        "_forfeit",
+        "_opponents",
+        "_population",
+        "_seat",
+        "chosen",
+        "legal",
+        "mover",
+        "opponent_actions",
+        "opponent_last_action",
+        "paid",
+        "player",
+        "state",
     )
 
     def __init__(
@@ -70,7 +80,7 @@ class Episode:
         self.opponent_actions: list[Move] = []
         self.opponent_last_action: int | None = None
         self.paid = [0.0] * len(opponents)
-        if moved and seat in (ALL, *moved):  # then it was paid up to here
+        if moved and seat in (ALL, *moved):  # then the agent was rewarded up to here
             self.paid = [float(value) for value in state.returns()]
         self.chosen: dict[int, int] | None = None
         self._forfeit: int | None = None
@@ -95,7 +105,7 @@ class Episode:
         self._answer(rng)
 
     def take_reward(self) -> float:
-        """Return what the return of the seat that moved grew by since this was last asked."""
+        """Return the growth of the mover's return since the last call."""
         seat = self.mover
         total = float(self.state.returns()[seat])
         reward = total - self.paid[seat]
@@ -103,14 +113,14 @@ class Episode:
         return reward
 
     def take_rewards(self) -> list[float]:
-        """Return what the return of every player grew by since this was last asked."""
+        """Return the growth of every player's return since the last call."""
         totals = [float(value) for value in self.state.returns()]
         rewards = [total - paid for total, paid in zip(totals, self.paid, strict=True)]
         self.paid = totals
         return rewards
 
     def forfeit(self, reward: float) -> None:
-        """End the episode here, though the game goes on, and give the mover this reward."""
+        """End the episode before the end of the game, with this reward for the mover."""
         self._forfeit = self.mover = self.player
         self.player = TERMINAL
         self.legal = []
@@ -118,14 +128,14 @@ class Episode:
         self.paid[self.mover] += reward
 
     def returns(self) -> list[float]:
-        """Return what every player has got; that of one who forfeited is the sum of its rewards."""
+        """Return the returns of every player; for one who forfeited, the sum of its rewards."""
         returns = [float(value) for value in self.state.returns()]
         if self._forfeit is not None:
             returns[self._forfeit] = self.paid[self._forfeit]
         return returns
 
     def legal_by_player(self) -> list[list[int]]:
-        """Return what each player may choose now: the one to move, and those asked after it."""
+        """Return the legal actions by player: of the one to move, and of those asked after it."""
         choices: list[list[int]] = [[] for _ in self.paid]
         if self.player == TERMINAL:
             return choices
@@ -138,7 +148,7 @@ class Episode:
     def _answer(self, rng: np.random.Generator) -> None:
         state, seat = self.state, self._seat
         while (player := state.current_player()) != seat:
-            player = int(player)  # games written in Python give a PlayerId where nobody is to move
+            player = int(player)  # Python games give a PlayerId if nobody is to move
             if player >= 0:
                 if seat == ALL:
                     break
@@ -160,7 +170,7 @@ class Episode:
         self.legal = state.legal_actions()
 
     def _asks_next(self, first: int) -> bool:
-        """Turn to the agent's next seat, from ``first`` on, that has a choice at this node."""
+        """Turn to the agent's next seat from ``first`` on that has a choice here; return if any."""
         seats = range(first, len(self.paid)) if self._seat == ALL else (self._seat,)
         for seat in seats:
             if seat >= first and (legal := self.state.legal_actions(seat)):
@@ -191,13 +201,13 @@ class Episode:
 
 
 def replay(state: Any, actions: Iterable[int], population: Population | None) -> list[int]:
-    """Apply the actions of ``state.history()`` to a fresh state, each only if it is legal there.
+    """Apply the actions of ``state.history()`` to a new state, each only if it is legal.
 
     Returns:
         The players that moved, each once, in the order of their last moves.
 
     Raises:
-        InvalidRequestError: One is not.
+        InvalidRequestError: An action is not legal.
     """
     moved: list[int] = []
     waiting = list(actions)
@@ -225,10 +235,10 @@ def _note(moved: list[int], players: list[int]) -> None:
 
 
 def check_chosen(state: Any, chosen: Mapping[int, int], seat: int) -> None:
-    """Check what is said to have been chosen where several players choose at once.
+    """Check the choices in a snapshot at a node where several players choose at once.
 
     Raises:
-        InvalidRequestError: Nobody chooses so here, or not these players first.
+        InvalidRequestError: A choice is not legal here, or other players choose first.
     """
     if not chosen:
         return
@@ -269,11 +279,13 @@ def _draw(outcomes: Sequence[tuple[int, float]], rng: np.random.Generator) -> in
         left -= probability
         if left < 0:
             return action
-    return max(outcomes, key=lambda outcome: outcome[1])[0]  # they summed to a bit less than 1
+    return max(outcomes, key=lambda outcome: outcome[1])[
+        0
+    ]  # the probabilities summed to a bit less than 1
 
 
 def shorten(actions: Sequence[int]) -> str:
-    """Return the first of ``actions``, for messages."""
+    """Return the first few ``actions`` as text, for messages."""
     shown = ", ".join(map(str, actions[:_SHOWN_ACTIONS]))
     more = len(actions) - _SHOWN_ACTIONS
     return f"{shown} and {more} more" if more > 0 else shown

@@ -1,7 +1,7 @@
-"""Which games of OpenSpiel are taken, and how one is loaded.
+"""The supported games of OpenSpiel, and how a game is loaded.
 
-``pyspiel`` reads files and ends the process on some names and parameters, so no game is loaded
-before every name in its parameters was looked at.
+On some names and parameters, ``pyspiel`` reads files or ends the process. So every name in the
+parameters is checked before a game is loaded.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ REFUSED_GAMES: Mapping[str, str] = {
     "efg_game": "it reads a file",
     "nfg_game": "it reads a file",
 }
-"""Games that are never loaded, not inside another game either, and why."""
+"""Games that are never loaded, not even inside another game, with the reasons."""
 
 EXAMPLES: Mapping[str, str] = {
     "add_noise": "add_noise(game=kuhn_poker(),epsilon=0.5,seed=1)",
@@ -39,7 +39,7 @@ EXAMPLES: Mapping[str, str] = {
     "turn_based_simultaneous_game": "turn_based_simultaneous_game(game=goofspiel())",
     "zerosum": "zerosum(game=matrix_pd())",
 }
-"""The games that do not load without parameters, each with some with which it does."""
+"""Games that do not load without parameters, each with an example that loads."""
 
 _SEED_PARAMETERS = ("rng_seed", "seed")
 _MOST_SEEDS = 2**31 - 1  # a C int
@@ -48,14 +48,14 @@ _MOST_SEEDS = 2**31 - 1  # a C int
 class LoadedGame:
     """A game of OpenSpiel that can be played here.
 
-    Games that draw their chance inside (``SAMPLED_STOCHASTIC``) draw it from a generator of
-    their own, which a parameter seeds: each episode is of a game loaded anew, with a seed from
-    the environment's generator, so that seed and actions decide these games too.
+    Some games draw their chance inside (``SAMPLED_STOCHASTIC``), from a generator of their own
+    that a parameter seeds. Such a game is loaded again for each episode, with a seed from the
+    environment's generator, so that seed and actions decide this episode too.
 
     Attributes:
-        game: The ``pyspiel.Game``.
-        name: Its name.
-        params: Its parameters, as they were given.
+        game: The game, a ``pyspiel.Game``.
+        name: The short name of the game.
+        params: The parameters of the game, as they were given.
     """
 
     def __init__(self, game: Any, name: str, params: dict[str, Any]) -> None:
@@ -63,7 +63,7 @@ class LoadedGame:
         self.name = name
         self.params = params
         self._seed_path = _seed_path(name, params)
-        self._same = Episodic(game, None)  # for every episode, where there is no seed
+        self._same = Episodic(game, None)  # the same for every episode if there is no seed
 
     @property
     def samples_inside(self) -> bool:
@@ -74,8 +74,8 @@ class LoadedGame:
         """Return the game of one episode, and the seed of its own generator.
 
         Args:
-            rng: Gives the seed, where the game has a generator and its parameters no seed.
-            seed: The seed, where it is known already.
+            rng: Draws the seed, if the game has a generator and its parameters have no seed.
+            seed: The seed, None to draw one.
         """
         if self._seed_path is None:
             return self._same
@@ -93,8 +93,8 @@ class Episodic(NamedTuple):
     """The game of one episode.
 
     Attributes:
-        game: The ``pyspiel.Game``.
-        seed: Of its own generator, None where it has none.
+        game: The game, a ``pyspiel.Game``.
+        seed: The seed of the game's own generator, None if it has none.
     """
 
     game: Any
@@ -127,7 +127,7 @@ def load_game(game: str, game_params: Mapping[str, Any] | None = None) -> Loaded
 
     Args:
         game: A name, or a name with parameters as in ``"catch(rows=5,columns=4)"``.
-        game_params: The parameters, where ``game`` is a bare name. A game within the game is a
+        game_params: The parameters, if ``game`` is a bare name. A game within the game is a
             mapping with its ``"name"`` and its parameters.
 
     Raises:
@@ -163,7 +163,7 @@ def _load(name: str, params: dict[str, Any]) -> Any:
 
 
 def _seed_path(name: str, params: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """Where among the parameters the seed of a game's own generator stands, None without one."""
+    """Return the path in the parameters of the seed of a game's own generator, None without one."""
     import pyspiel
 
     kinds = {kind.short_name: kind for kind in pyspiel.registered_games()}
@@ -210,9 +210,9 @@ def _name_and_params(
 
 
 def plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Copy parameters, and let only such values through as cannot hide a game from the checks.
+    """Copy parameters, and refuse values that could hide a game from the checks.
 
-    Pyspiel itself would make a game of a list of pairs too.
+    Pyspiel itself makes a game of a list of pairs too.
     """
     plain: dict[str, Any] = {}
     for key, given in params.items():
@@ -258,7 +258,7 @@ def _check_game(name: str, params: Mapping[str, Any], known: Sequence[str]) -> N
 
 
 def _why_not(loaded: LoadedGame) -> str | None:
-    """Tell why a loaded game cannot be played here, or None."""
+    """Return why a loaded game cannot be played here, None if it can."""
     kind = loaded.game.get_type()
     if getattr(kind, "action_structs_only", False):
         return "its actions are structs, not integers"

@@ -8,14 +8,16 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-_FEW_ACTIONS = 40  # up to here a loop beats NumPy's indexing with a list, by three times for 9
-_MOST_KEPT = 512  # bytes of a mask that is kept, so that all of them take half a megabyte
+_FEW_ACTIONS = (
+    40  # up to here a loop is faster than NumPy's indexing with a list, three times for 9
+)
+_MOST_KEPT = 512  # the most bytes of a cached mask, so that all take half a megabyte
 
 
 def legal_mask(legal: Sequence[int], num_actions: int) -> npt.NDArray[np.int8]:
     """Return a new array of shape ``(num_actions,)``, 1 where an action is legal."""
     if len(legal) <= _FEW_ACTIONS and num_actions <= _MOST_KEPT:
-        return _kept_mask(tuple(legal), num_actions).copy()
+        return _cached_mask(tuple(legal), num_actions).copy()
     return _new_mask(legal, num_actions)
 
 
@@ -29,5 +31,5 @@ def _new_mask(legal: Sequence[int], num_actions: int) -> npt.NDArray[np.int8]:
     return mask
 
 
-# One to copy takes half the time of a new one.
-_kept_mask = lru_cache(maxsize=1024)(_new_mask)
+# Copying a cached mask takes half the time of making one.
+_cached_mask = lru_cache(maxsize=1024)(_new_mask)

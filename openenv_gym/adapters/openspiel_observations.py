@@ -1,9 +1,9 @@
 """What a player of an OpenSpiel game sees, as a value of a Gymnasium space.
 
-Games written in C++ write their tensors into a buffer of ours, which spares a Python float per
-entry (40 microseconds of 41 in chess) and gives the same numbers. Games written in Python have
-observers whose parts are the tensor, as pyspiel puts them together; a new one for each read,
-because that of python_dynamic_routing keeps what it read before, of any player and episode.
+Games written in C++ write their tensors into a buffer of ours. This saves a Python float per entry
+(40 microseconds of 41 in chess) and gives the same numbers. Games written in Python have observers
+whose parts make up the tensor, as pyspiel joins them. Each read makes a new observer, because that
+of python_dynamic_routing keeps what it read before, of any player and episode.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Observe = Literal["info_state", "observation", "string", "dict"]
 """The forms of an observation: two tensors, a text, or all that the game has."""
 
 MAX_TEXT = 1 << 16
-# Beside ASCII, the games print frames and cards, and the escape that colours them.
+# Beside ASCII, the games print frames, cards, and the escape character of colours.
 CHARSET = "".join(
     [
         *(string.printable, "\x1b", "♠♡♢♣♤♥♦♧"),
@@ -38,11 +38,11 @@ _SOURCES = {
 }
 
 
-class Reader(ABC):
+class ObservationReader(ABC):
     """Reads what a player sees.
 
     Attributes:
-        space: Of what is read.
+        space: The Gymnasium space of the values that are read.
     """
 
     space: spaces.Space[Any]
@@ -52,13 +52,13 @@ class Reader(ABC):
         """Return a new value of :attr:`space`."""
 
 
-class TensorReader(Reader):
+class TensorReader(ObservationReader):
     """Reads one of the two tensors.
 
     Args:
-        game: The ``pyspiel.Game``.
-        kind: ``info_state`` or ``observation``.
-        shaped: Whether in the shape that the game gives it; else of one axis.
+        game: The game, a ``pyspiel.Game``.
+        kind: The name of the tensor, ``info_state`` or ``observation``.
+        shaped: Whether the array has the game's own shape; else it has one axis.
     """
 
     def __init__(self, game: Any, kind: str, shaped: bool = False) -> None:
@@ -76,7 +76,7 @@ class TensorReader(Reader):
         if not hasattr(game, "make_py_observer"):
             observer = make_observation(game, self._type)
             self._tensor = observer.tensor
-            # Without the Python function around it, where this version of OpenSpiel has it so.
+            # Skips the Python function around it, if this version of OpenSpiel allows that.
             self._write = getattr(observer, "_observation", observer).set_from
 
     def read(self, state: Any, player: int) -> Any:
@@ -95,11 +95,11 @@ class TensorReader(Reader):
         return TensorReader, self._arguments  # the buffer itself cannot be copied or pickled
 
 
-class TextReader(Reader):
+class TextReader(ObservationReader):
     """Reads what a player sees as text.
 
     Args:
-        game: The ``pyspiel.Game``.
+        game: The game, a ``pyspiel.Game``.
     """
 
     def __init__(self, game: Any) -> None:
@@ -111,14 +111,14 @@ class TextReader(Reader):
         return getattr(state, self._method)(player) if self._method else str(state)
 
 
-class AllReader(Reader):
-    """Reads all that the game has, as a dict.
+class AllReader(ObservationReader):
+    """Reads all forms that the game has, as a dict.
 
     Args:
-        parts: A reader for each key.
+        parts: The reader of each key of the dict.
     """
 
-    def __init__(self, parts: dict[str, Reader]) -> None:
+    def __init__(self, parts: dict[str, ObservationReader]) -> None:
         self._parts = parts
         self.space = spaces.Dict([(key, part.space) for key, part in parts.items()])
 
@@ -128,24 +128,24 @@ class AllReader(Reader):
 
 
 def tensor_shape(game: Any, kind: str) -> tuple[int, ...] | None:
-    """Return the shape of a tensor, None where the game has none."""
+    """Return the shape of a tensor, None if the game has none."""
     provides, shape_of = _SOURCES[kind]
     if not getattr(game.get_type(), provides):
         return None
-    # Two games written in Python say that they have one, and give it no axes.
+    # Two games written in Python claim to have one, but give it no axes.
     return tuple(getattr(game, shape_of)()) or None
 
 
 def has_empty_tensor(game: Any) -> bool:
-    """Return whether the parameters of a game leave nothing of a tensor."""
+    """Return whether the parameters of a game make a tensor empty."""
     shapes = [tensor_shape(game, kind) for kind in _SOURCES]
     return any(shape is not None and min(shape) <= 0 for shape in shapes)
 
 
 def text_method(game: Any) -> str | None:
-    """Return the method of a state that says what a player sees, "" for the state itself.
+    """Return the method of a state that gives a player's text, "" for the text of the state.
 
-    None where a player of the game would see what is hidden.
+    It is None if the text would show the player what is hidden.
     """
     kind = game.get_type()
     if kind.provides_information_state_string:
@@ -161,20 +161,20 @@ def forms_of(game: Any) -> list[str]:
     return [*forms, "string"] if text_method(game) is not None else forms
 
 
-def make_reader(game: Any, observation: Observe | None, shaped: bool) -> Reader:
+def make_reader(game: Any, observation: Observe | None, shaped: bool) -> ObservationReader:
     """Return the reader of a form of observation.
 
     Args:
-        game: The ``pyspiel.Game``.
-        observation: Which form; None takes the information state tensor where there is one,
-            the observation tensor where not, and text where there is neither.
+        game: The game, a ``pyspiel.Game``.
+        observation: The form. None takes the information state tensor; if the game has none, the
+            observation tensor; and if it has neither, text.
         shaped: Whether tensors keep the game's own shape.
 
     Raises:
         InvalidRequestError: There is no such form, or the game does not have it.
     """
     forms = forms_of(game)
-    makers: dict[str, Callable[[], Reader]] = {
+    makers: dict[str, Callable[[], ObservationReader]] = {
         "info_state": lambda: TensorReader(game, "info_state", shaped),
         "observation": lambda: TensorReader(game, "observation", shaped),
         "string": lambda: TextReader(game),

@@ -1,7 +1,7 @@
-"""The rest of a mean-field game: how all the others are spread over the states.
+"""The population of a mean-field game: the distribution of all others over the states.
 
 A mean-field game asks at every turn for the distribution of a population that plays some policy.
-It follows from the game and that policy alone, so it is worked out once, when the environment is
+It follows from the game and that policy alone, so it is computed once, when the environment is
 made.
 """
 
@@ -23,12 +23,12 @@ class Population:
     """The distribution of a population that plays one policy.
 
     Args:
-        game: A mean-field ``pyspiel.Game``.
-        policy: ``"random"``, ``"first"``, ``"middle"`` or ``"last"``, or an
-            ``open_spiel.python.policy.Policy``.
+        game: The mean-field game, a ``pyspiel.Game``.
+        policy: The policy of the population: ``"random"``, ``"first"``, ``"middle"`` or
+            ``"last"``, or an ``open_spiel.python.policy.Policy``.
 
     Raises:
-        InvalidRequestError: It is neither.
+        InvalidRequestError: The policy is none of these.
     """
 
     def __init__(self, game: Any, policy: Any) -> None:
@@ -38,7 +38,7 @@ class Population:
         self._distribution = DistributionPolicy(game, _policy(game, policy))
 
     def update(self, state: Any) -> None:
-        """Tell a state that waits for it how the population is spread."""
+        """Give the distribution to a state that waits for it."""
         support = state.distribution_support()
         state.update_distribution([self._distribution.value_str(text, 0.0) for text in support])
 
@@ -60,7 +60,7 @@ def _policy(game: Any, policy: Any) -> Any:
         )
 
     class Chosen(Policy):  # type: ignore[misc]  # open_spiel has no types
-        """Always the first, the middle or the last legal action."""
+        """Plays the first, the middle or the last legal action."""
 
         def action_probabilities(self, state: Any, player_id: int | None = None) -> Any:
             return {_CHOICES[policy](state.legal_actions()): 1.0}

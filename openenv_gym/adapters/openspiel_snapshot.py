@@ -1,8 +1,8 @@
-"""An episode of an OpenSpiel game as plain data, to go on from it later or elsewhere.
+"""An episode of an OpenSpiel game as plain data, to continue it later or elsewhere.
 
-What is restored is played again, move by move, each only if it is legal. The text that
-``pyspiel`` writes is read for the games whose text is their moves; the others write pickles and
-formats of their own, which are never read.
+Restoring plays the moves again, each only if it is legal. The text that ``pyspiel`` writes is read
+for games whose text is their moves. Other games write pickles or formats of their own, which are
+never read.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _SEEDS = range(-(2**31), 2**31)  # a C int
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """An episode.
+    """An episode as plain data.
 
     Attributes:
-        game: As OpenSpiel writes it, with its parameters.
-        actions: All so far, those of chance and the opponents included.
-        seat: The agent's, ``"all"`` for one that plays every seat; None where it is not said.
-        seed: Of the game's own generator, None where it has none.
-        chosen: What has been chosen where several players choose at once, by player.
+        game: The game with its parameters, as OpenSpiel writes it.
+        actions: All actions so far, including those of chance and the opponents.
+        seat: The agent's seat, ``"all"`` for an agent that plays every seat, None if not known.
+        seed: The seed of the game's own generator, None if it has none.
+        chosen: The choices made so far, by player, at a node where several choose at once.
     """
 
     game: str
@@ -43,7 +43,7 @@ class Snapshot:
     chosen: dict[int, int] = field(default_factory=dict)
 
     def to_plain(self) -> dict[str, Any]:
-        """Return it as what JSON can say."""
+        """Return it as a dict that JSON can write."""
         return {
             "game": self.game,
             "actions": self.actions,
@@ -54,14 +54,14 @@ class Snapshot:
 
 
 def read_snapshot(given: Any) -> Snapshot:
-    """Return what ``options["state"]`` says.
+    """Return the snapshot in ``options["state"]``.
 
     Args:
-        given: What :meth:`Snapshot.to_plain` returned, or the text of
+        given: A dict that :meth:`Snapshot.to_plain` returned, or the text of
             ``pyspiel.serialize_game_and_state``.
 
     Raises:
-        InvalidRequestError: It is neither, or a text of more than moves.
+        InvalidRequestError: It is neither, or the text holds more than moves.
     """
     if isinstance(given, str):
         return _from_pyspiel(given)
@@ -90,7 +90,7 @@ def read_snapshot(given: Any) -> Snapshot:
 
 
 def serialized(state: Any) -> str | None:
-    """Return the text of ``pyspiel.serialize_game_and_state``, None where a game has none."""
+    """Return the text of ``pyspiel.serialize_game_and_state``, None if a game has none."""
     import pyspiel
 
     try:

@@ -1,4 +1,4 @@
-"""Where an episode of an OpenSpiel game begins: dealt, or restored from what was kept of one."""
+"""The start of an episode of an OpenSpiel game: a new deal, or a restored snapshot."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from openenv_gym.adapters.openspiel_snapshot import read_snapshot
 from openenv_gym.errors import InvalidRequestError
 
 Seat = int | Literal["random", "all"]
-"""A seat of the game; a seat that each episode draws; or every seat."""
+"""The seat of the agent: a number, one drawn for each episode, or every seat."""
 
 
 class Start(NamedTuple):
-    """Where an episode begins.
+    """The start of an episode.
 
     Attributes:
-        seat: The number of the agent's.
-        state: A ``pyspiel.State``.
-        seed: Of the game's own generator, None where it has none.
-        chosen: What has been chosen there, where several players choose at once.
-        moved: Who had moved.
+        seat: The number of the agent's seat.
+        state: The state of the game, a ``pyspiel.State``.
+        seed: The seed of the game's own generator, None if it has none.
+        chosen: The choices made so far, by player, at a node where several choose at once.
+        moved: The players that had moved, each once, in the order of their last moves.
     """
 
     seat: int
@@ -38,12 +38,12 @@ class Start(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Starts:
-    """Where the episodes of an environment begin.
+    """Starts the episodes of an environment.
 
     Attributes:
-        loaded: The game.
-        agent_player: The seat of the agent, as it was given.
-        population: The others of a mean-field game.
+        loaded: The loaded game.
+        agent_player: The seat of the agent, a number, ``"random"`` or ``"all"``.
+        population: The population of a mean-field game, None in other games.
     """
 
     loaded: LoadedGame
@@ -51,7 +51,7 @@ class Starts:
     population: Population | None
 
     def dealt(self, rng: np.random.Generator) -> Start:
-        """Return a new game, and draw the seat where each episode draws it."""
+        """Return the start of a new game; draw the seat if ``agent_player`` is ``"random"``."""
         seat = self.agent_player
         if seat == "random":
             seat = int(rng.random() * self.loaded.game.num_players())
@@ -60,10 +60,10 @@ class Starts:
         return Start(number, self._new_state(game, number), seed, {}, [])
 
     def restored(self, options: dict[str, Any], rng: np.random.Generator) -> Start:
-        """Return what the options of a reset ask for.
+        """Return the start that the options of a reset ask for.
 
         Raises:
-            InvalidRequestError: There is another option, or the snapshot is none of this game.
+            InvalidRequestError: There is another option, or the snapshot is of another game.
         """
         if unknown := [key for key in options if key != "state"]:
             raise InvalidRequestError(
@@ -103,12 +103,12 @@ class Starts:
 def check_seat(
     agent_player: Any, num_players: int, words: Sequence[str] = ("random", "all")
 ) -> Seat:
-    """Return the seat that ``agent_player`` says.
+    """Return ``agent_player``, after a check.
 
     Args:
-        agent_player: A number, or one of the words.
-        num_players: How many seats there are.
-        words: Which of them are allowed.
+        agent_player: A number of a seat, or one of ``words``.
+        num_players: The number of seats.
+        words: The words that are allowed in place of a number.
 
     Raises:
         InvalidRequestError: It is neither.

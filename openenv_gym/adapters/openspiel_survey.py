@@ -1,7 +1,7 @@
-"""What every game of OpenSpiel is like, and which ones are not supported.
+"""The properties of every game of OpenSpiel, and which games are not supported.
 
-A row says what :class:`~openenv_gym.adapters.openspiel_env.OpenSpielEnv` does with a game, since
-each game is built and begun with it. Importing this module does not import ``pyspiel``.
+A row shows what :class:`~openenv_gym.adapters.openspiel_env.OpenSpielEnv` makes of a game, since it
+loads each game and begins an episode. Importing this module does not import ``pyspiel``.
 """
 
 from __future__ import annotations
@@ -28,31 +28,31 @@ _CHANCE = {
 
 
 class GameRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One game.
+    """The properties of one game.
 
-    Of a game that is not supported, nothing is known but what the library declares without
-    loading it: what loading would tell is None.
+    A game that is not supported is not loaded. It has what the library declares, and None for what
+    loading would tell.
 
     Attributes:
-        name: The short name.
-        example: A text with which it loads: the name, with parameters where it needs some.
-        why_not: Why the game is not supported; "" where it is.
+        name: The short name of the game.
+        example: A text that loads it: the name, with parameters if it needs any.
+        why_not: Why the game is not supported, "" if it is.
         dynamics: ``sequential``, ``simultaneous`` or ``mean_field``.
-        chance: ``deterministic``; ``explicit``, where chance is moves; or ``sampled``, where the
-            game draws inside.
-        rewards: ``terminal``, where they come at the end only, or ``rewards``, as declared.
+        chance: ``deterministic``; ``explicit`` if chance makes moves; or ``sampled`` if the game
+            draws inside.
+        rewards: ``terminal`` if they come at the end only, else ``rewards``, as declared.
         utility: ``zero_sum``, ``constant_sum``, ``general_sum`` or ``identical``, as declared.
         information: ``perfect``, ``imperfect`` or ``one_shot``, as declared.
         min_players: The fewest players that the game declares.
-        max_players: The most.
-        players: How many the example has.
+        max_players: The most players that the game declares.
+        players: The number of players in the example.
         actions: The size of the action space.
-        info_state: The shape of the information state tensor, None where there is none.
-        observation: That of the observation tensor.
-        has_string: Whether there is a text of what a player sees.
-        default: The form of an observation that is taken unless another is asked for.
-        max_length: The most moves, those of chance left out, as declared.
-        is_python: Whether it is written in Python.
+        info_state: The shape of the information state tensor, None if it has none.
+        observation: The shape of the observation tensor, None if it has none.
+        has_string: Whether it has a text of what a player sees.
+        default: The default form of an observation.
+        max_length: The most moves without those of chance, as declared.
+        is_python: Whether the game is written in Python.
     """
 
     name: str
@@ -75,11 +75,11 @@ class GameRow(msgspec.Struct, frozen=True, kw_only=True):
     is_python: bool | None = None
 
 
-def survey() -> list[GameRow]:
-    """Look at every game that the library has, by loading it and beginning an episode.
+def survey_games() -> list[GameRow]:
+    """Load every game of the library, begin an episode, and return a row for each.
 
     Returns:
-        A row per game, by name.
+        A row per game, sorted by name.
 
     Raises:
         EnvStartError: OpenSpiel is not installed.
@@ -115,8 +115,8 @@ def _row(kind: Any) -> GameRow:
         game = load_game(example).game
     except Exception as exc:  # a game written in Python raises whatever it likes
         return GameRow(name=name, example=example, why_not=str(exc), **_declared(kind))
-    # A game made of another one is like that: it declares more when it is loaded. How many could
-    # play it is said by its kind alone.
+    # A game made of another one declares more once it is loaded. Only its type declares how many
+    # could play it.
     declared = _declared(game.get_type())
     declared |= {"min_players": kind.min_num_players, "max_players": kind.max_num_players}
     return GameRow(name=name, example=example, **declared, **_loaded(game))

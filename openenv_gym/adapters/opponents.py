@@ -1,9 +1,8 @@
 """Policies for the seats that the agent does not play.
 
-A named policy is a row of :data:`OPPONENTS`: adding one adds a function and a row, and edits
-nothing. A policy that is no name is a file of probabilities, an OpenSpiel policy or a callable.
-Everything random in a policy comes from the generator that it is given, so that the seed of
-the environment decides the opponents' moves too.
+A named policy is a row of :data:`OPPONENTS`; a new one is a function and a row. Other policies are
+a file of probabilities, an OpenSpiel policy or a callable. A policy draws only from the generator
+that it is given, so that the seed of the environment decides the opponents' moves too.
 """
 
 from __future__ import annotations
@@ -47,11 +46,11 @@ class Opponent(Protocol):
         """Return the action to play.
 
         Args:
-            state: A ``pyspiel.State`` at this player's turn, or where several players choose at
-                once; it may be read and cloned, not changed.
+            state: A ``pyspiel.State`` at which this player chooses, alone or at once with others.
+                It may be read and cloned, not changed.
             player: The seat to choose for.
             legal_actions: The actions to choose from, in ascending order.
-            rng: The environment's generator.
+            rng: The generator of the environment, a ``numpy.random.Generator``.
         """
         ...
 
@@ -59,11 +58,12 @@ class Opponent(Protocol):
 OpponentPolicy: TypeAlias = str | os.PathLike[str] | PolicyLike | Opponent
 """A name, the path of a file of probabilities, an OpenSpiel policy, or a callable."""
 
-# --- the named ones --------------------------------------------------------------------------
+# --- named policies --------------------------------------------------------------------------
 
 
 def _random(state: Any, player: int, legal_actions: list[int], rng: np.random.Generator) -> int:
-    # A third of the time of rng.integers(), and as even: random() is a multiple of 2**-53.
+    # This takes a third of the time of rng.integers(), and is as even: random() is a multiple of
+    # 2**-53.
     return legal_actions[int(rng.random() * len(legal_actions))]
 
 
@@ -87,8 +87,8 @@ OPPONENTS: dict[str, Callable[..., Opponent]] = {
     "mcts": MctsOpponent,
     "minimax": MinimaxOpponent,
 }
-"""From a name to what makes the policy for a ``pyspiel.Game``. Further parameters of the function
-are integers with a default, and are written behind the name: ``"mcts(simulations=500)"``."""
+"""By name, the function that makes the policy for a ``pyspiel.Game``. Its further parameters are
+integers with a default, written after the name: ``"mcts(simulations=500)"``."""
 
 _CALL = re.compile(r"\s*(\w+)\s*(?:\((.*)\)\s*)?", re.ASCII | re.DOTALL)
 _PARAMETER = re.compile(r"\s*(\w+)\s*=\s*([+-]?\d{1,18})\s*", re.ASCII)
@@ -124,22 +124,22 @@ def _unknown(policy: str, name: str) -> InvalidRequestError:
     )
 
 
-# --- what a caller gives ---------------------------------------------------------------------
+# --- policies of the caller ---------------------------------------------------------------------
 
 
 def seat_opponents(
     policy: OpponentPolicy | Sequence[OpponentPolicy], game: Any
 ) -> tuple[Opponent, ...]:
-    """Give every seat of a game its policy.
+    """Return the policy of every seat of a game.
 
     Args:
         policy: One policy for all seats, or a list or tuple of one per seat. The agent's own
             seat has an entry as well, so that a seat is its index; that entry is not played. A
             string is a name of :data:`OPPONENTS`, with its parameters: ``"mcts"``,
             ``"mcts(simulations=500)"``; a :class:`pathlib.Path` is a file, see
-            :class:`FileOpponent`; an object with ``action_probabilities(state, player_id)`` is
-            drawn from; any other callable is an :class:`Opponent` as it is.
-        game: The ``pyspiel.Game``.
+            ``FileOpponent``; from an object with ``action_probabilities(state, player_id)``, moves
+            are drawn; any other callable is an :class:`Opponent` itself.
+        game: The game, a ``pyspiel.Game``.
 
     Returns:
         One policy per seat.
@@ -164,14 +164,14 @@ def seat_opponents(
 
 
 def opponent_names(policy: OpponentPolicy | Sequence[OpponentPolicy]) -> str | list[str]:
-    """Return what a policy is called, in the form in which it was given.
+    """Return the name of a policy, or a list of names for a list of policies.
 
     Args:
-        policy: What :func:`seat_opponents` takes.
+        policy: One policy, or a list of one per seat, as :func:`seat_opponents` takes it.
 
     Returns:
-        A name as it is, of a file the name without its folder, of a function its name, and of
-        any other object its class; a list of these where one per seat was given.
+        The name itself; of a file, the name without the folder; of a function, its name; of any
+        other object, the name of its class. For a list, a list of these.
     """
     if isinstance(policy, (list, tuple)):
         return [_name(one) for one in policy]
@@ -212,7 +212,7 @@ def _check_signature(policy: Callable[..., Any]) -> None:
     try:
         signature = inspect.signature(policy)
     except (TypeError, ValueError):
-        return  # something built in; what it takes shows when it is called
+        return  # a built-in, whose arguments are checked by the call
     try:
         signature.bind(None, None, None, None)
     except TypeError as exc:

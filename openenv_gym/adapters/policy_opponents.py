@@ -16,15 +16,15 @@ import numpy as np
 from openenv_gym.errors import InvalidRequestError
 
 SHOWN = reprlib.Repr()
-"""Writes values into messages: a name with its parameters is seen whole."""
+"""Shortens values in messages, but shows a name with its parameters in full."""
 SHOWN.maxstring = SHOWN.maxother = 80
 
 
 class PolicyLike(Protocol):
-    """What ``open_spiel.python.policy.Policy`` is here: something with probabilities."""
+    """An object that gives probabilities, such as an ``open_spiel.python.policy.Policy``."""
 
     def action_probabilities(self, state: Any, player_id: int) -> Mapping[int, float]:
-        """Return the probability of each action; 0 where one is left out."""
+        """Return the probability of each action; an action that is left out has 0."""
         ...
 
 
@@ -32,7 +32,7 @@ class PolicyOpponent:
     """Draws from the probabilities of an ``open_spiel.python.policy.Policy``, or the like.
 
     Args:
-        policy: An object with ``action_probabilities(state, player_id)``; or a
+        policy: An object with ``action_probabilities(state, player_id)``, or a
             ``pyspiel.Policy``.
     """
 
@@ -50,7 +50,7 @@ class PolicyOpponent:
                 f"{source} gave {SHOWN.repr(given)} for player {player}; "
                 "action_probabilities returns a dict of actions to probabilities."
             )
-        pairs = _checked(given.items(), source, 1e-4)  # those of a network are float32
+        pairs = _checked(given.items(), source, 1e-4)  # a network gives float32
         return _draw(pairs, legal_actions, rng, source)
 
     def _probabilities(self, state: Any, player: int) -> Any:
@@ -58,7 +58,7 @@ class PolicyOpponent:
 
         if not isinstance(self._policy, pyspiel.Policy):
             return self._policy.action_probabilities(state, player)
-        # Those written in C++ take one argument, and see the player to move in a state.
+        # Policies written in C++ take one argument and read the player from the state.
         policy: Any = self._policy
         is_turn = state.current_player() == player
         return policy.action_probabilities(
@@ -75,8 +75,8 @@ class FileOpponent:
     state that the opponent meets and the file does not hold is an error.
 
     Args:
-        path: The file.
-        game: The ``pyspiel.Game``.
+        path: The path of the JSON file.
+        game: The game, a ``pyspiel.Game``.
 
     Raises:
         InvalidRequestError: The file cannot be read or does not have this form, or the game
@@ -154,7 +154,7 @@ def _read_json_object(path: os.PathLike[str], name: str) -> dict[str, Any]:
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
-    if len(result) < len(pairs):  # json would keep the last in silence
+    if len(result) < len(pairs):  # json would silently keep the last
         keys = [key for key, _ in pairs]
         repeated = next(key for key in keys if keys.count(key) > 1)
         raise ValueError(f"the key {repeated!r} is there twice")
@@ -164,7 +164,7 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _checked(
     items: Iterable[tuple[Any, Any]], source: str, tolerance: float = 1e-6
 ) -> list[tuple[int, float]]:
-    """Return the actions that have a chance, in ascending order, after a look at the numbers."""
+    """Return the actions with a probability above 0, in ascending order, after a check."""
     pairs = []
     for action, probability in items:
         if not isinstance(action, (int, np.integer)):
@@ -206,4 +206,4 @@ def _draw(
         left -= probability
         if left < 0:
             return action
-    return pairs[-1][0]  # the differences were rounded
+    return pairs[-1][0]  # rounding left a small remainder

@@ -1,7 +1,7 @@
 """Opponents that search the game: Monte Carlo tree search, and exact play of small games.
 
-Both see the whole state, also what their seat does not see in a game of hidden information.
-Neither carries anything from one move to the next that could change a move.
+Both see the whole state, even what is hidden from their seat. Neither carries anything from one
+move to the next that could change a move.
 """
 
 from __future__ import annotations
@@ -16,36 +16,37 @@ from openenv_gym.errors import InvalidRequestError
 
 MAX_SIMULATIONS = 100_000
 MAX_SIMULATIONS_IN_PYTHON = 10_000
-"""For games written in Python: some 200 microseconds each, and the tree's memory has no bound."""
+"""The most simulations for games written in Python. One takes some 200 microseconds, and the memory
+of the tree has no bound."""
 
 MAX_VISITS = 200_000
 MAX_VISITS_IN_PYTHON = 20_000
-"""Up to so many states to visit from its start on, a game is small enough for exact play: one
-second in C++, where a state takes 5 microseconds, and in Python, where it takes 60."""
+"""The most states to visit from its start on in a game that is small enough for exact play. That is
+one second both in C++, where a state takes 5 microseconds, and in Python, where it takes 60."""
 
 _MAX_DEPTH = 200  # every move is a Python frame
-_SLACK = 10  # a later position may take this many times more than the start of the game did
+_SLACK = 10  # a later position may take this many times as many states as the start
 _MAX_MEMORY_MB = 100
 _MAX_KEPT = 1_000_000
 
 TEXT_IS_THE_POSITION = frozenset(
     {"breakthrough", "clobber", "connect_four", "mnk", "nim", "python_tic_tac_toe", "tic_tac_toe"}
 )
-"""Games whose text and player to move decide all that can follow: no repetition counts, no
-points that were scored on the way. In any other game only the history is known to be complete."""
+"""Games whose text and player to move decide all that can follow: no repetitions are counted and no
+points are scored on the way. In other games, only the history is known to be enough."""
 
 
 class MctsOpponent:
     """Plays the move that OpenSpiel's own Monte Carlo tree search finds.
 
-    A game written in C++ is searched by ``pyspiel.MCTSBot``. On a game written in Python that bot
-    ends the process, so there it is the bot of ``open_spiel.python.algorithms.mcts``, the same
+    ``pyspiel.MCTSBot`` searches a game written in C++. On a game written in Python that bot ends
+    the process, so the bot of ``open_spiel.python.algorithms.mcts`` searches it, the same
     algorithm at a twentieth of the speed. Each move makes a new bot (7 microseconds), with seeds
     from the environment's generator.
 
     Args:
-        game: The ``pyspiel.Game``.
-        simulations: How many games are played at random for each move.
+        game: The game, a ``pyspiel.Game``.
+        simulations: The number of games that are played at random for each move.
 
     Raises:
         InvalidRequestError: The number is out of range, or the bot cannot play the game.
@@ -82,14 +83,16 @@ class MctsOpponent:
         evaluator = pyspiel.RandomRolloutEvaluator(1, _seed(rng))
         bot = pyspiel.MCTSBot(
             *(self._game, evaluator, 2.0, self._simulations, _MAX_MEMORY_MB),
-            *(True, _seed(rng), False),  # solve, seed, verbose
+            True,  # solve
+            _seed(rng),
+            False,  # verbose
         )
         return int(bot.step(state))
 
     def _search_in_python(
         self, state: Any, legal_actions: list[int], rng: np.random.Generator
     ) -> int:
-        if self._simulations == 1:  # it has no tree yet then, and raises; C++ plays at random
+        if self._simulations == 1:  # without a tree it raises, where C++ plays at random
             return legal_actions[int(rng.random() * len(legal_actions))]
         from open_spiel.python.algorithms import mcts
 
@@ -100,7 +103,7 @@ class MctsOpponent:
 
 
 def why_no_mcts(game: Any) -> str | None:
-    """Tell why OpenSpiel's bot cannot play a game, or None.
+    """Return why OpenSpiel's bot cannot play a game, None if it can.
 
     The first two are its own checks. No other game of the library made it raise or crash.
     """
@@ -117,13 +120,13 @@ def why_no_mcts(game: Any) -> str | None:
 
 
 class MinimaxOpponent:
-    """Plays a small game perfectly; among moves of the same value the generator chooses.
+    """Plays a small game perfectly, and chooses at random among moves of the same value.
 
-    Perfect is the value at the end: of two wins the faster one is not preferred. Values depend on
-    nothing but the position, so that what is kept of earlier searches changes no move.
+    The value is that of the final result: a faster win is not preferred. Values depend on the
+    position alone, so that the results of earlier searches, which are cached, change no move.
 
     Args:
-        game: The ``pyspiel.Game``.
+        game: The game, a ``pyspiel.Game``.
 
     Raises:
         InvalidRequestError: The game is of another kind, or too large.
@@ -171,7 +174,7 @@ class MinimaxOpponent:
         return best[int(rng.random() * len(best))]
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_best": {}, "_bounds": {}}  # searches can be done again
+        return self.__dict__ | {"_best": {}, "_bounds": {}}  # the caches can be computed again
 
     def _forget(self) -> None:
         self._best: dict[tuple[int, ...], list[int]] = {}
@@ -194,7 +197,7 @@ class MinimaxOpponent:
         return best
 
     def _value(self, state: Any, low: float, high: float, depth: int) -> float:
-        """Return what player 0 gets from here on: exact between the limits, a bound outside."""
+        """Return the further return of player 0: exact between the limits, a bound outside them."""
         if state.is_terminal():
             return float(state.returns()[0])
         self._visits_left -= 1
@@ -209,7 +212,7 @@ class MinimaxOpponent:
             return most
         value = self._best_child(state, player == 0, low, high, depth)
         if key is not None:
-            # Not above `low`, it is only known to be no more; not below `high`, to be no less.
+            # A value of at most `low` is an upper bound; one of at least `high` is a lower bound.
             self._bounds[key] = (value if value > low else least, value if value < high else most)
         return value
 
@@ -257,11 +260,11 @@ def _why_no_minimax(game: Any) -> str | None:
 
 
 def _is_hopeless(game: Any) -> bool:
-    """Tell of a game that the search could not finish, without searching it.
+    """Return whether a search could not finish, without searching.
 
-    The states of large games are slow, up to 0.1 ms each, so that to find out by 200,000 of them
-    would take long. A search that cuts perfectly still visits the square root of the leaves,
-    and the product of the choices along one game estimates those: chess gives 10**50.
+    States of large games are slow, up to 0.1 ms each, so that visiting 200,000 of them would take
+    long. Even a perfect cut visits the square root of the leaves, and the product of the choices
+    along one game estimates their number: 10**50 for chess.
     """
     rng = np.random.default_rng(0)
     limit = 2 * math.log(100 * MAX_VISITS)
@@ -281,7 +284,7 @@ def _log_of_choices(game: Any, rng: np.random.Generator, limit: float) -> float:
 
 
 def _is_written_in_python(game: Any) -> bool:
-    """Tell whether a Python game is here or inside a wrapper such as ``misere``."""
+    """Return whether a game, or a game inside a wrapper such as ``misere``, is in Python."""
     import pyspiel
 
     if hasattr(game, "make_py_observer") or type(game).__module__.split(".")[0] != "pyspiel":

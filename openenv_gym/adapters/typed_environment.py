@@ -1,4 +1,4 @@
-"""A named environment → OpenEnv ``Environment``, for whoever serves such: OpenEnv's ``create_app``.
+"""A named environment → OpenEnv ``Environment``, for OpenEnv's own ``create_app``.
 
 >>> environment, action, observation = typed_environment("CartPole-v1")
 >>> played = environment()
@@ -31,17 +31,17 @@ from openenv_gym.protocol.json_messages import JsonServerMessages
 from openenv_gym.wire.description import Description
 from openenv_gym.wire.models import Action, EnvironmentMetadata, Observation, State
 from openenv_gym.wire.typed import TypedModels, TypedView, view_for
-from openenv_gym.workers.host import EnvHost
-from openenv_gym.workers.hosted import build
+from openenv_gym.workers.built_env import build
+from openenv_gym.workers.request_handler import RequestHandler
 
 
 class TypedEnvironment(NamedTuple):
-    """What ``create_app`` takes, in the order of its arguments.
+    """The arguments of ``create_app``, in order.
 
     Attributes:
-        environment: Class without arguments; each instance is one environment.
-        action: Its action model.
-        observation: Its observation model.
+        environment: A class without arguments. Each instance is one environment.
+        action: The action model of the environment.
+        observation: The observation model of the environment.
     """
 
     environment: type[Environment[Action, Observation, State]]
@@ -52,19 +52,19 @@ class TypedEnvironment(NamedTuple):
 def typed_environment(name: str, **kwargs: Any) -> TypedEnvironment:
     """Return an OpenEnv environment that plays a Gymnasium environment or an OpenSpiel game.
 
-    It is the same that ``openenv-gym serve`` serves, but lives in the process that makes it.
+    It is the environment that ``openenv-gym serve`` serves, but lives in the calling process.
 
     Args:
-        name: ``CartPole-v1``, ``module:id``, ``openspiel:catch``.
+        name: The name of the environment: ``CartPole-v1``, ``module:id``, ``openspiel:catch``.
         **kwargs: Keyword arguments of the environment.
 
     Raises:
         UnknownEnvironmentError: there is no such environment.
         EnvStartError: it cannot be built.
-        SpaceError: it has models of its own: serve its own class.
+        SpaceError: it has models of its own; serve its own class.
     """
     request = Open(name, kwargs, is_typed=True)
-    first = _Session(request)
+    first = _InlineSession(request)
     description, view = first.description, view_for(first.description)
     first.ask(Close())
     models = view.models()
@@ -78,15 +78,15 @@ def typed_environment(name: str, **kwargs: Any) -> TypedEnvironment:
     return TypedEnvironment(kind, models.action, models.observation)
 
 
-class _Session:
-    """An environment, asked as a worker asks it."""
+class _InlineSession:
+    """An environment in this process that answers requests as in a worker."""
 
     def __init__(self, request: Open) -> None:
-        self._host = EnvHost(build)
+        self._handler = RequestHandler(build)
         self.description: Description = self.ask(request, Opened).description
 
     def ask(self, request: Request, expected: type[Any] = object) -> Any:
-        reply = self._host.execute(request)
+        reply = self._handler.execute(request)
         if isinstance(reply, Failed):
             raise reply.to_exception()
         assert isinstance(reply, expected)
@@ -100,8 +100,8 @@ class _Typed(Environment[Action, Observation, State]):
     _about: EnvironmentMetadata
 
     def __init__(self) -> None:
-        # OpenEnv's server makes instances that it only asks for their metadata.
-        self._session: _Session | None = None
+        # Nothing is built yet: OpenEnv's server makes instances only to read their metadata.
+        self._session: _InlineSession | None = None
         self._messages = JsonServerMessages(self._view)
 
     def reset(
@@ -109,7 +109,7 @@ class _Typed(Environment[Action, Observation, State]):
     ) -> Observation:
         options = kwargs.pop("options", None)
         if self._session is None:
-            self._session = _Session(self._request)
+            self._session = _InlineSession(self._request)
         return self._observe(self._session.ask(Reset(seed, options, episode_id, kwargs), Result))
 
     def step(self, action: Action, timeout_s: float | None = None, **kwargs: Any) -> Observation:

@@ -18,12 +18,12 @@ from openenv_gym.protocol import NO_TIME_LIMIT, Open, Recovery
 from openenv_gym.recovery import base_seeds_of
 from openenv_gym.spaces import to_descriptor
 from openenv_gym.wire.description import Description
-from openenv_gym.workers.hosted import Hosted, imported, plain_metadata
+from openenv_gym.workers.built_env import BuiltEnv, imported, plain_metadata
 
 VECTORIZATIONS = ("auto", "sync", "native")
 
 
-def build(name: str, request: Open) -> Hosted:
+def build(name: str, request: Open) -> BuiltEnv:
     """Import ``package.module:factory`` and host the ``VectorEnv`` that it makes.
 
     Args:
@@ -39,7 +39,7 @@ def build(name: str, request: Open) -> Hosted:
     return host_made(factory(num_envs=count, **request.kwargs), f"vector:{name}", count)
 
 
-def host_made(envs: Any, name: str, count: int | None) -> Hosted:
+def host_made(envs: Any, name: str, count: int | None) -> BuiltEnv:
     """Host a ``VectorEnv`` as it is.
 
     Args:
@@ -65,10 +65,10 @@ def host_made(envs: Any, name: str, count: int | None) -> Hosted:
         metadata=plain_metadata(envs.metadata),
         about={"name": name, "description": f"Vector environment {type(envs).__name__}"},
     )
-    return Hosted(env=envs, description=_describe(single, envs), state=dict)
+    return BuiltEnv(env=envs, description=_describe(single, envs), state=dict)
 
 
-def host(request: Open, build_one: Callable[[Open], Hosted]) -> Hosted:
+def host(request: Open, build_one: Callable[[Open], BuiltEnv]) -> BuiltEnv:
     """Host as many sub-environments as ``request`` asks for.
 
     Args:
@@ -90,7 +90,7 @@ def host(request: Open, build_one: Callable[[Open], Hosted]) -> Hosted:
         )
     single = msgspec.structs.replace(request, num_envs=None)
     first = build_one(single)
-    build: Callable[[], Hosted] = partial(build_one, single)
+    build: Callable[[], BuiltEnv] = partial(build_one, single)
     if first.description.action is None:  # it has models of its own
         from openenv_gym.adapters.inferred_env import inferred
 
@@ -103,7 +103,7 @@ def host(request: Open, build_one: Callable[[Open], Hosted]) -> Hosted:
     envs = _native(request, first, mode)
     if envs is None:
         envs = _sync(first, build, request, mode)
-    return Hosted(env=envs, description=_describe(first.description, envs), state=first.state)
+    return BuiltEnv(env=envs, description=_describe(first.description, envs), state=first.state)
 
 
 def _autoreset_mode(value: str) -> Any:
@@ -122,7 +122,7 @@ def _autoreset_mode(value: str) -> Any:
         ) from exc
 
 
-def _native(request: Open, first: Hosted, mode: Any) -> Any:
+def _native(request: Open, first: BuiltEnv, mode: Any) -> Any:
     """The environment's own vector form, None where it has none or another is asked for."""
     spec = first.env.spec
     has_one = spec is not None and spec.vector_entry_point is not None
@@ -159,7 +159,7 @@ def _native(request: Open, first: Hosted, mode: Any) -> Any:
     return envs
 
 
-def _sync(first: Hosted, build: Callable[[], Hosted], request: Open, mode: Any) -> Any:
+def _sync(first: BuiltEnv, build: Callable[[], BuiltEnv], request: Open, mode: Any) -> Any:
     waiting = [first]
 
     def make() -> Any:

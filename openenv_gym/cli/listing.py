@@ -48,12 +48,12 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _games(options: argparse.Namespace) -> None:
-    from openenv_gym.adapters.openspiel_survey import encode_rows, survey
+    from openenv_gym.adapters.openspiel_survey import encode_rows, survey_games
     from openenv_gym.envs.catalog import markdown_table, text_table, with_table
 
     # Read first: a file that cannot be is not worth waiting for.
     page = _read(options.write) if options.write is not None and not options.json else None
-    rows = survey()
+    rows = survey_games()
     if options.json:
         text = encode_rows(rows)
     elif page is not None:

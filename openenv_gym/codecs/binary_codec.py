@@ -1,9 +1,9 @@
 """Binary form of the values of a space: raw buffers, little endian, no names and no padding.
 
-A codec is compiled once per space and then runs without looking at the space again. It packs
-exactly the values that a decoder can give back bit for bit; any other value (a list where an
-array belongs, another dtype) is a :class:`Misfit`, and its caller sends it in free form instead,
-so that an environment that is careless with its own space looks remotely as it looks locally.
+A codec is compiled once per space and then runs without looking at the space again. It packs only
+values that a decoder restores bit for bit. Any other value, such as a list in place of an array or
+an array of another dtype, is a :class:`Misfit`, which the caller sends in free form. So an
+environment that is careless with its own space gives the same values remotely as locally.
 
 =============  ============================================================================
 space          bytes
@@ -36,23 +36,24 @@ Unpack: TypeAlias = Callable[[Any, int], tuple[Any, int]]
 
 
 _VIEWED_BYTES = 4096
-"""From this size on, an array is not copied by itself: making a view costs a microsecond."""
+"""From this size in bytes, ``pack`` returns a view of an array and no copy. A view costs a
+microsecond, which a small copy does not."""
 
 
 class Misfit(Exception):
-    """A value that the compact form of its space would not give back bit for bit."""
+    """A value that the compact form of its space cannot restore bit for bit."""
 
 
 class BinaryCodec(NamedTuple):
     """The compiled codec of one space.
 
     Attributes:
-        pack: ``pack(value)`` gives bytes, or for a large array a view of it, to be copied before
-            the array can change; raises :class:`Misfit`.
-        unpack: ``unpack(buffer, offset) -> (value, next offset)``; arrays are writable and
-            nobody else's: copies, or views of a buffer that can be written to, which is given
-            up by that. Raises ``InvalidRequestError`` where the buffer ends too early or is
-            malformed.
+        pack: ``pack(value)`` returns bytes, or for a large array a view of it, which the caller
+            copies before the array can change. It raises :class:`Misfit`.
+        unpack: ``unpack(buffer, offset)`` returns the value and the next offset. Arrays are
+            writable and belong to the caller: they are copies, or views if the buffer itself is
+            writable, and then nobody else may use the buffer. It raises ``InvalidRequestError``
+            if the buffer is too short or malformed.
     """
 
     pack: Pack
@@ -102,7 +103,7 @@ _FREEFORM = BinaryCodec(_freeform_pack, _freeform_unpack)
 @binary_codec.register(gs.MultiBinary)
 def _(space: gs.Box | gs.MultiDiscrete | gs.MultiBinary) -> BinaryCodec:
     dtype, shape = np.dtype(space.dtype), tuple(space.shape)
-    # A byte of a boolean array that is neither 0 nor 1 would be none of numpy's booleans.
+    # A byte of a boolean array other than 0 and 1 is no valid boolean of numpy.
     wire_dtype = np.dtype(np.uint8) if dtype.kind == "b" else dtype.newbyteorder("<")
     count = math.prod(shape)
     nbytes = count * dtype.itemsize
@@ -116,7 +117,7 @@ def _(space: gs.Box | gs.MultiDiscrete | gs.MultiBinary) -> BinaryCodec:
         if type(value) is not ndarray or value.dtype != dtype or value.shape != shape:
             raise Misfit
         array = value if is_native else value.astype(wire_dtype)
-        if is_viewed:  # its bytes are copied once, when the message is put together
+        if is_viewed:  # its bytes are copied once, into the message
             return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
         return array.tobytes()
 

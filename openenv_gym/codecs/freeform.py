@@ -2,8 +2,8 @@
 
 MessagePack with six extension types for what MessagePack does not have: tuples, numpy arrays,
 numpy scalars, integers of more than 64 bits, Gymnasium's graphs, and arrays of objects. Decoding
-gives back equal values of the same types. Nothing is pickled: a value of any other type is left
-out, and named once in a warning, or refused where nothing may be left out.
+gives back equal values of the same types. Nothing is pickled. A value of any other type is left
+out, and named once in a warning; if nothing may be left out, it is refused.
 
 An array or scalar is ``dtype name, 0x00, ndim, ndim x uint32 lengths, raw data``, little endian.
 """
@@ -36,14 +36,14 @@ _MALFORMED = (ValueError, TypeError, IndexError, OverflowError, RecursionError, 
 """What decoding raises; the errors of msgspec are ValueErrors."""
 
 Lose: TypeAlias = Callable[[str, str], None]
-"""What to do about a value that cannot travel: called with its type and its place."""
+"""A function that is called with the type and the path of a value that cannot travel."""
 
 _pack = msgspec.msgpack.Encoder().encode
 _warned: set[str] = set()
 
 
 class _Unsupported:
-    """Marks a value that cannot be carried."""
+    """Marks a value that cannot travel."""
 
 
 def pack_freeform(value: Any, *, is_exact: bool = False) -> bytes:
@@ -52,11 +52,12 @@ def pack_freeform(value: Any, *, is_exact: bool = False) -> bytes:
     Args:
         value: None, booleans, integers, floats, strings, bytes, numpy arrays and scalars, and
             dicts, lists and tuples of them, nested.
-        is_exact: Whether to refuse anything else; it is left out of its dict or list
-            otherwise, with one warning per type and place.
+        is_exact: Whether to refuse any other value. If not, such a value is left out of its dict
+            or list, with one warning per type and path.
 
     Raises:
-        InvalidRequestError: ``value`` is nested too deep, or ``is_exact`` and it cannot travel.
+        InvalidRequestError: ``value`` is nested too deep, or it cannot travel and ``is_exact``
+            is set.
     """
     try:
         plain = _plain(value, "$", _refuse if is_exact else _warn_left_out)
@@ -90,7 +91,7 @@ def _plain(value: Any, path: str, lose: Lose) -> Any:
 
 
 def _handler_for(value: Any) -> _Handler | None:
-    """The handler of a subclass or abstract kind that is not in the table by its exact type."""
+    """Return the handler of a value whose exact type is not in the table, but a base class is."""
     for base, handler in _BASES:
         if isinstance(value, base):
             return handler
@@ -140,7 +141,7 @@ def _dict(value: Mapping[Any, Any], path: str, lose: Lose) -> dict[Any, Any]:
 
 
 def _key(key: Any, path: str, lose: Lose) -> Any:
-    """A key, which MessagePack wants hashable: numpy's scalars become the equal Python numbers."""
+    """Return a key as a hashable value: a scalar of numpy becomes the equal Python number."""
     if type(key) is tuple:
         parts = tuple(_key(part, path, lose) for part in key)
         return _Unsupported if _Unsupported in parts else parts
@@ -168,7 +169,7 @@ def _int(value: int, path: str, lose: Lose) -> Any:
         return int(value)
     try:
         return msgspec.msgpack.Ext(_BIG_INT, str(int(value)).encode())
-    except ValueError:  # of thousands of digits
+    except ValueError:  # it has thousands of digits
         return _lost(value, path, lose)
 
 
@@ -181,10 +182,10 @@ def _array(value: np.ndarray[Any, Any], path: str, lose: Lose) -> Any:
 
 
 def _objects(value: np.ndarray[Any, Any], path: str, lose: Lose) -> msgspec.msgpack.Ext:
-    """An array of objects, which travel one by one; None stands for one that cannot."""
+    """Return an array of objects, packed one by one. None stands for one that cannot travel."""
     items = [_plain(item, f"{path}[{i}]", lose) for i, item in enumerate(value.ravel())]
-    kept = [None if item is _Unsupported else item for item in items]
-    return msgspec.msgpack.Ext(_OBJECTS, _pack([list(value.shape), kept]))
+    carried = [None if item is _Unsupported else item for item in items]
+    return msgspec.msgpack.Ext(_OBJECTS, _pack([list(value.shape), carried]))
 
 
 def _scalar(value: np.generic, path: str, lose: Lose) -> Any:
@@ -201,7 +202,7 @@ def _numpy(code: int, value: Any, path: str, lose: Lose) -> Any:
 
 @lru_cache(maxsize=1024)
 def _array_head(dtype: np.dtype[Any], shape: tuple[int, ...]) -> tuple[np.dtype[Any] | None, bytes]:
-    """The dtype on the wire, None where arrays of it cannot travel, and what precedes the data."""
+    """Return the dtype on the wire, None if it cannot travel, and the bytes before the data."""
     wire = wire_dtype(dtype)
     if wire is None:
         return None, b""
@@ -210,13 +211,13 @@ def _array_head(dtype: np.dtype[Any], shape: tuple[int, ...]) -> tuple[np.dtype[
 
 @lru_cache(maxsize=256)
 def wire_dtype(dtype: np.dtype[Any]) -> np.dtype[Any] | None:
-    """Return the little endian ``dtype``, None where arrays of it cannot travel."""
+    """Return ``dtype`` in little endian, None if arrays of it cannot travel."""
     wire = dtype.newbyteorder("<")
     return wire if _DTYPES.fullmatch(wire.str) else None
 
 
 def _is_unicode(array: np.ndarray[Any, Any]) -> bool:
-    """Whether an array, if of text, has none but characters of Unicode."""
+    """Return whether an array is no text, or text of valid Unicode only."""
     if array.dtype.kind != "U":
         return True
     try:
@@ -227,7 +228,7 @@ def _is_unicode(array: np.ndarray[Any, Any]) -> bool:
 
 
 def _array_from(payload: memoryview) -> np.ndarray[Any, Any]:
-    # At most this many bytes hold the dtype: the search does not run through the data.
+    # The dtype takes at most this many bytes, so that the search does not run through the data.
     name = bytes(payload[:32]).partition(b"\0")[0]
     dtype, start = _dtype_from(name), len(name) + 1
     ndim = payload[start]
@@ -252,10 +253,10 @@ def _dtype_from(name: bytes) -> np.dtype[Any]:
 
 
 def object_array(items: list[Any], shape: Sequence[int]) -> np.ndarray[Any, Any]:
-    """Return an array of objects, of as many as there are items.
+    """Return an array of objects of the given shape.
 
     Raises:
-        ValueError: the shape has another size.
+        ValueError: the shape does not have as many elements as there are items.
     """
     return np.fromiter(items, dtype=object, count=len(items)).reshape(tuple(shape))
 

@@ -1,4 +1,4 @@
-"""JSON form of the values of a space: what its JSON schema says, exact in both directions.
+"""JSON form of the values of a space, as its JSON schema says; exact in both directions.
 
 ``to_json(value)`` gives lists, dicts, numbers and strings; ``from_json`` gives the canonical
 value of the space back: arrays of its dtype, Python integers for ``Discrete``, tuples, dicts.
@@ -30,9 +30,9 @@ class JsonCodec(NamedTuple):
     """The compiled JSON codec of one space.
 
     Attributes:
-        to_json: ``to_json(value)`` gives a JSON-able value.
-        from_json: ``from_json(data, path)`` gives the value back; raises
-            ``InvalidRequestError`` naming the path where ``data`` has another form.
+        to_json: ``to_json(value)`` returns a value that JSON can write.
+        from_json: ``from_json(data, path)`` returns the value. It raises ``InvalidRequestError``,
+            which names the path, if ``data`` has another form.
     """
 
     to_json: Callable[[Any], Any]
@@ -49,7 +49,7 @@ def _wrong(path: str, expected: str, got: object) -> InvalidRequestError:
 def json_codec(space: gs.Space[Any] | SchemaSpace | None) -> JsonCodec:
     """Return the JSON codec of ``space``; None stands for values that no space describes.
 
-    That of a ``SchemaSpace`` writes and reads what its schema asks for.
+    The codec of a ``SchemaSpace`` writes and reads the form that its schema asks for.
 
     >>> json_codec(gs.Box(0, 1, (2,))).to_json(np.array([0.5, np.nan], np.float32))
     [0.5, 'NaN']
@@ -80,7 +80,7 @@ def _(space: gs.Box | gs.MultiDiscrete | gs.MultiBinary) -> JsonCodec:
 
 
 def _is_nested(data: Any, shape: tuple[int, ...]) -> bool:
-    """Whether nested lists have the lengths of ``shape``, as far as they are nested."""
+    """Return whether the lengths of nested lists agree with ``shape``."""
     if not shape or not isinstance(data, list):
         return not shape and not isinstance(data, list)
     return len(data) == shape[0] and all(_is_nested(item, shape[1:]) for item in data)
@@ -91,7 +91,7 @@ def _array_codec(dtype: np.dtype[Any], shape: tuple[int, ...]) -> JsonCodec:
         array = np.asarray(value)
         if array.dtype.kind not in "biuf":
             raise ValueError(f"expected {dtype} values of shape {shape}")
-        if dtype.kind in "iu" and array.dtype.kind in "bf":  # of which a MultiBinary contains some
+        if dtype.kind in "iu" and array.dtype.kind in "bf":  # a MultiBinary contains them too
             with np.errstate(invalid="ignore", over="ignore"):
                 cast = array.astype(dtype)
             array = cast if (cast == array).all() else array
@@ -103,7 +103,7 @@ def _array_codec(dtype: np.dtype[Any], shape: tuple[int, ...]) -> JsonCodec:
         except ValueError as exc:
             raise _wrong(path, f"{dtype} values of shape {shape}", data) from exc
         if array.size == 0 and math.prod(shape) == 0 and _is_nested(data, shape):
-            return array.reshape(shape)  # nested lists of nothing do not say all of its lengths
+            return array.reshape(shape)  # empty lists do not show all lengths
         if array.shape != shape:
             raise _wrong(path, f"shape {shape}", array.shape)
         return array
@@ -147,7 +147,7 @@ def _(space: gs.Dict) -> JsonCodec:
 
 
 def _dict_codec(codecs: dict[str, JsonCodec]) -> JsonCodec:
-    # The order is that of the value: `gs.Dict` sorts its keys, and environments often do not.
+    # The value keeps its order: `gs.Dict` sorts its keys, and environments often do not.
     def to_json(value: Any) -> Any:
         if value.keys() != codecs.keys():
             raise KeyError(f"expected the keys {', '.join(codecs)}, got {', '.join(value)}")
@@ -194,7 +194,7 @@ def _(space: gs.Sequence) -> JsonCodec:
 
 
 def _stacked(feature: gs.Space[Any]) -> JsonCodec:
-    """The codec of any number of values of ``feature``, stacked as a vector environment does."""
+    """Return the codec of stacked values of ``feature``, as a vector environment has them."""
 
     def to_json(value: Any) -> Any:
         return _batch(feature, _length(feature, value)).to_json(value)
@@ -210,9 +210,10 @@ def _stacked(feature: gs.Space[Any]) -> JsonCodec:
 
 
 def _batch(feature: gs.Space[Any], length: int) -> JsonCodec:
-    """The codec of ``length`` stacked values, parts by parts, without a space of that size.
+    """Return the codec of ``length`` stacked values, made from the parts of the space.
 
-    The bounds of a batch would be as large as a peer likes, and its keys sorted.
+    It builds no batched space: a peer chooses the length, so its bounds could fill the memory, and
+    a ``Dict`` would sort its keys.
     """
     if isinstance(feature, gs.Dict):
         items = {key: _batch(child, length) for key, child in feature.spaces.items()}
@@ -225,7 +226,7 @@ def _batch(feature: gs.Space[Any], length: int) -> JsonCodec:
 
 
 def _length(feature: gs.Space[Any], stacked: Any) -> int:
-    """How many values of ``feature`` are stacked: the length of all arrays, if there are any."""
+    """Return how many values of ``feature`` are stacked, from the length of their arrays."""
     if isinstance(feature, gs.Dict):
         return max((_length(s, stacked[key]) for key, s in feature.spaces.items()), default=0)
     if isinstance(feature, gs.Tuple):

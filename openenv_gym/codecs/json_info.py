@@ -1,8 +1,8 @@
 """JSON form of values that no space describes, with their types beside them.
 
-Readers in any language see plain JSON: arrays as lists, numpy numbers as numbers. What JSON does
-not say (that a list was an array of int8, that a string stands for NaN) is noted in a second
-object that maps the place of a value, as a JSON pointer, to its type:
+Readers in any language see plain JSON: arrays as lists, numpy numbers as numbers. A second object
+maps the place of a value, as a JSON pointer, to a type that JSON cannot express: that a list was
+an array of int8, or that a string stands for NaN.
 
 >>> info_to_json({"mask": np.array([0, 1], np.int8), "p": 1.0})
 ({'mask': [0, 1], 'p': 1.0}, {'/mask': 'ndarray:int8:2'})
@@ -31,9 +31,9 @@ Types: TypeAlias = dict[str, str]
 
 
 def info_to_json(value: Any) -> tuple[Any, Types]:
-    """Return ``value`` as plain JSON, and the types that JSON does not say."""
+    """Return ``value`` as plain JSON, and by JSON pointer the types that JSON cannot express."""
     types: Types = {}
-    # The free form decides what can travel at all, so that both forms carry the same.
+    # The free form decides what can travel, so that both forms carry the same values.
     return _out(unpack_freeform(pack_freeform(value)), "", types), types
 
 
@@ -63,7 +63,7 @@ def _out(value: Any, path: str, types: Types) -> Any:
 
 
 def _dict_out(value: dict[Any, Any], path: str, types: Types) -> Any:
-    if not all(isinstance(key, str) for key in value):  # no object of JSON, so a list of pairs
+    if not all(isinstance(key, str) for key in value):  # no JSON object, so a list of pairs
         types[path] = "dict"
         return _list_out([list(pair) for pair in value.items()], path, types)
     return {key: _out(item, _pointer(path, key), types) for key, item in value.items()}

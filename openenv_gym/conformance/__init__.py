@@ -1,4 +1,4 @@
-"""Checks that anybody can run on an environment of their own."""
+"""Checks that users can run on environments of their own."""
 
 from openenv_gym.conformance.difference import first_difference, same
 from openenv_gym.conformance.parity import (

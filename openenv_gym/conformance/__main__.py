@@ -1,4 +1,4 @@
-"""Judges one environment; see :mod:`openenv_gym.conformance.survey`."""
+"""Judges one environment in a process that :mod:`openenv_gym.conformance.survey` starts."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Where two values differ, to the bit."""
+"""The first difference between two values, to the bit."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ def same(left: Any, right: Any) -> bool:
 
 
 def first_difference(expected: Any, actual: Any, path: str = "$") -> str | None:
-    """Return the place of the first difference with what was expected and what came, or None.
+    """Return the place of the first difference, with both values; None if there is none.
 
     Dicts are equal only with their keys in the same order. Numbers in arrays and floats are
     compared by their bits, so that signed zeros and the payloads of NaN count.
 
     Args:
-        expected: Any value; objects of unknown types are compared by their ``repr``.
-        actual: What is compared with it.
-        path: What the place starts with.
+        expected: The expected value, of any type. Objects of unknown types are compared by their
+            ``repr``.
+        actual: The value that is compared with it.
+        path: The path of both values, with which the place begins.
 
     >>> first_difference({"prob": 0.0}, {"prob": -0.0}, "$.info")
     '$.info["prob"]: expected float 0.0, got float -0.0'
@@ -45,7 +46,7 @@ def place_of(path: str, key: Any) -> str:
 
 def _sentence(path: str, expected: Any, actual: Any) -> str:
     left, right = _show(expected), _show(actual)
-    if left == right:  # as of a NaN with other bits
+    if left == right:  # for example a NaN with other bits
         left, right = f"{left} {_bits(expected)}", f"{right} {_bits(actual)}"
     return f"{path}: expected {left}, got {right}"
 
@@ -77,7 +78,7 @@ def _array(expected: Any, actual: Any, path: str) -> str | None:
     left, right = np.asarray(expected), np.asarray(actual)
     if left.dtype != right.dtype or left.shape != right.shape:
         return _sentence(path, expected, actual)
-    if left.dtype.hasobject:  # whose bytes are addresses
+    if left.dtype.hasobject:  # its bytes are addresses
         return first_difference(left.tolist(), right.tolist(), path)
     if left.tobytes() == right.tobytes():
         return None

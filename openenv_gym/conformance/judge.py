@@ -1,4 +1,4 @@
-"""The verdict on one environment, over every transport."""
+"""The judgement of one environment, over every transport."""
 
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ Verdict = Literal["identical", "differs", "nondeterministic", "raises", "stopped
 
 @dataclass(frozen=True, kw_only=True)
 class Play:
-    """What is played.
+    """How much is played.
 
     Attributes:
-        seeds: How many seeds, from 0 on.
-        steps: For each seed.
-        picture_steps: For each seed, of pictures over JSON, which take long.
-        transports: Some of ``TRANSPORTS``.
+        seeds: The number of seeds, which are 0, 1 and so on.
+        steps: The number of steps for each seed.
+        picture_steps: The number of steps for each seed if observations are pictures and travel as
+            JSON, which is slow.
+        transports: The transports to compare, some of ``TRANSPORTS``.
     """
 
     seeds: int = 3
@@ -45,17 +46,17 @@ class Play:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What came of one environment over one transport.
+class Judgement:
+    """The judgement of one environment over one transport.
 
     Attributes:
-        env_id: As it was asked for.
-        transport: One of ``TRANSPORTS``; "in process" where it did not come so far.
-        verdict: In a word.
+        env_id: The id of the environment, as the caller gave it.
+        transport: One of ``TRANSPORTS``, or "in process" if it failed before any transport.
+        verdict: The verdict in a word or two, such as ``identical`` or ``not built``.
         family: The group of environments that it belongs to.
-        steps: How many were compared.
-        detail: What differs, or why it could not be judged, in one line.
-        left_out: The places of infos that cannot travel.
+        steps: The number of steps that were compared.
+        detail: The difference, or why it could not be judged, in one line.
+        left_out: The places in infos whose values cannot travel.
     """
 
     env_id: str
@@ -67,7 +68,7 @@ class Outcome:
     left_out: Sequence[str] = ()
 
     def __str__(self) -> str:
-        """The line that a user reads."""
+        """The judgement as one line for users."""
         start = f"{self.env_id}  {self.transport}: {self.verdict.replace('not', 'could not be')}"
         if self.verdict != "identical":
             return f"{start}: {self.detail}"
@@ -75,10 +76,10 @@ class Outcome:
         return f"{start}: {self.steps} steps compared{lost}"
 
 
-def judge(env_id: str, play: Play) -> Iterator[Outcome]:
+def judge(env_id: str, play: Play) -> Iterator[Judgement]:
     """Compare the Gymnasium environment ``env_id`` in process with each transport.
 
-    Nothing is raised: what an environment does wrong is its outcome.
+    Nothing is raised: an exception of the environment becomes its judgement.
     """
 
     def make() -> gym.Env[Any, Any]:
@@ -87,18 +88,18 @@ def judge(env_id: str, play: Play) -> Iterator[Outcome]:
     try:
         with contextlib.closing(make()) as env:
             family, is_picture = family_of(env.spec), _numbers(env) > PICTURE_NUMBERS
-    except Exception as exc:  # an environment raises whatever it likes, and the row says it
-        yield Outcome(env_id=env_id, verdict="not built", detail=one_line(exc))
+    except Exception as exc:  # an environment may raise anything; the row says it
+        yield Judgement(env_id=env_id, verdict="not built", detail=one_line(exc))
         return
     try:
         check_deterministic(make, range(play.seeds), play.steps)
     except NotDeterministicError as exc:
-        yield Outcome(
+        yield Judgement(
             env_id=env_id, verdict="nondeterministic", family=family, detail=one_line(exc)
         )
         return
-    except Exception as exc:  # an environment raises whatever it likes, and the row says it
-        yield Outcome(env_id=env_id, verdict="raises", family=family, detail=one_line(exc))
+    except Exception as exc:  # an environment may raise anything; the row says it
+        yield Judgement(env_id=env_id, verdict="raises", family=family, detail=one_line(exc))
         return
     with contextlib.ExitStack() as stack:
         reach = _Reach(env_id, stack)
@@ -109,7 +110,7 @@ def judge(env_id: str, play: Play) -> Iterator[Outcome]:
 
 
 class _Reach:
-    """Makes remote environments, over one server that starts when it is needed."""
+    """Makes remote environments. Its one server starts when it is first needed."""
 
     def __init__(self, env_id: str, stack: contextlib.ExitStack) -> None:
         self._env_id = env_id
@@ -135,17 +136,17 @@ def _compare(
     transport: str,
     seeds: range,
     steps: int,
-) -> Outcome:
+) -> Judgement:
     lost: set[str] = set()
     about: dict[str, Any] = {"env_id": env_id, "family": family, "transport": transport}
     try:
         with contextlib.closing(make()) as local, contextlib.closing(reach.make(transport)) as env:
             compared = play_parity(local, env, seeds, steps, lost)
     except ParityError as exc:
-        return Outcome(verdict="differs", detail=one_line(exc), **about)
+        return Judgement(verdict="differs", detail=one_line(exc), **about)
     except Exception as exc:  # in process it went well
-        return Outcome(verdict="differs", detail=f"raises {one_line(exc)}", **about)
-    return Outcome(verdict="identical", steps=compared, left_out=sorted(lost), **about)
+        return Judgement(verdict="differs", detail=f"raises {one_line(exc)}", **about)
+    return Judgement(verdict="identical", steps=compared, left_out=sorted(lost), **about)
 
 
 def _numbers(env: gym.Env[Any, Any]) -> int:
@@ -170,7 +171,7 @@ def family_of(spec: Any) -> str:
 
 
 def one_line(exc: BaseException) -> str:
-    """Return an exception as one line of bearable length."""
+    """Return an exception as one line of limited length."""
     text = " ".join(str(exc).split())
     if not isinstance(exc, (ParityError, NotDeterministicError)):
         text = f"{type(exc).__name__}: {text}"

@@ -1,4 +1,4 @@
-"""What was found, as a page of markdown."""
+"""Judgements as a page of markdown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from openenv_gym.conformance.judge import PICTURE_NUMBERS, Outcome, Play
+from openenv_gym.conformance.judge import PICTURE_NUMBERS, Judgement, Play
 
 _PACKAGES = ("openenv-gym", "gymnasium", "numpy", "box2d", "mujoco", "ale-py")
 _UNJUDGED = ("not built", "raises", "nondeterministic", "stopped")
@@ -40,9 +40,9 @@ game. Write this page anew with the command above, or check an environment of yo
 """
 
 
-def page(outcomes: Iterable[Outcome], play: Play, command: str) -> str:
-    """Return the page for ``outcomes``, which ``command`` made by playing ``play``."""
-    rows: dict[str, list[Outcome]] = {}
+def page(outcomes: Iterable[Judgement], play: Play, command: str) -> str:
+    """Return the page for ``outcomes``, which ``command`` gave with the amounts of ``play``."""
+    rows: dict[str, list[Judgement]] = {}
     for outcome in outcomes:
         rows.setdefault(outcome.env_id, []).append(outcome)
     judged = {key: row for key, row in rows.items() if row[-1].verdict not in _UNJUDGED}
@@ -69,7 +69,7 @@ def page(outcomes: Iterable[Outcome], play: Play, command: str) -> str:
     return "\n".join(parts)
 
 
-def _is_identical(row: Sequence[Outcome]) -> bool:
+def _is_identical(row: Sequence[Judgement]) -> bool:
     return all(outcome.verdict == "identical" for outcome in row)
 
 
@@ -83,7 +83,7 @@ def _versions() -> str:
     return ", ".join(found)
 
 
-def _family(family: str, group: Sequence[Sequence[Outcome]], transports: Sequence[str]) -> str:
+def _family(family: str, group: Sequence[Sequence[Judgement]], transports: Sequence[str]) -> str:
     lines = [
         f"## {family}",
         "",
@@ -97,15 +97,15 @@ def _family(family: str, group: Sequence[Sequence[Outcome]], transports: Sequenc
     return "\n".join(lines) + "\n"
 
 
-def _cell(outcome: Outcome) -> str:
+def _cell(outcome: Judgement) -> str:
     if outcome.verdict != "identical":
         return f"**{outcome.verdict}**: {_escaped(outcome.detail)}"
     lost = f"; left out: {_escaped(', '.join(outcome.left_out))}" if outcome.left_out else ""
     return f"identical, {outcome.steps} steps{lost}"
 
 
-def _unjudged(outcomes: Sequence[Outcome]) -> str:
-    """One row for each reason, because most are shared."""
+def _unjudged(outcomes: Sequence[Judgement]) -> str:
+    """Return a table of a row for each reason, since many environments share one."""
     reasons: dict[str, list[str]] = {}
     for outcome in outcomes:
         why = f"{outcome.verdict}: {_escaped(outcome.detail)}"

@@ -1,4 +1,4 @@
-"""Playing an environment in process and remotely, and comparing what they say to the bit."""
+"""Plays an environment in process and remotely, and compares the results to the bit."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _RESULT = ("obs", "reward", "terminated", "truncated", "info")
 
 
 class ParityError(OpenEnvGymError, AssertionError):
-    """Two environments that should be the same are not: where, what was expected, what came."""
+    """Two environments differ. The message says where, what was expected and what came."""
 
 
 class NotDeterministicError(OpenEnvGymError, AssertionError):
-    """Two instances of an environment in one process differ, so that it cannot be judged."""
+    """Two instances of an environment differ in one process, so it cannot be judged."""
 
 
 def play_parity(
@@ -35,20 +35,20 @@ def play_parity(
     """Play the same seeds and actions on both, and compare every result to the bit.
 
     The actions come from the seeded action space of ``local``. The first reset of each seed is
-    seeded; those after the end of an episode, within the steps, are not, so that the generators
-    are compared too. As documented, a reward is expected as a float, the flags as bools, and an
-    info without what cannot travel.
+    seeded. Resets after the end of an episode are not, so that the generators are compared too. As
+    documented, a reward is expected as a float, the flags as bools, and an info without values
+    that cannot travel.
 
     Args:
-        local: What is expected.
-        remote: What is compared with it.
-        seeds: Each begins a play of its own.
-        steps: How many for each seed.
-        left_out: Gets the places in the infos of ``local`` whose values cannot travel, such as
-            ``$.info["model"]``.
+        local: The environment in process, whose results are expected.
+        remote: The environment that is compared with it.
+        seeds: The seeds. Each begins with a reset of both environments.
+        steps: The number of steps for each seed.
+        left_out: A set to which the places in infos of ``local`` are added whose values cannot
+            travel, such as ``$.info["model"]``.
 
     Returns:
-        How many steps were compared.
+        The number of steps that were compared.
 
     Raises:
         ParityError: they differ.
@@ -60,7 +60,7 @@ def play_parity(
         _compare_resets(local, remote, f"seed {seed}, first reset", lost, seed=seed)
         for step in range(steps):
             action = local.action_space.sample()
-            # A copy, because environments may change an action in place.
+            # Copy it, because environments may change an action in place.
             expected = _documented(local.step(copy.deepcopy(action)), lost)
             _compare(expected, remote.step(action), f"seed {seed}, step {step}")
             compared += 1
@@ -90,20 +90,20 @@ def check_deterministic(
 
 
 class _Documented(gym.Wrapper[Any, Any, Any, Any]):
-    """An environment in process that says things as a remote one does."""
+    """An environment in process that returns the documented types, as a remote one does."""
 
     def reset(self, **keywords: Any) -> tuple[Any, dict[str, Any]]:
-        """Leave out of the info what cannot travel."""
+        """Reset; leave out of the info what cannot travel."""
         obs, info = self.env.reset(**keywords)
         return _copied(obs), _without_lost(info, "$.info", set())
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Return the documented types."""
+        """Step, and return the documented types."""
         return _documented(self.env.step(action), set())
 
 
 def _documented(result: tuple[Any, ...], lost: set[str]) -> tuple[Any, float, bool, bool, Any]:
-    """What is to be expected of a step, detached from the buffers of the environment."""
+    """Return the expected result of a step, copied from the buffers of the environment."""
     obs, reward, terminated, truncated, info = result
     flags = bool(terminated), bool(truncated)
     return _copied(obs), float(reward), *flags, _without_lost(info, "$.info", lost)
@@ -132,7 +132,7 @@ def _compare(
 
 
 def _copied(value: Any) -> Any:
-    """A copy of the containers and arrays, which environments may write to again."""
+    """Return a copy of the containers and arrays, since environments may write to them again."""
     if isinstance(value, np.ndarray):
         return value.copy()
     if type(value) is dict:
@@ -143,7 +143,7 @@ def _copied(value: Any) -> Any:
 
 
 def _without_lost(value: Any, path: str, lost: set[str]) -> Any:
-    """As :func:`_copied`, without the items that cannot travel, whose places go into ``lost``."""
+    """Return a copy without the items that cannot travel; add their places to ``lost``."""
     if type(value) is dict:
         return {
             key: _without_lost(item, place_of(path, key), lost)
@@ -161,7 +161,7 @@ def _without_lost(value: Any, path: str, lost: set[str]) -> Any:
 
 
 def _travels(value: Any, path: str, lost: set[str]) -> bool:
-    """Whether a value that is no container of others can be carried."""
+    """Return whether a value that is no container can travel."""
     if type(value) in _PLAIN or type(value) in (dict, list, tuple):
         return True
     try:

@@ -1,7 +1,7 @@
-"""Judging many environments, each in a process of its own.
+"""Judges many environments, each in a process of its own.
 
-An environment that crashes or hangs takes down its own process: what was found until then is
-in a file, line by line, and the others go on.
+An environment that crashes or hangs ends only its own process. The process writes each judgement to
+a file at once, so that earlier ones are kept.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 import gymnasium as gym
 import msgspec
 
-from openenv_gym.conformance.judge import Outcome, Play, judge
+from openenv_gym.conformance.judge import Judgement, Play, judge
 from openenv_gym.envs.registration import BASE_URL_VARIABLE, NAMESPACE
 from openenv_gym.workers.lifeline import Lifeline, watch_lifeline
 
@@ -28,13 +28,13 @@ _ALE = "ale_py"
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """What a process is to do.
+    """The task of one process.
 
     Attributes:
-        env_id: The environment.
-        play: What is played.
-        results: The file for its outcomes, one as JSON on each line.
-        lifeline: The descriptor of the socket that ends it.
+        env_id: The id of the environment to judge.
+        play: How much is played.
+        results: The path of the file for its judgements, one as JSON on each line.
+        lifeline: The descriptor of its lifeline, a socket whose end ends the process.
     """
 
     env_id: str
@@ -44,13 +44,14 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def registry_ids() -> list[str]:
-    """Return what ``gymnasium.registry`` lists, as ids that a fresh process can make.
+    """Return the ids in ``gymnasium.registry`` in a form that a new process can make.
 
-    Atari games count once, as ``ale_py:ALE/<Game>-v5``, if ``ale_py`` is installed; their older
-    ids are variants of the same. This package's own ids are no environments but ways to some.
+    Each Atari game is listed once, as ``ale_py:ALE/<Game>-v5``, if ``ale_py`` is installed; its
+    older ids are variants of the same game. This package's own ids are left out: they lead to
+    other environments.
     """
     if importlib.util.find_spec(_ALE) is not None:
-        importlib.import_module(_ALE)  # which registers its games
+        importlib.import_module(_ALE)  # registers its games
     ids = []
     for spec in gym.registry.values():
         package = spec.entry_point.split(".")[0] if isinstance(spec.entry_point, str) else ""
@@ -63,26 +64,26 @@ def registry_ids() -> list[str]:
 
 def survey(
     env_ids: Sequence[str], play: Play, timeout_s: float = TIMEOUT_S, jobs: int = 1
-) -> Iterator[Outcome]:
+) -> Iterator[Judgement]:
     """Judge each environment in a process of its own; yield the outcomes in the order of the ids.
 
     Args:
-        env_ids: What ``gymnasium.make`` takes.
-        play: What is played.
-        timeout_s: For one environment, in seconds.
-        jobs: How many environments are played at a time.
+        env_ids: Ids of environments, as ``gymnasium.make`` takes them.
+        play: How much is played.
+        timeout_s: The time limit of one environment, in seconds.
+        jobs: The number of environments that are played at a time.
     """
     with ThreadPoolExecutor(jobs) as pool:
         for outcomes in pool.map(partial(_judge_apart, play=play, timeout_s=timeout_s), env_ids):
             yield from outcomes
 
 
-def complaint(outcomes: Sequence[Outcome], named: Sequence[str] = ()) -> str | None:
+def complaint(outcomes: Sequence[Judgement], named: Sequence[str] = ()) -> str | None:
     """Return what is wrong with ``outcomes`` in one sentence, None if nothing is.
 
     Args:
-        outcomes: Of a survey.
-        named: Ids that were asked for one by one, which count if they could not be judged.
+        outcomes: The judgements of a survey.
+        named: The ids that the user named. It is wrong if one of these could not be judged.
     """
     counts = {
         "differ from what they say in process": {
@@ -99,25 +100,25 @@ def complaint(outcomes: Sequence[Outcome], named: Sequence[str] = ()) -> str | N
     return f"{'; '.join(found)}: see the lines above" if found else None
 
 
-def _judge_apart(env_id: str, play: Play, timeout_s: float) -> list[Outcome]:
+def _judge_apart(env_id: str, play: Play, timeout_s: float) -> list[Judgement]:
     with tempfile.TemporaryDirectory() as folder:
         results, said = Path(folder, "results"), Path(folder, "said")
         results.touch()
         why = _run_apart(env_id, play, results, said, timeout_s)
         lines = results.read_bytes().splitlines()
-        outcomes = [msgspec.json.decode(line, type=Outcome) for line in lines]
+        outcomes = [msgspec.json.decode(line, type=Judgement) for line in lines]
         if why is not None:
             last = said.read_text(errors="replace").strip().splitlines()[-1:]
             detail = ": ".join([why, *last])
-            outcomes.append(Outcome(env_id=env_id, verdict="stopped", detail=detail))
+            outcomes.append(Judgement(env_id=env_id, verdict="stopped", detail=detail))
         return outcomes
 
 
 def _run_apart(env_id: str, play: Play, results: Path, said: Path, timeout_s: float) -> str | None:
-    """Run one process to its end; return what went wrong, None if nothing did."""
+    """Run one process to its end; return what went wrong, None if nothing went wrong."""
     lifeline = Lifeline()
     task = Task(env_id=env_id, play=play, results=str(results), lifeline=lifeline.there)
-    # The variable would send what shall be embedded to a server.
+    # With this variable, environments that should be embedded would go to a server.
     environment = {key: value for key, value in os.environ.items() if key != BASE_URL_VARIABLE}
     try:
         with said.open("wb") as out:
@@ -141,7 +142,7 @@ def _run_apart(env_id: str, play: Play, results: Path, said: Path, timeout_s: fl
 
 
 def main(argument: str) -> None:
-    """Do the task in ``argument``, in the process that was started for it."""
+    """Do the task in ``argument``, a JSON text, in the process that was started for it."""
     task = msgspec.json.decode(argument, type=Task)
     watch_lifeline(task.lifeline)
     with open(task.results, "ab", buffering=0) as results:

@@ -31,7 +31,7 @@ from openenv_gym.errors import (
 from openenv_gym.protocol import GetState, Reset, Result, StateReply
 from openenv_gym.protocol.json_messages import ClientView
 from openenv_gym.spaces import infer
-from openenv_gym.spaces.narrowing import schema_of as schema_of_value
+from openenv_gym.spaces.narrowing import schema_of_value
 from openenv_gym.spaces.probing import Probed, probed
 from openenv_gym.spaces.profiles import UNKNOWN_ACTION, needs_name
 from openenv_gym.wire.client_schemas import (

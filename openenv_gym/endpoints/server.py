@@ -38,11 +38,11 @@ from openenv_gym.protocol import (
     SessionState,
 )
 from openenv_gym.spaces import Inference, infer
-from openenv_gym.spaces.narrowing import schema_of
+from openenv_gym.spaces.narrowing import schema_of_value
 from openenv_gym.spaces.probing import Probed
 from openenv_gym.spaces.profiles import UNKNOWN_ACTION, needs_name
 from openenv_gym.wire.description import Description
-from openenv_gym.workers.hosted import plain_metadata
+from openenv_gym.workers.built_env import plain_metadata
 
 SCHEMA_KEY = "x-openenv-gym"
 """Under which ``GET /schema`` of our servers carries the description of the environment."""
@@ -193,7 +193,7 @@ class ServerEndpoint:
             seen = self._probe(None)
         except OpenEnvGymError as exc:
             raise NotOpenEnvError(f"{problem}; a reset over /ws does not help: {exc}") from exc
-        return {"action": UNKNOWN_ACTION, "observation": schema_of(seen.observation)}
+        return {"action": UNKNOWN_ACTION, "observation": schema_of_value(seen.observation)}
 
     def _probe(self, schema: Any) -> Probed:
         """What a probing reset shows, of which there is one for each server and its schemas."""

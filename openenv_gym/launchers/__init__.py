@@ -1,4 +1,4 @@
-"""Launchers start what an environment runs in: the embedded worker, a server process."""
+"""Launchers start the process that an environment runs in: an embedded worker, or a server."""
 
 from openenv_gym.launchers.subprocess import ServerProcess
 

@@ -1,8 +1,8 @@
 """The embedded workers: processes that the environments of this process share.
 
-Single environments share the first worker; the shards of a vector environment are spread over
-several. A worker starts with the first environment that needs it and ends with this process,
-however that ends. A forked child starts its own.
+Single environments share the first worker. The shards of a vector environment are spread over
+several. A worker starts with the first environment that needs it, and ends with this process,
+however that ends. A forked child starts workers of its own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from openenv_gym.workers.output import StderrCopy
 from openenv_gym.workers.process import WorkerProcess
 
 _EXIT_TIMEOUT_S = 1.5
-"""How long all workers together have to close their environments when this process ends."""
+"""The time in which all workers together close their environments when this process ends."""
 
 
 class EmbeddedWorkers:
@@ -34,10 +34,13 @@ class EmbeddedWorkers:
         self._workers: dict[int, WorkerProcess] = {}
 
     def connect(self, number: int = 0) -> tuple[socket.socket, WorkerProcess]:
-        """Open a session, starting the worker if there is none; return its socket and the worker.
+        """Open a session; start the worker if there is none.
 
         Args:
-            number: Which worker.
+            number: The number of the worker, from 0.
+
+        Returns:
+            The socket of the session, and the worker.
 
         Raises:
             ServerError: no worker can be started.
@@ -47,7 +50,7 @@ class EmbeddedWorkers:
             try:
                 sock = worker.connect()
             except ServerError:
-                # It died since the last session; those that it had have been told.
+                # It died after the last session began. Its sessions have got their errors.
                 worker.stop(timeout_s=0)
                 worker = self._start(number)
                 sock = worker.connect()
@@ -57,8 +60,8 @@ class EmbeddedWorkers:
         """End a worker that is dying; the next session starts another one.
 
         Args:
-            number: Which worker it was.
-            worker: The process; nothing is done where another one has taken its place.
+            number: The number of the worker, from 0.
+            worker: The worker. Nothing happens if another one has taken its place.
         """
         with self._lock:
             if self._workers.get(number) is not worker:
@@ -72,7 +75,7 @@ class EmbeddedWorkers:
 
     @property
     def pid(self) -> int | None:
-        """The process id of the first worker, None where there is none."""
+        """The process id of the first worker, None if there is none."""
         return self._workers[0].pid if 0 in self._workers else None
 
     def stop(self) -> None:
@@ -89,6 +92,6 @@ class EmbeddedWorkers:
 _all = in_children(EmbeddedWorkers._begin_anew)
 
 EMBEDDED = EmbeddedWorkers()
-"""The workers of this process."""
+"""The embedded workers of this process."""
 
 atexit.register(EMBEDDED.stop)

@@ -21,20 +21,20 @@ STOP_TIMEOUT_S = 30.0
 class ServerProcess:
     """Serves an environment on a free port of the loopback interface.
 
-    The server ends when :meth:`stop` is called or this process is gone, however it went. Ctrl-C in
-    a terminal interrupts this process alone, which may use the server until it stops it.
+    The server ends when :meth:`stop` is called or this process ends, however it ends. Ctrl-C in a
+    terminal interrupts this process alone, which can use the server until it stops it.
 
     Args:
-        environment: What ``openenv-gym serve`` takes.
+        environment: The name of the environment, as ``openenv-gym serve`` takes it.
         *arguments: Further arguments of that command.
-        python: The interpreter to run.
+        python: The path of the Python interpreter that runs the server.
         start_timeout_s: How long to wait until the server is ready, in seconds.
 
     Attributes:
-        base_url: Where it serves.
+        base_url: The URL of the server.
 
     Raises:
-        EnvStartError: it did not start; the message ends with what it said.
+        EnvStartError: the server did not start.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class ServerProcess:
                 [*command, f"--lifeline={self._lifeline.there}"],
                 stdin=subprocess.DEVNULL,
                 pass_fds=(self._lifeline.there,),
-                process_group=0,  # Ctrl-C in a terminal is for who started it
+                process_group=0,  # Ctrl-C in a terminal does not reach the server
             )
         except OSError as exc:
             self._lifeline.close()
@@ -69,7 +69,7 @@ class ServerProcess:
         return self._process.pid
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> int:
-        """Let the server finish, kill it if that takes too long, and return its exit code."""
+        """End the server, kill it after ``timeout_s`` seconds, and return its exit code."""
         self._process.terminate()
         try:
             self._process.wait(timeout_s)

@@ -16,7 +16,7 @@ from openenv_gym.server.mcp_route import mcp_routes
 from openenv_gym.server.service import Service
 from openenv_gym.server.settings import Isolation, ServerSettings
 from openenv_gym.server.ws_route import websocket_endpoint
-from openenv_gym.workers.hosted import builder_for
+from openenv_gym.workers.built_env import builder_for
 
 
 def create_app(

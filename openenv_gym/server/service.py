@@ -19,7 +19,7 @@ from openenv_gym.server.settings import ServerSettings
 from openenv_gym.server.wakeful import Wakeful
 from openenv_gym.wire.description import Description
 from openenv_gym.wire.typed import TypedView, view_for
-from openenv_gym.workers.hosted import plain_metadata
+from openenv_gym.workers.built_env import plain_metadata
 
 DRAIN_PERIOD_S = 0.02
 TOLD_WITHIN_S = 0.5

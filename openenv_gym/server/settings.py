@@ -12,8 +12,8 @@ import msgspec
 from openenv_gym.codecs import pack_freeform
 from openenv_gym.errors import InvalidRequestError, UnknownEnvironmentError
 from openenv_gym.protocol import Open
+from openenv_gym.workers.built_env import Builder, build
 from openenv_gym.workers.forked import can_fork
-from openenv_gym.workers.hosted import Builder, build
 from openenv_gym.workers.process import available_cores
 
 Isolation = Literal["process", "thread", "inline"]

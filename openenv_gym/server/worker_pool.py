@@ -8,8 +8,8 @@ from collections import deque
 
 from openenv_gym.errors import ServerError
 from openenv_gym.server.settings import ServerSettings
+from openenv_gym.workers.built_env import modules_to_preload
 from openenv_gym.workers.forked import ForkserverProcess
-from openenv_gym.workers.hosted import modules_to_preload
 from openenv_gym.workers.output import Output
 from openenv_gym.workers.process import WorkerProcess
 

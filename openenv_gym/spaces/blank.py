@@ -1,4 +1,4 @@
-"""The value that stands for one that a server left out: nothing said, and no number invented.
+"""The value that stands in for one that a server left out. It invents no number.
 
 Empty texts and sequences, zeros within the bounds, null where null is allowed.
 """

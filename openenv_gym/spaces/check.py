@@ -1,6 +1,7 @@
-"""Is this an action of that space? The client asks before it sends, the worker before it acts.
+"""Checks whether an action is in its space.
 
-A check is compiled once per space, because it runs twice a step.
+The client checks an action before it sends it, the worker before it acts. So a check runs twice a
+step, and is compiled once per space.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ _all = partial(np.logical_and.reduce, axis=None)
 def action_check(space: Space) -> Callable[[Any], None]:
     """Return a function that passes if its argument may go to ``Env.step``.
 
-    A ``Box`` takes what an environment in process takes: besides arrays of its own dtype also
+    A ``Box`` accepts what an environment in this process accepts: arrays of its own dtype, and also
     numbers, lists and arrays of another numeric dtype, if shape and bounds fit.
 
-    The function raises ``InvalidActionError`` where the action has the wrong type or shape, or
+    The function raises ``InvalidActionError`` if the action has the wrong type or shape, or
     lies outside.
 
     >>> action_check(gs.Discrete(3))(2)

@@ -5,7 +5,7 @@ depth. The descriptor is what stands under ``x-gymnasium-space`` in a JSON schem
 worker tells of its spaces. A further kind of space is a further pair of registered functions.
 
 The ``type`` of a descriptor is the name of the Gymnasium class; the other keys are the
-arguments of its constructor, and ``labels`` where its components have names.
+arguments of its constructor, and ``labels`` if its components have names.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ Space: TypeAlias = gs.Space[Any]
 Descriptor: TypeAlias = dict[str, Any]
 
 MAX_ARRAY_BYTES = 1 << 28
-"""The largest array of a space that is read: a few bytes of a peer must not fill the memory."""
+"""The most bytes that one array of a space may take. A short message of a peer must not fill the
+memory."""
 
-# By name: of the codes, which one is int64 is another on each system, and its scalars are of
-# another class.
+# By name and not by numpy's type codes: which code means int64 differs between systems, and so
+# does the class of its scalars.
 _INTEGERS = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
 _DTYPES = {name: np.dtype(name) for name in ("bool", *_INTEGERS, "float16", "float32", "float64")}
 _TEXT_DTYPE = np.dtype(str)
@@ -85,8 +86,13 @@ def from_descriptor(descriptor: Descriptor) -> Space:
     except SpaceError:
         raise
     except (
-        *(KeyError, TypeError, ValueError, AttributeError),
-        *(AssertionError, OverflowError, RecursionError),
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        AssertionError,
+        OverflowError,
+        RecursionError,
     ) as exc:
         raise SpaceError(f"malformed descriptor of a {kind} space: {exc!r}") from exc
 
@@ -114,7 +120,7 @@ def dtype_of(name: str) -> np.dtype[Any]:
 
 
 def check_size(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Pass if an array of ``shape`` may be allocated because a peer says so.
+    """Check that an array of ``shape`` is small enough to be allocated at a peer's request.
 
     Raises:
         SpaceError: it would be larger than ``MAX_ARRAY_BYTES``.
@@ -127,9 +133,10 @@ def check_size(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
 
 
 def _bound_out(bound: NDArray[Any], is_bounded: NDArray[Any], infinite: float) -> Any:
-    """A bound as one number where all elements are the same, else as a flat list.
+    """Return a bound as one number if all elements are equal, else as a flat list.
 
-    Integers without a bound are as infinite as floats: Gymnasium samples them in another way.
+    An integer without a bound is written as an infinity, as a float is: Gymnasium samples it in
+    another way than one with a bound.
     """
     bounded = np.broadcast_to(is_bounded, bound.shape).ravel()
     flat = bound.ravel()
@@ -146,7 +153,10 @@ def _bound_out(bound: NDArray[Any], is_bounded: NDArray[Any], infinite: float) -
 def _bound_in(
     value: Any, dtype: np.dtype[Any], shape: tuple[int, ...], infinite: float
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The bounds, the end of the dtype where an integer has none, and where there are some."""
+    """Return the bound as an array, and a mask of the elements that have one.
+
+    An integer without a bound gets the end of its dtype's range, as in a ``Box`` of Gymnasium.
+    """
     items = [from_json_number(item) for item in (value if isinstance(value, list) else [value])]
     bounded = np.array([item != infinite for item in items], dtype=bool)
     if dtype.kind == "i":

@@ -14,11 +14,11 @@ from openenv_gym.spaces.to_schema import ANNOTATION, Schema
 Key: TypeAlias = str | tuple[str, ...] | None
 
 MISSING: Any = type("Missing", (), {"__repr__": lambda self: "nothing"})()
-"""Stands for a field that is not there, which null is not."""
+"""Stands for a field that is missing. A field that is null is not missing."""
 
 
 def field_at(data: Any, path: str) -> Any:
-    """Return what is at ``path`` in ``data``, ``MISSING`` where there is nothing.
+    """Return what is at ``path`` in ``data``, ``MISSING`` if there is nothing.
 
     >>> field_at({"result": {"data": 5}}, "result.data"), field_at({}, "a")
     (5, nothing)
@@ -51,7 +51,7 @@ def paths_of(key: Key) -> tuple[str, ...]:
 
 
 def checked_key(key: Any, side: str) -> Key:
-    """Return a caller's key; a list is as good as a tuple.
+    """Return a caller's key, a list as a tuple.
 
     Raises:
         SpaceError: it is neither a name nor a sequence of names.
@@ -65,7 +65,7 @@ def checked_key(key: Any, side: str) -> Key:
 
 
 def shown(key: Key) -> str:
-    """Return a key for people."""
+    """Return a key as text for messages."""
     return "the whole" if key is None else ", ".join(paths_of(key))
 
 
@@ -75,7 +75,7 @@ def is_annotated(child: Any) -> bool:
 
 
 def is_nullable(child: Any) -> bool:
-    """Return whether a field is optional as pydantic writes it: something or null."""
+    """Return whether a field may be null, in the form that pydantic writes: a type or null."""
     if not isinstance(child, dict):
         return False
     branches = child.get("anyOf") or child.get("oneOf") or []
@@ -84,7 +84,7 @@ def is_nullable(child: Any) -> bool:
 
 
 def schema_at(schema: Schema, path: str) -> Schema | None:
-    """Return the schema of the field at ``path``, None where the schema says nothing of it.
+    """Return the schema of the field at ``path``, None if the schema says nothing of it.
 
     References above the field are followed one level deep.
     """

@@ -1,8 +1,8 @@
-"""JSON schema → Space: the annotation where there is one, else what plain schema can say.
+"""JSON schema → Space: from the annotation if there is one, else from plain keywords.
 
-What stays ambiguous is refused with its path and the keyword argument that settles it. Without
-an annotation, only schemas that fix a space completely are read, unless the reader is open: then
-integers, texts and arrays without bounds become spaces without bounds. Keywords are read as JSON
+An ambiguous schema is refused; the error names its path and the keyword argument that settles it.
+Without an annotation, a schema must fix a space completely. An open reader is less strict: it
+reads integers, texts and arrays without bounds as spaces without bounds. Keywords are read as JSON
 Schema 2020-12 defines them; a type of schema is a row of ``_BY_TYPE``.
 """
 
@@ -32,10 +32,24 @@ from openenv_gym.spaces.unicode_text import MAX_LENGTH, UnicodeText
 # Keywords that narrow a schema and are not read: a space without them would be a guess.
 _UNREAD = frozenset(
     {
-        *("not", "if", "then", "else", "nullable", "$dynamicRef", "$recursiveRef"),
-        *("patternProperties", "propertyNames", "minProperties", "maxProperties"),
-        *("dependentRequired", "dependentSchemas", "dependencies", "unevaluatedProperties"),
-        *("uniqueItems", "contains", "unevaluatedItems"),
+        "$dynamicRef",
+        "$recursiveRef",
+        "contains",
+        "dependencies",
+        "dependentRequired",
+        "dependentSchemas",
+        "else",
+        "if",
+        "maxProperties",
+        "minProperties",
+        "not",
+        "nullable",
+        "patternProperties",
+        "propertyNames",
+        "then",
+        "unevaluatedItems",
+        "unevaluatedProperties",
+        "uniqueItems",
     }
 )
 _UNREAD_OF_TEXT = frozenset({"format", "contentEncoding", "contentMediaType"})
@@ -45,12 +59,12 @@ _INT64 = np.iinfo(np.int64)
 def from_schema(schema: Schema, path: str = "$", root: Schema | None = None) -> Space:
     """Return the space of the values that ``schema`` allows.
 
-    The values of some schemas are not those of their spaces, see :func:`read_schema`.
+    Some schemas write a value in another form than its space does; see :func:`read_schema`.
 
     Args:
-        schema: A JSON schema.
-        path: Where it stands, for error messages.
-        root: The document that ``$ref`` is resolved in; ``schema`` itself unless given.
+        schema: The JSON schema to read.
+        path: The path of the schema in its document, for error messages.
+        root: The document in which ``$ref`` is resolved. The default is ``schema`` itself.
 
     >>> from_schema({"type": "integer", "minimum": 0, "maximum": 4})
     Discrete(5)
@@ -67,9 +81,9 @@ def read_schema(
     """Return the space of the values that ``schema`` allows, and how the values are written.
 
     Args:
-        schema: As of :func:`from_schema`.
-        path: As of :func:`from_schema`.
-        root: As of :func:`from_schema`.
+        schema: The JSON schema to read.
+        path: The path of the schema in its document, for error messages.
+        root: The document in which ``$ref`` is resolved. The default is ``schema`` itself.
         is_open: Whether integers without bounds, texts of any characters and length, and arrays
             of any length are spaces too.
 
@@ -91,8 +105,13 @@ def _read(schema: Any, place: Place) -> SchemaSpace:
     except SpaceError:
         raise
     except (
-        *(TypeError, ValueError, AttributeError, AssertionError),
-        *(OverflowError, ZeroDivisionError, RecursionError),
+        TypeError,
+        ValueError,
+        AttributeError,
+        AssertionError,
+        OverflowError,
+        ZeroDivisionError,
+        RecursionError,
     ) as exc:
         raise place.refusal(f"a valid JSON schema ({str(exc)[:120]})", schema) from exc
     if form.size > MAX_ITEMS:
@@ -160,7 +179,7 @@ def _integer(schema: Schema, place: Place) -> SchemaSpace:
 
 
 def _unbounded(low: int | None, high: int | None) -> SchemaSpace:
-    """The integers with the bounds that there are; a Discrete would need both."""
+    """Return a ``Box`` of one integer with the bounds that are known; a ``Discrete`` needs both."""
     bounds = {
         "low": "-Infinity" if low is None else low,
         "high": "Infinity" if high is None else high,
@@ -170,7 +189,7 @@ def _unbounded(low: int | None, high: int | None) -> SchemaSpace:
 
 
 def _integer_bounds(schema: Schema, place: Place) -> tuple[int | None, int | None]:
-    """The least and the greatest integer between the bounds, where there are any."""
+    """Return the least and the greatest allowed integer, None for one without a bound."""
     lows, highs = [], []
     if (bound := _number_at(schema, "minimum", place)) is not None:
         lows.append(math.ceil(bound))
@@ -266,7 +285,7 @@ def _tuple(prefix: Any, rest: Any, schema: Schema, place: Place) -> SchemaSpace:
 
 
 def _repeated(child: SchemaSpace, length: int, schema: Schema, place: Place) -> SchemaSpace:
-    """An array of ``length`` items: one array of numbers if they are numbers, else a Tuple."""
+    """Return the space of ``length`` items: one array if they are numbers, else a ``Tuple``."""
     numbers = _numbers([child.space], length, place)
     if numbers is not None:
         return schema_space.array(numbers, child, 1)
@@ -276,12 +295,12 @@ def _repeated(child: SchemaSpace, length: int, schema: Schema, place: Place) -> 
 
 
 def _numbers(spaces: Sequence[Any], length: int, place: Place) -> Space | None:
-    """One space for ``length`` numbers or arrays of numbers, where they are of one kind.
+    """Return one space for ``length`` numbers or arrays of numbers, None if their kinds differ.
 
     Args:
-        spaces: Of each, or of all of them.
-        length: How many there are.
-        place: Where they stand.
+        spaces: The space of each item, or a list of one space that all items share.
+        length: The number of items.
+        place: The place of the items in the document.
     """
     shape = (length, *(spaces[0].shape or ()))
     if any(space.shape != shape[1:] for space in spaces):

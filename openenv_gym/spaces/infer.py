@@ -1,9 +1,14 @@
 """Which fields of a typed environment are the action and the observation, and in which spaces.
 
-Layers, the first that answers wins: the caller's override; fields annotated with
-``x-gymnasium-space``; a profile of a known environment; conventions of field names; plain schema
-constraints, with what one probing reset shows where they leave something open. Each answer keeps
-its reason. What stays ambiguous is an error, never a guess in silence.
+Several layers are asked in turn, and the first that answers wins:
+
+1. the caller's override;
+2. fields annotated with ``x-gymnasium-space``;
+3. a profile of a known environment;
+4. conventions of field names;
+5. plain schema constraints, and what one probing reset shows if they leave something open.
+
+Each answer comes with its reason. An ambiguous schema is an error, never a silent guess.
 """
 
 from __future__ import annotations
@@ -32,14 +37,15 @@ class Inference:
 
     Attributes:
         action_key: The field of the action model that holds the action; a path such as
-            ``arguments.message``, several fields for a ``Dict`` of them, or None where the whole
+            ``arguments.message``, several fields for a ``Dict`` of them, or None if the whole
             action is one value.
-        action_form: Its space, and how its values are written.
-        observation_key: The field of the observation model that holds the observation, likewise.
-        observation_form: Its space, and how its values are read.
-        reasons: Why, one sentence a decision.
-        fixed_action: Fields that are the same in every action.
-        legal_actions: Where observations say which actions are legal, if they do.
+        action_form: The action space, and how actions are written as JSON.
+        observation_key: The field of the observation model that holds the observation; a path,
+            several fields or None, as for ``action_key``.
+        observation_form: The observation space, and how observations are read from JSON.
+        reasons: The reason of each decision, one sentence each.
+        fixed_action: The fields that are the same in every action, with their values.
+        legal_actions: Reads the legal actions from an observation; None if it does not say them.
         has_probed: Whether a probing reset was made.
     """
 
@@ -93,12 +99,13 @@ def infer(  # noqa: PLR0913 - each override has its name
     Args:
         action_schema: JSON schema of the action model.
         observation_schema: JSON schema of the observation model.
-        action_space: Overrides the inferred space, as the other keywords do.
-        observation_space: See ``action_space``.
+        action_space: The action space, in place of the inferred one.
+        observation_space: The observation space, in place of the inferred one.
         action_key: The field that holds the action, or several.
         observation_key: The field that holds the observation, or several.
-        fixed_action: Fields that are the same in every action.
-        mask_means: ``mask`` or ``indices``: what ``action_mask`` holds.
+        fixed_action: The fields that are the same in every action, with their values.
+        mask_means: What ``action_mask`` holds: ``mask`` is a 0 or 1 for each action, ``indices`` a
+            list of legal actions.
         probe: Makes one reset and returns what it shows; called only if something is open.
         environment: The name under ``/metadata``, which tells some environments apart.
 

@@ -1,7 +1,7 @@
-"""The space of one field: its schema, what stands beside it by convention, what a probe saw.
+"""The space of one field, from its schema, from neighbouring fields, and from a probing reset.
 
-Each reader returns the form and what to tell people of it, or None where the convention is not
-met.
+Each reader stands for one convention. It returns the form and its reason, or None if the field
+does not follow the convention.
 """
 
 from __future__ import annotations
@@ -31,30 +31,30 @@ from openenv_gym.spaces.schema_space import SchemaSpace, given, object_of
 from openenv_gym.spaces.to_schema import Schema
 
 PICTURES = frozenset({"screen", "image", "frame", "pixels", "screenshot", "rgb", "img"})
-"""Fields that hold a picture: of bytes if they are flat with a shape beside, or base64."""
+"""Names of fields that hold a picture: a flat list of bytes with a shape beside it, or base64."""
 
 SHAPE = "_shape"
-"""``screen_shape`` beside ``screen`` says how a flat list lies."""
+"""The suffix of a field that gives a shape: ``screen_shape`` is that of the flat ``screen``."""
 
 _LOWS, _HIGHS = ("minimum", "low", "min"), ("maximum", "high", "max")
 
 
 class Found(NamedTuple):
-    """A form, and why it is this one."""
+    """The form of a field, and the reason for it."""
 
     form: SchemaSpace
     why: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reader:
+class FormReader:
     """Reads the fields of one side.
 
     Attributes:
         side: ``action`` or ``observation``.
-        schema: Of the model.
-        sight: The probe.
-        sequences: Fields whose length changes.
+        schema: The JSON schema of the model.
+        sight: Makes the probing reset, if one is needed.
+        sequences: The names of fields whose length changes within an episode.
     """
 
     side: str
@@ -69,7 +69,7 @@ class Reader:
         return found
 
     def path(self, name: str) -> str:
-        """Where a field stands."""
+        """Return the path of a field, for messages."""
         return f"$.{self.side}.{name}"
 
     def read(self, name: str) -> Found:
@@ -119,7 +119,7 @@ class Reader:
         return Found(form, f"its constraints give {form.space}{note}")
 
     def _by_spec(self, name: str, child: Schema) -> Found | None:
-        """What ``action_spec`` or ``observation_spec`` in the state says, as dm_control's does."""
+        """Read ``action_spec`` or ``observation_spec`` in the state, as dm_control writes them."""
         if not self._is_list_or_dict(name, child):
             return None
         probed = self.sight.look(self.path(name))
@@ -152,7 +152,7 @@ class Reader:
         return is_known and is_open(child, Place(path=self.path(name), root=self.schema))
 
     def _by_shape(self, name: str, child: Schema) -> Found | None:
-        """What ``screen_shape`` beside a flat ``screen`` says."""
+        """Read a flat ``screen`` whose shape is in ``screen_shape``."""
         beside = f"{name}{SHAPE}"
         if self.side == "action" or beside not in self.properties:
             return None
@@ -181,7 +181,7 @@ class Reader:
         return reshaped(_box_of(name, flat, value, shape))
 
     def _picture(self, name: str, child: Schema) -> Found | None:
-        """A picture in base64, which the probing reset shows."""
+        """Read a picture in base64, whose shape the probing reset shows."""
         is_text = child.get("type") == "string" or {"type": "string"} in child.get("anyOf", ())
         if self.side == "action" or name not in PICTURES or not is_text:
             return None
@@ -197,7 +197,7 @@ class Reader:
 
 
 def _of_spec(spec: Mapping[str, Any]) -> SchemaSpace | None:
-    """The form of an array that a spec describes: shape, dtype, and bounds where there are any."""
+    """Return the form of an array from its spec: shape, dtype, and bounds if there are any."""
     shape, dtype = spec.get("shape"), str(spec.get("dtype", "float64"))
     if not isinstance(shape, list) or any(type(n) is not int or n < 0 for n in shape):
         return None
@@ -213,7 +213,7 @@ def _of_spec(spec: Mapping[str, Any]) -> SchemaSpace | None:
 
 
 def _bound(spec: Mapping[str, Any], names: tuple[str, ...], infinite: str) -> Any:
-    """A bound of all elements, or for each; null is what a server makes of an infinity."""
+    """Return one bound for all elements, or one for each. Servers write an infinity as null."""
     value = next((spec[name] for name in names if spec.get(name) is not None), infinite)
     flat = np.array(value, object).reshape(-1).tolist()
     items = [infinite if item is None else item for item in flat]
@@ -225,7 +225,7 @@ def _is_shape(shape: Any) -> TypeGuard[list[int]]:
 
 
 def _box_of(name: str, flat: gs.Box, value: list[Any], shape: tuple[int, ...]) -> gs.Box:
-    """The Box of a flat list; that of a picture of bytes where it is one."""
+    """Return the ``Box`` of a flat list; for a picture of bytes, a ``Box`` of uint8."""
     is_bytes = flat.dtype.kind == "i" and all(0 <= item <= 255 for item in value)
     if name in PICTURES and is_bytes:
         return gs.Box(0, 255, shape, np.uint8)

@@ -25,7 +25,7 @@ _SETTLE = "pass action_space=Discrete(n)"
 
 
 def checked_means(means: Any) -> MaskMeans | None:
-    """Return what a mask holds, as the caller says it.
+    """Return the caller's ``mask_means``, after a check.
 
     Raises:
         SpaceError: it is neither of the two.
@@ -44,14 +44,15 @@ def with_legal_actions(
     *,
     is_given: bool,
 ) -> tuple[Side, LegalActions | None, tuple[str, ...]]:
-    """Return the action with the bounds that are found, how masks are read, and why.
+    """Return the action with the bounds found, a reader of legal actions, and the reasons.
 
     Args:
-        action: The side without.
-        observation_schema: Whose field says which actions are legal.
-        sight: The probe.
-        means: What ``action_mask`` holds, where that is known.
-        is_given: Whether the space of the action is the caller's, which stays.
+        action: The action side, before legal actions are considered.
+        observation_schema: The JSON schema of the observation model, which may have a field of
+            legal actions.
+        sight: Makes the probing reset, if one is needed.
+        means: What ``action_mask`` holds; None if that is not known.
+        is_given: Whether the caller gave the action space. It is then left as it is.
     """
     properties = observation_schema.get("properties", {})
     name = next((name for name in FIELDS if _may_list_numbers(properties.get(name))), None)
@@ -84,14 +85,14 @@ def with_legal_actions(
 
 
 def _may_list_numbers(child: Any) -> bool:
-    """Whether the schema of a field may be one of actions by number, and not of their names."""
+    """Return whether a field may hold actions by number; else it may hold their names."""
     items = child.get("items") if isinstance(child, dict) else None
     kind = items.get("type") if isinstance(items, dict) else None
     return child is not None and kind in (None, "integer", "number", "boolean")
 
 
 def _problem(values: Any, name: str, n: int | None, means: MaskMeans | None) -> str:
-    """Why the values of one observation do not tell, "" where they do."""
+    """Return why these values do not tell the number of actions, "" if they do."""
     if not is_action_list(values):
         return f"no reset shows a list of actions below {MOST_ACTIONS} there; {_SETTLE} for bounds"
     if not values and n is None:
@@ -105,7 +106,7 @@ def _problem(values: Any, name: str, n: int | None, means: MaskMeans | None) -> 
 
 
 def _count(form: SchemaSpace) -> int | None:
-    """How many actions there are, where they are numbered from 0."""
+    """Return how many actions there are if they are numbered from 0, else None."""
     space, members = form.space, form.members
     is_numbers = members is None or members == range(len(members))
     if isinstance(space, gs.Discrete) and int(space.start) == 0 and is_numbers:

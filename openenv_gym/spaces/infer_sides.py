@@ -1,4 +1,4 @@
-"""Which fields are the action and which the observation, each with its space and its reason."""
+"""Which fields are the action and which the observation, with their spaces and the reasons."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from openenv_gym.spaces.fields import (
     shown,
 )
 from openenv_gym.spaces.from_schema import read_schema
-from openenv_gym.spaces.infer_forms import SHAPE, Found, Reader
+from openenv_gym.spaces.infer_forms import SHAPE, FormReader, Found
 from openenv_gym.spaces.legal_actions import FIELDS
 from openenv_gym.spaces.model_unions import as_model, as_union, branches_of
 from openenv_gym.spaces.probing import Sight
@@ -30,7 +30,7 @@ BASE_FIELDS = frozenset({"done", "reward", "metadata", "terminated", "truncated"
 """Fields that every typed environment may have and that are neither action nor observation."""
 
 FLAGS = frozenset({"is_truncated", "TimeLimit.truncated"})
-"""Further names of a flag, which no space needs."""
+"""Further names of flags. A flag is no part of a space."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +38,10 @@ class Asked:
     """What the caller, or a profile, says of one side.
 
     Attributes:
-        key: The fields.
-        space: Of the side.
-        fixed: Of an action, the fields that are always the same.
-        profile: Whose key it is, where it is not the caller's.
+        key: The field or fields that the caller or the profile names, None if they name none.
+        space: The space that the caller gives for this side, None if it gives none.
+        fixed: The fields of an action that are always the same, with their values.
+        profile: The name of the profile that gave ``key``, "" if the caller gave it.
     """
 
     key: Key = None
@@ -50,7 +50,7 @@ class Asked:
     profile: str = ""
 
     def or_profile(self, name: str, key: Key, fixed: Mapping[str, Any] | None = None) -> Asked:
-        """Return this with what a profile says where the caller says nothing."""
+        """Return a copy in which a profile fills in what the caller left out."""
         if self.key is not None or self.fixed:
             return self
         if isinstance(self.space, gs.Dict) and isinstance(key, str):
@@ -58,19 +58,19 @@ class Asked:
         return replace(self, key=key, fixed=fixed or {}, profile=name)
 
     def why(self, side: str) -> str:
-        """Who named the key."""
+        """Return who named the key, for messages."""
         return f"the profile of {self.profile}" if self.profile else f"{side}_key="
 
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """One side, settled.
+    """One side after all decisions.
 
     Attributes:
-        key: Its fields.
-        form: Their space.
-        reasons: Why.
-        fixed: Of an action, the fields that are always the same.
+        key: The field or fields that make up this side, None for the whole object.
+        form: The space of these fields, and how their values are written.
+        reasons: The reason of each decision, one sentence each.
+        fixed: The fields of an action that are always the same, with their values.
     """
 
     key: Key
@@ -124,12 +124,12 @@ def observation_side(
 
 def _reader(
     side: str, schema: Schema, sight: Sight, sequences: frozenset[str] = frozenset()
-) -> Reader:
-    return Reader(side=side, schema=schema, sight=sight, sequences=sequences)
+) -> FormReader:
+    return FormReader(side=side, schema=schema, sight=sight, sequences=sequences)
 
 
 def _union(schema: Schema, branches: list[Schema], asked: Asked) -> Side:
-    """An action that is one of several models, as one value."""
+    """Return the side of an action that is one of several models, as one value."""
     path = "$.action: one of several models"
     if asked.space is not None:
         reason = f"{path}; the space is the caller's action_space="
@@ -138,8 +138,8 @@ def _union(schema: Schema, branches: list[Schema], asked: Asked) -> Side:
     return Side(key=None, form=form, reasons=(f"{path}; its branches give {form.space}",))
 
 
-def _settled_key(reader: Reader, asked: Asked) -> tuple[Key, str] | None:
-    """The key that is given, or that of the only annotated field, or the keys of a given Dict."""
+def _settled_key(reader: FormReader, asked: Asked) -> tuple[Key, str] | None:
+    """Return the given key, or the only annotated field, or the keys of a given ``Dict``."""
     properties, side = reader.properties, reader.side
     if asked.key is not None:
         for name in paths_of(asked.key):
@@ -158,7 +158,7 @@ def _settled_key(reader: Reader, asked: Asked) -> tuple[Key, str] | None:
     return None
 
 
-def _action_key(reader: Reader, fixed: Mapping[str, Any]) -> tuple[Key, str]:
+def _action_key(reader: FormReader, fixed: Mapping[str, Any]) -> tuple[Key, str]:
     candidates = [
         name for name in reader.properties if name not in BASE_FIELDS and name not in fixed
     ]
@@ -172,8 +172,8 @@ def _action_key(reader: Reader, fixed: Mapping[str, Any]) -> tuple[Key, str]:
     raise _ambiguous("action", candidates)
 
 
-def _observation_names(reader: Reader) -> tuple[list[str], str]:
-    """The fields that are meant: those with a shape beside, else the required, else all."""
+def _observation_names(reader: FormReader) -> tuple[list[str], str]:
+    """Return the fields of the observation: those with a shape, else the required, else all."""
     properties = reader.properties
     beside = {f"{name}{SHAPE}" for name in properties} & properties.keys()
     helpers = beside | set(FIELDS) | BASE_FIELDS | FLAGS
@@ -190,8 +190,8 @@ def _observation_names(reader: Reader) -> tuple[list[str], str]:
     return always, "the only field that is never null" if len(always) == 1 else "never null"
 
 
-def _usable(reader: Reader, names: Sequence[str], why: str, asked: Asked) -> Side:
-    """The fields that have a space; the others go to ``info``."""
+def _usable(reader: FormReader, names: Sequence[str], why: str, asked: Asked) -> Side:
+    """Return the side of the fields that have a space; the others go to ``info``."""
     if asked.space is not None:
         if len(names) != 1:
             raise _ambiguous("observation", names)
@@ -216,8 +216,8 @@ def _usable(reader: Reader, names: Sequence[str], why: str, asked: Asked) -> Sid
     return Side(key=tuple(found), form=form, reasons=tuple(reasons))
 
 
-def _side(reader: Reader, key: Key, why: str, asked: Asked) -> Side:
-    """The fields of ``key``, each of which must have a space."""
+def _side(reader: FormReader, key: Key, why: str, asked: Asked) -> Side:
+    """Return the side of the fields in ``key``, each of which must have a space."""
     if isinstance(key, str):
         found = _found(reader, key, asked.space)
         return Side(key=key, form=found.form, reasons=(f"{reader.path(key)}: {why}; {found.why}",))
@@ -238,12 +238,12 @@ def _side(reader: Reader, key: Key, why: str, asked: Asked) -> Side:
     return Side(key=tuple(each), form=form, reasons=reasons)
 
 
-def _found(reader: Reader, name: str, space: Space | None) -> Found:
+def _found(reader: FormReader, name: str, space: Space | None) -> Found:
     return reader.read(name) if space is None else reader.given(name, space)
 
 
-def _constants(reader: Reader, asked: Asked) -> dict[str, Any]:
-    """Fields that can have but one value, where the caller does not ask for them."""
+def _constants(reader: FormReader, asked: Asked) -> dict[str, Any]:
+    """Return the fields that have only one possible value and that the caller did not ask for."""
     properties = reader.properties
     if any(map(is_annotated, properties.values())):
         return {}
@@ -255,7 +255,7 @@ def _constants(reader: Reader, asked: Asked) -> dict[str, Any]:
     return constants if properties.keys() - BASE_FIELDS - constants.keys() else {}
 
 
-def _check_fixed(reader: Reader, fixed: Mapping[str, Any], key: Key) -> None:
+def _check_fixed(reader: FormReader, fixed: Mapping[str, Any], key: Key) -> None:
     is_closed = reader.schema.get("additionalProperties") is not True
     for name in fixed:
         if is_closed and schema_at(reader.schema, name) is None:
@@ -270,7 +270,7 @@ def _check_fixed(reader: Reader, fixed: Mapping[str, Any], key: Key) -> None:
             )
 
 
-def _check_required(reader: Reader, fixed: Mapping[str, Any], key: Key) -> None:
+def _check_required(reader: FormReader, fixed: Mapping[str, Any], key: Key) -> None:
     if key is not None and any(is_annotated(schema_at(reader.schema, p)) for p in paths_of(key)):
         return  # our own servers know what their actions need
     said = {path.partition(".")[0] for path in (*paths_of(key), *fixed)} | set(paths_of(key))

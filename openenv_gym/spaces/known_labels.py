@@ -1,8 +1,7 @@
 """Names for the components of the environments that Gymnasium itself brings.
 
-The order of every table is that of Gymnasium's code, and the tests compare it with the
-simulators. Where Gymnasium's documentation says something else than the code, a comment here
-says so.
+Every table has the order of Gymnasium's code, and tests compare it with the simulators. A comment
+here says where Gymnasium's documentation differs from its code.
 """
 
 from __future__ import annotations
@@ -14,12 +13,12 @@ Names = tuple[str, ...]
 
 
 class EnvLabels(NamedTuple):
-    """The labellings that fit an environment's spaces, depending on its arguments.
+    """The possible labels of an environment's spaces, which depend on its arguments.
 
     Attributes:
-        observation: Candidates for the observation space, each of another length. The one with
-            as many names as the space has components is right; where none has, none is.
-        action: Candidates for the action space, likewise.
+        observation: Candidates for the observation space, each of a different length. The right
+            one has as many names as the space has components. If none has, there are no labels.
+        action: Candidates for the action space, chosen in the same way.
     """
 
     observation: tuple[Names, ...] = ()

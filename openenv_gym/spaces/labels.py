@@ -1,8 +1,8 @@
 """Component labels: names for the parts of a space, so that people write ``obs.pole_angle``.
 
-Gymnasium numbers the components of a ``Box``. A label gives each a name, which stands in the
-JSON schema and in the typed models. The space stays what it was: it is equal to the one without
-labels, its values are the same arrays, and algorithms notice nothing.
+Gymnasium numbers the components of a ``Box``. A label gives each a name, which appears in the
+JSON schema and in the typed models. The space itself does not change: it equals the one without
+labels, and its values are the same arrays, so that algorithms notice nothing.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def label(space: SpaceT, names: Iterable[str]) -> SpaceT:
         space: A ``Box``, ``MultiDiscrete`` or ``MultiBinary`` of one axis, whose elements get
             the names; a ``Tuple``, whose items get them; or a ``Discrete``, whose values get
             them, from ``start`` on.
-        names: One for each, in order: distinct Python identifiers.
+        names: The name of each component, in order. They are distinct Python identifiers.
 
     >>> space = label(gs.Box(-1, 1, (2,)), ["angle", "speed"])
     >>> space == gs.Box(-1, 1, (2,)), labels_of(space)
@@ -64,7 +64,7 @@ def label(space: SpaceT, names: Iterable[str]) -> SpaceT:
 
 
 def labels_of(space: gs.Space[Any]) -> tuple[str, ...]:
-    """Return the names of the components of ``space``, () where it has none."""
+    """Return the names of the components of ``space``, () if it has none."""
     names: tuple[str, ...] = getattr(space, _ATTRIBUTE, ())
     return names
 
@@ -74,13 +74,13 @@ def label_known(
 ) -> tuple[gs.Space[Any], gs.Space[Any]]:
     """Return both spaces of one of Gymnasium's environments with the labels that we ship.
 
-    A space that has labels of its own keeps them. One that the shipped labels do not fit, as
-    after other arguments to ``make``, stays as it is: no names are better than wrong ones.
+    A space that has labels of its own keeps them. A space that the shipped labels do not fit, for
+    example because ``make`` had other arguments, gets none: no names are better than wrong ones.
 
     Args:
-        env_id: Gymnasium's, such as ``CartPole-v1``.
-        action_space: Of the environment.
-        observation_space: Of the environment.
+        env_id: An id of Gymnasium, such as ``CartPole-v1``.
+        action_space: The action space of the environment.
+        observation_space: The observation space of the environment.
     """
     known = known_labels(env_id)
     return (
@@ -108,7 +108,7 @@ def _is_name(name: object) -> bool:
 
 @singledispatch
 def component_count(space: gs.Space[Any]) -> int | None:
-    """Return how many components of ``space`` may have a name, None where it has no such."""
+    """Return how many components of ``space`` can have a name, None if its kind has no labels."""
     return None
 
 

@@ -1,7 +1,8 @@
-"""Which actions are legal, as other servers say it: a list of them, or a mask of all.
+"""Legal actions as other servers write them: a list of the legal ones, or a mask of all.
 
-Both are called ``action_mask`` in the wild. A list of zeros and ones with one of them twice is a
-mask, one with another number is a list of actions; what is neither is not read.
+Servers call both ``action_mask``. A list of zeros and ones in which one of them occurs twice is a
+mask. A list with another number in it is a list of actions. Any other list is ambiguous and is
+not read.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from typing import Any, Literal, TypeAlias
 from openenv_gym.errors import InvalidRequestError
 
 FIELDS = ("legal_actions", "action_mask")
-"""The fields that say it, the first that there is."""
+"""The names of fields that say it. The first that an observation has is read."""
 
 MaskMeans: TypeAlias = Literal["mask", "indices"]
 
 MOST_ACTIONS = 1 << 24
-"""Actions are not counted beyond this by a number that a server said: masks have an entry each."""
+"""The largest number of actions that is taken from a server's word, since masks have an entry for
+each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,9 +28,9 @@ class LegalActions:
     """Reads the field that says which actions are legal.
 
     Attributes:
-        field: Its name.
-        is_mask: Whether it has a 0 or 1 for each action; else it lists the legal ones.
-        n: How many actions there are.
+        field: The name of the field.
+        is_mask: Whether the field has a 0 or 1 for each action; else it lists the legal ones.
+        n: The number of actions.
     """
 
     field: str
@@ -36,7 +38,7 @@ class LegalActions:
     n: int
 
     def read(self, data: Any, path: str) -> list[int]:
-        """Return the legal actions in ``data``, none where it is null.
+        """Return the legal actions in ``data``, an empty list if it is null.
 
         Raises:
             InvalidRequestError: it does not have the form that was found at first.
@@ -61,7 +63,7 @@ class LegalActions:
 
 
 def is_mask(field: str, values: Sequence[Any], n: int | None) -> bool | None:
-    """Return whether ``values`` are a mask, None where they do not tell.
+    """Return whether ``values`` are a mask, None if that is ambiguous.
 
     >>> is_mask("action_mask", [1, 0, 1], None), is_mask("action_mask", [0, 2], 3)
     (True, False)
@@ -69,9 +71,10 @@ def is_mask(field: str, values: Sequence[Any], n: int | None) -> bool | None:
     True
 
     Args:
-        field: Its name; ``legal_actions`` is a list of actions, unless it holds booleans.
-        values: Of one observation.
-        n: How many actions there are, where that is known.
+        field: The name of the field. ``legal_actions`` is a list of actions, unless it holds
+            booleans.
+        values: The values of the field in one observation.
+        n: The number of actions, None if it is not known.
     """
     if any(type(value) is bool for value in values):
         return True

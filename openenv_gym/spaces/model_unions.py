@@ -1,4 +1,4 @@
-"""A union of models where one model is expected: as one value, or as the fields of all.
+"""A union of models in place of one model: read as one value, or as the fields of all.
 
 ``{"type": "list_tools"}`` or ``{"type": "call_tool", ...}`` is one such: its schema has branches,
 and no ``properties``.
@@ -13,15 +13,15 @@ from openenv_gym.spaces.schema_document import Place, flatten
 from openenv_gym.spaces.to_schema import Schema
 
 _UNSAID = frozenset({"metadata"})
-"""Fields of OpenEnv's base models that nobody has to say."""
+"""Fields of OpenEnv's base models that an action need not have."""
 
 
 def branches_of(schema: Any, side: str) -> list[Schema] | None:
-    """Return the models of a union, without OpenEnv's ``metadata``; None where it is none.
+    """Return the models of a union without OpenEnv's ``metadata``, None if ``schema`` is no union.
 
     Args:
-        schema: Of a side.
-        side: ``action`` or ``observation``.
+        schema: The JSON schema of a side.
+        side: The name of the side, ``action`` or ``observation``, for messages.
 
     Raises:
         SpaceError: a reference leads nowhere.
@@ -48,12 +48,12 @@ def as_union(schema: Schema, branches: list[Schema]) -> Schema:
 
 
 def as_model(schema: Schema, branches: list[Schema], fixed: Mapping[str, Any]) -> Schema:
-    """Return one model with the fields of all branches that allow what is fixed.
+    """Return one model with the fields of all branches that allow the fixed values.
 
     Args:
-        schema: Of the union.
-        branches: Its models.
-        fixed: Fields that are always the same.
+        schema: The JSON schema of the union.
+        branches: The schemas of its models.
+        fixed: The fields that are always the same, with their values.
     """
     fitting = [model for model in branches if _allows(model["properties"], fixed)]
     properties: dict[str, Any] = {}
@@ -69,7 +69,7 @@ def as_model(schema: Schema, branches: list[Schema], fixed: Mapping[str, Any]) -
 
 
 def _allows(properties: Mapping[str, Any], fixed: Mapping[str, Any]) -> bool:
-    """Whether each fixed field is one of a model, and not another constant."""
+    """Return whether a model has each fixed field and allows its value."""
     return all(
         name in properties
         and (not isinstance(properties[name], dict) or properties[name].get("const", item) == item)
@@ -78,5 +78,5 @@ def _allows(properties: Mapping[str, Any], fixed: Mapping[str, Any]) -> bool:
 
 
 def _without_metadata(model: Schema) -> Schema:
-    kept = {name: child for name, child in model["properties"].items() if name not in _UNSAID}
-    return {**model, "properties": kept}
+    others = {name: child for name, child in model["properties"].items() if name not in _UNSAID}
+    return {**model, "properties": others}

@@ -1,8 +1,8 @@
 """What one observed value adds to an open schema: lengths of arrays, and keys of objects.
 
 A schema ``list[float]`` and a value of fifty numbers give an array of fifty numbers. Only arrays
-of numbers are narrowed, at any depth, where all of one depth are of one length: the length of a
-list of messages says nothing.
+of numbers are narrowed, nested to any depth, and only if all arrays of one depth have one length.
+The length of a list of messages says nothing about the next one.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _MOST_DEPTH = 16
 
 
 def is_open(schema: Any, place: Place) -> bool:
-    """Return whether a value would say more than ``schema`` does.
+    """Return whether an observed value would say more than ``schema`` does.
 
     Args:
-        schema: Of a field.
-        place: Where it stands, for references.
+        schema: The JSON schema of a field.
+        place: The place of the schema in its document, for references.
     """
     flat, place = _flat(schema, place)
     if flat is None or ANNOTATION in flat or place.depth > _MOST_DEPTH:
@@ -42,12 +42,12 @@ def is_open(schema: Any, place: Place) -> bool:
 
 
 def narrow(schema: Any, value: Any, place: Place) -> Any:
-    """Return ``schema`` with the lengths and keys that ``value`` has, where it leaves them open.
+    """Return ``schema`` with the lengths and keys of ``value`` filled in where it has none.
 
     Args:
-        schema: Of a field.
-        value: Of that field, as JSON.
-        place: Where it stands, for references.
+        schema: The JSON schema of a field.
+        value: One value of that field, as JSON.
+        place: The place of the schema in its document, for references.
     """
     flat, inside = _flat(schema, place)
     if flat is None or ANNOTATION in flat or inside.depth > _MOST_DEPTH:
@@ -75,25 +75,25 @@ def _narrow_parts(flat: Schema, value: Any, below: Place) -> Schema | None:
     return None
 
 
-def schema_of(value: Any) -> Schema:
+def schema_of_value(value: Any) -> Schema:
     """Return a schema of ``value``, for a server that publishes none.
 
-    >>> schema_of({"pos": [1.5, 2], "name": "x"})["properties"]["pos"]
+    >>> schema_of_value({"pos": [1.5, 2], "name": "x"})["properties"]["pos"]
     {'type': 'array', 'items': {'type': 'number'}}
     """
     kind = kind_of(value)
     if kind == "number":
         return {"type": "integer" if isinstance(value, int) else "number"}
     if kind == "array":
-        return {"type": "array", "items": _common([schema_of(item) for item in value])}
+        return {"type": "array", "items": _common([schema_of_value(item) for item in value])}
     if kind == "object":
-        properties = {name: schema_of(item) for name, item in value.items()}
+        properties = {name: schema_of_value(item) for name, item in value.items()}
         return {"type": "object", "properties": properties, "required": list(properties)}
     return {} if value is None else {"type": kind}
 
 
 def _common(schemas: Sequence[Schema]) -> Schema:
-    """The schema of the items of an array: numbers if there are fractions, unknown if mixed."""
+    """Return the schema of an array's items: numbers if there are fractions, unknown if mixed."""
     if not schemas:
         return {}
     if all(schema.get("type") in ("integer", "number") for schema in schemas):
@@ -105,7 +105,7 @@ def _common(schemas: Sequence[Schema]) -> Schema:
 
 
 def _flat(schema: Any, place: Place) -> tuple[Schema | None, Place]:
-    """As ``flatten``; None for a schema that cannot be read, which says nothing to be narrowed."""
+    """Flatten a schema; return None for one that cannot be read, which is not narrowed."""
     try:
         return flatten(schema, place)
     except SpaceError:
@@ -121,7 +121,7 @@ def _is_open_array(flat: Schema) -> bool:
 
 
 def _is_open_object(flat: Schema, place: Place) -> bool:
-    """Whether it is a free dict of numbers, or of arrays of them: of others, keys come and go."""
+    """Return whether it is a free dict of numbers or arrays; in other dicts, keys come and go."""
     item = flat.get("additionalProperties")
     if flat.get("type") != "object" or flat.get("properties") or not isinstance(item, dict):
         return False
@@ -138,7 +138,7 @@ def _leaf_kinds(schema: Any, place: Place) -> set[str]:
 
 
 def _fixed(schema: Any, values: Sequence[Any], place: Place) -> Schema | None:
-    """The schema with the one length that all ``values`` have, None where they have not."""
+    """Return the schema with the length that all ``values`` share, None if they differ."""
     flat, inside = _flat(schema, place)
     if flat is None:
         return None

@@ -1,4 +1,4 @@
-"""Numbers in JSON that plain JSON cannot say, or that its parsers round.
+"""Numbers that plain JSON cannot write, or that its parsers round.
 
 JSON has no NaN and no infinities, and many parsers read every number as a double, which holds
 integers exactly up to 2**53 only. Both kinds travel as strings, so that the text stays valid
@@ -71,8 +71,8 @@ def to_json_numbers(array: NDArray[Any]) -> Any:
 def from_json_numbers(value: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return nested lists of JSON numbers as an array of ``dtype``, exactly.
 
-    Nothing is coerced but integers to floats, and floats to the nearest of ``dtype``: a
-    fraction, a boolean or a text where an integer belongs is refused.
+    Integers become floats, and floats the nearest of ``dtype``. Nothing else is converted: a
+    fraction, a boolean or a text in place of an integer is refused.
 
     Raises:
         ValueError: an element is no number or does not fit into ``dtype``, or the nesting is
@@ -120,7 +120,7 @@ def _is_plain(array: NDArray[Any]) -> bool:
 
 
 def _wide_integers(plain: Any) -> NDArray[Any]:
-    """As ``np.array``, which makes floats of small and of very large integers side by side."""
+    """Return an array of integers, of which ``np.array`` may make floats if one is large."""
     natural = np.array(plain)
     if natural.dtype.kind == "f" and _leaf_types(plain) == {int}:
         wide = np.array(plain, dtype=object)
@@ -130,7 +130,7 @@ def _wide_integers(plain: Any) -> NDArray[Any]:
 
 
 def _leaf_types(value: Any) -> set[type[Any]]:
-    """The types of the elements of nested lists."""
+    """Return the types of the elements of nested lists."""
     if not isinstance(value, list):
         return {type(value)}
     kinds: set[type[Any]] = set()

@@ -20,7 +20,7 @@ _MOST_PIXELS = 1 << 26
 
 
 def reshaped(space: gs.Box) -> SchemaSpace:
-    """Return ``space`` for arrays that are written flat, whose values have its shape.
+    """Return ``space`` for arrays that are written as flat lists; values have its shape.
 
     >>> reshaped(gs.Box(0, 9, (2, 2), np.uint8)).read([1, 2, 3, 4], "$").tolist()
     [[1, 2], [3, 4]]
@@ -62,14 +62,13 @@ def pictured(shape: tuple[int, ...]) -> SchemaSpace:
 
 
 def pixels_of(data: Any, shape: tuple[int, ...] | None = None) -> NDArray[np.uint8] | None:
-    """Return the pixels of a picture in base64, None where it is none that can be read.
+    """Return the pixels of a picture in base64 as uint8, None if they cannot be read.
 
-    PNG and JPEG are read with Pillow; other bytes are the pixels themselves, if ``shape`` says
-    how they lie.
+    Pillow reads PNG and JPEG. Other bytes are the pixels themselves, if ``shape`` is given.
 
     Args:
-        data: Base64, with ``data:image/png;base64,`` before it or not.
-        shape: Of bare pixels.
+        data: A text in base64, with or without ``data:image/png;base64,`` before it.
+        shape: The shape of bare pixels, None if it is not known.
     """
     if not isinstance(data, str):
         return None

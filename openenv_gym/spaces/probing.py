@@ -1,6 +1,6 @@
 """One probing reset, made only if the schemas leave something open.
 
-How the reset is made is the caller's: over a connection of its own, or through a client.
+The caller decides how the reset is made: over a connection of its own, or through a client.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Probed:
 
     Attributes:
         observation: The fields of the observation, as JSON.
-        state: The fields of the state, as JSON; empty where it was not asked for.
+        state: The fields of the state, as JSON; empty if it was not asked for.
     """
 
     observation: dict[str, Any]
@@ -26,15 +26,15 @@ class Probed:
 
 
 Probe: TypeAlias = Callable[[], Probed]
-"""Resets once, and returns what it saw."""
+"""A function that resets once and returns what the reset shows."""
 
 
 def probed(data: Any, state: Any = None) -> Probed:
     """Return what the ``data`` of an observation message shows.
 
     Args:
-        data: Of the message that answered a reset.
-        state: The ``data`` of a state message, where there is one.
+        data: The ``data`` of the message that answered a reset.
+        state: The ``data`` of a state message, None if there was none.
 
     Raises:
         NotOpenEnvError: there is no observation in it.
@@ -48,13 +48,13 @@ def probed(data: Any, state: Any = None) -> Probed:
 
 
 class Sight:
-    """Looks at most once, and only when somebody needs it.
+    """Makes the probing reset at most once, and only when it is needed.
 
     Args:
-        probe: How; None where nobody can be asked.
+        probe: Makes one reset and returns what it shows; None if that is not possible.
 
     Attributes:
-        has_looked: Whether it did.
+        has_looked: Whether the reset was made.
     """
 
     def __init__(self, probe: Probe | None) -> None:
@@ -63,10 +63,10 @@ class Sight:
         self.has_looked = False
 
     def look(self, why: str) -> Probed | None:
-        """Return what a reset shows, None where nobody can be asked.
+        """Return what a reset shows, None if no reset can be made.
 
         Args:
-            why: What is open, for the error.
+            why: The path of the field that is open, for the error.
 
         Raises:
             OpenEnvGymError: the reset failed; the message says how to do without.

@@ -1,8 +1,8 @@
 """What is known of the environments that OpenEnv began with, as data.
 
-A profile is recognised by the names of the fields, and says what their schemas do not: bounds,
-which of the fields is the action, which are the observation. Its entries replace the schemas of
-fields; all else is inferred as for any environment.
+A profile is recognised by the names of the fields. It says what their schemas leave out: bounds,
+which field is the action, which fields are the observation. Its entries replace the schemas of
+fields; everything else is inferred as for any environment.
 """
 
 from __future__ import annotations
@@ -35,16 +35,17 @@ class Profile:
     """What is known of one environment.
 
     Attributes:
-        name: Of the environment, for people.
-        recognised_by: The fields of the action, all of them, and some of the observation.
-        environments: The names under ``/metadata``, where the fields alone would not do.
-        action: Schemas of fields of the action, better than the server's own.
-        observation: Likewise.
-        action_key: As of the inference.
-        observation_key: Likewise.
-        fixed_action: Likewise.
-        mask_means: Likewise.
-        sequences: Fields whose length changes within an episode.
+        name: The name of the environment, for messages.
+        recognised_by: All fields of the action, and some fields of the observation.
+        environments: The possible names under ``/metadata``, if the fields alone are not enough
+            to recognise it.
+        action: Schemas by field of the action, which replace the server's own.
+        observation: Schemas by field of the observation, which replace the server's own.
+        action_key: The field or fields that hold the action.
+        observation_key: The field or fields that hold the observation.
+        fixed_action: The fields that are the same in every action, with their values.
+        mask_means: What ``action_mask`` holds, ``mask`` or ``indices``.
+        sequences: The names of fields whose length changes within an episode.
     """
 
     name: str
@@ -113,8 +114,13 @@ PROFILES: tuple[Profile, ...] = (
         action={"action_str": _TEXT},
         action_key="action_str",
         observation_key=(
-            *("text", "url", "goal", "axtree_txt", "pruned_html"),
-            *("error", "last_action_error"),
+            "text",
+            "url",
+            "goal",
+            "axtree_txt",
+            "pruned_html",
+            "error",
+            "last_action_error",
         ),
     ),
     Profile(
@@ -188,16 +194,16 @@ PROFILES: tuple[Profile, ...] = (
 
 
 UNKNOWN_ACTION: Schema = {"type": "object", "properties": {}, "additionalProperties": True}
-"""The schema of an action of which the server says nothing."""
+"""The schema of an action that the server does not describe."""
 
 
 def find_profile(action: Any, observation: Any, environment: str | None = None) -> Profile | None:
-    """Return the profile of an environment, None where there is none.
+    """Return the profile of an environment, None if there is none.
 
     Args:
-        action: The schema of its action.
-        observation: Likewise.
-        environment: Its name under ``/metadata``.
+        action: The JSON schema of the action model.
+        observation: The JSON schema of the observation model.
+        environment: The name of the environment under ``/metadata``, None if it is not known.
     """
     acts, sees = _properties(action), _properties(observation)
     if any(is_annotated(child) for child in (*acts.values(), *sees.values())):
@@ -217,11 +223,11 @@ def _properties(schema: Any) -> dict[str, Any]:
 
 
 def needs_name(action: Any) -> bool:
-    """Return whether the name of the environment tells more than the fields of its action."""
+    """Return whether only its name tells an environment from others with the same action."""
     own = _properties(action).keys() - {"metadata"}
     return any(p.environments and p.recognised_by[0] == own for p in PROFILES)
 
 
 def patched(schema: Schema, fields: Mapping[str, Schema]) -> Schema:
-    """Return ``schema`` with those of its fields replaced."""
+    """Return ``schema`` with the schemas of these fields replaced."""
     return {**schema, "properties": {**schema.get("properties", {}), **fields}}

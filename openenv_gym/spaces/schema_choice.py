@@ -40,7 +40,7 @@ def _is_of_type(member: Any, kind: Any) -> bool:
 
 
 def _of(kind: str, allows: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
-    """A keyword that says something of members of one kind only."""
+    """Return a check that applies to members of one kind and passes all others."""
     return lambda member, value: kind_of(member) != kind or allows(member, value)
 
 

@@ -1,8 +1,8 @@
 """A JSON schema without ``$ref`` and ``allOf``: references followed, parts merged, work bounded.
 
-A few bytes of schema can stand for endless ones (a model that contains itself) or for very many
-(definitions that name each other twice). The first is found by the references that are open
-above a place, the second by counting what is visited.
+A short schema can be endless (a model that contains itself) or very large once expanded
+(definitions that name each other twice). The first is found by the references that are open above
+a place. The second is found by counting the nodes visited.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from openenv_gym.spaces.schema_space import json_key
 from openenv_gym.spaces.to_schema import ANNOTATION, Schema
 
 MAX_ITEMS = 10_000
-"""How many nodes of a schema are visited, and how many leaves a space may have."""
+"""The most nodes of a schema that are visited, and the most leaves that a space may have."""
 MAX_DEPTH = 64
-"""How deep schemas may be nested, references and branches included."""
+"""The deepest nesting of schemas, references and branches included."""
 
 OVERRIDE = (
     "pass the space yourself with action_space= or observation_space=, "
@@ -32,16 +32,28 @@ OVERRIDE = (
 )
 NOTES = frozenset(
     {
-        *("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"),
-        *("$comment", "$defs", "definitions", "$schema", "$id", "$anchor", "discriminator"),
+        "$anchor",
+        "$comment",
+        "$defs",
+        "$id",
+        "$schema",
+        "default",
+        "definitions",
+        "deprecated",
+        "description",
+        "discriminator",
+        "examples",
+        "readOnly",
+        "title",
+        "writeOnly",
     }
 )
-"""Keywords that allow no value more or less."""
+"""Keywords that say nothing about which values are allowed."""
 
 
 @dataclass(kw_only=True)
 class Work:
-    """What was done so far for one document."""
+    """Counts the work done so far for one document."""
 
     nodes: int = 0
     nbytes: int = 0
@@ -49,14 +61,14 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a reader stands in a document.
+    """The place of a reader in a document.
 
     Attributes:
         path: The path of the value, for error messages.
         root: The document that ``$ref`` is resolved in.
-        depth: How many schemas are around it.
-        references: The references that were followed to come here.
-        work: What was done so far for the document, shared by all of its places.
+        depth: The number of schemas around this place.
+        references: The references that were followed to reach it.
+        work: Counts the work done for the document; all of its places share it.
         is_open: Whether leaves without bounds are read as spaces without bounds.
     """
 
@@ -153,7 +165,7 @@ def flatten(schema: Any, place: Place) -> tuple[Schema, Place]:
 
 
 def _merge(first: Schema, second: Schema, place: Place) -> Schema:
-    """The schema of the values that both allow."""
+    """Return the schema of the values that both allow."""
     for one, other in ((first, second), (second, first)):
         others = other.get("properties", {}).keys()
         if one.get("additionalProperties") is False and others - one.get("properties", {}).keys():
@@ -178,7 +190,7 @@ def count_nodes(data: Any) -> int:
 
 
 def types_of(schema: Schema) -> list[Any]:
-    """Return the names under ``type``, none where it is missing."""
+    """Return the names under ``type``, an empty list if it is missing."""
     kind = schema.get("type", [])
     return kind if isinstance(kind, list) else [kind]
 
@@ -224,7 +236,7 @@ _MERGERS: dict[str, Callable[[Any, Any], Any]] = {
     **dict.fromkeys(("minimum", "exclusiveMinimum", "minLength", "minItems"), max),
     **dict.fromkeys(("maximum", "exclusiveMaximum", "maxLength", "maxItems"), min),
 }
-"""How two values of one keyword become the one that allows what both allow."""
+"""For each keyword, a function of two of its values that returns the value both allow."""
 
 
 def _short(path: str) -> str:

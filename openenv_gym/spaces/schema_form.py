@@ -1,4 +1,4 @@
-"""Whether a JSON schema is one: who reads it then need not ask of each keyword what it holds."""
+"""Checks that a JSON schema is well formed, so that its readers need not check each keyword."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _TEXTS = frozenset({"$ref", "pattern", "format"})
 
 
 def check_model(schema: Any, side: str) -> None:
-    """Pass if the keywords of the schema of a model hold what JSON Schema says.
+    """Check that each keyword of a model's schema holds what JSON Schema requires.
 
     Args:
-        schema: As a server published it.
-        side: ``action``, ``observation`` or ``state``, for errors.
+        schema: The JSON schema of a model, as a server published it.
+        side: The name of the model, ``action``, ``observation`` or ``state``, for messages.
 
     >>> check_model({"required": 5}, "action")
     Traceback (most recent call last):
@@ -26,7 +26,7 @@ def check_model(schema: Any, side: str) -> None:
 that the server publishes is broken
 
     Raises:
-        SpaceError: one does not.
+        SpaceError: a keyword holds something else.
     """
     if not isinstance(schema, dict) or not isinstance(schema.get("properties", {}), dict):
         raise SpaceError(
@@ -34,7 +34,7 @@ that the server publishes is broken
             f"no {side}_space= helps here, the server is broken"
         )
     waiting: list[tuple[str, Any]] = [(f"$.{side}", schema)]
-    while waiting:  # no recursion: a server may nest as it likes
+    while waiting:  # a loop and no recursion: servers may nest deeply
         place, one = waiting.pop()
         if isinstance(one, bool):
             continue
@@ -44,7 +44,7 @@ that the server publishes is broken
 
 
 def _children(place: str, key: str, value: Any) -> list[tuple[str, Any]]:
-    """The schemas under a keyword, which is checked itself."""
+    """Return the schemas under a keyword, after a check of its own value."""
     if key in _NAMED:
         _expect(isinstance(value, dict), place, "an object of schemas", value)
         return [(f"{place}.{name}", child) for name, child in value.items()]

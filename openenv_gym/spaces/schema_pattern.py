@@ -1,7 +1,7 @@
 r"""Alphabet of a ``Text`` ↔ ``pattern`` of a JSON schema.
 
-Written is ``^[...]*$``, which ECMA 262, Python and Rust read alike. Read are the patterns of one
-character class: what else a pattern may say, no ``Text`` can.
+We write ``^[...]*$``, which ECMA 262, Python and Rust read alike. We read patterns of one
+character class, since a ``Text`` can express no other.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class TextPattern(NamedTuple):
     """What a pattern of one character class says.
 
     Attributes:
-        charset: The characters, in their order.
-        least: The least length.
-        most: The greatest length, None where the pattern sets none.
+        charset: The allowed characters, in order.
+        least: The least length, in characters.
+        most: The greatest length, in characters; None if the pattern sets none.
     """
 
     charset: str
@@ -51,7 +51,7 @@ def charset_pattern(charset: Iterable[str]) -> str:
 
 
 def _runs(codes: list[int]) -> Iterator[tuple[int, int]]:
-    """The first and the last of each run of consecutive numbers."""
+    """Yield the first and the last number of each run of consecutive numbers."""
     start = 0
     for i in range(1, len(codes) + 1):
         if i == len(codes) or codes[i] != codes[i - 1] + 1:
@@ -75,7 +75,7 @@ def _character(code: int) -> str:
 
 
 def read_pattern(pattern: str) -> TextPattern | None:
-    r"""Return what ``pattern`` says, None where it is not one character class.
+    r"""Return what ``pattern`` says, None if it is not one character class.
 
     >>> read_pattern("^[a-c\\d]{1,4}$").charset
     'abc0123456789'
@@ -99,7 +99,7 @@ def _lengths(times: str | None) -> tuple[int, int | None]:
 
 
 def _characters(items: deque[str]) -> str | None:
-    """The characters of a class, its ranges written out; None where that cannot be."""
+    """Return the characters of a class with its ranges expanded, None if that is not possible."""
     found, count = [], 0
     while items and count <= _MOST_CHARACTERS:
         first = items.popleft()

@@ -1,4 +1,4 @@
-"""A space beside the JSON of a schema that is not ours, and how the values of the two meet.
+"""A space for a schema that is not ours, and the mapping between their values.
 
 A schema may say ``"left"`` where the space says ``0``. The space stays a plain Gymnasium one;
 the mapping stands beside it, in a :class:`SchemaSpace`. It maps JSON to JSON: between what the
@@ -45,16 +45,16 @@ class SchemaSpace:
 
     Attributes:
         space: The space, a plain one of Gymnasium.
-        to_json: ``to_json(data)`` gives what the schema asks for, of what the codec of the
-            space wrote.
-        from_json: ``from_json(data, path)`` gives what the codec of the space reads; raises
-            ``InvalidRequestError`` naming the path where ``data`` is nothing of the schema.
+        to_json: ``to_json(data)`` maps the JSON that the codec of the space wrote to the JSON
+            that the schema asks for.
+        from_json: ``from_json(data, path)`` maps back. It raises ``InvalidRequestError``, which
+            names the path, if ``data`` does not match the schema.
         kinds: The kinds of JSON that a value may be: ``"null"``, ``"number"`` and so on.
-        members: All JSON values in the order of a ``Discrete``, where there are few.
-        fields: The parts of an object.
-        size: How many leaves the space has.
-        read: ``read(data, path)`` gives the value itself, for JSON that is another form of it,
-            such as a picture in a text; the codec of the space does not read then.
+        members: All JSON values in the order of a ``Discrete``, None if there are many.
+        fields: The forms of an object's fields, by name.
+        size: The number of leaves of the space.
+        read: ``read(data, path)`` returns the value itself. It replaces the codec of the space for
+            JSON of another form, such as a picture in a text.
     """
 
     space: Space
@@ -78,7 +78,7 @@ def kind_of(data: Any) -> str:
 
 
 def json_key(data: Any) -> Hashable:
-    """Return what is equal for equal JSON only: 1 is 1.0, but not true.
+    """Return a key that is equal only for equal JSON: 1 equals 1.0, but not true.
 
     >>> json_key([1]) == json_key([1.0]), json_key(1) == json_key(True)
     (True, False)
@@ -91,7 +91,7 @@ def json_key(data: Any) -> Hashable:
 
 
 def wrong(path: str, expected: str, got: object) -> InvalidRequestError:
-    """Return the error of a value that is nothing of its schema."""
+    """Return the error for a value that does not match its schema."""
     text = repr(got)
     text = text if len(text) <= 80 else text[:77] + "..."
     return InvalidRequestError(f"{path}: expected {expected}, got {text}")
@@ -232,7 +232,7 @@ def one_of(branches: Sequence[SchemaSpace], pick: Callable[[Any], int | None]) -
 
 
 def given(space: Space) -> SchemaSpace:
-    """Return the form of a space that the caller gave for a field of another server.
+    """Return the form of a space that the caller gave for a field.
 
     Values are written as the space says; booleans are read as the integers 0 and 1.
     """

@@ -1,8 +1,8 @@
 """``anyOf``, ``oneOf`` and lists of types of a JSON schema → ``Discrete`` or ``OneOf``.
 
 A union of choices is one choice: ``"left"``, ``"right"`` or null is ``Discrete(3)``. Any other
-is a ``OneOf``, if a value says by itself of which branch it is: by its kind of JSON, or, among
-objects, by a field that has other values in each branch.
+union is a ``OneOf``, if each value shows its branch: by its kind of JSON, or, among objects, by a
+field whose values differ between the branches.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ def read_union(schema: Schema, place: Place, read: Read) -> SchemaSpace:
     """Return the space of a union, whose branches are read with ``read``.
 
     Raises:
-        SpaceError: a branch fixes no space, or a value does not tell of which one it is.
+        SpaceError: a branch fixes no space, or a value does not show its branch.
     """
     branches, is_exclusive = _branches(schema, place)
     if len(branches) == 2 and branches[1] in (NON_FINITE, BIG_INTEGER):
-        return read(branches[0], place.below(""))  # our own way to write a number that JSON has not
-    if place.is_open and {"type": "number"} in branches:  # of which each integer is one
+        return read(branches[0], place.below(""))  # our own form of a number that JSON lacks
+    if place.is_open and {"type": "number"} in branches:  # each integer is a number too
         branches = [branch for branch in branches if branch != {"type": "integer"}]
     forms = [read(branch, place.below("")) for branch in branches]
     if len(forms) == 1:
@@ -51,7 +51,7 @@ def read_union(schema: Schema, place: Place, read: Read) -> SchemaSpace:
 
 
 def _branches(schema: Schema, place: Place) -> tuple[list[Any], bool]:
-    """The branches, each narrowed by what stands beside; and whether only one may hold."""
+    """Return the branches, narrowed by the keywords beside them, and whether just one may match."""
     keys = [key for key in ("anyOf", "oneOf") if key in schema]
     if len(keys) > 1:
         raise place.refusal("'anyOf' or 'oneOf'", schema)
@@ -69,7 +69,7 @@ def _branches(schema: Schema, place: Place) -> tuple[list[Any], bool]:
 
 
 def _members(forms: Sequence[SchemaSpace]) -> list[Any] | None:
-    """The members of all branches, where each is a choice and there are not many."""
+    """Return the members of all branches if each is a choice and they are few, else None."""
     counts = [len(form.members) if form.members is not None else MAX_ITEMS + 1 for form in forms]
     if sum(counts) > MAX_ITEMS:
         return None
@@ -77,7 +77,7 @@ def _members(forms: Sequence[SchemaSpace]) -> list[Any] | None:
 
 
 def _picker(forms: Sequence[SchemaSpace], schema: Schema) -> Callable[[Any], int | None] | None:
-    """Which branch is a value of? None where a value does not tell."""
+    """Return a function that tells the branch of a value, None if values do not tell it."""
     by_kind: dict[str, list[int]] = {}
     for index, form in enumerate(forms):
         for kind in form.kinds:
@@ -103,7 +103,7 @@ def _picker(forms: Sequence[SchemaSpace], schema: Schema) -> Callable[[Any], int
 def _tag(
     forms: Sequence[SchemaSpace], indices: list[int], schema: Schema
 ) -> tuple[str, dict[Any, int]] | None:
-    """A field with other members in each of the branches, and the branch of each member."""
+    """Find a field whose members differ between all branches; map each member to its branch."""
     names = list(forms[indices[0]].fields)
     discriminator = schema.get("discriminator")
     if isinstance(discriminator, dict):

@@ -1,7 +1,7 @@
-"""Space → JSON schema: honest constraints for every language, and the annotation for ours.
+"""Space → JSON schema: constraints that any language reads, and an annotation that ours reads.
 
-The plain keywords say what JSON schema can say (types, lengths, bounds, enums); the annotation
-``x-gymnasium-space`` beside them holds the descriptor, from which the exact space comes back.
+The plain keywords say what JSON schema can express: types, lengths, bounds, enums. Beside them, the
+annotation ``x-gymnasium-space`` holds the descriptor, from which the exact space is restored.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ ANNOTATION = "x-gymnasium-space"
 """The keyword under which a schema carries the descriptor of a space."""
 
 MAX_LISTED = 1024
-"""Up to so many elements, an array with other bounds for each is written element by element."""
+"""Up to this many elements, an array whose bounds differ is written element by element."""
 
 BIG_INTEGER: Schema = {"type": "string", "pattern": "^-?[1-9][0-9]{15,}$"}
-"""What stands in JSON for the integers beyond 2**53, which many parsers would round."""
+"""The text that stands for an integer beyond 2**53, which many parsers would round."""
 
 NON_FINITE: Schema = {"enum": ["NaN", "Infinity", "-Infinity"]}
-"""What stands in JSON for the floats that JSON does not have."""
+"""The texts that stand for the floats that JSON does not have."""
 
 
 def to_schema(space: Space) -> Schema:
@@ -49,7 +49,7 @@ def to_schema(space: Space) -> Schema:
 
 @singledispatch
 def plain_schema(space: Space) -> Schema:
-    """Return the JSON schema of ``space`` without the annotation: any value, unless registered."""
+    """Return the JSON schema of ``space`` without the annotation; {} for an unregistered kind."""
     return {}
 
 
@@ -159,7 +159,7 @@ if hasattr(gs, "OneOf"):  # since Gymnasium 1.0
 
 
 def _stacked(feature: Space) -> Schema:
-    """The schema of any number of values as a vector environment has them, parts by parts."""
+    """Return the schema of a batch of values, as a vector environment has them."""
     if isinstance(feature, gs.Dict):
         return {
             "type": "object",
@@ -190,7 +190,7 @@ def _float(lowest: float, highest: float) -> Schema:
 def _array(
     item: Callable[[Any, Any], Schema], space: Space, low: NDArray[Any], high: NDArray[Any]
 ) -> Schema:
-    """The schema of an array whose elements have the bounds ``low`` and ``high``."""
+    """Return the schema of an array whose elements have the bounds ``low`` and ``high``."""
     names = labels_of(space)
     is_uniform = not low.size or bool((low == low.flat[0]).all() and (high == high.flat[0]).all())
     if names or (low.size <= MAX_LISTED and not is_uniform):
@@ -212,7 +212,7 @@ def _listed(
 
 
 def _items(items: list[Schema], names: tuple[str, ...] = ()) -> Schema:
-    """An array of these items, each with its name; once, where all are the same."""
+    """Return the schema of an array of these named items, which stand once if all are equal."""
     length = len(items)
     if names:
         items = [{"title": name, **item} for name, item in zip(names, items, strict=True)]
@@ -222,7 +222,7 @@ def _items(items: list[Schema], names: tuple[str, ...] = ()) -> Schema:
 
 
 def _plain(bound: Any) -> Any:
-    """A bound as a number of Python."""
+    """Return a bound as a Python number."""
     return bound.item() if isinstance(bound, np.generic | np.ndarray) else bound
 
 

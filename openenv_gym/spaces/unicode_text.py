@@ -1,7 +1,7 @@
 """Texts of any characters, as servers send them: JSON schema lists no alphabet.
 
-``gymnasium.spaces.Text`` lists its characters, and asks for each of a text whether it is among
-them. All of Unicode is not listed but known: a character is its own number.
+``gymnasium.spaces.Text`` lists its characters and looks up each character of a text among them.
+A list of all of Unicode is not needed: the code point of a character is its number.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import gymnasium.spaces as gs
 import numpy as np
 
 MAX_LENGTH = 1 << 20
-"""How long a text may be for which nobody says it."""
+"""The greatest length of a text, in characters, if a schema does not give one."""
 
 _CHARACTERS = sys.maxunicode + 1
 _SAMPLED = string.ascii_letters + string.digits + " .,!?'-_" + "äßéñøЖλΩ中文あ한🙂"
@@ -23,7 +23,7 @@ _MOST_SAMPLED = 64
 
 
 class _Unicode(Set[str]):
-    """All characters, as the set and the list that ``Text`` has of its own."""
+    """All characters, in place of the set and the list that a ``Text`` has."""
 
     def __contains__(self, character: object) -> bool:
         return isinstance(character, str) and len(character) == 1
@@ -41,12 +41,12 @@ class _Unicode(Set[str]):
 class UnicodeText(gs.Text):
     r"""The texts of any characters up to a length.
 
-    A sample is short, at most 64 characters longer than the least, and of a few alphabets.
+    A sample is at most 64 characters longer than ``min_length``, and mixes a few alphabets.
 
     Args:
         max_length: The greatest length, in characters.
-        min_length: The least.
-        seed: As of every space.
+        min_length: The least length, in characters.
+        seed: The seed of the generator that ``sample`` uses, or that generator itself.
 
     >>> "naïve 🙂\\n" in UnicodeText(20), "" in UnicodeText(20), "long" in UnicodeText(3)
     (True, True, False)
@@ -67,8 +67,8 @@ class UnicodeText(gs.Text):
         """Return a short text.
 
         Args:
-            mask: Gymnasium's, whose first item is a length; there is no mask of all characters.
-            probability: Likewise.
+            mask: A pair of a length, or None, and None: characters cannot be masked.
+            probability: The same as ``mask``, for probabilities; characters have none.
 
         Raises:
             ValueError: characters are masked.
@@ -87,18 +87,18 @@ class UnicodeText(gs.Text):
         return isinstance(x, str) and self.min_length <= len(x) <= self.max_length
 
     def __repr__(self) -> str:
-        """Like ``UnicodeText(0, 80)``."""
+        """Return ``UnicodeText(0, 80)`` or the like."""
         return f"UnicodeText({self.min_length}, {self.max_length})"
 
     def __eq__(self, other: object) -> bool:
-        """Return whether ``other`` has the same lengths and is of all characters too."""
+        """Return whether ``other`` has the same lengths and also allows all characters."""
         return (
             isinstance(other, UnicodeText)
             and self.min_length == other.min_length
             and self.max_length == other.max_length
         )
 
-    __hash__ = None  # type: ignore[assignment]  # as Python says of mutable ones
+    __hash__ = None  # type: ignore[assignment]  # as of any mutable object
 
     @property
     def character_set(self) -> Any:

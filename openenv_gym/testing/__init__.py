@@ -1,4 +1,4 @@
-"""Faults on purpose, to test training loops: an environment that has them, a proxy that makes them.
+"""Planned faults, to test training loops: an environment that fails, and a proxy that fails.
 
 >>> import gymnasium as gym
 >>> env = gym.make("openenv_gym.testing:Fault-v0", plan={"0/0/3": "raise"})

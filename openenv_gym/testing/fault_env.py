@@ -11,46 +11,47 @@ from gymnasium import spaces
 
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.recovery import seed_after_fault
-from openenv_gym.testing.faults import Fault
+from openenv_gym.testing.faults import PlannedFault
 from openenv_gym.testing.ledger import Claim, FaultLedger, FiredFault
 from openenv_gym.testing.plan import Plan
 
 MAX_ENVS = 1024
-"""How far above ``first_seed`` a seed still tells a sub-environment."""
+"""Seeds from ``first_seed`` up to this much above it tell the number of a sub-environment."""
 
 _SEARCHED_ENVS, _SEARCHED_INCARNATIONS = 128, 64
 
 
 class FaultEnv(gym.Env[Any, Any]):
-    """Fails by plan, and is otherwise an environment that repeats itself to the bit.
+    """Fails by plan; otherwise the same seeds give the same episodes to the bit.
 
-    Its own world: an observation is four numbers in [0, 1), a function of the seed and of how many
-    were drawn before, whatever the actions; the reward is 1 where the action is
-    ``int(observation[0] >= 0.5)`` of the observation before, which is quickly learnt. An episode
-    terminates after ``episode_steps`` steps and is never truncated, so that a truncation means a
-    fault. The infos of resets tell ``env`` and ``incarnation``, those of steps are empty.
+    Without ``of``, it is a small world of its own. An observation is four numbers in [0, 1). They
+    depend on the seed and on how many were drawn before, and not on the actions. The reward is 1
+    for the action ``int(observation[0] >= 0.5)`` of the last observation, else 0; this is quickly
+    learnt. An episode terminates after ``episode_steps`` steps. It is never truncated, so that a
+    truncation means a fault. The infos of resets hold ``env`` and ``incarnation``; those of steps
+    are empty.
 
-    Which sub-environment an instance is, it decides at its first reset: ``env`` where given; else
-    what the seed says, compared with ``first_seed``; else the lowest that no living instance is, by
-    the ledger; else 0. Its incarnation is how many instances were that sub-environment before, by
-    the ledger; else what the seed says; else 0, and then a fault that ended an instance awaits the
-    next one too.
+    At its first reset, an instance finds out which sub-environment it is. The first of these that
+    is known decides: the argument ``env``; the distance of the seed from ``first_seed``; by the
+    ledger, the lowest number that no living instance has; 0. Its incarnation is the number of
+    earlier instances of the same sub-environment. The ledger knows it, else the seed tells it,
+    else it is 0. In the last case, a fault that ended an instance happens to the next one too.
 
     Args:
-        plan: ``"env/incarnation/when"`` -> fault, see :mod:`openenv_gym.testing.plan` and
-            :mod:`openenv_gym.testing.faults`: ``{"0/0/3": "abort",
-            "1/*/reset": {"kind": "sleep", "seconds": 2}}``.
-        env: Which sub-environment this is.
-        first_seed: What sub-environment 0 is reset with first; the others have the next ones, as
-            Gymnasium's vector environments do it, and later incarnations those that this package
-            derives after a fault.
-        ledger: A folder, one for each run, see :mod:`openenv_gym.testing.ledger`.
-        episode_steps: How long an episode of its own world is.
-        of: Gymnasium id of an environment that is to fail, instead of its own world.
-        **kwargs: Keyword arguments of that one.
+        plan: Faults by ``"env/incarnation/when"``, such as ``{"0/0/3": "abort",
+            "1/*/reset": {"kind": "sleep", "seconds": 2}}``. See :mod:`openenv_gym.testing.plan`
+            and :mod:`openenv_gym.testing.faults`.
+        env: The number of this sub-environment, from 0; None to find it out.
+        first_seed: The seed of the first reset of sub-environment 0. The others have the seeds
+            that follow it, as in Gymnasium's vector environments. Later incarnations have the
+            seeds that this package derives after a fault.
+        ledger: A folder of its own for each run, see :mod:`openenv_gym.testing.ledger`.
+        episode_steps: The length of an episode of its own world, in steps.
+        of: The Gymnasium id of an environment that fails in place of its own world.
+        **kwargs: Keyword arguments of the environment ``of``.
 
     Attributes:
-        steps: How many steps this instance was asked for, failed ones included.
+        steps: The number of steps that this instance was asked for, including failed ones.
 
     Raises:
         InvalidRequestError: an argument makes no sense.
@@ -92,12 +93,12 @@ class FaultEnv(gym.Env[Any, Any]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Begin an episode, where no fault is planned.
+        """Begin an episode, unless a fault is planned.
 
         Args:
-            seed: Gymnasium's; without one, a first reset takes one that the sub-environment and
-                its incarnation tell.
-            options: For the environment that is to fail.
+            seed: The seed of the episode. With None, the first reset derives one from the
+                sub-environment and its incarnation.
+            options: The options of the environment ``of``.
 
         Returns:
             The observation, and an info with ``env`` and ``incarnation`` beside its own.
@@ -115,10 +116,10 @@ class FaultEnv(gym.Env[Any, Any]):
         return self._reply(obs, fault), {**info, **own}
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Take a step, where no fault is planned.
+        """Take a step, unless a fault is planned.
 
         Returns:
-            What Gymnasium's ``step`` returns.
+            The observation, the reward, ``terminated``, ``truncated`` and the info.
         """
         self.steps += 1
         fault = self._meet(str(self.steps))
@@ -126,7 +127,7 @@ class FaultEnv(gym.Env[Any, Any]):
         return self._reply(obs, fault), reward, terminated, truncated, info
 
     def close(self) -> None:
-        """Make room for the next incarnation, and fail if that is planned."""
+        """Give up the place to the next incarnation, and fail if that is planned."""
         claim, self._claim = self._claim, None
         if claim is not None:
             claim.release()
@@ -134,7 +135,7 @@ class FaultEnv(gym.Env[Any, Any]):
         self._world.close()
 
     def _peek(self) -> Claim:
-        """Who this instance would be, were it reset now."""
+        """Return who this instance would be if it were reset now."""
         if self._ledger is None:
             return Claim(env=self._env or 0, incarnation=0)
         return self._ledger.peek(self._env)
@@ -148,15 +149,15 @@ class FaultEnv(gym.Env[Any, Any]):
             return Claim(env=env or 0, incarnation=incarnation)
         return self._ledger.claim(env)
 
-    def _own_faults(self, claim: Claim) -> dict[str, Fault]:
+    def _own_faults(self, claim: Claim) -> dict[str, PlannedFault]:
         return self._plan.of(claim.env, claim.incarnation)
 
     @staticmethod
     def _seeds(claim: Claim) -> np.random.SeedSequence:
         return np.random.SeedSequence(0, spawn_key=(claim.env, claim.incarnation))
 
-    def _meet(self, when: str, claim: Claim | None = None) -> Fault | None:
-        """Have happen what is planned for now; return it if it has to do with the reply."""
+    def _meet(self, when: str, claim: Claim | None = None) -> PlannedFault | None:
+        """Let the fault planned for now happen. Return it if it changes the reply."""
         fault = self._faults.get(when)
         if fault is None and when.isdecimal():
             fault = self._faults.get("*")
@@ -169,8 +170,8 @@ class FaultEnv(gym.Env[Any, Any]):
         fault.happen()
         return fault
 
-    def _reply(self, obs: Any, fault: Fault | None) -> Any:
-        if fault is None or fault.kind != "bad_reply":
+    def _reply(self, obs: Any, fault: PlannedFault | None) -> Any:
+        if fault is None or fault.kind != "bad_observation":
             return obs
         if not isinstance(obs, np.ndarray):
             return "no observation"
@@ -178,7 +179,7 @@ class FaultEnv(gym.Env[Any, Any]):
 
 
 def _who_has(seed: int, first_seed: int) -> tuple[int | None, int]:
-    """The sub-environment and the incarnation that are reset with ``seed``; None where none is."""
+    """Return the sub-environment and the incarnation of ``seed``; None for an unknown seed."""
     if 0 <= seed - first_seed < MAX_ENVS:
         return seed - first_seed, 0
     for incarnation in range(1, _SEARCHED_INCARNATIONS + 1):
@@ -197,7 +198,7 @@ _BAD: dict[str, Any] = {
 
 
 class _World(gym.Env[Any, Any]):
-    """Draws its observations, and rewards who looks at them."""
+    """Draws observations, and rewards an agent that looks at them."""
 
     def __init__(self, episode_steps: int) -> None:
         self.action_space = spaces.Discrete(2)

@@ -1,7 +1,7 @@
-"""A TCP proxy that has the faults of a network, when it is told to.
+"""A TCP proxy that has the faults of a network on request.
 
-One thread runs an event loop over plain sockets. The other threads tell it what to do; a call
-returns when it is done.
+One thread runs an event loop over plain sockets. Other threads call its methods; a call returns
+when its change is in effect.
 """
 
 from __future__ import annotations
@@ -21,26 +21,25 @@ from openenv_gym.testing.proxy_link import Direction, Ending, Link, Rules
 Which: TypeAlias = Literal["to_server", "to_client", "both"]
 
 MAX_CONNECTIONS = 1024
-"""How many are held at a time; further ones are reset."""
+"""The most connections at a time; further ones are reset."""
 
 _START_TIMEOUT_S = 10.0
 _CALL_TIMEOUT_S = 30.0
 
 
 class FaultProxy:
-    """Passes connections on to a server, and fails as its user says.
+    """Passes connections on to a server, and fails on request.
 
     It listens on the loopback interface from construction to :meth:`close`, and is a context
-    manager. What it passes on it does not look at, so it serves HTTP and WebSocket alike. While
-    nothing is asked for, it is as good as a direct connection: a side that closes or resets has
-    that passed on to the other.
+    manager. It does not look at the bytes, so it serves HTTP and WebSocket alike. Until a fault is
+    asked for, it behaves like a direct connection, and passes on closings and resets too.
 
     Args:
-        target: Of the server: ``http://host:port``, or ``host:port``.
+        target: The address of the server: ``http://host:port``, or ``host:port``.
 
     Attributes:
-        port: Where it listens.
-        base_url: The same as a URL.
+        port: The TCP port on which it listens.
+        base_url: The URL on which it listens, ``http://127.0.0.1:port``.
 
     Raises:
         AddressError: the target has no host or no port.
@@ -68,12 +67,12 @@ class FaultProxy:
 
     @property
     def accepted(self) -> int:
-        """How many connections there were."""
+        """The number of connections so far."""
         return self._accepted
 
     @property
     def open_connections(self) -> int:
-        """How many connections there are."""
+        """The number of open connections."""
         return len(self._links)
 
     def passed(self, direction: Direction) -> int:
@@ -81,20 +80,20 @@ class FaultProxy:
         return self._rules[direction].passed
 
     def delay(self, seconds: float, direction: Which = "both") -> None:
-        """From now on, pass every byte on ``seconds`` later; 0 ends it."""
+        """From now on, pass on every byte ``seconds`` later; 0 ends the delay."""
         _check("seconds", seconds)
         self._set(direction, delay_s=seconds)
 
     def limit_rate(self, bytes_per_s: float | None, direction: Which = "both") -> None:
-        """From now on, pass on no more than that of each connection; None ends it."""
+        """From now on, pass on at most ``bytes_per_s`` of each connection; None ends the limit."""
         if bytes_per_s is not None:
             _check("bytes_per_s", bytes_per_s, above=0)
         self._set(direction, bytes_per_s=bytes_per_s)
 
     def black_hole(self, direction: Which = "both") -> None:
-        """From now on, hold every byte and every end, of new connections too.
+        """From now on, hold every byte and every closing, of new connections too.
 
-        What is held goes on its way with :meth:`heal`, as a network brings again what was lost.
+        :meth:`heal` passes on what is held, as a network resends what was lost.
         """
         self._set(direction, is_black_hole=True)
 
@@ -103,17 +102,17 @@ class FaultProxy:
         self._call(lambda: setattr(self, "_is_refusing", True))
 
     def cut_after(self, count: int, direction: Direction, how: Ending = "close") -> None:
-        """Let ``count`` more bytes go in one direction, then end the connection that they are of.
+        """Pass on ``count`` more bytes in one direction, then end the connection of the last one.
 
-        Counted from now, over all connections; it happens once. With 0 it happens when the next
-        byte arrives, which does not go on its way.
+        Bytes are counted from now, over all connections, and this happens once. With 0 it happens
+        when the next byte arrives, which is not passed on.
 
         Args:
-            count: How many.
-            direction: ``to_server`` or ``to_client``.
-            how: ``close`` and ``reset`` end the connection at both sides, by FIN or by RST;
-                ``half_close`` ends the one direction; ``black_hole`` leaves it open and holds
-                what comes, in both directions, until :meth:`heal`.
+            count: The number of bytes, from 0.
+            direction: The direction that is counted, ``to_server`` or ``to_client``.
+            how: ``close`` and ``reset`` end the connection at both sides, by FIN or by RST.
+                ``half_close`` ends the one direction. ``black_hole`` leaves the connection open
+                and holds everything, in both directions, until :meth:`heal`.
         """
         _check("count", count)
         _check_name("direction", direction, ("to_server", "to_client"))
@@ -139,7 +138,7 @@ class FaultProxy:
         self._call(half_close_all)
 
     def heal(self) -> None:
-        """Go back to normal; what was held or delayed goes on its way now."""
+        """End all faults, and pass on at once what was held or delayed."""
 
         def heal_all() -> None:
             self._is_refusing = False
@@ -152,7 +151,7 @@ class FaultProxy:
         self._call(heal_all)
 
     def close(self) -> None:
-        """End all connections, the listener and the thread; again is harmless."""
+        """End all connections, the listener and the thread. A second call does nothing."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join(_CALL_TIMEOUT_S)
@@ -187,7 +186,7 @@ class FaultProxy:
         self._run(call)
 
     def _run(self, function: Callable[[], Awaitable[None]]) -> None:
-        """Have the loop run it, and wait until it has."""
+        """Run ``function`` in the loop, and wait until it has returned."""
         if not self._thread.is_alive():
             raise InvalidRequestError("the proxy is closed; make another one")
 
@@ -208,7 +207,7 @@ class FaultProxy:
         try:
             await asyncio.wait([stopping, accepting], return_when=asyncio.FIRST_COMPLETED)
             if accepting.done():
-                accepting.result()  # raises why
+                accepting.result()  # raises its exception
         finally:
             accepting.cancel()
             await asyncio.wait([accepting])

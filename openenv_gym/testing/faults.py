@@ -21,16 +21,16 @@ from typing import Any, NoReturn
 from openenv_gym.errors import InvalidRequestError
 
 MAX_MEGABYTES = 1024
-"""What ``allocate`` takes at most; more is refused, so that no typo takes the machine's memory."""
+"""The most that ``allocate`` takes, in MiB; a typo must not fill the memory of the machine."""
 
-BAD_REPLIES = ("shape", "dtype", "nan", "range")
+BAD_OBSERVATIONS = ("shape", "dtype", "nan", "range")
 
 _FOREVER_S = 24 * 3600.0
 _held: list[bytes] = []
 
 
 class PlannedFaultError(RuntimeError):
-    """What the kind ``raise`` raises."""
+    """The exception of the kind ``raise``."""
 
 
 def _raise(message: str = "a planned fault") -> NoReturn:
@@ -45,7 +45,7 @@ def _abort() -> NoReturn:
 
 
 def _segfault() -> None:
-    """Die by SIGSEGV, of a real read through a null pointer."""
+    """Die by SIGSEGV, from a real read through a null pointer."""
     _no_core_file()
     ctypes.string_at(0)
 
@@ -73,27 +73,27 @@ def _interrupt() -> NoReturn:
 
 
 def _sleep(seconds: float | None = None) -> None:
-    """Sleep, a day unless ``seconds`` says; then go on as if nothing were."""
+    """Sleep for ``seconds``, by default a day; then go on as usual."""
     time.sleep(_FOREVER_S if seconds is None else seconds)
 
 
 def _spin(seconds: float | None = None) -> None:
-    """Compute in Python, a day unless ``seconds`` says; other threads have their turns."""
+    """Compute in Python for ``seconds``, by default a day; other threads can run."""
     end = time.monotonic() + (_FOREVER_S if seconds is None else seconds)
     while time.monotonic() < end:
         pass
 
 
 def _hold_gil(seconds: float | None = None) -> None:
-    """Wait in C with the GIL held: no thread of the process runs, no Python signal handler."""
+    """Wait in C with the GIL held: no other thread and no Python signal handler runs."""
     end = time.monotonic() + (_FOREVER_S if seconds is None else seconds)
-    poll = ctypes.PyDLL(None).poll  # functions of a PyDLL are called without giving up the GIL
+    poll = ctypes.PyDLL(None).poll  # functions of a PyDLL run with the GIL held
     while (left := end - time.monotonic()) > 0:  # a signal cuts a poll short
         poll(None, 0, max(1, int(left * 1000)))
 
 
 def _allocate(megabytes: int = 256) -> None:
-    """Take that much more memory, touch it and keep it as long as the process lives."""
+    """Take ``megabytes`` (MiB) more of memory and keep it as long as the process lives."""
     if sum(map(len, _held)) + (megabytes << 20) > MAX_MEGABYTES << 20:
         raise InvalidRequestError(
             f"allocate: expected at most {MAX_MEGABYTES} megabytes in all, got {megabytes} more"
@@ -101,8 +101,8 @@ def _allocate(megabytes: int = 256) -> None:
     _held.append(b"\xff" * (megabytes << 20))
 
 
-def _bad_reply(how: str = "shape") -> None:
-    """Answer with an observation that is not in the space: its shape, dtype, a NaN, its range."""
+def _bad_observation(how: str = "shape") -> None:
+    """Answer with an observation outside the space: its shape, dtype or range, or a NaN."""
 
 
 _ACTIONS: dict[str, Callable[..., None]] = {
@@ -117,7 +117,7 @@ _ACTIONS: dict[str, Callable[..., None]] = {
     "spin": _spin,
     "hold_gil": _hold_gil,
     "allocate": _allocate,
-    "bad_reply": _bad_reply,
+    "bad_observation": _bad_observation,
 }
 
 KINDS = tuple(_ACTIONS)
@@ -125,14 +125,14 @@ KINDS = tuple(_ACTIONS)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fault:
+class PlannedFault:
     """One planned fault.
 
     Attributes:
-        kind: One of :data:`KINDS`.
-        arguments: Of the kind.
-        stderr: Written to stderr before it happens.
-        ignore_sigterm: Whether the process is deaf to SIGTERM from then on.
+        kind: The kind of the fault, one of :data:`KINDS`.
+        arguments: The arguments of the kind, by name.
+        stderr: A text that is written to stderr before the fault happens.
+        ignore_sigterm: Whether the process ignores SIGTERM from then on.
     """
 
     kind: str
@@ -141,24 +141,24 @@ class Fault:
     ignore_sigterm: bool = False
 
     def happen(self) -> None:
-        """Do it."""
+        """Let the fault happen in this process."""
         if self.stderr:
-            # The descriptor and not `sys.stderr`: as C code writes, past every buffer.
+            # Write to the descriptor and not to `sys.stderr`: like C code, past every buffer.
             os.write(2, self.stderr.encode())
         if self.ignore_sigterm:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         _ACTIONS[self.kind](**self.arguments)
 
 
-def parse_fault(value: Any, where: str) -> Fault:
+def parse_fault(value: Any, where: str) -> PlannedFault:
     """Return the fault that a plan names.
 
     Args:
         value: A kind, or a dict with ``kind``, its arguments, ``stderr`` and ``ignore_sigterm``.
-        where: In the plan, for the message.
+        where: The key in the plan, for the message.
 
     Raises:
-        InvalidRequestError: it is neither, or has arguments that the kind does not take.
+        InvalidRequestError: ``value`` is neither, or has arguments that the kind does not take.
     """
     given = {"kind": value} if isinstance(value, str) else value
     if not isinstance(given, dict) or "kind" not in given:
@@ -181,15 +181,17 @@ def parse_fault(value: Any, where: str) -> Fault:
             f"plan[{where!r}]: {kind} takes {', '.join([*known, 'stderr', 'ignore_sigterm'])}, "
             f"got {', '.join(map(repr, unknown))}"
         )
-    if kind == "bad_reply" and arguments.get("how", "shape") not in BAD_REPLIES:
+    if kind == "bad_observation" and arguments.get("how", "shape") not in BAD_OBSERVATIONS:
         raise InvalidRequestError(
-            f"plan[{where!r}]: how: expected one of {', '.join(BAD_REPLIES)}, "
+            f"plan[{where!r}]: how: expected one of {', '.join(BAD_OBSERVATIONS)}, "
             f"got {arguments['how']!r}"
         )
-    return Fault(kind=kind, arguments=arguments, stderr=stderr, ignore_sigterm=ignore_sigterm)
+    return PlannedFault(
+        kind=kind, arguments=arguments, stderr=stderr, ignore_sigterm=ignore_sigterm
+    )
 
 
 def _no_core_file() -> None:
-    """The kernel would write the memory of a process that crashes into the working folder."""
+    """Keep the kernel from writing the memory of a crashed process into the working folder."""
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, hard))

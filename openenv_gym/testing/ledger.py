@@ -1,8 +1,8 @@
-"""A folder in which the instances of ``FaultEnv`` find out who they are, across processes.
+"""A folder by which instances of ``FaultEnv`` find out who they are, across processes.
 
-A plan is for a sub-environment and its incarnation, and neither can be told to a process that
-takes the place of one that died: it is made with the same arguments. So the count is kept outside,
-in files. Who lives holds a lock on its file, which the kernel lifts however a process ends.
+A plan names a sub-environment and its incarnation. A process that replaces a dead one has the same
+arguments, so that these cannot tell its incarnation. Files outside the process count them. A living
+instance holds a lock on its file; the kernel lifts the lock however the process ends.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ class FiredFault:
     """A fault that happened.
 
     Attributes:
-        env: The sub-environment.
-        incarnation: Of it.
-        when: The step, ``init``, ``reset`` or ``close``.
-        kind: Of the fault.
+        env: The number of the sub-environment, from 0.
+        incarnation: The number of its incarnation, from 0.
+        when: The number of the step, or ``init``, ``reset`` or ``close``.
+        kind: The kind of the fault.
     """
 
     env: int
@@ -35,12 +35,12 @@ class FiredFault:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """Who an instance is.
+    """The sub-environment that an instance is, and its incarnation.
 
     Attributes:
-        env: The sub-environment.
-        incarnation: How many instances have been it before.
-        lock: The descriptor of its file, -1 for none.
+        env: The number of the sub-environment, from 0.
+        incarnation: The number of earlier instances of this sub-environment.
+        lock: The descriptor of its locked file, -1 for none.
     """
 
     env: int
@@ -48,9 +48,9 @@ class Claim:
     lock: int = -1
 
     def release(self) -> None:
-        """Make room for the next incarnation."""
+        """Give up the place to the next incarnation."""
         if self.lock >= 0:
-            fcntl.flock(self.lock, fcntl.LOCK_UN)  # for copies in forked children too
+            fcntl.flock(self.lock, fcntl.LOCK_UN)  # copies in forked children give it up too
             os.close(self.lock)
 
 
@@ -58,7 +58,7 @@ class FaultLedger:
     """Counts incarnations and writes down the faults that happened.
 
     Args:
-        folder: A folder for this alone, which is made where there is none.
+        folder: A folder for the ledger alone. It is made if it does not exist.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -87,9 +87,9 @@ class FaultLedger:
         """Become the next incarnation of a sub-environment.
 
         Args:
-            env: Which; None for the lowest that no living instance is.
+            env: The number of the sub-environment; None for the lowest that no living instance has.
         """
-        with self._alone():
+        with self._exclusive():
             number = 0 if env is None else env
             while True:
                 lock = self._try_lock(number)
@@ -102,8 +102,8 @@ class FaultLedger:
             return Claim(env=number, incarnation=incarnation, lock=lock)
 
     def peek(self, env: int | None = None) -> Claim:
-        """Return what :meth:`claim` would, without a lock and without counting."""
-        with self._alone():
+        """Return what :meth:`claim` would return, without a lock and without counting."""
+        with self._exclusive():
             number = 0 if env is None else env
             while env is None and self._is_held(number):
                 number += 1
@@ -113,7 +113,7 @@ class FaultLedger:
         return self._folder / f"env-{env}"
 
     @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _exclusive(self) -> Iterator[None]:
         with open(self._folder / "lock", "ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
@@ -126,7 +126,7 @@ class FaultLedger:
         return False
 
     def _try_lock(self, env: int) -> int:
-        """The descriptor of the file of ``env``, locked; -1 where a living instance has it."""
+        """Return the descriptor of the locked file of ``env``, -1 if a living instance holds it."""
         descriptor = os.open(self._path(env), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,9 +1,9 @@
-"""A plan of faults: which, in which sub-environment, in which incarnation, when.
+"""A plan of faults by sub-environment, incarnation and time.
 
-A key is ``env/incarnation/when``. ``env`` and ``incarnation`` are numbers from 0, ``when`` is the
-number of a step of that incarnation from 1 (it does not begin again with an episode), ``init``,
-``reset`` for its first reset, ``reset:2`` for its second, or ``close``. ``*`` stands for any number
-there, and an exact key goes before one with stars.
+A key is ``env/incarnation/when``. ``env`` and ``incarnation`` are numbers from 0. ``when`` is the
+number of a step, counted from 1 over all episodes of the incarnation; or ``init``; or ``reset`` for
+the first reset, ``reset:2`` for the second; or ``close``. ``*`` stands for any number, and an exact
+key goes before one with stars.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from openenv_gym.errors import InvalidRequestError
-from openenv_gym.testing.faults import Fault, parse_fault
+from openenv_gym.testing.faults import PlannedFault, parse_fault
 
 _KEY = re.compile(r"(\d+|\*)/(\d+|\*)/([1-9]\d*|\*|init|reset(?::[1-9]\d*)?|close)")
 
@@ -22,7 +22,7 @@ class Plan:
     """Faults by key.
 
     Args:
-        faults: Key -> fault, as :func:`openenv_gym.testing.faults.parse_fault` takes it.
+        faults: Faults by key, as :func:`openenv_gym.testing.faults.parse_fault` takes them.
 
     Raises:
         InvalidRequestError: a key or a fault cannot be read.
@@ -33,7 +33,7 @@ class Plan:
             raise InvalidRequestError(
                 f"plan: expected a dict like {{'0/0/3': 'abort'}}, got {type(faults).__name__}"
             )
-        self._faults: dict[tuple[str, str, str], Fault] = {}
+        self._faults: dict[tuple[str, str, str], PlannedFault] = {}
         for key, value in (faults or {}).items():
             match = _KEY.fullmatch(key) if isinstance(key, str) else None
             if match is None:
@@ -46,9 +46,9 @@ class Plan:
                 when = "reset"
             self._faults[env, incarnation, when] = parse_fault(value, key)
 
-    def of(self, env: int, incarnation: int) -> dict[str, Fault]:
+    def of(self, env: int, incarnation: int) -> dict[str, PlannedFault]:
         """Return the faults of one incarnation of one sub-environment, by ``when``."""
-        chosen: dict[str, Fault] = {}
+        chosen: dict[str, PlannedFault] = {}
         for own in (
             ("*", "*"),
             ("*", str(incarnation)),

@@ -15,10 +15,10 @@ Ending: TypeAlias = Literal["close", "reset", "half_close", "black_hole"]
 
 _CHUNK_BYTES = 1 << 16
 _CHUNKS = 16
-"""How many are held of each direction of a connection; then the sender has to wait."""
+"""The most bytes held for each direction of a connection; beyond it the sender waits."""
 
 _TURN_S = 0.02
-"""A limited rate is met in turns of this length."""
+"""A limited rate is kept by pauses of this length, in seconds."""
 
 
 @dataclass
@@ -26,11 +26,11 @@ class Rules:
     """What happens to the bytes of one direction.
 
     Attributes:
-        delay_s: How much later each goes on its way.
-        bytes_per_s: How fast, of each connection.
-        is_black_hole: Whether all is held.
-        cut: How many bytes may still go, and what happens then.
-        passed: How many went.
+        delay_s: The delay of each byte, in seconds.
+        bytes_per_s: The rate of each connection, None for no limit.
+        is_black_hole: Whether all bytes are held.
+        cut: How many bytes may still pass, and how the connection ends then; None for no cut.
+        passed: The number of bytes that passed.
     """
 
     delay_s: float = 0.0
@@ -40,12 +40,12 @@ class Rules:
     passed: int = 0
 
     def heal(self) -> None:
-        """Let everything through."""
+        """End all faults of this direction."""
         self.delay_s, self.bytes_per_s = 0.0, None
         self.is_black_hole, self.cut = False, None
 
     def next_piece(self, data: bytes) -> tuple[bytes, Ending | None]:
-        """Return how much of ``data`` may go at once, and what happens to the connection then."""
+        """Return the part of ``data`` that may pass now, and how the connection then ends."""
         piece = data
         if self.bytes_per_s is not None:
             piece = piece[: max(1, int(self.bytes_per_s * _TURN_S))]
@@ -69,15 +69,15 @@ class _HalfClosed(Exception):
 
 
 class Link:
-    """One connection.
+    """One connection through the proxy.
 
     Args:
-        client: The socket that was accepted.
-        target: Host and port of the server.
-        rules: Those of each direction.
+        client: The accepted socket.
+        target: The host and port of the server.
+        rules: The rules of each direction, by its name.
 
     Attributes:
-        is_silent: Whether it is a black hole of its own.
+        is_silent: Whether this connection alone is a black hole.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Link:
         self._changed = asyncio.Event()
 
     def end_by(self, how: Ending, task: asyncio.Task[None]) -> bool:
-        """Have ``task``, which runs this, end the connection; return whether it still ran."""
+        """End the connection, which ``task`` runs. Return whether the task was still running."""
         self._how = how
         return task.cancel()
 
@@ -107,27 +107,27 @@ class Link:
         """End one direction."""
         self._half_closed.add(direction)
         sink = self._server if direction == "to_server" else self._client
-        with contextlib.suppress(OSError):  # that side is gone already
+        with contextlib.suppress(OSError):  # this side is closed already
             sink.shutdown(socket.SHUT_WR)
 
     def close(self, how: Ending) -> None:
         """Close both sockets, by FIN or by RST."""
         for sock in (self._client, self._server):
             if how == "reset":
-                # Linger for no time: what is unsent is dropped, and the peer gets an RST.
+                # Lingering for 0 s drops what is unsent and sends an RST to the peer.
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             else:
                 _say_goodbye(sock)
             sock.close()
 
     async def run(self) -> None:
-        """Connect to the server and pass on, until both directions have ended."""
+        """Connect to the server and pass on bytes until both directions have ended."""
         try:
             await self._pass_on()
         except* (_Ended, asyncio.CancelledError):
             pass  # ended as `_how` says
         except* OSError:
-            self._how = "reset"  # one side broke, or there is no server: so does the other
+            self._how = "reset"  # one side broke, or no server answers: reset the other side
         finally:
             self.close(self._how)
 
@@ -151,7 +151,7 @@ class Link:
         except _HalfClosed:
             pass
         except OSError:
-            if direction not in self._half_closed:  # else what still comes has nowhere to go
+            if direction not in self._half_closed:  # else nobody would read what still comes
                 raise
         finally:
             reading.cancel()
@@ -212,8 +212,8 @@ class Link:
 
 
 def _say_goodbye(sock: socket.socket) -> None:
-    """End our side, and read what is there: closed with bytes unread, a socket sends an RST."""
-    with contextlib.suppress(OSError):  # not connected, or broken: nothing to be polite to
+    """End our side and read the rest: a socket that is closed with unread bytes sends an RST."""
+    with contextlib.suppress(OSError):  # it is not connected, or broken already
         sock.shutdown(socket.SHUT_WR)
         while sock.recv(_CHUNK_BYTES):
             pass

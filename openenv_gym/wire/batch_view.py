@@ -1,4 +1,4 @@
-"""The typed face of a batched session."""
+"""The typed view of a batched session."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from openenv_gym.wire.typed_view import TypedModels, TypedView, class_name, vali
 
 
 class BatchView(TypedView):
-    """Many sub-environments in one message: everything that a single one has, as a list.
+    """Many sub-environments in one message. Each part of a single one's message is a list here.
 
     Args:
-        description: Of a batched session.
+        description: The description of a batched session.
     """
 
     num_envs: int
@@ -42,7 +42,7 @@ class BatchView(TypedView):
         self.state_schema = State.model_json_schema()
 
     def models(self) -> TypedModels:
-        """Refuse: the models of a single environment are those to use."""
+        """Refuse; use the models of a single environment."""
         raise SpaceError("expected a single environment, got a batched session of several")
 
     def parse_action(self, data: dict[str, Any]) -> Any:
@@ -53,7 +53,7 @@ class BatchView(TypedView):
     def dump_observation(
         self, obs: Any, terminated: Any, truncated: Any, info: Any
     ) -> dict[str, Any]:
-        """Return the batched observation; the flags and the infos are lists."""
+        """Return the batched observation; flags and infos are lists of ``num_envs`` items."""
         is_batched = isinstance(info, dict) and info
         infos = info if is_batched else _by_environment(info or [], self.num_envs)
         plain, types = info_to_json(infos)
@@ -67,7 +67,7 @@ class BatchView(TypedView):
 
 
 def _by_environment(records: list[tuple[int, dict[str, Any]]], count: int) -> list[dict[str, Any]]:
-    """The info of each sub-environment, with that of an episode that ended in it."""
+    """Return the info of each sub-environment, with the final info of an ended episode in it."""
     infos: list[dict[str, Any]] = [{} for _ in range(count)]
     for number, info in records:
         infos[number].update(info)

@@ -1,7 +1,7 @@
 """What a typed OpenEnv client says of its environment: classes, their schemas, values as JSON.
 
-A client is known by its type parameters, ``EnvClient[ActT, ObsT, StateT]``, wherever in its
-ancestry they stand. Pydantic models, dataclasses and unions of them are all the same here.
+The type parameters of a client tell its classes: ``EnvClient[ActT, ObsT, StateT]``, at any level
+of its ancestry. Pydantic models, dataclasses and unions of them are treated alike.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MAX_DEPTH = 8
 
 
 def type_arguments(kind: type[Any]) -> dict[str, Any]:
-    """Return what ``kind`` puts for the type variables of its generic ancestors, by name.
+    """Return the types that ``kind`` gives to the type variables of its ancestors, by name.
 
     >>> from typing import Generic
     >>> ActT, ObsT = TypeVar("ActT"), TypeVar("ObsT")
@@ -45,7 +45,7 @@ def type_arguments(kind: type[Any]) -> dict[str, Any]:
 
 
 def _arguments(kind: type[Any]) -> dict[str, Any]:
-    """The same, and for what ``kind`` leaves open the type variables of its own."""
+    """Return the same; a type that ``kind`` leaves open is one of its own type variables."""
     found: dict[str, Any] = {}
     for base in kind.__dict__.get("__orig_bases__", kind.__bases__):
         origin = typing.get_origin(base) or base
@@ -63,7 +63,7 @@ def _arguments(kind: type[Any]) -> dict[str, Any]:
 def schema_of(kind: Any) -> Schema | None:
     """Return the JSON schema of a model.
 
-    None of what says no more than every environment: a dict, ``Any``, OpenEnv's base classes.
+    It is None for a class that fits every environment: a dict, ``Any``, OpenEnv's base classes.
     """
     try:
         schema = TypeAdapter(kind).json_schema()
@@ -74,14 +74,14 @@ def schema_of(kind: Any) -> Schema | None:
 
 
 def merged_schema(own: Schema | None, served: Schema | None) -> Schema | None:
-    """Return the fields of the client's class, as narrow as the server says them.
+    """Return the schema of the client's class, narrowed by what the server says of its fields.
 
-    What a client hands out are the fields of its class; a server of ours says more of the same
-    fields, such as their space. A field that the two say of other types stays the client's.
+    A client hands out the fields of its own class. A server of ours says more of the same fields,
+    such as their space. If the two disagree about the type of a field, the client's type stays.
 
     Args:
-        own: Of the client's class, None where it has none.
-        served: Of the server, None where it does not tell.
+        own: The JSON schema of the client's class, None if it has none.
+        served: The JSON schema of the server, None if it publishes none.
     """
     if own is None or served is None or "properties" not in own:
         return own if own is not None else served
@@ -92,7 +92,7 @@ def merged_schema(own: Schema | None, served: Schema | None) -> Schema | None:
         else field
         for name, field in mine.items()
     }
-    # Definitions of one name may differ: then the client's stay, with the fields that need them.
+    # Two definitions of one name may differ. Then the client's stays, and the fields that need it.
     definitions, others = own.get("$defs", {}), served.get("$defs", {})
     if any(definitions[name] != others[name] for name in definitions.keys() & others.keys()):
         fields = {name: mine[name] if _REF in repr(one) else one for name, one in fields.items()}
@@ -104,8 +104,8 @@ def _narrows(served: set[str], own: set[str]) -> bool:
 
 
 def _types(schema: Schema, document: Schema, depth: int = 0) -> set[str]:
-    """The JSON types that a field may have, none where it does not say."""
-    if depth > _MAX_DEPTH:  # a definition of itself
+    """Return the JSON types that a field may have, an empty set if its schema does not say."""
+    if depth > _MAX_DEPTH:  # a definition that contains itself
         return set()
     name = str(schema.get("$ref", "")).removeprefix("#/$defs/")
     schema = document.get("$defs", {}).get(name, schema)
@@ -117,9 +117,10 @@ def _types(schema: Schema, document: Schema, depth: int = 0) -> set[str]:
 
 
 def action_maker(kind: Any) -> Callable[[dict[str, Any]], Any]:
-    """Return what makes an action of the class ``kind`` of its JSON fields; a dict for no class.
+    """Return a function that makes an action of class ``kind`` from its JSON fields.
 
-    It raises ``InvalidActionError`` where the class refuses the fields.
+    Without a class, an action is the dict of its fields. The function raises
+    ``InvalidActionError`` if the class refuses the fields.
     """
     if schema_of(kind) is None:
         return dict
@@ -139,7 +140,7 @@ def action_maker(kind: Any) -> Callable[[dict[str, Any]], Any]:
 
 
 def plain(value: Any) -> Any:
-    """Return a model, a dataclass, an array or a dict of them as what JSON says.
+    """Return a model, a dataclass, an array or a dict of them as values that JSON can write.
 
     Raises:
         InvalidRequestError: JSON has no form for it.

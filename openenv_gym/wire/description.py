@@ -1,4 +1,4 @@
-"""What a session knows of its environment: sent once, in answer to ``open``."""
+"""What a session knows of its environment. It is sent once, in answer to ``open``."""
 
 from __future__ import annotations
 
@@ -16,30 +16,33 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
     """An environment as its worker describes it.
 
     Attributes:
-        environment: What was asked for, such as ``CartPole-v1`` or ``openspiel:catch``.
-        view: Which typed face the environment has: ``gymnasium``, ``openspiel`` or ``model``.
-        action: Descriptor of the action space; None where only a schema is known.
-        observation: Descriptor of the observation space; None where only a schema is known.
-        render_modes: The modes that the environment can be opened with.
-        render_mode: The one that it was opened with.
+        environment: The name that was asked for, such as ``CartPole-v1`` or ``openspiel:catch``.
+        view: The name of its typed view: ``gymnasium``, ``openspiel`` or ``model``.
+        action: The descriptor of the action space; None if only a schema is known.
+        observation: The descriptor of the observation space; None if only a schema is known.
+        render_modes: The modes with which the environment can be opened.
+        render_mode: The mode with which it was opened, None for none.
         metadata: The JSON-able part of the environment's own ``metadata``.
         state: Fields of the typed state that never change, such as ``game_name``.
         has_action_masks: Whether infos carry ``legal_actions``.
-        schemas: For the ``model`` view, the JSON schemas ``action``, ``observation``, ``state``.
-        kwargs: The arguments that a server was started with, as far as JSON can say them.
-        about: What the environment says about itself to people.
-        num_envs: How many sub-environments a batched session has; None where it has no batch.
-            The spaces are those of one of them.
-        batched_action: Descriptor of the batched action space, where it is another than what
-            ``gymnasium.vector.utils.batch_space`` makes of the single one.
-        batched_observation: Likewise of the observation space.
-        autoreset_mode: Of a batched session, by the value of Gymnasium's ``AutoresetMode``.
+        schemas: The JSON schemas ``action``, ``observation`` and ``state`` of the ``model`` view.
+        kwargs: The keyword arguments of the environment that a server was started with, without
+            those that JSON cannot write.
+        about: What the environment says about itself to people: name, description and so on.
+        num_envs: The number of sub-environments of a batched session, None for a single
+            environment. ``action`` and ``observation`` describe one sub-environment.
+        batched_action: The descriptor of the batched action space, if it differs from what
+            ``gymnasium.vector.utils.batch_space`` makes of the single one; else None.
+        batched_observation: The descriptor of the batched observation space, if it differs in
+            the same way; else None.
+        autoreset_mode: The autoreset mode of a batched session, as the value of Gymnasium's
+            ``AutoresetMode``.
         has_vector_form: Whether the environment has a vector entry point of its own.
-        shards: Over how many sessions the sub-environments of one client are best spread, so that
-            they use all cores of the server; said by servers only.
-        deadlines: How many seconds an environment may take for ``start``, ``reset``, ``step`` and
-            ``close`` before it is killed; said by servers only, of what they limit.
-        protocol: Version of the binary protocol.
+        shards: The number of sessions over which one client best spreads its sub-environments,
+            so that they use all cores. Only servers set it.
+        deadlines: The seconds that an environment may take for ``start``, ``reset``, ``step`` and
+            ``close`` before it is killed. Only servers set it, and only for what they limit.
+        protocol: The version of the binary protocol.
     """
 
     environment: str
@@ -64,19 +67,19 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
     protocol: int = PROTOCOL_VERSION
 
     def action_space(self) -> Space | None:
-        """The action space, None where only a schema is known."""
+        """The action space, None if only a schema is known."""
         return None if self.action is None else from_descriptor(self.action)
 
     def observation_space(self) -> Space | None:
-        """The observation space, None where only a schema is known."""
+        """The observation space, None if only a schema is known."""
         return None if self.observation is None else from_descriptor(self.observation)
 
     def batched_action_space(self) -> Space | None:
-        """The space of what a step of a batched session takes."""
+        """The space of the actions that a step of a batched session takes."""
         return _batched(self.batched_action, self.action_space(), self.num_envs)
 
     def batched_observation_space(self) -> Space | None:
-        """The space of what a batched session observes."""
+        """The space of the observations of a batched session."""
         return _batched(self.batched_observation, self.observation_space(), self.num_envs)
 
     def to_json(self) -> bytes:
@@ -99,7 +102,7 @@ def description_from_json(payload: bytes | memoryview) -> Description:
     """Return the description in ``payload``.
 
     Raises:
-        ProtocolError: it is malformed, or of a protocol version that is not ours.
+        ProtocolError: it is malformed, or has another protocol version than ours.
     """
     try:
         description = msgspec.json.decode(payload, type=Description)

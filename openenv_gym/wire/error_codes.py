@@ -74,13 +74,13 @@ def error_for(
 
 
 def brief(text: str, limit: int = MAX_MESSAGE_CHARS) -> str:
-    """Cut ``text`` to ``limit`` characters, for messages that quote what came."""
+    """Return ``text`` cut to ``limit`` characters, for messages that quote a peer."""
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 def printable(text: str) -> str:
-    """Return ``text`` with halves of surrogate pairs spelt out: UTF-8 cannot say them.
+    """Return ``text`` with halves of surrogate pairs spelt out, since UTF-8 cannot encode them.
 
-    Python puts them into names of files that are no UTF-8, which tracebacks and messages hold.
+    Python puts them into file names that are not UTF-8, and tracebacks and messages quote those.
     """
     return text.encode("utf-8", "backslashreplace").decode()

@@ -23,7 +23,7 @@ class _Message(msgspec.Struct, tag_field="type", forbid_unknown_fields=True):
 
 
 class ResetMessage(_Message, tag="reset"):
-    """Ask for a new episode; ``data`` holds ``seed``, ``episode_id`` and what the env takes."""
+    """Ask for a new episode. ``data`` holds ``seed``, ``episode_id`` and further arguments."""
 
     data: dict[str, Any] = {}
 
@@ -41,7 +41,7 @@ class StateMessage(_Message, tag="state"):
 
 
 class CloseMessage(_Message, tag="close"):
-    """End the session; there is no answer but the closing of the connection."""
+    """End the session. The answer is that the connection closes."""
 
     data: dict[str, Any] = {}
 
@@ -55,7 +55,7 @@ encode_json = msgspec.json.Encoder().encode
 
 
 class MalformedMessageError(InvalidRequestError):
-    """A message that is no message; ``code`` says in which way."""
+    """A malformed message; ``code`` says what is wrong with it."""
 
     def __init__(self, message: str, code: str = error_codes.VALIDATION_ERROR) -> None:
         super().__init__(message)
@@ -63,17 +63,17 @@ class MalformedMessageError(InvalidRequestError):
 
 
 MAX_NESTING = 64
-"""How deep arrays and objects of a message may be nested; numpy's arrays have as many axes."""
+"""The deepest nesting of arrays and objects in a message. An array of numpy has as many axes."""
 
 
 def check_nesting(text: str | bytes, data: Any) -> None:
-    """Pass if ``data``, read from ``text``, is not nested deeper than :data:`MAX_NESTING`.
+    """Check that ``data``, read from ``text``, is not nested deeper than :data:`MAX_NESTING`.
 
     Raises:
-        MalformedMessageError: it is.
+        MalformedMessageError: it is nested deeper.
     """
     opening = ("[", "{") if isinstance(text, str) else (b"[", b"{")
-    count: Any = text.count  # of a text where the brackets are texts
+    count: Any = text.count  # the brackets are of the type of ``text``
     if sum(map(count, opening)) <= MAX_NESTING:
         return
     level = [data]
@@ -87,7 +87,7 @@ def check_nesting(text: str | bytes, data: Any) -> None:
 
 
 def _inside(level: list[Any]) -> list[Any]:
-    """What the arrays and objects among ``level`` hold; numbers are looked at in C only."""
+    """Return what the arrays and objects in ``level`` hold. Only C loops look at numbers."""
     kinds = set(map(type, level))
     if kinds.isdisjoint((list, dict)):
         return []
@@ -100,7 +100,7 @@ def parse_message(text: str | bytes) -> Incoming:
     """Return the request in ``text``.
 
     Raises:
-        MalformedMessageError: ``text`` is no JSON, no object, or no request of this protocol.
+        MalformedMessageError: ``text`` is not JSON, not an object, or no request of this protocol.
     """
     try:
         message: Incoming = _decode(text)
@@ -121,7 +121,7 @@ def _no_json(text: str | bytes, exc: Exception) -> MalformedMessageError:
 
 
 def _explain(text: str | bytes, exc: msgspec.ValidationError) -> MalformedMessageError:
-    # The types are looked at before the end of the text is: it may be no JSON after all.
+    # msgspec checks types before it has read the whole text, which may turn out not to be JSON.
     try:
         data = _decode_any(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as malformed:
@@ -152,12 +152,13 @@ def state_message(state: dict[str, Any]) -> bytes:
 
 
 def error_data(message: str, code: str, fault: Fault | None = None) -> dict[str, Any]:
-    """Return what an error reply says.
+    """Return the ``data`` of an error reply.
 
     Args:
-        message: For people.
-        code: A code of :mod:`openenv_gym.wire.error_codes`.
-        fault: What is known of a lost session; a further key, which other clients leave alone.
+        message: The text of the error, for people.
+        code: The error code, one of :mod:`openenv_gym.wire.error_codes`.
+        fault: What is known of a lost session. It becomes a further key, which other clients
+            ignore.
     """
     said: dict[str, Any] = {"message": brief(printable(message)), "code": code}
     lost = fault_to_wire(fault)

@@ -1,7 +1,7 @@
 """JSON schema of a typed model → Python source of the pydantic class, for people to copy.
 
-The classes read what the server sends and write what it reads; bounds stand as comments, because
-the server checks them and says more about it.
+The classes read what the server sends and write what it reads. Bounds are comments, because the
+server checks them and its message says more.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ def model_source(schemas: dict[str, Schema]) -> str:
     """Return a Python module with the classes of ``action``, ``observation`` and ``state``.
 
     Args:
-        schemas: The JSON schema of each, as ``GET /schema`` answers them.
+        schemas: The JSON schema of each model, as ``GET /schema`` answers them.
 
     Raises:
-        SpaceError: one of them is no JSON schema.
+        SpaceError: one of them is not a JSON schema.
     """
     for side, schema in schemas.items():
         check_model(schema, side)
@@ -79,7 +79,7 @@ class _Writer:
         self._open: set[str] = set()
 
     def source(self) -> str:
-        """The classes, "" where the base says all that there is to say."""
+        """Return the classes, "" if the base class is enough."""
         base = self._base.__name__
         own = self._root.get("properties", {}).keys() - self._base.model_fields.keys()
         if not own and self._name == base:
@@ -114,7 +114,7 @@ class _Writer:
         return f"    {attribute}: {kind}{value and f' = {value}'}{_comment(schema)}"
 
     def _type(self, schema: Any, name: str) -> str:
-        """The type of a field; classes that it needs are written first."""
+        """Return the type of a field, after the classes that it needs are written."""
         if not isinstance(schema, dict):
             return "Any"
         for key, write in self._by_keyword().items():
@@ -193,7 +193,7 @@ class _Writer:
         return name
 
     def _model(self, schema: Schema, name: str) -> str:
-        self._classes[name] = ""  # its place is before that of the classes which need it
+        self._classes[name] = ""  # reserves its place before the classes that need it
         text = self._class(name, schema, "BaseModel")
         del self._classes[name]
         self._classes[name] = text
@@ -210,7 +210,7 @@ def _literal_of(data: Any) -> str:
 
 
 def _comment(schema: Schema) -> str:
-    """What the type cannot say: the space, or the bounds."""
+    """Return a comment with what the type cannot say: the space, or the bounds."""
     if ANNOTATION in schema:
         text = _one_line(str(from_descriptor(schema[ANNOTATION])))
     else:
@@ -234,7 +234,7 @@ def _class_name(text: str) -> str:
 
 
 def _attribute(key: str) -> str:
-    """A name for a field: the key itself where Python has room for it."""
+    """Return a name for a field: the key itself if Python allows it."""
     name = re.sub(r"\W", "_", key, flags=re.ASCII).strip("_") or "field"
     name = f"field_{name}" if not name[0].isalpha() else name
     return f"{name}_" if keyword.iskeyword(name) else name

@@ -1,7 +1,7 @@
 """The base models of a typed environment, field for field those of OpenEnv 0.10.
 
-A class that derives from these runs under OpenEnv's own tools too, because nothing but the
-fields and their types is looked at on either side of the wire.
+A class that derives from these runs under OpenEnv's own tools too, because both sides of the wire
+look at nothing but the fields and their types.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ ObsT = TypeVar("ObsT")
 
 
 class Action(BaseModel):
-    """What an agent does; subclasses add the fields of one environment.
+    """The action of an agent. Subclasses add the fields of one environment.
 
     Unknown fields are refused.
     """
@@ -29,7 +29,7 @@ class Action(BaseModel):
 
 
 class Observation(BaseModel):
-    """What an agent sees; subclasses add the fields of one environment."""
+    """The observation of an agent. Subclasses add the fields of one environment."""
 
     model_config = ConfigDict(
         extra="forbid", validate_assignment=True, arbitrary_types_allowed=True
@@ -43,7 +43,7 @@ class Observation(BaseModel):
 
 
 class State(BaseModel):
-    """What is known about the episode; subclasses and instances may add fields."""
+    """What is known about the episode. Subclasses and instances may add fields."""
 
     model_config = ConfigDict(extra="allow", validate_assignment=True, arbitrary_types_allowed=True)
 
@@ -52,7 +52,7 @@ class State(BaseModel):
 
 
 class EnvironmentMetadata(BaseModel):
-    """What an environment says about itself to people."""
+    """The description of an environment for people."""
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
@@ -69,10 +69,10 @@ class StepResult(Generic[ObsT]):
     """The answer of a typed client to ``reset`` and ``step``.
 
     Attributes:
-        observation: The typed observation.
-        reward: Reward of the step; None after a reset.
+        observation: The observation, as the client's observation model.
+        reward: The reward of the step, None after a reset.
         done: Whether the episode has ended.
-        metadata: Free-form remarks of the environment, None where there are none.
+        metadata: Free-form remarks of the environment, None if there are none.
     """
 
     observation: ObsT
@@ -82,7 +82,7 @@ class StepResult(Generic[ObsT]):
 
 
 def type_parameters(kind: type[Any]) -> dict[str, type[BaseModel]]:
-    """Return the models that ``kind`` names as the parameters of a generic base, by variable.
+    """Return the models that ``kind`` gives to a generic base, by the name of the type variable.
 
     >>> ActT = TypeVar("ActT")
     >>> class Room(Generic[ActT]): ...
@@ -106,9 +106,9 @@ def type_parameters(kind: type[Any]) -> dict[str, type[BaseModel]]:
 
 
 def annotated_models(kind: type[Any]) -> dict[str, type[BaseModel]]:
-    """Return the models that the methods of an environment are annotated with, by variable.
+    """Return the models in the annotations of an environment's methods, by type variable.
 
-    OpenEnv's documentation writes most environments so, without type parameters.
+    Most environments in OpenEnv's documentation have annotations and no type parameters.
 
     >>> class Door(Action): ...
     >>> class House:

@@ -1,7 +1,7 @@
 """Labelled spaces as Python types: ``obs.pole_angle`` and ``obs[2]`` are the same number.
 
-A labelled array or ``Tuple`` becomes a named tuple, a labelled ``Discrete`` an ``IntEnum``. Both
-are still the tuple and the integer that their JSON says, so that no code has to know of names.
+A labelled array or ``Tuple`` becomes a named tuple, a labelled ``Discrete`` an ``IntEnum``. They
+remain a tuple and an integer, as in JSON, so that code need not know the names.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ class Named(NamedTuple):
     """How the values of one space are shown with names.
 
     Attributes:
-        kind: The type of what is shown; ``Any`` where the space itself has no labels.
-        show: Value of the space → what is shown; None where nothing in the space has labels.
-        value: What is shown → value of the space, or its JSON where it is none; anything else
-            comes back as it is.
+        kind: The type of the shown value; ``Any`` if the space itself has no labels.
+        show: A function from a value of the space to the shown value; None if nothing in the
+            space has labels.
+        value: A function from a shown value back to a value of the space or to its JSON. It
+            returns anything else unchanged.
     """
 
     kind: Any = Any
@@ -40,8 +41,8 @@ def named(space: Space, name: str) -> Named:
     """Return how the values of ``space`` are shown with names.
 
     Args:
-        space: A space, labelled itself or in its parts.
-        name: For the class.
+        space: A space with labels, its own or those of its parts.
+        name: The name of the class that is made.
 
     >>> from openenv_gym.spaces import label
     >>> named(label(gs.Discrete(2), ["left", "right"]), "Move").show(1)
@@ -123,7 +124,7 @@ def _(space: gs.Dict, name: str) -> Named:
 
 
 def _has_fields(shown: Any, names: tuple[str, ...]) -> bool:
-    """Whether ``shown`` is a named tuple with these names, of this class or another."""
+    """Return whether ``shown`` is a named tuple with these field names, of any class."""
     return isinstance(shown, tuple) and getattr(shown, "_fields", None) == names
 
 
@@ -132,5 +133,5 @@ def _shown(child: Named, value: Any) -> Any:
 
 
 def _camel(key: str) -> str:
-    """The part of a class name that stands for ``key``."""
+    """Return the part of a class name that stands for ``key``."""
     return "".join(part.capitalize() for part in re.split(r"\W|_", key, flags=re.ASCII)) or "Item"

@@ -27,14 +27,14 @@ class End(NamedTuple):
 
 
 def end_of(data: dict[str, Any], done_means: DoneMeans = "terminated") -> End:
-    """Return how a step ended, of the ``data`` of its message.
+    """Return how a step ended, from the ``data`` of its message.
 
-    ``terminated`` and ``truncated`` are taken wherever they stand: in the observation, in its
-    ``metadata`` or ``info``, or beside it. A bare ``done`` is what ``done_means`` says; a ``done``
-    that is not ``terminated`` is ``truncated``, so that no end is lost.
+    ``terminated`` and ``truncated`` may stand in the observation, in its ``metadata`` or ``info``,
+    or beside it. A ``done`` without both means what ``done_means`` says. A ``done`` whose
+    ``terminated`` is false is ``truncated``, so that no end is lost.
 
     Raises:
-        InvalidRequestError: a flag in the observation or beside it is no boolean.
+        InvalidRequestError: a flag in the observation or beside it is not a boolean.
     """
     _check_flags(data)
     done = data.get("done") is True or _first(data, ("done",)) is True
@@ -46,13 +46,13 @@ def end_of(data: dict[str, Any], done_means: DoneMeans = "terminated") -> End:
         return End(done and not truncated, bool(truncated))
     if truncated is None:
         return End(terminated, done and not terminated)
-    if done and not terminated and not truncated:  # flags that nobody set
+    if done and not terminated and not truncated:  # no flag was set
         return End(done_means == "terminated", done_means == "truncated")
     return End(terminated, truncated)
 
 
 def _check_flags(data: dict[str, Any]) -> None:
-    """Refuse what was meant to be a flag: an end that is not seen is an episode without one."""
+    """Refuse a flag that is not a boolean: if it were ignored, the episode would never end."""
     for path, place in (("$.data.observation", data.get("observation")), ("$.data", data)):
         if not isinstance(place, dict):
             continue
@@ -60,7 +60,7 @@ def _check_flags(data: dict[str, Any]) -> None:
             value = place.get(name)
             if value is None or value is True or value is False:
                 continue
-            # An environment may have a text, or anything else of its own, that it calls truncated.
+            # `truncated` in an info may be something else, such as a text of the environment's.
             is_flag = name == "terminated" or (name == "done" and place is data)
             if is_flag or value in _LIKE_FLAGS:
                 raise InvalidRequestError(
@@ -73,12 +73,12 @@ _LIKE_FLAGS = (0, 1, "true", "false", "True", "False")
 
 
 def reward_of(data: dict[str, Any]) -> float | None:
-    """Return the reward of a message, None where there is none.
+    """Return the reward of a message, None if it has none.
 
-    One inside the observation is taken where there is none beside it; a boolean is 0 or 1.
+    The reward beside the observation comes first, then the one inside. A boolean is 0 or 1.
 
     Raises:
-        InvalidRequestError: the reward is no number.
+        InvalidRequestError: the reward is not a number.
     """
     reward = data.get("reward")
     observation = data.get("observation")
@@ -93,7 +93,7 @@ def reward_of(data: dict[str, Any]) -> float | None:
 
 
 def _first(data: dict[str, Any], names: tuple[str, ...]) -> bool | None:
-    """The first flag of one of ``names``; what is no boolean is none."""
+    """Return the first boolean under one of ``names``, None if there is none."""
     for place in _places(data):
         for name in names:
             if isinstance(place.get(name), bool):

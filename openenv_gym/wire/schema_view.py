@@ -21,14 +21,14 @@ from openenv_gym.wire.outcome import DoneMeans, end_of, reward_of
 
 
 class LoadedResult(NamedTuple):
-    """One observation message, read.
+    """The contents of one observation message.
 
     Attributes:
         obs: The observation, a value of the observation space.
-        reward: The reward; None where the server sent null.
-        terminated: As in Gymnasium.
-        truncated: As in Gymnasium.
-        info: As in Gymnasium; the fields that the observation space does not hold.
+        reward: The reward, None if the server sent null.
+        terminated: Whether the task itself ended the episode.
+        truncated: Whether something else ended the episode.
+        info: The info; it holds the fields that the observation space does not.
     """
 
     obs: Any
@@ -39,7 +39,7 @@ class LoadedResult(NamedTuple):
 
 
 def _fields(inference: Inference) -> list[_Field]:
-    """The fields that the observation is made of, each read on its own."""
+    """Return the fields that make up the observation, each of which is read on its own."""
     form, key = inference.observation_form, inference.observation_key
     if isinstance(key, str):
         return [_field(key, form)]
@@ -51,16 +51,16 @@ def _field(path: str, form: SchemaSpace) -> _Field:
 
 
 def _may_be_empty(space: Space) -> bool:
-    """Whether a value that is left out, or null, may be an empty one; no number is made up."""
+    """Return whether a missing or null value may become an empty one. No number is made up."""
     if isinstance(space, gs.Dict):
         return all(map(_may_be_empty, space.spaces.values()))
     return isinstance(space, gs.Text | gs.Sequence)
 
 
 def _with_nan(data: Any) -> Any:
-    """``data`` with NaN for null, which is what other servers make of NaN and of infinities."""
+    """Return ``data`` with NaN for null: other servers write NaN and infinities as null."""
     if data is None:
-        return math.nan  # and not its name, which would do for a text
+        return math.nan  # not the string "NaN", which a text may be
     if isinstance(data, list):
         items = [_with_nan(item) for item in data]
         is_same = all(one is other for one, other in zip(items, data, strict=True))
@@ -73,7 +73,7 @@ def _with_nan(data: Any) -> Any:
 
 
 class _Field(NamedTuple):
-    """One field of the observation, or all of it."""
+    """One field of the observation, or the whole observation."""
 
     path: str
     codec: JsonCodec
@@ -85,9 +85,9 @@ class SchemaView:
     """Writes actions and reads observations in the form that the schemas ask for.
 
     Args:
-        inference: The fields and spaces.
-        observation_schema: JSON schema of the observation model.
-        done_means: What a bare ``done`` is.
+        inference: The fields and spaces of the environment.
+        observation_schema: The JSON schema of the observation model.
+        done_means: What a ``done`` without further flags means: ``terminated`` or ``truncated``.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class SchemaView:
         self._action = json_codec(inference.action_form)
         self._paths = paths_of(inference.observation_key)
         self._fields = _fields(inference)
-        # Our own servers say with this field that `info` is Gymnasium's, types and all.
+        # Our own servers have this field. It says that `info` is Gymnasium's, with all its types.
         properties = observation_schema.get("properties", {})
         self._has_info = "info_types" in properties
         self._defaults = {
@@ -116,16 +116,15 @@ class SchemaView:
         return self._inference.action_data(self._action.to_json(value))
 
     def load_result(self, data: dict[str, Any], *, is_first: bool = False) -> LoadedResult:
-        """Return what the ``data`` of an observation message says.
+        """Return the contents of the ``data`` of an observation message.
 
-        What a server leaves out of its schema's fields is its default, else empty: a text, a
-        sequence. So is null where such a one belongs. Zeros stand for numbers in the answer to a
-        reset only. Each such field is
-        named in ``info["missing"]``.
+        A field that the server left out gets its default in the schema, else an empty text or
+        sequence. So does a null in place of a text or sequence. Only in the answer to a reset,
+        zeros stand for missing numbers. ``info["missing"]`` names each such field.
 
         Args:
-            data: Of the message.
-            is_first: Whether it answers a reset.
+            data: The ``data`` of the message.
+            is_first: Whether the message answers a reset.
 
         Raises:
             NotOpenEnvError: the message has no observation.
@@ -148,7 +147,7 @@ class SchemaView:
         return LoadedResult(obs, reward_of(data), *end_of(data, self._done_means), info)
 
     def _own_result(self, observation: dict[str, Any], data: dict[str, Any]) -> LoadedResult:
-        """What our own servers say: flags and info are where they should be."""
+        """Read a message of our own server, in which flags and info have a fixed place."""
         (field,) = self._fields
         if field.path not in observation:
             raise self._no_observation(observation)

@@ -1,7 +1,8 @@
-"""Space → pydantic: a field type that accepts exactly what the space contains.
+"""Space → pydantic: a field type that accepts exactly the values of the space.
 
-A field of this type holds the value itself (an array, a tuple, an integer), or where it is asked
-for, one that names its components; it is read from and written as the JSON of the space's schema.
+A field of this type holds the value itself: an array, a tuple, an integer. On request it holds a
+named tuple or an enum with the labels of the components. It is read from, and written as, the JSON
+of the space's schema.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ def space_type(space: Space, name: str | None = None) -> Any:
     """Return the annotated type of a pydantic field that holds values of ``space``.
 
     Args:
-        space: Any space.
-        name: Of the classes in which labelled parts of the value are shown, named tuples and
-            ``IntEnum``; unless given, the field holds values of the space as they are.
+        space: The space, of any kind.
+        name: The name of the classes (named tuples and ``IntEnum``) that show labelled parts of
+            the value. With None, the field holds plain values of the space.
 
-    Validation raises pydantic's own custom error, whose context is JSON-able: OpenEnv's server
-    ends a session over an error that it cannot serialise, and a ``ValueError`` is one.
+    Validation raises pydantic's custom error, whose context JSON can write. A ``ValueError`` in its
+    place cannot be serialised, and OpenEnv's server would end the session over it.
     """
     codec = json_codec(space)
     names = named(space, name) if name is not None else Named()
@@ -60,11 +61,11 @@ def _contains(space: Space, value: Any) -> bool:
     try:
         return bool(space.contains(value))
     except (TypeError, ValueError, LookupError, CustomSpaceError):
-        return False  # Gymnasium cannot look into it, and raises instead
+        return False  # Gymnasium raises if it cannot compare the value
 
 
 def _is_json(data: Any) -> bool:
-    """Whether ``data`` can be from JSON, which the codec has read or refused for good."""
+    """Return whether ``data`` is JSON, for which the verdict of the codec is final."""
     if type(data) is dict:
         return all(map(_is_json, data.values()))
     if type(data) is list:
@@ -73,6 +74,6 @@ def _is_json(data: Any) -> bool:
 
 
 def _refusal(text: str) -> PydanticCustomError:
-    # It begins with "value", for the place of which its reader puts the path of the field.
-    # The text goes in as context, because the template treats braces as fields.
+    # The text begins with "value", which its reader replaces by the path of the field.
+    # It goes in as context, because the template treats braces as fields.
     return PydanticCustomError("space", "{text}", {"text": text[:300]})

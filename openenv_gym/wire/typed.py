@@ -1,9 +1,8 @@
-"""The typed faces of environments: pydantic models outside, values inside.
+"""The typed views of environments: pydantic models outside, values inside.
 
-A view reads the JSON of an action into the value that ``Env.step`` takes, and writes what
-``Env.step`` returned as the JSON of an observation. There is one for any Gymnasium environment,
-one with OpenEnv's field names for OpenSpiel games, and one that hands a user's own models
-through.
+A view reads the JSON of an action into the value that ``Env.step`` takes. It writes what
+``Env.step`` returned as the JSON of an observation. There is a view for any Gymnasium environment,
+one with OpenEnv's field names for OpenSpiel games, and one that passes on a user's own models.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ _EPISODE_FIELDS: dict[str, Any] = {
 
 
 class _SpaceView(TypedView):
-    """What the views over spaces share: models made of spaces, and the JSON of infos."""
+    """The base of views over spaces: it makes the models from the spaces and writes infos."""
 
     action_key: str
     observation_key: str
@@ -93,11 +92,11 @@ class _SpaceView(TypedView):
         return TypedModels(action, observation, self.state_model)
 
     def action_fields(self, value_type: Any) -> dict[str, Any]:
-        """The fields of the action model, as ``create_model`` takes them."""
+        """Return the fields of the action model, as ``create_model`` takes them."""
         return {self.action_key: (value_type, ...)}
 
     def observation_fields(self, value_type: Any) -> dict[str, Any]:
-        """The fields of the observation model, as ``create_model`` takes them."""
+        """Return the fields of the observation model, as ``create_model`` takes them."""
         return {self.observation_key: (value_type, ...)}
 
     def parse_action(self, data: dict[str, Any]) -> Any:
@@ -117,7 +116,7 @@ class _SpaceView(TypedView):
 
 
 class GymnasiumView(_SpaceView):
-    """Any Gymnasium environment: ``action`` in, ``obs`` out."""
+    """The view of any Gymnasium environment, with the fields ``action`` and ``obs``."""
 
     action_key = "action"
     observation_key = "obs"
@@ -140,7 +139,7 @@ class OpenSpielState(State):
 
 
 class OpenSpielView(_SpaceView):
-    """An OpenSpiel game with OpenEnv's field names, so that stock OpenSpiel clients run."""
+    """The view of an OpenSpiel game, with the field names of OpenEnv's own OpenSpiel clients."""
 
     action_key = "action_id"
     observation_key = "info_state"
@@ -152,9 +151,9 @@ class OpenSpielView(_SpaceView):
         super().__init__(description)
 
     def action_fields(self, value_type: Any) -> dict[str, Any]:
-        """The action and the game, which OpenEnv's action repeats."""
-        # Its default in OpenEnv is "catch" whatever is served, so that
-        # this one value cannot be told from none at all and is accepted for every game.
+        """Return the fields of the action: the action, and the game, which OpenEnv's repeats."""
+        # OpenEnv's default is "catch", whatever game is served. So "catch" may mean that nothing
+        # was given, and is accepted for every game.
         return {
             **super().action_fields(value_type),
             "game_name": (str, Field(default=self._game_name)),
@@ -162,7 +161,7 @@ class OpenSpielView(_SpaceView):
         }
 
     def observation_fields(self, value_type: Any) -> dict[str, Any]:
-        """The observation, and what OpenEnv's has beside it."""
+        """Return the fields of the observation, with those that OpenEnv has beside it."""
         return {
             **super().observation_fields(value_type),
             "legal_actions": (list[int], Field(default_factory=list)),
@@ -172,7 +171,7 @@ class OpenSpielView(_SpaceView):
         }
 
     def parse_action(self, data: dict[str, Any]) -> Any:
-        """Return the action; a game that is not the one served is refused."""
+        """Return the action; refuse an action for another game."""
         self._check_game("game_name", data, ("catch", self._game_name))
         self._check_game("game_params", data, ({}, self._game_params))
         return super().parse_action(data)
@@ -198,12 +197,12 @@ class OpenSpielView(_SpaceView):
 
 
 class ModelView(TypedView):
-    """A user's own models, handed through as JSON objects.
+    """The view of a user's own models, whose JSON objects it passes on.
 
     Args:
-        schemas: ``action``, ``observation`` and ``state`` JSON schemas.
-        action_model: The action class where the server has it; the worker, which always has
-            it, validates too.
+        schemas: The JSON schemas of the models, under ``action``, ``observation`` and ``state``.
+        action_model: The action class, None if the server does not have it. The worker has it
+            and validates in any case.
     """
 
     def __init__(
@@ -215,14 +214,14 @@ class ModelView(TypedView):
         self._action_model = action_model
 
     def models(self) -> TypedModels:
-        """Refuse: the models are where the environment is."""
+        """Refuse: only the process of the environment has the models."""
         raise SpaceError(
             "expected an environment whose models are made from its spaces, got one with models "
             "of its own; import these from where the environment is"
         )
 
     def parse_action(self, data: dict[str, Any]) -> Any:
-        """Return the fields of the action, validated where its class is known."""
+        """Return the fields of the action, validated if its class is known."""
         if self._action_model is None:
             return data
         return validate_action(self._action_model, data).model_dump(mode="json")
@@ -230,7 +229,7 @@ class ModelView(TypedView):
     def dump_observation(
         self, obs: Any, terminated: bool, truncated: bool, info: dict[str, Any]
     ) -> dict[str, Any]:
-        """Return the fields of the observation, with floats that JSON does not have as text."""
+        """Return the fields of the observation; NaN and infinities are strings."""
         plain: dict[str, Any] = info_to_json(obs)[0]
         return plain
 

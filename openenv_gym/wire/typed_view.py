@@ -1,4 +1,4 @@
-"""What a typed face of an environment is: JSON of its models outside, values inside."""
+"""The interface of a typed view: the JSON of models outside, values inside."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ class TypedModels(NamedTuple):
     """The pydantic models of one environment.
 
     Attributes:
-        action: Has the field ``action``, or ``action_id`` for an OpenSpiel game.
-        observation: Has ``obs``, or ``info_state``, beside the flags and ``info``.
-        state: What ``state()`` answers.
+        action: The action model, with the field ``action``, or ``action_id`` for an OpenSpiel game.
+        observation: The observation model, with ``obs``, or ``info_state`` for an OpenSpiel game,
+            beside the flags and ``info``.
+        state: The model of what ``state()`` returns.
     """
 
     action: type[Action]
@@ -28,13 +29,13 @@ class TypedModels(NamedTuple):
 
 
 class TypedView(ABC):
-    """One environment as its clients see it in JSON.
+    """An environment as its clients see it in JSON.
 
     Attributes:
         action_schema: JSON schema of the action model.
         observation_schema: JSON schema of the observation model.
         state_schema: JSON schema of the state model.
-        num_envs: How many sub-environments a batched session has; None of a single environment.
+        num_envs: The number of sub-environments of a batched session, None for a single one.
     """
 
     action_schema: dict[str, Any]
@@ -47,8 +48,8 @@ class TypedView(ABC):
         """Return the value for ``Env.step``.
 
         Raises:
-            InvalidActionError: ``data`` is no action of this environment; the message says
-                where, what was expected and what came.
+            InvalidActionError: ``data`` is no action of this environment. The message says which
+                field is wrong, what was expected and what came.
         """
 
     @abstractmethod
@@ -62,11 +63,11 @@ class TypedView(ABC):
         """Return the pydantic models, in which labelled components are fields with names.
 
         Raises:
-            SpaceError: the environment has models of its own, of which only schemas are known.
+            SpaceError: the environment has models of its own, and only their schemas are known.
         """
 
     def schemas(self) -> dict[str, Any]:
-        """The body of ``GET /schema``."""
+        """Return the body of ``GET /schema``."""
         return {
             "action": self.action_schema,
             "observation": self.observation_schema,
@@ -81,12 +82,12 @@ def validate_action(
 
     Args:
         model: The class of the action.
-        data: What came.
-        strict: Whether ``"1"`` and ``1.0`` are refused as an integer; None leaves it to the
-            model.
+        data: The JSON object of the action.
+        strict: Whether ``"1"`` and ``1.0`` are refused as an integer. With None, the model
+            decides.
 
     Raises:
-        InvalidActionError: it is not; the message names each place.
+        InvalidActionError: ``data`` is no such action; the message names each wrong field.
     """
     try:
         return model.model_validate(data, strict=strict)
@@ -110,7 +111,7 @@ def _explain(model: type[BaseModel], exc: ValidationError) -> str:
 
 
 def class_name(environment: str) -> str:
-    """Return a name for the models of an environment: ``CartPole-v1`` has those of ``CartPole``."""
+    """Return the prefix of model names: ``CartPole`` for ``CartPole-v1``."""
     stem = re.sub(r"-v\d+$", "", environment.rpartition(":")[2].partition("(")[0])
     return (
         "".join(part[:1].upper() + part[1:] for part in re.split(r"[^A-Za-z0-9]+", stem)) or "Env"

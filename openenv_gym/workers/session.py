@@ -5,8 +5,8 @@ from __future__ import annotations
 from openenv_gym.errors import OpenEnvGymError, RemoteEnvError
 from openenv_gym.protocol import BinaryMessages, Body, ServerSession, SessionState, failure
 from openenv_gym.protocol.binary_messages import sequence_of
-from openenv_gym.workers.host import EnvHost
-from openenv_gym.workers.hosted import Builder, build
+from openenv_gym.workers.built_env import Builder, build
+from openenv_gym.workers.request_handler import RequestHandler
 
 
 class WorkerSession:
@@ -20,7 +20,7 @@ class WorkerSession:
 
     def __init__(self, builder: Builder = build) -> None:
         self._session: ServerSession = ServerSession(BinaryMessages())
-        self._host = EnvHost(builder)
+        self._handler = RequestHandler(builder)
 
     @property
     def is_closed(self) -> bool:
@@ -33,7 +33,7 @@ class WorkerSession:
             request = self._session.receive(body)
         except OpenEnvGymError as exc:
             return self._session.refuse(exc, sequence_of(body))
-        reply = self._host.execute(request)
+        reply = self._handler.execute(request)
         try:
             return self._session.send(reply)
         except Exception as exc:  # objects of the environment may raise whatever they like
@@ -42,4 +42,4 @@ class WorkerSession:
 
     def close(self) -> None:
         """Close the environment, for a client that left without a word."""
-        self._host.close()
+        self._handler.close()

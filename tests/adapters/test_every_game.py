@@ -71,9 +71,17 @@ def test_embedded_episodes_replay_on_pyspiel(game: str) -> None:
 @pytest.mark.parametrize(
     "game",
     [
-        *("chess", "backgammon", "leduc_poker", "hearts"),  # sequential, chance, hidden cards
-        *("goofspiel", "laser_tag"),  # simultaneous
-        *("mfg_crowd_modelling", "tarok"),  # mean field, chance inside
+        # sequential, chance, hidden cards
+        "chess",
+        "backgammon",
+        "leduc_poker",
+        "hearts",
+        # simultaneous
+        "goofspiel",
+        "laser_tag",
+        # mean field, chance inside
+        "mfg_crowd_modelling",
+        "tarok",
     ],
 )
 def test_episodes_over_websocket_replay_on_pyspiel(

@@ -38,11 +38,24 @@ SIMULTANEOUS = -2
 CHANCE = -1
 
 GAMES = (
-    *("tic_tac_toe", "connect_four", "breakthrough(rows=6,columns=4)", "nim"),
-    *("kuhn_poker", "leduc_poker", "backgammon", "pig", "kuhn_poker(players=4)", "hearts"),
-    *("goofspiel(num_cards=4,players=3)", "matrix_rps", "cribbage", "hanabi"),
-    *("turn_based_simultaneous_game(game=goofspiel(num_cards=4))", "misere(game=tic_tac_toe())"),
-    *("python_kuhn_poker", "misere(game=python_tic_tac_toe())"),
+    "tic_tac_toe",
+    "connect_four",
+    "breakthrough(rows=6,columns=4)",
+    "nim",
+    "kuhn_poker",
+    "leduc_poker",
+    "backgammon",
+    "pig",
+    "kuhn_poker(players=4)",
+    "hearts",
+    "goofspiel(num_cards=4,players=3)",
+    "matrix_rps",
+    "cribbage",
+    "hanabi",
+    "turn_based_simultaneous_game(game=goofspiel(num_cards=4))",
+    "misere(game=tic_tac_toe())",
+    "python_kuhn_poker",
+    "misere(game=python_tic_tac_toe())",
 )
 
 NAMES = ("random", "first", "middle", "last", "mcts(simulations=5)", "minimax")
@@ -651,5 +664,7 @@ def test_names() -> None:
         "policy.json",
     ]
     assert opponent_names((zero, functools.partial(zero), TabularPolicy(game))) == [
-        *("zero", "partial", "TabularPolicy")
+        "zero",
+        "partial",
+        "TabularPolicy",
     ]

@@ -22,7 +22,7 @@ ROWS = decode_rows(Path(GAMES_FILE).read_bytes())  # tests/envs/test_openspiel_i
 @pytest.fixture
 def quick_survey(monkeypatch: pytest.MonkeyPatch):
     """The library's answer, without asking it for four seconds."""
-    monkeypatch.setattr("openenv_gym.adapters.openspiel_survey.survey", lambda: ROWS)
+    monkeypatch.setattr("openenv_gym.adapters.openspiel_survey.survey_games", lambda: ROWS)
 
 
 def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

@@ -20,10 +20,28 @@ from benchmarks.children import ROOT, Child
 from benchmarks.package_venv import InstallError, PackageVenv
 
 PACKAGES = (
-    *("fastapi", "pydantic", "typing_extensions", "uvicorn", "websockets"),  # servers and clients
-    *("fastmcp", "httpx", "openai", "requests"),  # `import openenv.core` needs these
-    *("huggingface_hub", "jsonschema", "packaging", "pyyaml", "rich", "tomli", "tomli-w", "typer"),
-    *("msgspec", "absl-py"),  # our package's models and views; pyspiel
+    # servers and clients
+    "fastapi",
+    "pydantic",
+    "typing_extensions",
+    "uvicorn",
+    "websockets",
+    # `import openenv.core` needs these
+    "fastmcp",
+    "httpx",
+    "openai",
+    "requests",
+    "huggingface_hub",
+    "jsonschema",
+    "packaging",
+    "pyyaml",
+    "rich",
+    "tomli",
+    "tomli-w",
+    "typer",
+    # our package's models and views; pyspiel
+    "msgspec",
+    "absl-py",
 )
 SHARED = ("gymnasium", "numpy")
 """What both ends of a comparison have in the version that we have."""

@@ -136,7 +136,11 @@ def test_a_refused_action_and_json_that_is_no_object_lose_no_session(crossed_ser
             for message in (
                 '{"type": "reset", "data": {}}',
                 '{"type": "step", "data": {"value": 101}}',
-                *("5", "[1]", "null", '"reset"', "no json"),
+                "5",
+                "[1]",
+                "null",
+                '"reset"',
+                "no json",
                 '{"type": "step", "data": {"value": 4}}',
             ):
                 await socket.send(message)

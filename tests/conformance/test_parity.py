@@ -168,8 +168,14 @@ def test_infos_that_cannot_travel_are_named():
 
 # The other classic ones are played in tests/envs/test_parity.py, for old Gymnasiums too.
 CLASSIC = [
-    *("Acrobot-v1", "MountainCar-v0", "MountainCarContinuous-v0", "CliffWalking-v1"),
-    *("CliffWalkingSlippery-v1", "FrozenLake8x8-v1", "LunarLander-v3", "BipedalWalker-v3"),
+    "Acrobot-v1",
+    "MountainCar-v0",
+    "MountainCarContinuous-v0",
+    "CliffWalking-v1",
+    "CliffWalkingSlippery-v1",
+    "FrozenLake8x8-v1",
+    "LunarLander-v3",
+    "BipedalWalker-v3",
 ]
 MUJOCO = ["HalfCheetah-v5", "Ant-v5", "Humanoid-v5", "Reacher-v5", "InvertedPendulum-v5"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gymnasium as gym
 import pytest
 
-from openenv_gym.conformance.judge import Outcome, Play
+from openenv_gym.conformance.judge import Judgement, Play
 from openenv_gym.conformance.page import page
 from openenv_gym.conformance.survey import complaint, registry_ids, survey
 from openenv_gym.envs.registration import BASE_URL_VARIABLE
@@ -39,11 +39,11 @@ def test_the_ids_are_those_of_the_registry_and_the_newest_atari_games():
 
 
 OUTCOMES = [
-    Outcome(env_id="a:B-v0", transport="embedded", verdict="identical", family="a", steps=5),
-    Outcome(env_id="C-v1", transport="embedded", verdict="differs", family="c", detail="x | <y>"),
-    Outcome(env_id="D-v1", verdict="not built", detail="no jax"),
-    Outcome(env_id="E-v1", verdict="not built", detail="no jax"),
-    Outcome(env_id="F-v1", verdict="stopped", detail="no end"),
+    Judgement(env_id="a:B-v0", transport="embedded", verdict="identical", family="a", steps=5),
+    Judgement(env_id="C-v1", transport="embedded", verdict="differs", family="c", detail="x | <y>"),
+    Judgement(env_id="D-v1", verdict="not built", detail="no jax"),
+    Judgement(env_id="E-v1", verdict="not built", detail="no jax"),
+    Judgement(env_id="F-v1", verdict="stopped", detail="no end"),
 ]
 
 

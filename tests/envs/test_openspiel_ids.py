@@ -15,7 +15,7 @@ import pytest
 import openenv_gym
 from openenv_gym.adapters.openspiel_env import OpenSpielEnv
 from openenv_gym.adapters.openspiel_games import EXAMPLES, REFUSED_GAMES, load_game
-from openenv_gym.adapters.openspiel_survey import GameRow, decode_rows, encode_rows, survey
+from openenv_gym.adapters.openspiel_survey import GameRow, decode_rows, encode_rows, survey_games
 from openenv_gym.envs.registration import GAMES_FILE, register_all, supported_games
 from openenv_gym.errors import EnvStartError
 
@@ -116,7 +116,7 @@ def test_what_does_not_load_has_its_reason(monkeypatch: pytest.MonkeyPatch):
         lambda: [kind for kind in every() if kind.short_name in few],
     )
     monkeypatch.setattr("openenv_gym.adapters.openspiel_survey.EXAMPLES", {})
-    catch, chat_game, misere = survey()
+    catch, chat_game, misere = survey_games()
     assert (catch, chat_game) == (ROWS["catch"], ROWS["chat_game"])
     assert "Missing parameter game" in misere.why_not and misere.actions is None
 

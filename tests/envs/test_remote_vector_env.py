@@ -29,7 +29,7 @@ from openenv_gym.errors import (
 )
 from openenv_gym.launchers.embedded import EMBEDDED
 from openenv_gym.protocol import Open
-from openenv_gym.workers.hosted import builder_for
+from openenv_gym.workers.built_env import builder_for
 from openenv_gym.workers.process import available_cores
 from tests.support.envs import Scripted
 from tests.support.rollouts import assert_same

@@ -53,7 +53,7 @@ class Planned:
     is_harmless: bool = False
 
     @property
-    def is_bad_reply(self) -> bool:
+    def is_bad_observation(self) -> bool:
         """Whether it is an observation outside the space."""
         return self.name.startswith("bad_")
 
@@ -77,7 +77,7 @@ def _ended(code: int) -> dict[str, Told]:
 
 
 def _bad(how: str, told: dict[str, Told]) -> Planned:
-    fault = {"kind": "bad_reply", "how": how}
+    fault = {"kind": "bad_observation", "how": how}
     return Planned(name=f"bad_{how}", fault=fault, told=told, is_harmless=True)
 
 
@@ -184,7 +184,7 @@ def expected(
         lost_reset: What becomes of a reset that ends its session: it is ``made again``, or is the
             fault of the step that it is ``in``, or of the step that ended the episode, ``with`` it.
     """
-    if planned is not None and planned.is_bad_reply and told.fault is None:
+    if planned is not None and planned.is_bad_observation and told.fault is None:
         return _local(seed, {f"{seed - FIRST_SEED}/0/{planned.when}": planned.fault})
     events = _local(seed)
     if planned is None or planned.when == "close" or told.fault is None:

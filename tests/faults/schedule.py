@@ -12,7 +12,7 @@ GAP = 5
 
 _CRASHES = (
     *("raise", "kill", "abort", "exit", "segfault", "sys_exit", "interrupt"),
-    *({"kind": "bad_reply", "how": "shape"}, {"kind": "exit", "code": 0}),
+    *({"kind": "bad_observation", "how": "shape"}, {"kind": "exit", "code": 0}),
 )
 _HANGS = ("sleep", {"kind": "kill", "signal": int(signal.SIGSTOP)}, "hold_gil")
 

@@ -83,7 +83,7 @@ class Place:
     def told(self, planned: Planned | None) -> Told:
         """What is to be told of a fault here."""
         is_binary = self.transport != "json"
-        if planned is None or (planned.is_bad_reply and self.kind == "single" and is_binary):
+        if planned is None or (planned.is_bad_observation and self.kind == "single" and is_binary):
             return Told()  # with no batch to fit into, an observation arrives as it was
         return planned.told[self.transport]
 

@@ -106,7 +106,7 @@ def test_bystanders_play_as_without_the_fault(action: int, mode: AutoresetMode, 
 @pytest.mark.parametrize("mode", AutoresetMode)
 @pytest.mark.parametrize("at", [4, 5])  # amid an episode, and in its last step
 def test_an_observation_that_fits_into_no_batch_is_a_fault_of_its_own(at: int, mode: AutoresetMode):
-    plan = {f"1/0/{at}": {"kind": "bad_reply", "how": "shape"}}
+    plan = {f"1/0/{at}": {"kind": "bad_observation", "how": "shape"}}
     where = {"env_id": FAULT, "plan": plan, "first_seed": 7, "episode_steps": 5}
     envs = make(where, mode)
     envs.reset(seed=7)

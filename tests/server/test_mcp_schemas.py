@@ -19,7 +19,7 @@ from openenv_gym.server.mcp import McpServer
 from openenv_gym.server.mcp_schemas import legal_actions, loosened
 from openenv_gym.server.service import Service
 from openenv_gym.server.settings import ServerSettings
-from openenv_gym.workers.hosted import builder_for
+from openenv_gym.workers.built_env import builder_for
 from tests.support.spaces import CATALOGUE, NAMES, samples
 from tests.support.strategies import spaces, values
 

@@ -81,7 +81,14 @@ def test_a_dtype_that_differs_between_machines_is_refused():
 
 BOX = {"type": "Box", "dtype": "float32", "shape": [2], "low": 0, "high": 1}
 MALFORMED: list[Any] = [
-    *(None, [], "Box", 7, {}, {"type": None}, {"type": ["Box"]}, {"type": "Cube"}),
+    None,
+    [],
+    "Box",
+    7,
+    {},
+    {"type": None},
+    {"type": ["Box"]},
+    {"type": "Cube"},
     {"type": "Box"},
     *(
         {**BOX, "dtype": dtype}

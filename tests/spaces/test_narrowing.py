@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from openenv_gym.spaces.narrowing import is_open, narrow, schema_of
+from openenv_gym.spaces.narrowing import is_open, narrow, schema_of_value
 from openenv_gym.spaces.schema_document import Place
 
 pytestmark = pytest.mark.single_env
@@ -65,7 +65,13 @@ def test_what_is_ragged_empty_or_against_the_schema_fixes_nothing(schema: Any, v
 
 
 CLOSED: list[Any] = [
-    *(NUMBER, TEXT, {}, True, array(NUMBER, 2), array(TEXT), array(record(a=INTEGER))),
+    NUMBER,
+    TEXT,
+    {},
+    True,
+    array(NUMBER, 2),
+    array(TEXT),
+    array(record(a=INTEGER)),
     {"type": "object", "additionalProperties": True},
     {"type": "object", "additionalProperties": TEXT},
     {"$ref": "#/nowhere"},
@@ -104,4 +110,4 @@ VALUES: list[tuple[Any, Any]] = [
 
 @pytest.mark.parametrize(("value", "schema"), VALUES, ids=str)
 def test_a_value_has_a_schema(value: Any, schema: Any):
-    assert schema_of(value) == schema
+    assert schema_of_value(value) == schema

@@ -44,28 +44,28 @@ def texts(*names: str, **more: gs.Space[Any]) -> gs.Dict:
 CASES: dict[str, tuple[dict[str, Any], Any, Any, Any, dict[str, Any]]] = {
     "echo": (
         {"echoed_message": "ready ✓", "message_length": 7},
-        *(TEXT, TEXT, "é", {"message": "é"}),
+        TEXT, TEXT, "é", {"message": "é"},
     ),
     "echo_mcp": (
         {},
-        *(TEXT, TEXT, "é"),
+        TEXT, TEXT, "é",
         {"type": "call_tool", "tool_name": "echo_message", "arguments": {"message": "é"}},
     ),
     "openspiel": (
         {"info_state": [0.0, 1.0, 0.0, 0.0], "legal_actions": [0, 1, 2], "game_phase": "initial",
          "current_player_id": 0, "opponent_last_action": None},
-        *(gs.Discrete(3), FLOATS, 2, {"action_id": 2}),
+        gs.Discrete(3), FLOATS, 2, {"action_id": 2},
     ),
     "connect4": (
         {"board": [[0] * 7] * 6, "legal_actions": list(range(7))},
         gs.Discrete(7),
         gs.MultiDiscrete(np.full((6, 7), 3), start=np.full((6, 7), -1)),
-        *(6, {"column": 6}),
+        6, {"column": 6},
     ),
     "atari": (
         {"screen": [0, 255] * 12, "screen_shape": [2, 4, 3], "legal_actions": [0, 1, 3],
          "lives": 3, "episode_frame_number": 0, "frame_number": 0},
-        *(gs.Discrete(4), gs.Box(0, 255, (2, 4, 3), np.uint8), 3, {"action_id": 3}),
+        gs.Discrete(4), gs.Box(0, 255, (2, 4, 3), np.uint8), 3, {"action_id": 3},
     ),
     "browsergym": (
         {"text": "[1] Ünïcode", "url": "http://x", "screenshot": None, "goal": "click",
@@ -73,17 +73,17 @@ CASES: dict[str, tuple[dict[str, Any], Any, Any, Any, dict[str, Any]]] = {
         TEXT,
         texts("text", "url", "goal", "axtree_txt", "pruned_html", "error",
               last_action_error=gs.Discrete(2)),
-        *("click('1')", {"action_str": "click('1')"}),
+        "click('1')", {"action_str": "click('1')"},
     ),
     "coding": (
         {"stdout": "", "stderr": "", "exit_code": 0},
-        *(TEXT, texts("stdout", "stderr", exit_code=ANY)),
-        *("print('ü')\n", {"code": "print('ü')\n"}),
+        TEXT, texts("stdout", "stderr", exit_code=ANY),
+        "print('ü')\n", {"code": "print('ü')\n"},
     ),
     "chat": (
         {"messages": [{"role": "system", "content": "Sei nett."}], "tokens": [1, 2, 3]},
-        *(TOKENS, gs.Dict([("messages", gs.Sequence(SAID)), ("tokens", TOKENS)])),
-        *((np.array(5), np.array(7)), {"tokens": [5, 7]}),
+        TOKENS, gs.Dict([("messages", gs.Sequence(SAID)), ("tokens", TOKENS)]),
+        (np.array(5), np.array(7)), {"tokens": [5, 7]},
     ),
     "git": (
         {"success": True, "message": "ready", "output": "", "error": "",
@@ -96,12 +96,12 @@ CASES: dict[str, tuple[dict[str, Any], Any, Any, Any, dict[str, Any]]] = {
     "finrl": (
         {"state": [1e6, 2.5, 3.5, 0.0], "portfolio_value": 1e6, "date": "2020-01-01"},
         gs.Sequence(gs.Box(-1, 1, (), np.float64)),
-        *(FLOATS, (np.array(0.5),), {"actions": [0.5]}),
+        FLOATS, (np.array(0.5),), {"actions": [0.5]},
     ),
     "sumo_rl": (
         {"observation": [0.0, 1.0, 0.5, 0.25], "observation_shape": [4], "action_mask": [0, 1],
          "sim_time": 0.0},
-        *(gs.Discrete(2), FLOATS, 1, {"phase_id": 1}),
+        gs.Discrete(2), FLOATS, 1, {"phase_id": 1},
     ),
     "textarena": (
         {"prompt": "Rate!", "messages": [{"sender_id": -1, "content": "ç", "category": "PROMPT"}],
@@ -110,11 +110,11 @@ CASES: dict[str, tuple[dict[str, Any], Any, Any, Any, dict[str, Any]]] = {
         texts("prompt", messages=gs.Sequence(
             gs.Dict([("sender_id", ANY), ("content", TEXT), ("category", TEXT)])
         )),
-        *("[crane]", {"message": "[crane]"}),
+        "[crane]", {"message": "[crane]"},
     ),
     "dipg_safety": (
         {"context": "A study", "question": "Why?"},
-        *(TEXT, texts("context", "question"), "Because", {"llm_response": "Because"}),
+        TEXT, texts("context", "question"), "Because", {"llm_response": "Because"},
     ),
 }  # fmt: skip
 

@@ -53,8 +53,18 @@ def test_patterns_of_others_are_read(pattern: str, charset: str, lengths: tuple[
 @pytest.mark.parametrize(
     "pattern",
     [
-        *("[ab]*", "^[ab]*", "^[^ab]*$", "^a$", "^(a|b)*$", "^[b-a]$", r"^[\d-z]$", r"^[\p{L}]$"),
-        *("", "^[\0-\U0010ffff]*$", "^[ab]*?$", "^[]$"),
+        "[ab]*",
+        "^[ab]*",
+        "^[^ab]*$",
+        "^a$",
+        "^(a|b)*$",
+        "^[b-a]$",
+        r"^[\d-z]$",
+        r"^[\p{L}]$",
+        "",
+        "^[\0-\U0010ffff]*$",
+        "^[ab]*?$",
+        "^[]$",
     ],
 )
 def test_other_patterns_are_not(pattern: str):

@@ -220,8 +220,8 @@ def test_more_memory_than_anybody_means_is_refused():
 
 @pytest.mark.parametrize("how", ["shape", "dtype", "nan", "range"])
 @pytest.mark.parametrize("when", ["2", "reset"])
-def test_a_bad_reply_is_not_in_the_space(how: str, when: str):
-    env = FaultEnv({f"0/0/{when}": {"kind": "bad_reply", "how": how}})
+def test_a_bad_observation_is_not_in_the_space(how: str, when: str):
+    env = FaultEnv({f"0/0/{when}": {"kind": "bad_observation", "how": how}})
     observations = [env.reset(seed=0)[0], *[env.step(0)[0] for _ in range(3)]]
     bad = 0 if when == "reset" else 2
     inside = [observation in env.observation_space for observation in observations]
@@ -469,7 +469,10 @@ BAD_PLANS = [
     ({"0/0/1": "segfalt"}, "got 'segfalt'; did you mean 'segfault'"),
     ({"0/0/1": {"seconds": 1}}, r"plan\['0/0/1'\]: expected a kind of fault or a dict"),
     ({"0/0/1": {"kind": "exit", "seconds": 1}}, "exit takes code, stderr, ignore_sigterm, got 'se"),
-    ({"0/0/1": {"kind": "bad_reply", "how": "size"}}, "how: expected one of shape, dtype, nan"),
+    (
+        {"0/0/1": {"kind": "bad_observation", "how": "size"}},
+        "how: expected one of shape, dtype, nan",
+    ),
 ]
 
 

@@ -19,8 +19,8 @@ from openenv_gym.client import Connection, StreamTransport
 from openenv_gym.errors import ConnectionLostError, ServerError
 from openenv_gym.protocol import BinaryMessages, ClientSession, Open, Reset, Step
 from openenv_gym.workers import forked as forked_module
+from openenv_gym.workers.built_env import modules_to_preload
 from openenv_gym.workers.forked import UNTOLD, ForkedProcess, ForkserverProcess, can_fork
-from openenv_gym.workers.hosted import modules_to_preload
 from openenv_gym.workers.output import Output
 from openenv_gym.workers.process import WorkerProcess
 from tests.support.drawing import Drawing, product

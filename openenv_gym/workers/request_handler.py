@@ -38,10 +38,10 @@ from openenv_gym.protocol.events import (
 )
 from openenv_gym.spaces.check import action_check
 from openenv_gym.workers.attributes import use
-from openenv_gym.workers.hosted import Builder, Hosted
+from openenv_gym.workers.built_env import Builder, BuiltEnv
 
 
-class EnvHost:
+class RequestHandler:
     """Owns the environment of one session; every request gets a reply, never an exception.
 
     Args:
@@ -50,7 +50,7 @@ class EnvHost:
 
     def __init__(self, builder: Builder) -> None:
         self._builder = builder
-        self._hosted: Hosted | None = None
+        self._built: BuiltEnv | None = None
         self._check_action: Callable[[Any], None] = _anything_goes
         self._episode_id: str | None = None
         self._step_count = 0
@@ -76,34 +76,34 @@ class EnvHost:
 
     def close(self) -> None:
         """Close the environment where the session ended without a word."""
-        if self._hosted is not None:
+        if self._built is not None:
             self.execute(Close())
 
     @property
-    def _there(self) -> Hosted:
-        if self._hosted is None:
+    def _there(self) -> BuiltEnv:
+        if self._built is None:
             raise ProtocolError("the session has no environment; open one first")
-        return self._hosted
+        return self._built
 
     def _open(self, request: Open) -> Reply:
-        hosted = self._builder(request)
-        modes = hosted.description.render_modes
+        built = self._builder(request)
+        modes = built.description.render_modes
         if request.render_mode is not None and request.render_mode not in modes:
-            hosted.env.close()
+            built.env.close()
             raise UnsupportedRenderModeError(
                 f"render_mode: expected one of {modes or 'none at all'} "
-                f"for {hosted.description.environment}, got {request.render_mode!r}"
+                f"for {built.description.environment}, got {request.render_mode!r}"
             )
-        self._hosted, self._attributes = hosted, request.attributes
-        space = hosted.description.batched_action_space()
+        self._built, self._attributes = built, request.attributes
+        space = built.description.batched_action_space()
         if space is not None:
             self._check_action = action_check(space)
-        return Opened(hosted.description)
+        return Opened(built.description)
 
     def _reset(self, request: Reset) -> Reply:
-        hosted = self._there
+        built = self._there
         options = request.options
-        if hosted.description.view == "model":
+        if built.description.view == "model":
             named = {} if request.episode_id is None else {"episode_id": request.episode_id}
             options = {**(options or {}), **named, **request.extra}
         elif request.extra:
@@ -112,22 +112,22 @@ class EnvHost:
                 f"{', '.join(map(repr, request.extra))} too; "
                 "arguments of a Gymnasium environment go into options"
             )
-        obs, info = hosted.env.reset(seed=request.seed, options=options)
+        obs, info = built.env.reset(seed=request.seed, options=options)
         self._episode_id = request.episode_id or uuid.uuid4().hex
         self._step_count = 0
-        if hosted.description.num_envs is not None:
+        if built.description.num_envs is not None:
             return BatchResult(obs, None, None, None, info)
-        if hosted.description.view == "model":  # whose reset may say more than Gymnasium's
+        if built.description.view == "model":  # whose reset may say more than Gymnasium's
             return Result(obs, info.pop("reward", None), info.pop("done", False), False, info)
         return Result(obs, None, False, False, info)
 
     def _step(self, request: Step) -> Reply:
-        hosted = self._there
+        built = self._there
         action = request.action
         self._check_action(action)
-        obs, reward, terminated, truncated, info = hosted.env.step(action)
+        obs, reward, terminated, truncated, info = built.env.step(action)
         self._step_count += 1
-        if hosted.description.num_envs is not None:
+        if built.description.num_envs is not None:
             return BatchResult(obs, reward, terminated, truncated, info)
         number = None if reward is None else float(reward)
         return Result(obs, number, bool(terminated), bool(truncated), info)
@@ -145,13 +145,13 @@ class EnvHost:
         return Rendered(self._there.env.render())
 
     def _use(self, request: Use) -> Reply:
-        hosted = self._there
-        return Used(use(hosted.env, hosted.description.num_envs, request, self._attributes))
+        built = self._there
+        return Used(use(built.env, built.description.num_envs, request, self._attributes))
 
     def _close(self, request: Close) -> Reply:
-        hosted, self._hosted = self._hosted, None
-        if hosted is not None:
-            hosted.env.close()
+        built, self._built = self._built, None
+        if built is not None:
+            built.env.close()
         return Closed()
 
 

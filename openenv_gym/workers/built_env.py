@@ -1,4 +1,4 @@
-"""An environment as a worker holds it, and how its name becomes one."""
+"""An environment as a worker holds it, and how it is built from its name."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ from openenv_gym.wire.description import Description
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hosted:
-    """One environment.
+class BuiltEnv:
+    """An environment that a builder made, with its description.
 
     Attributes:
-        env: Everything inside is a ``gymnasium.Env``; a batched session has a ``VectorEnv`` of
-            such.
-        description: What clients are told of it.
-        state: Gives the fields of the typed state beside ``episode_id`` and ``step_count``.
+        env: The environment: a ``gymnasium.Env``, or for a batched session a ``VectorEnv``.
+        description: The description that clients get.
+        state: Returns the fields of the typed state, without ``episode_id`` and ``step_count``.
     """
 
     env: Any
@@ -31,34 +30,36 @@ class Hosted:
     state: Callable[[], dict[str, Any]]
 
 
-Builder: TypeAlias = Callable[[Open], Hosted]
+Builder: TypeAlias = Callable[[Open], BuiltEnv]
 
-# By name, so that a worker imports the adapter that it needs and no other.
-_ADAPTERS = {
-    "gymnasium": "openenv_gym.adapters.gymnasium_host",
-    "openspiel": "openenv_gym.adapters.openspiel_host",
-    "environment": "openenv_gym.adapters.environment_host",
-    "vector": "openenv_gym.adapters.vector_host",
+# By scheme, the modules to import before workers are forked. The first is the adapter, named by a
+# string so that a worker imports no other. The rest it imports inside functions; they start no
+# thread and draw no random number. An environment's own module must not be among them.
+_SCHEMES: dict[str, tuple[str, ...]] = {
+    "gymnasium": ("openenv_gym.adapters.gymnasium_host",),
+    "openspiel": (
+        "openenv_gym.adapters.openspiel_host",
+        "pyspiel",
+        "open_spiel.python.observation",
+    ),
+    "environment": ("openenv_gym.adapters.environment_host",),
+    "vector": ("openenv_gym.adapters.vector_host",),
 }
-
-# What adapters import in their functions, of which is known that it starts no thread and draws no
-# random number. Never what an environment's own module imports.
-_ALSO_PRELOADED = {"openspiel": ("pyspiel", "open_spiel.python.observation")}
 
 
 def modules_to_preload(environment: str) -> tuple[str, ...]:
     """Return the modules that a process imports before it forks workers for ``environment``."""
     scheme, _ = _split(environment)
-    return (_ADAPTERS[scheme], _ADAPTERS["vector"], *_ALSO_PRELOADED.get(scheme, ()))
+    return (*_SCHEMES[scheme], *_SCHEMES["vector"])
 
 
-def build(request: Open) -> Hosted:
+def build(request: Open) -> BuiltEnv:
     """Build the environment that ``request`` names.
 
     The name is ``CartPole-v1`` or ``gymnasium:CartPole-v1``, ``openspiel:catch``,
     ``environment:package.module:Class`` for a typed environment, or
-    ``vector:package.module:factory`` for a vector environment as it is. Never call this with a name
-    that came over a network: it imports.
+    ``vector:package.module:factory`` for a vector environment as it is. A name from a network must
+    not come here, since this function imports the module that it names.
 
     Raises:
         UnknownEnvironmentError: there is no such environment.
@@ -69,13 +70,13 @@ def build(request: Open) -> Hosted:
     scheme, name = _split(request.environment)
     if request.num_envs is not None and scheme != "vector":
         return _batched(request, build)
-    hosted: Hosted = _adapter(scheme).build(name, request)
-    return hosted
+    built: BuiltEnv = _adapter(scheme).build(name, request)
+    return built
 
 
 def _split(environment: str) -> tuple[str, str]:
     scheme, _, name = environment.partition(":")
-    return (scheme, name) if scheme in _ADAPTERS else ("gymnasium", environment)
+    return (scheme, name) if scheme in _SCHEMES else ("gymnasium", environment)
 
 
 def builder_for(
@@ -86,20 +87,21 @@ def builder_for(
     *,
     is_shared: bool = False,
 ) -> Builder:
-    """Return a builder of what ``factory`` makes, for an environment that lives in this process.
+    """Return a builder of the environments that ``factory`` makes in this process.
 
     Args:
         factory: Returns a ``gymnasium.Env`` or a typed environment, a new one for each session.
-        name: What clients are told that it is called.
+        name: The name of the environment that clients see.
         action_model: The action class of a typed environment that does not name its own.
-        observation_model: The observation class, likewise.
-        is_shared: Whether it is one object for all sessions, which the end of one leaves open.
+        observation_model: The observation class of a typed environment that does not name its
+            own.
+        is_shared: Whether all sessions share one object. The end of a session leaves it open.
     """
 
-    def make(request: Open) -> Hosted:
+    def make(request: Open) -> BuiltEnv:
         made = factory()
         if isinstance(made, gym.vector.VectorEnv):
-            hosted: Hosted = _adapter("vector").host_made(made, name, request.num_envs)
+            built: BuiltEnv = _adapter("vector").host_made(made, name, request.num_envs)
         elif request.num_envs is not None:
             if is_shared:
                 raise InvalidRequestError(
@@ -109,23 +111,23 @@ def builder_for(
             others = [made]
             return _batched(request, lambda single: one(others.pop() if others else factory()))
         else:
-            hosted = one(made)
-        return replace(hosted, env=_LeftOpen(hosted.env)) if is_shared else hosted
+            built = one(made)
+        return replace(built, env=_LeftOpen(built.env)) if is_shared else built
 
-    def one(made: Any) -> Hosted:
+    def one(made: Any) -> BuiltEnv:
         models = () if isinstance(made, gym.Env) else (action_model, observation_model)
         if models:
-            typed: Hosted = _adapter("environment").host(lambda: made, name, *models)
+            typed: BuiltEnv = _adapter("environment").host(lambda: made, name, *models)
             return typed
-        hosted: Hosted = _adapter("gymnasium").host(made, name)
-        return hosted
+        built: BuiltEnv = _adapter("gymnasium").host(made, name)
+        return built
 
     return make
 
 
-def _batched(request: Open, build_one: Builder) -> Hosted:
-    hosted: Hosted = _adapter("vector").host(request, build_one)
-    return hosted
+def _batched(request: Open, build_one: Builder) -> BuiltEnv:
+    built: BuiltEnv = _adapter("vector").host(request, build_one)
+    return built
 
 
 class _LeftOpen:
@@ -138,19 +140,19 @@ class _LeftOpen:
         return getattr(self._env, name)
 
     def close(self) -> None:
-        """Leave it to who made it."""
+        """Leave the environment open for its owner."""
 
 
 def _adapter(scheme: str) -> Any:
-    return importlib.import_module(_ADAPTERS[scheme])
+    return importlib.import_module(_SCHEMES[scheme][0])
 
 
 def imported(scheme: str, name: str, kind: str) -> Any:
-    """Import what ``package.module:attribute`` names.
+    """Import and return the attribute that ``package.module:attribute`` names.
 
     Args:
-        scheme: What stands before the name, as in ``environment:package.module:Class``.
-        name: Of the module and its attribute.
+        scheme: The scheme before the name, as in ``environment:package.module:Class``.
+        name: The names of the module and the attribute, with a colon between.
         kind: What the attribute should be, for the message.
 
     Raises:
@@ -166,7 +168,7 @@ def imported(scheme: str, name: str, kind: str) -> Any:
 
 
 def plain_metadata(metadata: Any) -> dict[str, Any]:
-    """Return the part of an environment's ``metadata`` that JSON can say."""
+    """Return the part of an environment's ``metadata`` that JSON can write."""
     plain = {}
     for key, value in dict(metadata or {}).items():
         try:
