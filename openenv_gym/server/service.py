@@ -1,4 +1,4 @@
-"""What the routes share: settings, sessions, and the typed face of the environment."""
+"""What the routes share: settings, sessions, and the typed view of the environment."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ import msgspec
 
 from openenv_gym.protocol import Close, Open
 from openenv_gym.server.backends import Backends
+from openenv_gym.server.busy_poll import BusyPoll
 from openenv_gym.server.engine import Engine
-from openenv_gym.server.episodes import Episodes
 from openenv_gym.server.sessions import Sessions
 from openenv_gym.server.settings import ServerSettings
-from openenv_gym.server.wakeful import Wakeful
 from openenv_gym.wire.description import Description
 from openenv_gym.wire.typed import TypedView, view_for
 from openenv_gym.workers.hosted import plain_metadata
@@ -28,8 +27,8 @@ TOLD_WITHIN_S = 0.5
 class Service:
     """One served environment.
 
-    Its description is learnt where sessions live, from an environment that is built once for
-    that and closed again: an environment that cannot be built is known before anybody connects.
+    The service learns its description where sessions live, from an environment that is built once
+    for that and closed again: an environment that cannot be built is known before anybody connects.
 
     Args:
         settings: What is served, and how.
@@ -43,8 +42,7 @@ class Service:
         self.settings = settings
         self.backends = Backends(settings)
         self.sessions = Sessions(settings, self.backends)
-        self.episodes = Episodes(settings, self.sessions)
-        self.wakeful = Wakeful()
+        self.busy_poll = BusyPoll()
         atexit.register(self.backends.close)
         try:
             described: Description = _run(self._describe())
