@@ -8,7 +8,7 @@ from dataclasses import MISSING, Field, fields
 from typing import Any
 
 from openenv_gym.errors import OpenEnvGymError
-from openenv_gym.server.setting import Setting, setting_of, unit_of
+from openenv_gym.server.setting import setting_of, unit_of
 
 
 def add_flags(parser: argparse.ArgumentParser, kind: type[Any]) -> None:
@@ -18,34 +18,29 @@ def add_flags(parser: argparse.ArgumentParser, kind: type[Any]) -> None:
     a flag that is not given leaves nothing behind in the namespace.
     """
     for one in fields(kind):
-        setting = setting_of(one)
-        if setting.is_internal:
+        known = setting_of(one)
+        if known.says is None:
             continue
         if one.default is MISSING and one.default_factory is MISSING:
-            parser.add_argument(one.name, help=setting.says)
+            parser.add_argument(one.name, help=known.says)
             continue
         parser.add_argument(
-            flag_of(one.name, setting),
+            flag_of(one),
             dest=one.name,
             default=argparse.SUPPRESS,
-            action="append" if setting.is_repeated else "store",
-            choices=setting.choices or None,
-            type=parsing(setting.parse),
-            metavar=setting.metavar or unit_of(one.name)[1],
-            help=_help(one, setting),
+            action="append" if known.is_repeated else "store",
+            choices=known.choices or None,
+            type=parsing(known.parse),
+            metavar=known.metavar or unit_of(one.name)[1],
+            help=_help(one, known.says),
         )
 
 
-def flag_of(name: str, setting: Setting) -> str:
-    """Return the flag of the field ``name``, which does not repeat the unit.
-
-    >>> flag_of("step_timeout_s", Setting())
-    '--step-timeout'
-    """
-    if setting.flag is not None:
-        return f"--{setting.flag}"
-    has_unit = unit_of(name)[1] is not None
-    return f"--{(name.rpartition('_')[0] if has_unit else name).replace('_', '-')}"
+def flag_of(one: Field[Any]) -> str:
+    """Return the flag of a field, which does not repeat the unit: ``--step-timeout``."""
+    name = one.name if unit_of(one.name)[1] is None else one.name.rpartition("_")[0]
+    name = name.removesuffix("s") if setting_of(one).is_repeated else name
+    return f"--{name.replace('_', '-')}"
 
 
 def given(kind: type[Any], options: argparse.Namespace) -> dict[str, Any]:
@@ -66,11 +61,11 @@ def parsing(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     return parsed
 
 
-def _help(one: Field[Any], setting: Setting) -> str:
-    if setting.says is None:
-        return argparse.SUPPRESS
-    text = setting.says if setting.zero is None else f"{setting.says}, 0 for {setting.zero}"
-    default = one.default
-    if default is MISSING or default is None or default == ():
+def _help(one: Field[Any], says: str) -> str:
+    zero, default = setting_of(one).zero, one.default
+    if says is argparse.SUPPRESS:
+        return says
+    text = says if zero is None else f"{says}, 0 for {zero}"
+    if default in (MISSING, None, ()):
         return text
     return f"{text} (default: {f'{default:g}' if isinstance(default, float) else default})"

@@ -140,7 +140,7 @@ def _heading(text: str) -> Iterator[str]:
 
 
 def _shortened(data: Any) -> Any:
-    """``data`` with long arrays and texts cut, for people; ``--json`` has all of it."""
+    """Return ``data`` with long arrays and texts cut, for people; ``--json`` shows all."""
     if isinstance(data, str) and len(data) > _MOST_TEXT:
         return f"{data[:_MOST_TEXT]}… {len(data) - _MOST_TEXT} more characters"
     if isinstance(data, dict):

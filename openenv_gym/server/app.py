@@ -35,8 +35,7 @@ def create_app(
     Args:
         environment: A name, such as ``"CartPole-v1"`` or ``"openspiel:catch"``; or a class or
             function that makes a ``gymnasium.Env`` or a typed ``Environment``, once for each
-            session; or one such object, for one session at a time, which is its
-            maker's to close.
+            session; or one such object, for one session at a time, which the server never closes.
         action_cls: The action class of a typed environment that does not name its own.
         observation_cls: The observation class of a typed environment that does not name its own.
         env_name: What clients are told that the environment is called.
@@ -48,7 +47,7 @@ def create_app(
 
     Raises:
         UnknownEnvironmentError: there is no such environment.
-        EnvStartError: it cannot be built.
+        EnvStartError: the environment cannot be built.
         InvalidRequestError: the arguments do not fit each other.
     """
     models = (action_cls, observation_cls)
@@ -57,7 +56,7 @@ def create_app(
 
 
 def app_of(service: Service) -> FastAPI:
-    """Return the application of a service that exists."""
+    """Return the application that serves ``service``."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

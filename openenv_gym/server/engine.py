@@ -19,7 +19,7 @@ from openenv_gym.wire.description import Description
 
 
 class Engine:
-    """Runs requests on a backend; the values between are values, not text.
+    """Runs requests on a backend; requests and replies are values here, not text.
 
     A backend that failed once, or sent what is no reply, is given up: nobody knows which request
     its next reply would answer.
@@ -28,7 +28,7 @@ class Engine:
         backend: Where the environment lives.
 
     Attributes:
-        backend: The same.
+        backend: The backend that the engine was made with.
     """
 
     def __init__(self, backend: Backend) -> None:

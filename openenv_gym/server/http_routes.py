@@ -47,7 +47,7 @@ def routes(service: Service) -> APIRouter:
 
     @router.get("/metadata", tags=["environment"])
     async def metadata() -> dict[str, Any]:
-        """What the environment says about itself to people."""
+        """What the environment says about itself, for people."""
         return service.description.about
 
     @router.get("/schema", tags=["environment"])

@@ -1,4 +1,4 @@
-"""The Model Context Protocol over JSON-RPC: which methods there are, whatever carries them.
+"""The methods of the Model Context Protocol over JSON-RPC, whatever carries the messages.
 
 See https://modelcontextprotocol.io/specification/2025-11-25. OpenEnv's own clients send the same
 ``tools/list`` and ``tools/call`` without a handshake, and name the session in their parameters.
@@ -46,7 +46,7 @@ UNSUPPORTED_VERSION = -32022
 
 
 class Outcome(NamedTuple):
-    """What came of a body.
+    """What becomes of the body of a request.
 
     Attributes:
         answer: What to send back; None where nobody waits for anything.
@@ -88,8 +88,8 @@ class McpServer:
         """Return the answer to ``message``, which is one of JSON-RPC's or a list of them.
 
         Args:
-            message: As it was decoded.
-            session: That of the client, None where it has none.
+            message: The decoded JSON.
+            session: The session of the client; None where it has none.
         """
         if not isinstance(message, list):
             return await self._receive_one(message, session)

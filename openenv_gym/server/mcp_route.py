@@ -1,6 +1,7 @@
 """``/mcp``: MCP's Streamable HTTP, plain JSON-RPC over HTTP, and JSON-RPC over a WebSocket.
 
-Every answer is one JSON body: the tools send nothing meanwhile, so that there is no event stream.
+Every answer is one JSON body. The tools send nothing while they work, so that no event stream is
+needed.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ VERSION_HEADER = "MCP-Protocol-Version"
 MAX_AT_ONCE = 16
 """So many messages of one WebSocket are answered at a time; more are refused.
 
-They cannot wait unread: behind them, nobody would hear the goodbye of a client whose step hangs.
+They cannot wait unread, because the goodbye of a client whose step hangs would wait behind them.
 """
 
 

@@ -1,9 +1,9 @@
 """A session in a worker process of its own, which has to answer in time.
 
-Server and worker are joined by one socket, on which each request has exactly one reply, in order.
-Nothing in a reply says which request it answers to this side, so the order must never be in doubt:
-whatever comes that nobody had asked for, and whatever is no frame, ends the worker. That is why a
-request that takes too long is not given up alone but with its worker, too.
+Server and worker share one socket, on which each request has exactly one reply, in order. This
+side does not look into the replies, so the order must never be in doubt: whatever comes that nobody
+had asked for, and whatever is no frame, ends the worker. For the same reason a request that takes
+too long is not given up alone, but together with its worker.
 
 A worker is lost in one of three ways, and the client is told which: the server killed it for a
 reason of its own (a deadline, nonsense on the socket, the end of the server), it ended by itself,

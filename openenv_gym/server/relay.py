@@ -43,7 +43,7 @@ class Relay:
         opened: The reply that was the last one until now.
 
     Attributes:
-        backend: The same.
+        backend: The backend that the relay was made with.
         connection: The connection whose requests are taken; None between two.
         ended: Done when the session is over. The result is None after a goodbye; where the worker
             was lost it is the head of the request that was lost with it.

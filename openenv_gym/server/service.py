@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import atexit
 import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future
 from typing import Any
 
 import msgspec
@@ -45,7 +47,7 @@ class Service:
         self.busy_poll = BusyPoll()
         atexit.register(self.backends.close)
         try:
-            described: Description = _run(self._describe())
+            described = _run(self._describe())
             kwargs = plain_metadata(settings.kwargs)
             self.description = msgspec.structs.replace(
                 described, kwargs=kwargs, shards=settings.shards, deadlines=settings.deadlines
@@ -57,14 +59,14 @@ class Service:
 
     @property
     def state_before_reset(self) -> dict[str, Any]:
-        """What is told of the state where there is no episode yet."""
+        """The answer to a question for the state where there is no episode yet."""
         return {"episode_id": None, "step_count": 0, **self.description.state}
 
     async def drain(self, timeout_s: float) -> None:
         """Finish what is under way, begin nothing more, and tell every client.
 
         Args:
-            timeout_s: After which workers that still have something to do are killed.
+            timeout_s: The seconds after which workers that still have something to do are killed.
         """
         clock = asyncio.get_running_loop().time
         end_s = clock() + timeout_s
@@ -95,21 +97,17 @@ class Service:
             await backend.close()
 
 
-def _run(work: Any) -> Any:
+def _run(work: Coroutine[Any, Any, Description]) -> Description:
     """Run a coroutine to its end, also where the caller is inside a running loop."""
-    outcome: list[Any] = []
-    failure: list[BaseException] = []
+    future: Future[Description] = Future()
 
     def run() -> None:
         try:
-            outcome.append(asyncio.run(work))
-        except BaseException as exc:  # handed to the caller below
-            failure.append(exc)
+            future.set_result(asyncio.run(work))
+        except BaseException as exc:  # the caller raises it
+            future.set_exception(exc)
 
-    # Ctrl-C ends who waits here; the interpreter is not to wait for an environment that hangs.
-    thread = threading.Thread(target=run, name="openenv-gym describe", daemon=True)
-    thread.start()
-    thread.join()
-    if failure:
-        raise failure[0]
-    return outcome[0]
+    # A daemon: Ctrl-C ends the caller, and the interpreter must not wait for an environment that
+    # hangs while it is built.
+    threading.Thread(target=run, name="openenv-gym describe", daemon=True).start()
+    return future.result()

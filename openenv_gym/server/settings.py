@@ -7,6 +7,7 @@ new setting is one field here and nothing elsewhere.
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -61,23 +62,20 @@ class Listener:
     port: int = setting(8000, "TCP port, 0 for a free one")
     uds: str | None = setting(None, "listen on this Unix socket instead", metavar="PATH")
     drain_timeout_s: float = setting(
-        25.0,
-        "seconds that a server which is to end waits for what is under way",
-        zero="not at all",
-        is_optional=False,
+        25.0, "seconds that a server which is to end waits for what is under way", "not at all"
     )
     write_timeout_s: float | None = setting(
         30.0,
         "seconds that a client may leave its answers unread before its connection is closed",
-        zero="no limit",
+        "no limit",
     )
     ping_interval_s: float | None = setting(
-        20.0, "seconds between pings of a WebSocket", zero="no pings"
+        20.0, "seconds between pings of a WebSocket", "no pings"
     )
     ping_timeout_s: float | None = setting(
         120.0,
         "seconds without an answer to a ping after which a client is taken for gone",
-        zero="never",
+        "never",
     )
     log_level: str = setting(
         "warning",
@@ -85,7 +83,7 @@ class Listener:
         choices=("critical", "error", "warning", "info", "debug"),
     )
     # Of who started this server and ends it with itself; the address is written there, not printed.
-    lifeline: int | None = setting(None, parse=int)
+    lifeline: int | None = setting(None, argparse.SUPPRESS, parse=int)
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
@@ -105,7 +103,7 @@ class ServerSettings:
         "or environment:package.module:Class"
     )
     # Makes the environment where it lives in this process; `environment` is only its name then.
-    builder: Builder = setting(lambda: build, is_internal=True)
+    builder: Builder = setting(lambda: build)
     isolation: Isolation = setting(
         "process",
         "where a session lives; thread and inline are unsafe, for trusted environments only: "
@@ -136,36 +134,32 @@ class ServerSettings:
     memory_limit_mb: float | None = setting(
         None,
         "how large the address space of a worker process may become, in MiB",
+        "no limit",
         parse=float,
-        zero="no limit",
     )
     start_timeout_s: float | None = setting(
         120.0,
         "seconds that a worker process may take to build an environment before it is killed",
-        zero="no limit",
+        "no limit",
     )
     reset_timeout_s: float | None = setting(
         120.0,
         "seconds that it may take for a reset, or for a step of several sub-environments",
-        zero="no limit",
+        "no limit",
     )
     step_timeout_s: float | None = setting(
-        60.0, "seconds that it may take for a step, or for anything else", zero="no limit"
+        60.0, "seconds that it may take for a step, or for anything else", "no limit"
     )
     close_timeout_s: float | None = setting(
-        5.0, "seconds that it may take to close the environment", zero="no limit"
+        5.0, "seconds that it may take to close the environment", "no limit"
     )
     resume_grace_s: float = setting(
-        60.0,
-        "seconds that a session whose connection was lost is kept for its client",
-        zero="none",
-        is_optional=False,
+        60.0, "seconds that a session whose connection was lost is kept for its client", "none"
     )
     allow_origins: Sequence[str] = setting(
         (),
         "let pages of this origin (scheme://host:port) use the server from a browser; may be "
         "given more than once",
-        flag="allow-origin",
         metavar="ORIGIN",
         is_repeated=True,
     )
@@ -173,15 +167,14 @@ class ServerSettings:
         (),
         "a further name under which clients reach the server, as in the header Host; may be "
         "given more than once",
-        flag="allow-host",
         metavar="NAME",
         is_repeated=True,
     )
     # A session over HTTP or MCP that was not used for so long gives way to a new one where none is
     # free, because HTTP has no way to notice that its client has left.
-    http_idle_s: float = setting(600.0, is_internal=True, zero="at once", is_optional=False)
-    max_body_bytes: int = setting(16 * 2**20, is_internal=True)  # of an HTTP request
-    max_num_envs: int = setting(1024, is_internal=True)  # sub-environments of one session
+    http_idle_s: float = setting(600.0, zero="at once")
+    max_body_bytes: int = setting(16 * 2**20)  # of an HTTP request
+    max_num_envs: int = setting(1024)  # sub-environments of one session
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
