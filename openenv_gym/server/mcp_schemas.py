@@ -19,11 +19,8 @@ NUMBERS_NOTE = (
 # their own spaces answer otherwise, and clients check an answer against the schema of the tool:
 # a number out of bounds would keep an agent from playing.
 _LIMITS = frozenset(
-    {
-        *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
-        *("minLength", "maxLength", "pattern", "format", "minItems", "maxItems", "uniqueItems"),
-        *("required", "default", ANNOTATION),
-    }
+    "minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minLength maxLength pattern "
+    f"format minItems maxItems uniqueItems required default {ANNOTATION}".split()
 )
 _NAMED = frozenset({"properties", "$defs", "definitions", "patternProperties"})
 _LISTED = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
