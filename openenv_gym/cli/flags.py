@@ -66,6 +66,8 @@ def _help(one: Field[Any], says: str) -> str:
     if says is argparse.SUPPRESS:
         return says
     text = says if zero is None else f"{says}, 0 for {zero}"
+    if setting_of(one).is_repeated:
+        text += "; may be given more than once"
     if default in (MISSING, None, ()):
         return text
     return f"{text} (default: {f'{default:g}' if isinstance(default, float) else default})"

@@ -65,17 +65,11 @@ class Listener:
         25.0, "seconds that a server which is to end waits for what is under way", "not at all"
     )
     write_timeout_s: float | None = setting(
-        30.0,
-        "seconds that a client may leave its answers unread before its connection is closed",
-        "no limit",
+        30.0, "seconds until a client that leaves its answers unread is cut off", "no limit"
     )
-    ping_interval_s: float | None = setting(
-        20.0, "seconds between pings of a WebSocket", "no pings"
-    )
+    ping_interval_s: float | None = setting(20.0, "seconds between pings", "no pings")
     ping_timeout_s: float | None = setting(
-        120.0,
-        "seconds without an answer to a ping after which a client is taken for gone",
-        "never",
+        120.0, "seconds until a client that does not answer a ping is taken for gone", "never"
     )
     log_level: str = setting(
         "warning",
@@ -119,10 +113,7 @@ class ServerSettings:
     workers: int = setting(1, "worker processes that wait for a session, so that it begins at once")
     max_sessions: int = setting(64, "sessions at a time")
     kwargs: Mapping[str, Any] = setting(
-        dict,
-        "keyword arguments of the environment, as a JSON object",
-        parse=json_object,
-        metavar="JSON",
+        dict, "keyword arguments of the environment", parse=json_object, metavar="JSON"
     )
     attributes: Sequence[str] = setting(
         (),
@@ -132,43 +123,24 @@ class ServerSettings:
         metavar="NAMES",
     )
     memory_limit_mb: float | None = setting(
-        None,
-        "how large the address space of a worker process may become, in MiB",
-        "no limit",
-        parse=float,
+        None, "MiB that the address space of a worker may take", "no limit", parse=float
     )
     start_timeout_s: float | None = setting(
-        120.0,
-        "seconds that a worker process may take to build an environment before it is killed",
-        "no limit",
+        120.0, "seconds until a worker that builds an environment is killed", "no limit"
     )
     reset_timeout_s: float | None = setting(
-        120.0,
-        "seconds that it may take for a reset, or for a step of several sub-environments",
-        "no limit",
+        120.0, "the same for a reset, and for a step of several sub-environments", "no limit"
     )
-    step_timeout_s: float | None = setting(
-        60.0, "seconds that it may take for a step, or for anything else", "no limit"
-    )
-    close_timeout_s: float | None = setting(
-        5.0, "seconds that it may take to close the environment", "no limit"
-    )
+    step_timeout_s: float | None = setting(60.0, "the same for a step and all else", "no limit")
+    close_timeout_s: float | None = setting(5.0, "the same for closing the environment", "no limit")
     resume_grace_s: float = setting(
         60.0, "seconds that a session whose connection was lost is kept for its client", "none"
     )
     allow_origins: Sequence[str] = setting(
-        (),
-        "let pages of this origin (scheme://host:port) use the server from a browser; may be "
-        "given more than once",
-        metavar="ORIGIN",
-        is_repeated=True,
+        (), "let pages of this origin use the server", metavar="ORIGIN", is_repeated=True
     )
     allow_hosts: Sequence[str] = setting(
-        (),
-        "a further name under which clients reach the server, as in the header Host; may be "
-        "given more than once",
-        metavar="NAME",
-        is_repeated=True,
+        (), "a further name by which clients reach the server", metavar="NAME", is_repeated=True
     )
     # A session over HTTP or MCP that was not used for so long gives way to a new one where none is
     # free, because HTTP has no way to notice that its client has left.
