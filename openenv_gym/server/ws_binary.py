@@ -24,6 +24,7 @@ from openenv_gym.errors import ConnectionLostError, OpenEnvGymError, ProtocolErr
 from openenv_gym.protocol import SUBPROTOCOL, BinaryMessages, Body, Close, Open, failure
 from openenv_gym.protocol.binary_messages import CLOSED, OPENED, sequence_of
 from openenv_gym.protocol.resume import ASK, RESUME_HEADER
+from openenv_gym.server.backends import Backend
 from openenv_gym.server.inbox import Inbox
 from openenv_gym.server.relay import Relay
 from openenv_gym.server.relay_protocol import GOING_AWAY, RelayProtocol, connection_of
@@ -36,8 +37,9 @@ async def serve_binary(
     websocket: WebSocket, service: Service, session: Session, inbox: Inbox
 ) -> None:
     """Accept a client, and pass bodies through once the environment that is served here is open."""
-    can_outlive = _connection_to_relay(websocket) is not None and session.backend.relayable
-    if websocket.headers.get(RESUME_HEADER) == ASK and can_outlive:
+    backend = session.backend  # which the session gives up when it ends
+    is_relayed = backend.relayable is not None and _connection_to_relay(websocket) is not None
+    if websocket.headers.get(RESUME_HEADER) == ASK and is_relayed:
         service.sessions.offer_resumption(session)
     await _accept(websocket, session)
     is_open = False
@@ -48,7 +50,7 @@ async def serve_binary(
         try:
             if not is_open:
                 body = _admitted(service, body)
-            reply = await inbox.watch(session.backend.request(body))
+            reply = await inbox.watch(backend.request(body))
         except ConnectionLostError as exc:
             await _say_lost(websocket, service, session, body, exc)
             return
@@ -56,7 +58,7 @@ async def serve_binary(
             reply = BinaryMessages().encode_reply(sequence_of(body), failure(exc))
         if reply[0] == OPENED and not is_open:
             is_open = True
-            session.relay = _relay(websocket, service, session, reply)
+            session.relay = _relay(websocket, service, backend, reply)
         await websocket.send_bytes(bytes(reply))
         if reply[0] == CLOSED:
             await websocket.close()
@@ -121,12 +123,12 @@ async def _accept(websocket: WebSocket, session: Session) -> None:
     await websocket.accept(SUBPROTOCOL, headers)
 
 
-def _relay(websocket: WebSocket, service: Service, session: Session, opened: Body) -> Relay | None:
+def _relay(websocket: WebSocket, service: Service, backend: Backend, opened: Body) -> Relay | None:
     """What passes bodies on without this task from now on; None where that cannot be."""
-    connection, backend = _connection_to_relay(websocket), session.backend.relayable
-    if connection is None or backend is None:
+    connection = _connection_to_relay(websocket)
+    if connection is None or backend.relayable is None:
         return None
-    relay = Relay(backend, service.busy_poll, opened)
+    relay = Relay(backend.relayable, service.busy_poll, opened)
     relay.attach(connection)
     return relay
 
