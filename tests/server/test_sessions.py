@@ -6,7 +6,9 @@ import asyncio
 
 import pytest
 
-from openenv_gym.errors import CapacityError
+from openenv_gym.errors import CapacityError, ConnectionLostError
+from openenv_gym.protocol import Failed, Open
+from openenv_gym.server.engine import Engine
 from openenv_gym.server.session import Session
 from openenv_gym.server.sessions import Sessions
 from openenv_gym.server.settings import ServerSettings
@@ -17,6 +19,9 @@ IDLE_S = 10.0
 class Home:
     def __init__(self) -> None:
         self.closed = 0
+
+    async def request(self, body: bytes) -> bytes:
+        raise ConnectionLostError("the worker is gone")
 
     async def close(self) -> None:
         self.closed += 1
@@ -154,5 +159,33 @@ def test_a_kept_session_gives_way_at_once_but_not_when_it_is_taken_up(
         with pytest.raises(CapacityError):
             await sessions.create()
         assert sessions.take_up(left.resumption.token) is None
+
+    asyncio.run(play())
+
+
+def test_a_session_of_a_connection_cannot_be_named(sessions: Sessions):
+    """Its id is a part of the token with which it is taken up, and no secret to its client."""
+
+    async def play() -> None:
+        session = await sessions.create()
+        assert sessions.find(session.session_id) is None
+        assert sessions.find(session.session_id, may_be_vacant=True) is None
+
+    asyncio.run(play())
+
+
+def test_who_is_late_does_not_end_what_was_begun_anew(sessions: Sessions):
+    async def play() -> None:
+        session = await sessions.create(is_shared=True)
+        before = session.engine
+        await sessions.vacate(session)
+        assert sessions.find(session.session_id) is None
+        assert sessions.find(session.session_id, may_be_vacant=True) is session
+        session.engine = Engine(Home())
+        lost = await sessions.execute(session, before, Open())
+        assert isinstance(lost, Failed) and lost.code == "CONNECTION_LOST"
+        assert len(sessions) == 1
+        await sessions.execute(session, session.engine, Open())
+        assert (len(sessions), session.engine) == (0, None)
 
     asyncio.run(play())
