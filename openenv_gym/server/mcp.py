@@ -228,11 +228,9 @@ class McpServer:
             JsonRpcError: there is none.
         """
         session_id = params.get("session_id")
-        found = (
-            self.sessions.find(session_id, may_be_vacant=True)
-            if isinstance(session_id, str)
-            else None
-        )
+        found = None
+        if isinstance(session_id, str):
+            found = self.sessions.find(session_id, may_be_vacant=True)
         if found is None:
             raise JsonRpcError(
                 INVALID_PARAMS,
