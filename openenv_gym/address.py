@@ -23,13 +23,13 @@ class Address:
     """Where a server is.
 
     Attributes:
-        host: Name or IP address; ``localhost`` for a Unix socket.
-        port: TCP port.
-        path: Path prefix, without a slash at its end.
+        host: The name or IP address; ``localhost`` for a Unix socket.
+        port: The TCP port.
+        path: The prefix of all paths, without a slash at its end.
         scheme: ``http``, ``https`` or ``unix``.
-        socket_path: File of the Unix socket, None for TCP.
-        username: For HTTP basic authentication, None without.
-        password: For HTTP basic authentication, None without.
+        socket_path: The file of the Unix socket; None for TCP.
+        username: The name for HTTP basic authentication; None without it.
+        password: The password for HTTP basic authentication; None without it.
     """
 
     host: str
@@ -53,7 +53,7 @@ class Address:
 
     @property
     def http_url(self) -> str:
-        """The URL that HTTP routes are under, without a slash at its end."""
+        """The URL that all HTTP routes begin with, without a slash at its end."""
         return f"{'https' if self.is_secure else 'http'}://{self.origin}{self.path}"
 
     @property
@@ -70,7 +70,7 @@ def parse_address(url: str) -> Address:
     """Return the address that ``url`` names.
 
     Raises:
-        AddressError: ``url`` has no form of an address.
+        AddressError: ``url`` is no address.
     """
     if not isinstance(url, str):
         raise AddressError(f"base_url: expected {_FORMS}, got {type(url).__name__}")

@@ -7,7 +7,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from openenv_gym.cli.serve import json_object
+from openenv_gym.cli.flags import parsing
+from openenv_gym.server.settings import json_object
 
 _MOST_ITEMS = 8
 _MOST_TEXT = 300
@@ -30,7 +31,7 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument(
         "--kwargs",
-        type=json_object,
+        type=parsing(json_object),
         default={},
         metavar="JSON",
         help="keyword arguments of an environment that is named, as a JSON object",
@@ -44,7 +45,7 @@ def add_to(commands: Any) -> None:
         )
     parser.add_argument(
         "--fixed-action",
-        type=json_object,
+        type=parsing(json_object),
         metavar="JSON",
         help="fields of the action that are always the same, as a JSON object",
     )
@@ -139,7 +140,7 @@ def _heading(text: str) -> Iterator[str]:
 
 
 def _shortened(data: Any) -> Any:
-    """``data`` with long arrays and texts cut, for people; ``--json`` has all of it."""
+    """Return ``data`` with long arrays and texts cut, for people; ``--json`` shows all."""
     if isinstance(data, str) and len(data) > _MOST_TEXT:
         return f"{data[:_MOST_TEXT]}… {len(data) - _MOST_TEXT} more characters"
     if isinstance(data, dict):

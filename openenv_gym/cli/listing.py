@@ -38,7 +38,7 @@ def add_to(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print, or write, what there is."""
+    """Print the ids or the games, or write the games into a file."""
     if options.openspiel:
         _games(options)
     elif options.markdown or options.write is not None:

@@ -1,4 +1,4 @@
-"""``openenv-gym parity``: are environments the same remotely as in process?"""
+"""``openenv-gym parity``: check that environments are the same remotely as in process."""
 
 from __future__ import annotations
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import gymnasium as gym
 from fastapi import FastAPI, WebSocket
+from fastapi.middleware.cors import CORSMiddleware
 
 from openenv_gym import __version__
 from openenv_gym.errors import InvalidRequestError
-from openenv_gym.server.http_routes import routes
-from openenv_gym.server.mcp_route import mcp_routes
+from openenv_gym.server import http_routes, http_sessions, mcp_route
+from openenv_gym.server.gate import Gate
 from openenv_gym.server.service import Service
 from openenv_gym.server.settings import Isolation, ServerSettings
 from openenv_gym.server.ws_route import websocket_endpoint
@@ -34,20 +35,19 @@ def create_app(
     Args:
         environment: A name, such as ``"CartPole-v1"`` or ``"openspiel:catch"``; or a class or
             function that makes a ``gymnasium.Env`` or a typed ``Environment``, once for each
-            session; or one such object, for one session at a time, which is its
-            maker's to close.
+            session; or one such object, for one session at a time, which the server never closes.
         action_cls: The action class of a typed environment that does not name its own.
-        observation_cls: The observation class, likewise.
+        observation_cls: The observation class of a typed environment that does not name its own.
         env_name: What clients are told that the environment is called.
         kwargs: Keyword arguments for an environment given by name.
         isolation: ``process`` (the default for names), ``thread`` (the default for classes and
             objects, which live in this process) or ``inline``.
-        **options: ``workers``, ``max_sessions``, ``http_idle_s``, ``max_body_bytes``,
-            ``attributes``; see :class:`openenv_gym.server.settings.ServerSettings`.
+        **options: The other fields of :class:`openenv_gym.server.settings.ServerSettings`, such
+            as ``max_sessions``, ``allow_hosts`` and ``http_idle_s``.
 
     Raises:
         UnknownEnvironmentError: there is no such environment.
-        EnvStartError: it cannot be built.
+        EnvStartError: the environment cannot be built.
         InvalidRequestError: the arguments do not fit each other.
     """
     models = (action_cls, observation_cls)
@@ -56,7 +56,7 @@ def create_app(
 
 
 def app_of(service: Service) -> FastAPI:
-    """Return the application of a service that exists."""
+    """Return the application that serves ``service``."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -71,8 +71,18 @@ def app_of(service: Service) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.service = service
-    app.include_router(routes(service))
-    app.include_router(mcp_routes(service))
+    origins = list(service.settings.allow_origins)
+    if origins:  # which browsers have to be told, or their pages cannot read the answers
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=[http_sessions.SESSION_HEADER, mcp_route.SESSION_HEADER],
+        )
+    app.add_middleware(Gate, settings=service.settings)  # the last one added is the outermost
+    app.include_router(http_routes.routes(service))
+    app.include_router(mcp_route.mcp_routes(service))
 
     @app.websocket("/ws")
     async def ws(websocket: WebSocket) -> None:

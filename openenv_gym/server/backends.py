@@ -1,13 +1,14 @@
-"""Where a session lives: in a worker process, in a thread, or inline.
+"""Where the environment of a session lives: in a worker process, in a thread, or inline.
 
-Each takes the body of a request and gives the body of its reply; what is between is the same
-``WorkerSession`` everywhere.
+A backend takes the body of a request and gives the body of its reply. The same ``WorkerSession``
+answers in all three.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
@@ -25,8 +26,22 @@ SESSION_THREAD = "openenv-gym session"
 """How the names of the threads of sessions begin."""
 
 
+class Relayable(Protocol):
+    """What a relay needs of a backend: requests that are answered by a callback, without a task."""
+
+    def ask(self, body: Body, on_reply: Callable[[Body | None], None]) -> None:
+        """Call ``on_reply`` with the body of the reply, or with None where the worker is lost."""
+
+    async def loss(self) -> ConnectionLostError:
+        """Return how the worker was lost."""
+
+
 class Backend(Protocol):
-    """The home of one session."""
+    """Where the environment of one session lives."""
+
+    @property
+    def relayable(self) -> Relayable | None:
+        """What a relay may ask; None where each request needs a task."""
 
     async def request(self, body: bytes) -> Body:
         """Return the body of the reply to the request in ``body``.
@@ -40,13 +55,19 @@ class Backend(Protocol):
 
 
 class InlineBackend:
-    """On the event loop."""
+    """An environment on the event loop: while it answers, nobody else is served.
+
+    Args:
+        settings: What is built.
+    """
+
+    relayable = None
 
     def __init__(self, settings: ServerSettings) -> None:
         self._session = WorkerSession(settings.builder)
 
     async def request(self, body: bytes) -> bytes:
-        """Step at once; nobody else is served meanwhile."""
+        """Answer at once."""
         return self._session.handle(body)
 
     async def close(self) -> None:
@@ -55,7 +76,15 @@ class InlineBackend:
 
 
 class ThreadBackend:
-    """In a thread of its own, because environments may be tied to the thread that made them."""
+    """An environment in a thread of its own.
+
+    Environments may be tied to the thread that made them, so a pool of threads will not do.
+
+    Args:
+        settings: What is built, and how long it may take to close.
+    """
+
+    relayable = None
 
     def __init__(self, settings: ServerSettings) -> None:
         self._session = WorkerSession(settings.builder)
@@ -64,7 +93,11 @@ class ThreadBackend:
         self._close_timeout_s = settings.close_timeout_s or None
 
     async def request(self, body: bytes) -> bytes:
-        """Step in the session's thread."""
+        """Answer in the session's thread.
+
+        Raises:
+            ConnectionLostError: the session was closed.
+        """
         if self._is_closed:
             raise ConnectionLostError("this session was closed; open another one")
         loop = asyncio.get_running_loop()
@@ -75,16 +108,16 @@ class ThreadBackend:
         self._is_closed = True
         closing = asyncio.get_running_loop().run_in_executor(self._executor, self._session.close)
         self._executor.shutdown(wait=False)
-        # It stays in the queue of the thread: what hangs now may come to its end.
+        # The closing stays in the queue of the thread: a step that hangs now may still end.
         if not (await asyncio.wait({closing}, timeout=self._close_timeout_s))[0]:
             _log.warning("an environment in a thread hangs, and a thread cannot be ended")
 
 
 class Backends:
-    """Makes the home of each session.
+    """Makes the backend of each session.
 
     Args:
-        settings: Say what a home is.
+        settings: Where environments live, and what they are.
 
     Attributes:
         watchdog: Knows the worker processes that have a session.
@@ -102,7 +135,7 @@ class Backends:
         self._pool = WorkerPool(settings)
 
     async def make(self) -> Backend:
-        """Return a home for a session.
+        """Return a backend for a new session.
 
         Raises:
             ServerError: no worker can be had.

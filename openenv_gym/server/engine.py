@@ -19,14 +19,20 @@ from openenv_gym.wire.description import Description
 
 
 class Engine:
-    """Runs requests on a backend; the values between are values, not text.
+    """Runs requests on a backend; requests and replies are values here, not text.
 
-    A backend that failed once, or sent what is no reply, is given up: which request its next
-    reply would answer, nobody knows.
+    A backend that failed once, or sent what is no reply, is given up: nobody knows which request
+    its next reply would answer.
+
+    Args:
+        backend: Where the environment lives.
+
+    Attributes:
+        backend: The backend that the engine was made with.
     """
 
     def __init__(self, backend: Backend) -> None:
-        self._backend = backend
+        self.backend = backend
         self._session = ClientSession(BinaryMessages())
         self._loss: OpenEnvGymError | None = None
 
@@ -61,7 +67,7 @@ class Engine:
         except OpenEnvGymError as exc:
             return failure(exc)
         try:
-            return self._session.receive(await self._backend.request(body))
+            return self._session.receive(await self.backend.request(body))
         except OpenEnvGymError as exc:
             self._loss = exc
             return failure(exc)

@@ -17,7 +17,7 @@ from openenv_gym.errors import (
     ResetNeededError,
     UnknownEnvironmentError,
 )
-from openenv_gym.server.http_episodes import SESSION_HEADER, HttpEpisodes
+from openenv_gym.server.http_sessions import SESSION_HEADER, HttpSessions
 from openenv_gym.server.openapi import reset_body, session_header, step_body
 from openenv_gym.server.service import Service
 from openenv_gym.wire.error_codes import brief
@@ -37,7 +37,7 @@ _STATUS: tuple[tuple[type[OpenEnvGymError], int], ...] = (
 def routes(service: Service) -> APIRouter:
     """Return the routes of ``service``."""
     router = _health_routes(service)
-    episodes = HttpEpisodes(service)
+    sessions = HttpSessions(service)
     limit = service.settings.max_body_bytes
 
     @router.get("/", tags=["server"])
@@ -47,7 +47,7 @@ def routes(service: Service) -> APIRouter:
 
     @router.get("/metadata", tags=["environment"])
     async def metadata() -> dict[str, Any]:
-        """What the environment says about itself to people."""
+        """What the environment says about itself, for people."""
         return service.description.about
 
     @router.get("/schema", tags=["environment"])
@@ -59,26 +59,26 @@ def routes(service: Service) -> APIRouter:
     @_answering_errors
     async def reset(request: Request) -> Response:
         """Begin an episode."""
-        body, session_id = await episodes.reset(await _body(request, limit), _header(request))
+        body, session_id = await sessions.reset(await _body(request, limit), _header(request))
         return _json(body, headers={SESSION_HEADER: session_id})
 
     @router.post("/step", tags=["episode"], openapi_extra=step_body(service.view))
     @_answering_errors
     async def step(request: Request) -> Response:
         """Act."""
-        return _json(await episodes.step(await _body(request, limit), _header(request)))
+        return _json(await sessions.step(await _body(request, limit), _header(request)))
 
     @router.get("/state", tags=["episode"], openapi_extra=session_header())
     @_answering_errors
     async def state(request: Request) -> Response:
         """What is known about the episode."""
-        return _json(await episodes.state(_header(request)))
+        return _json(await sessions.state(_header(request)))
 
     @router.post("/close", tags=["episode"], openapi_extra=session_header())
     @_answering_errors
     async def close(request: Request) -> Response:
         """End a session."""
-        await episodes.close(_header(request))
+        await sessions.close(_header(request))
         return _json({"closed": True})
 
     return router

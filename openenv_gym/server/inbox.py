@@ -1,4 +1,4 @@
-"""What a client sends, read one message at a time."""
+"""What the client of a WebSocket sends, read one message at a time."""
 
 from __future__ import annotations
 
@@ -8,28 +8,32 @@ from typing import Any, TypeVar
 
 from fastapi import WebSocket
 
+from openenv_gym.server.busy_poll import PolledWait
 from openenv_gym.server.relay_protocol import connection_of
 from openenv_gym.server.service import Service
-from openenv_gym.server.sessions import Session
-from openenv_gym.server.wakeful import Wait
+from openenv_gym.server.session import Session
 
 T = TypeVar("T")
 
-PATIENCE_S = 1.0
+LONG_STEP_S = 1.0
 """A request that takes longer is given up where its client has left."""
 
 _LOST_CODES = (1005, 1006)
-"""What an ASGI server says of connections that ended without a closing frame, or one that gives no
-reason, which no client of ours sends."""
+"""What an ASGI server says of connections that ended without a closing frame, or with one that
+gives no reason, which no client of ours sends."""
 
 
 class Inbox:
-    """What the client of a session sends; whether it has left is noticed in a long step, too.
+    """Reads what one client sends, and notices in a long step that the client has left.
+
+    An ASGI server tells that a client has left as one more message. So that this is heard while a
+    step is under way, the inbox reads one message ahead then, and hands it out later.
 
     Args:
-        websocket: Of the client.
+        websocket: The connection of the client.
         service: What is served.
-        session: What ends if the client leaves in a long step; None where that is others' too.
+        session: The session to end if the client leaves in a long step; None where others use
+            the session too.
 
     Attributes:
         was_lost: Whether the connection is known to have ended without a goodbye.
@@ -41,7 +45,8 @@ class Inbox:
         self._session = session
         self._ahead: asyncio.Task[Any] | None = None
         self._is_waiting = self._is_watching = False
-        self._for_client, self._for_worker = Wait(service.wakeful), Wait(service.wakeful)
+        self._for_client = PolledWait(service.busy_poll)
+        self._for_worker = PolledWait(service.busy_poll)
         self.was_lost = False
 
     async def next(self) -> Any:
@@ -65,7 +70,7 @@ class Inbox:
 
     async def watch(self, reply: Awaitable[T]) -> T:
         """Wait for ``reply``; end the session if the client leaves while it takes long."""
-        timer = asyncio.get_running_loop().call_later(PATIENCE_S, self._look_ahead)
+        timer = asyncio.get_running_loop().call_later(LONG_STEP_S, self._look_ahead)
         self._is_watching = True
         self._for_worker.begin()
         try:
@@ -82,7 +87,7 @@ class Inbox:
             connection.wake()
 
     def close(self) -> None:
-        """Look for nothing more."""
+        """Read nothing ahead any more."""
         if self._ahead is not None:
             self._ahead.cancel()
 

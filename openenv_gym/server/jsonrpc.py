@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0: what a message is, and the answers to one that is none.
+"""JSON-RPC 2.0: messages, and the answers to what is no message.
 
 See https://www.jsonrpc.org/specification.
 """
@@ -27,9 +27,9 @@ class JsonRpcError(Exception):
     """A request that is answered with an error.
 
     Args:
-        code: JSON-RPC's, or one of the server's own.
-        message: What was expected, what came, what to do.
-        data: More, for programs.
+        code: A code of JSON-RPC, or one of the server's own.
+        message: What was expected, what came, and what to do.
+        data: What programs may want to know beside the message.
     """
 
     def __init__(self, code: int, message: str, data: Any = None) -> None:
@@ -42,9 +42,9 @@ class Call(NamedTuple):
     """A request, or a notification, which has no id and no answer.
 
     Attributes:
-        method: What to do.
-        params: With what.
-        call_id: Of the request.
+        method: The name of the method.
+        params: The parameters of the method.
+        call_id: The id of the request; None of a notification.
         is_notification: Whether nobody waits for an answer.
     """
 

@@ -1,4 +1,4 @@
-"""The Model Context Protocol over JSON-RPC: which methods there are, whatever carries them.
+"""The methods of the Model Context Protocol over JSON-RPC, whatever carries the messages.
 
 See https://modelcontextprotocol.io/specification/2025-11-25. OpenEnv's own clients send the same
 ``tools/list`` and ``tools/call`` without a handshake, and name the session in their parameters.
@@ -27,9 +27,9 @@ from openenv_gym.server.jsonrpc import (
     result_body,
     to_call,
 )
-from openenv_gym.server.mcp_sessions import McpSession, McpSessions
-from openenv_gym.server.mcp_tools import McpTools, picture_mode, refusal
+from openenv_gym.server.mcp_tools import McpTools, refusal
 from openenv_gym.server.service import Service
+from openenv_gym.server.session import Session
 from openenv_gym.wire.error_codes import brief
 
 _log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ UNSUPPORTED_VERSION = -32022
 
 
 class Outcome(NamedTuple):
-    """What came of a body.
+    """What becomes of the body of a request.
 
     Attributes:
         answer: What to send back; None where nobody waits for anything.
@@ -54,10 +54,10 @@ class Outcome(NamedTuple):
     """
 
     answer: Body | list[Body] | None
-    opened: McpSession | None = None
+    opened: Session | None = None
 
 
-Method: TypeAlias = Callable[[dict[str, Any], McpSession | None], Awaitable[dict[str, Any]]]
+Method: TypeAlias = Callable[[dict[str, Any], Session | None], Awaitable[dict[str, Any]]]
 
 
 class McpServer:
@@ -65,13 +65,17 @@ class McpServer:
 
     Args:
         service: What is served.
+
+    Attributes:
+        sessions: The sessions of the server.
     """
 
     def __init__(self, service: Service) -> None:
-        has_own_mode = service.description.render_mode is not None
         self._service = service
-        self.sessions = McpSessions(service, None if has_own_mode else picture_mode(service))
-        self._tools = McpTools(service, self.sessions)
+        self.sessions = service.sessions
+        self._tools = McpTools(service)
+        # Plain JSON-RPC that names no session shares this one.
+        self._default = Session(is_shared=True)
         self._methods: dict[str, Method] = {
             "ping": self._ping,
             "tools/list": self._list,
@@ -80,16 +84,16 @@ class McpServer:
             "openenv/session/close": self._close,
         }
 
-    async def receive(self, message: Any, session: McpSession | None) -> Outcome:
+    async def receive(self, message: Any, session: Session | None) -> Outcome:
         """Return the answer to ``message``, which is one of JSON-RPC's or a list of them.
 
         Args:
-            message: As it was decoded.
-            session: That of the client, None where it has none.
+            message: The decoded JSON.
+            session: The session of the client; None where it has none.
         """
         if not isinstance(message, list):
             return await self._receive_one(message, session)
-        version = None if session is None else session.version
+        version = None if session is None else session.mcp_version
         fault = None
         if version not in BATCHING:
             fault = f"expected one message, got a batch, which MCP {version} does not have"
@@ -102,7 +106,7 @@ class McpServer:
         return Outcome(answers or None)
 
     async def _receive_one(
-        self, message: Any, session: McpSession | None, is_batched: bool = False
+        self, message: Any, session: Session | None, is_batched: bool = False
     ) -> Outcome:
         if is_response(message):
             return Outcome(None)
@@ -127,7 +131,7 @@ class McpServer:
             return Outcome(error_body(id_of(message), error))
         return Outcome(None if call.is_notification else result_body(call.call_id, result))
 
-    async def _answer(self, call: Call, session: McpSession | None) -> dict[str, Any]:
+    async def _answer(self, call: Call, session: Session | None) -> dict[str, Any]:
         if call.is_notification:
             # Among them `notifications/cancelled`: a step that was begun is taken, because
             # breaking it off would leave the environment nobody knows where. Its client does
@@ -142,7 +146,7 @@ class McpServer:
             )
         return await method(call.params, session)
 
-    def _initialize(self, call: Call, session: McpSession | None) -> Outcome:
+    def _initialize(self, call: Call, session: Session | None) -> Outcome:
         asked = call.params.get("protocolVersion")
         if not isinstance(asked, str):
             got = brief(repr(asked), 40)
@@ -152,9 +156,10 @@ class McpServer:
         version = asked if asked in VERSIONS else VERSIONS[-1]
         opened = None
         if session is None:
-            opened = self.sessions.open(version)
+            opened = Session(is_shared=True, mcp_version=version)
+            self.sessions.add(opened)
         else:  # a connection is a session already
-            session.version = version
+            session.mcp_version = version
         about = self._service.description.about
         result = {
             "protocolVersion": version,
@@ -165,15 +170,15 @@ class McpServer:
         }
         return Outcome(result_body(call.call_id, result), opened)
 
-    async def _ping(self, params: dict[str, Any], session: McpSession | None) -> dict[str, Any]:
+    async def _ping(self, params: dict[str, Any], session: Session | None) -> dict[str, Any]:
         return {}
 
-    async def _list(self, params: dict[str, Any], session: McpSession | None) -> dict[str, Any]:
+    async def _list(self, params: dict[str, Any], session: Session | None) -> dict[str, Any]:
         if params.get("cursor") is not None:
             raise JsonRpcError(INVALID_PARAMS, "$.params.cursor: all tools are on the first page")
         return {"tools": self._tools.listed}
 
-    async def _call(self, params: dict[str, Any], session: McpSession | None) -> dict[str, Any]:
+    async def _call(self, params: dict[str, Any], session: Session | None) -> dict[str, Any]:
         name, arguments = params.get("name"), params.get("arguments")
         if name not in self._tools.names:
             raise JsonRpcError(
@@ -191,7 +196,7 @@ class McpServer:
                 "$.params.session_id: expected none, because the request belongs to the session of "
                 "its header or its connection, got another one; leave out either",
             )
-        player = self._named(params) if is_named else session or self.sessions.default
+        player = self._named(params) if is_named else session or self._default
         try:
             result = await self._tools.call(name, player, arguments or {})
         except OpenEnvGymError as exc:
@@ -202,25 +207,30 @@ class McpServer:
             result["data"] = result["structuredContent"]  # what OpenEnv's client returns
         return result
 
-    async def _create(self, params: dict[str, Any], session: McpSession | None) -> dict[str, Any]:
+    async def _create(self, params: dict[str, Any], session: Session | None) -> dict[str, Any]:
+        session = Session(is_shared=True)
         try:
-            return {"session_id": (await self.sessions.open_playing()).session_id}
+            async with self.sessions.turn(session):
+                await self._tools.open(session)
+            return {"session_id": session.session_id}
         except OpenEnvGymError as exc:
             raise _server_error(exc) from exc
 
-    async def _close(self, params: dict[str, Any], session: McpSession | None) -> dict[str, Any]:
+    async def _close(self, params: dict[str, Any], session: Session | None) -> dict[str, Any]:
         named = self._named(params)
         await self.sessions.end(named)
         return {"session_id": named.session_id, "closed": True}
 
-    def _named(self, params: dict[str, Any]) -> McpSession:
+    def _named(self, params: dict[str, Any]) -> Session:
         """The session that ``params`` name, as OpenEnv does.
 
         Raises:
             JsonRpcError: there is none.
         """
         session_id = params.get("session_id")
-        found = self.sessions.find(session_id) if isinstance(session_id, str) else None
+        found = None
+        if isinstance(session_id, str):
+            found = self.sessions.find(session_id, may_be_vacant=True)
         if found is None:
             raise JsonRpcError(
                 INVALID_PARAMS,

@@ -1,15 +1,14 @@
 """``/mcp``: MCP's Streamable HTTP, plain JSON-RPC over HTTP, and JSON-RPC over a WebSocket.
 
-Every answer is one JSON body: the tools send nothing meanwhile, so that there is no event stream.
+Every answer is one JSON body. The tools send nothing while they work, so that no event stream is
+needed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 from typing import Any
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request, Response, WebSocket, WebSocketDisconnect
 
@@ -25,9 +24,9 @@ from openenv_gym.server.jsonrpc import (
     is_response,
 )
 from openenv_gym.server.mcp import UNSUPPORTED_VERSION, VERSIONS, McpServer
-from openenv_gym.server.mcp_sessions import McpSession
 from openenv_gym.server.openapi import jsonrpc_body
 from openenv_gym.server.service import Service
+from openenv_gym.server.session import Session
 from openenv_gym.wire.error_codes import brief
 from openenv_gym.wire.messages import encode_json
 
@@ -37,7 +36,7 @@ VERSION_HEADER = "MCP-Protocol-Version"
 MAX_AT_ONCE = 16
 """So many messages of one WebSocket are answered at a time; more are refused.
 
-They cannot wait unread: behind them, nobody would hear the goodbye of a client whose step hangs.
+They cannot wait unread, because the goodbye of a client whose step hangs would wait behind them.
 """
 
 
@@ -61,7 +60,6 @@ def mcp_routes(service: Service) -> APIRouter:
         """Speak the Model Context Protocol, or plain JSON-RPC 2.0."""
         message: Any = None
         try:
-            _check_origin(request.headers.get("origin"))
             _check_accept(request.headers.get("accept"))
             raw = await _read(request, limit)
             message = decode(raw)
@@ -83,7 +81,6 @@ def mcp_routes(service: Service) -> APIRouter:
     async def delete(request: Request) -> Response:
         """End the session that the header Mcp-Session-Id names."""
         try:
-            _check_origin(request.headers.get("origin"))
             session = _named(request, server)
             if session is None:
                 raise _RefusedError(400, f"expected the header {SESSION_HEADER}, got none")
@@ -101,28 +98,6 @@ def mcp_routes(service: Service) -> APIRouter:
 
 def _json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(encode_json(body), status, headers, media_type="application/json")
-
-
-def _check_origin(origin: str | None) -> None:
-    """Pass unless a page of another site asks: it could have its name point to this machine.
-
-    Raises:
-        _RefusedError: it does.
-    """
-    if origin is not None and not _is_loopback(origin):
-        raise _RefusedError(
-            403,
-            f"Origin: expected no browser, or a page of this machine, got {brief(origin, 80)}; "
-            "agents need no Origin",
-        )
-
-
-def _is_loopback(origin: str) -> bool:
-    try:
-        host = urlsplit(origin).hostname or ""
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:  # neither an address nor, at times, a URL
-        return False
 
 
 def _check_accept(accept: str | None) -> None:
@@ -145,7 +120,7 @@ async def _read(request: Request, limit: int) -> bytes:
         raise _RefusedError(413, str(exc)) from exc
 
 
-def _session_of(request: Request, server: McpServer, message: Any) -> McpSession | None:
+def _session_of(request: Request, server: McpServer, message: Any) -> Session | None:
     """The session of a request by its headers; None of plain JSON-RPC, which has neither.
 
     Raises:
@@ -169,11 +144,11 @@ def _session_of(request: Request, server: McpServer, message: Any) -> McpSession
     return session
 
 
-def _named(request: Request, server: McpServer) -> McpSession | None:
+def _named(request: Request, server: McpServer) -> Session | None:
     session_id = request.headers.get(SESSION_HEADER)
     if session_id is None:
         return None
-    session = server.sessions.find(session_id)
+    session = server.sessions.find(session_id, may_be_vacant=True)
     if session is None:
         raise _RefusedError(
             404, f"{SESSION_HEADER}: no session has this id, it was ended; send initialize again"
@@ -183,14 +158,8 @@ def _named(request: Request, server: McpServer) -> McpSession | None:
 
 async def _serve_websocket(websocket: WebSocket, server: McpServer) -> None:
     """Serve one session, which is the connection's own and ends with it."""
-    try:
-        _check_origin(websocket.headers.get("origin"))
-    except _RefusedError as exc:
-        body = error_body(None, exc.error)
-        await websocket.send_denial_response(_json(body, exc.status))
-        return
     await websocket.accept()
-    session = McpSession()
+    session = Session(is_shared=True)
     answering: set[asyncio.Task[None]] = set()
     try:
         while (text := await _next(websocket)) is not None:
@@ -228,7 +197,7 @@ async def _next(websocket: WebSocket) -> str | bytes | None:
 
 
 async def _answer(
-    websocket: WebSocket, server: McpServer, session: McpSession, text: str | bytes
+    websocket: WebSocket, server: McpServer, session: Session, text: str | bytes
 ) -> None:
     try:
         answer: Any = (await server.receive(decode(text), session)).answer

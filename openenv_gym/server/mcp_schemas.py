@@ -1,4 +1,4 @@
-"""What the MCP tools take and answer, as JSON schemas made from the typed face."""
+"""What the MCP tools take and answer, as JSON schemas made from the typed view."""
 
 from __future__ import annotations
 
@@ -19,11 +19,8 @@ NUMBERS_NOTE = (
 # their own spaces answer otherwise, and clients check an answer against the schema of the tool:
 # a number out of bounds would keep an agent from playing.
 _LIMITS = frozenset(
-    {
-        *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
-        *("minLength", "maxLength", "pattern", "format", "minItems", "maxItems", "uniqueItems"),
-        *("required", "default", ANNOTATION),
-    }
+    "minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minLength maxLength pattern "
+    f"format minItems maxItems uniqueItems required default {ANNOTATION}".split()
 )
 _NAMED = frozenset({"properties", "$defs", "definitions", "patternProperties"})
 _LISTED = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
@@ -85,7 +82,7 @@ def state_schema(view: TypedView) -> Schema:
 def loosened(schema: Any) -> Any:
     """Return ``schema`` as it holds for everything that an environment may answer.
 
-    The shape, the types and the names stay, the limits go, and what is a number may be one of the
+    The shape, the types and the names stay, the limits go, and a number may also be one of the
     strings that stand for numbers.
 
     >>> loosened({"type": "array", "items": {"type": "number", "maximum": 1}, "maxItems": 2})
@@ -141,7 +138,7 @@ def _meaning(space: Any, names: tuple[str, ...]) -> str:
 def legal_actions(description: Description) -> Callable[[dict[str, Any]], str | None]:
     """Return a function that names the actions that are legal after an answer.
 
-    It gives None where the environment does not say which are.
+    The function returns None where the environment does not say which actions are legal.
     """
     space = description.action_space()
     if description.num_envs is not None or type(space).__name__ != "Discrete":

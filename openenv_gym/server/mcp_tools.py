@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import importlib.util
 import io
 from collections.abc import Awaitable, Callable
@@ -13,10 +14,13 @@ import numpy as np
 
 from openenv_gym.codecs import info_to_json
 from openenv_gym.errors import (
+    ConnectionLostError,
+    EnvStartError,
     InvalidRequestError,
     OpenEnvGymError,
     RemoteEnvError,
     ResetNeededError,
+    UnsupportedRenderModeError,
 )
 from openenv_gym.protocol import (
     BatchResult,
@@ -31,7 +35,7 @@ from openenv_gym.protocol import (
     Step,
 )
 from openenv_gym.protocol.json_messages import JsonServerMessages, parse_reset
-from openenv_gym.server.episodes import Episode
+from openenv_gym.server.engine import Engine
 from openenv_gym.server.mcp_schemas import (
     NUMBERS_NOTE,
     action_summary,
@@ -40,14 +44,14 @@ from openenv_gym.server.mcp_schemas import (
     result_schema,
     state_schema,
 )
-from openenv_gym.server.mcp_sessions import McpSession, McpSessions
 from openenv_gym.server.service import Service
+from openenv_gym.server.session import Session
 from openenv_gym.wire.error_codes import error_for
 from openenv_gym.wire.messages import encode_json, error_data
 
 Content: TypeAlias = dict[str, Any]
 Arguments: TypeAlias = dict[str, Any]
-Tool: TypeAlias = Callable[[McpSession, Arguments], Awaitable[dict[str, Any]]]
+Tool: TypeAlias = Callable[[Session, Arguments], Awaitable[dict[str, Any]]]
 
 RGB_ARRAY, ANSI = "rgb_array", "ansi"
 
@@ -72,12 +76,14 @@ class McpTools:
 
     Args:
         service: What is served.
-        sessions: Of the clients that call them.
+
+    Attributes:
+        listed: The tools as ``tools/list`` gives them.
     """
 
-    def __init__(self, service: Service, sessions: McpSessions) -> None:
+    def __init__(self, service: Service) -> None:
         self._service = service
-        self._sessions = sessions
+        self._sessions = service.sessions
         self._messages = JsonServerMessages(service.view)
         self._legal_actions = legal_actions(service.description)
         self._tools: dict[str, Tool] = {
@@ -86,6 +92,8 @@ class McpTools:
             "state": self._state,
         }
         mode = picture_mode(service)
+        # What environments are opened with; those with a mode of their own keep it.
+        self._render_mode = mode if service.description.render_mode is None else None
         if mode is not None:
             self._tools["render"] = self._render
         self.listed = [tool for tool in self._described(mode) if tool["name"] in self._tools]
@@ -95,53 +103,68 @@ class McpTools:
         """The tools that there are."""
         return list(self._tools)
 
-    async def call(self, name: str, session: McpSession, arguments: Arguments) -> dict[str, Any]:
+    async def call(self, name: str, session: Session, arguments: Arguments) -> dict[str, Any]:
         """Return the result of a tool; what it refuses is a result, too.
 
         Raises:
             OpenEnvGymError: the tool refused its arguments, or failed.
         """
-        async with session.lock:
+        async with self._sessions.turn(session):
             return await self._tools[name](session, arguments)
 
-    async def _reset(self, session: McpSession, arguments: Arguments) -> dict[str, Any]:
+    async def open(self, session: Session) -> Engine:
+        """Take a slot and open the environment, when it is one's turn.
+
+        An environment that cannot be made to be drawn is opened to be played without.
+
+        Raises:
+            OpenEnvGymError: there is no slot, the client left, or there is no environment.
+        """
+        if self._render_mode is not None:
+            with contextlib.suppress(
+                EnvStartError, UnsupportedRenderModeError, ConnectionLostError
+            ):
+                return await self._sessions.open(session, self._render_mode)
+        return await self._sessions.open(session)
+
+    async def _reset(self, session: Session, arguments: Arguments) -> dict[str, Any]:
         request = parse_reset(arguments, self._service.description.num_envs)
         if request.extra and self._service.description.view != "model":
             raise InvalidRequestError(
                 f"reset: expected seed, options and episode_id, got {', '.join(request.extra)} "
                 "too; what the environment's own reset takes goes into options"
             )
-        episode = await self._sessions.begin(session)
-        return self._played(await self._execute(episode, request))
+        engine = session.engine or await self.open(session)
+        return self._played(await self._execute(session, engine, request))
 
-    async def _step(self, session: McpSession, arguments: Arguments) -> dict[str, Any]:
-        episode = self._playing(session, "step")
+    async def _step(self, session: Session, arguments: Arguments) -> dict[str, Any]:
+        engine = self._needed(session, "step")
         action = self._service.view.parse_action(arguments)
-        return self._played(await self._execute(episode, Step(action)))
+        return self._played(await self._execute(session, engine, Step(action)))
 
-    async def _state(self, session: McpSession, arguments: Arguments) -> dict[str, Any]:
+    async def _state(self, session: Session, arguments: Arguments) -> dict[str, Any]:
         _expect_none("state", arguments)
-        episode = self._sessions.playing(session)
-        if episode is None:
+        engine = _engine_of(session)
+        if engine is None:
             return _structured(self._service.state_before_reset)
-        reply = await self._execute(episode, GetState())
+        reply = await self._execute(session, engine, GetState())
         assert isinstance(reply, StateReply)
         return _structured(info_to_json(reply.state)[0])
 
-    async def _render(self, session: McpSession, arguments: Arguments) -> dict[str, Any]:
+    async def _render(self, session: Session, arguments: Arguments) -> dict[str, Any]:
         _expect_none("render", arguments)
-        reply = await self._execute(self._playing(session, "render"), Render())
+        reply = await self._execute(session, self._needed(session, "render"), Render())
         assert isinstance(reply, Rendered)
         return {"content": await asyncio.to_thread(_pictures, reply.frame), "isError": False}
 
-    def _playing(self, session: McpSession, tool: str) -> Episode:
-        episode = self._sessions.playing(session)
-        if episode is None:
+    def _needed(self, session: Session, tool: str) -> Engine:
+        engine = _engine_of(session)
+        if engine is None:
             raise ResetNeededError(f"{tool} before a reset; call the tool reset first")
-        return episode
+        return engine
 
-    async def _execute(self, episode: Episode, request: Request) -> Reply:
-        reply = await self._service.episodes.execute(episode, request)
+    async def _execute(self, session: Session, engine: Engine, request: Request) -> Reply:
+        reply = await self._sessions.execute(session, engine, request)
         if isinstance(reply, Failed):  # without the traceback, which is not for the agent
             raise error_for(reply.code, reply.message)
         return reply
@@ -201,6 +224,21 @@ class McpTools:
                 "annotations": {"readOnlyHint": True, "openWorldHint": False},
             },
         ]
+
+
+def _engine_of(session: Session) -> Engine | None:
+    """What the client plays on; None before its first reset.
+
+    Raises:
+        ResetNeededError: its environment was taken away, and it hears of that now.
+    """
+    if session.was_vacated:
+        session.was_vacated = False
+        raise ResetNeededError(
+            "the environment of this session is gone: it was not used for long and gave way "
+            "to another client, or its process ended; call the tool reset to begin again"
+        )
+    return session.engine
 
 
 def refusal(exc: OpenEnvGymError) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a worker prints, in the server's log, as far as one worker may fill it."""
+"""What a worker prints goes to the server's log, as far as one worker may fill it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class OutputLog:
     """Logs the lines of one worker.
 
     Args:
-        pid: Of the worker.
-        output: What it prints.
-        clock: Seconds that only grow.
+        pid: The process id of the worker.
+        output: What the worker prints.
+        clock: Returns seconds that only grow.
     """
 
     def __init__(self, pid: int, output: Output, clock: Callable[[], float]) -> None:
@@ -32,7 +32,11 @@ class OutputLog:
         self._dropped = 0
 
     def write(self, *, is_last: bool = False) -> None:
-        """Log what is new, whole lines only until the last of it."""
+        """Log what is new.
+
+        Args:
+            is_last: Whether nothing more will come; until then only whole lines are logged.
+        """
         new = self._output.read()
         if not new and not (is_last and (self._begun or self._dropped)):
             return

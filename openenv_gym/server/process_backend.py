@@ -1,4 +1,18 @@
-"""A session in a worker process of its own, which has to answer in time."""
+"""A session in a worker process of its own, which has to answer in time.
+
+Server and worker share one socket, on which each request has exactly one reply, in order. This
+side does not look into the replies, so the order must never be in doubt: whatever comes that nobody
+had asked for, and whatever is no frame, ends the worker. For the same reason a request that takes
+too long is not given up alone, but together with its worker.
+
+A worker is lost in one of three ways, and the client is told which: the server killed it for a
+reason of its own (a deadline, nonsense on the socket, the end of the server), it ended by itself,
+or the kernel killed it for want of memory. All three show in the same way, as the end of the
+socket, so the reason is noted *before* a worker is killed, and read when the socket ends.
+
+Nobody waits for a worker with a blocking call, because that would take a thread for each one that
+hangs: the exit code is asked for time and again.
+"""
 
 from __future__ import annotations
 
@@ -24,22 +38,22 @@ from openenv_gym.workers.process import WorkerProcess
 _log = logging.getLogger(__name__)
 
 OnReply: TypeAlias = Callable[[Body | None], None]
-"""Told the body of a reply; None where the worker was lost."""
+"""A callback that is told the body of a reply, or None where the worker was lost."""
 
 _EXIT_TIMEOUT_S = 5.0
 """How long to wait for the exit code of a worker that has closed its socket, or was killed."""
 
 
 def _ignore(what: str) -> None:
-    """Do nothing about it: the connection is not there yet, or not any more."""
+    """Take no notice of nonsense: the connection is not there yet, or not any more."""
 
 
 class _WorkerProtocol(asyncio.Protocol):
     """Matches the bodies that a worker sends to those who wait, first come, first served.
 
     Attributes:
-        due_s: When the request under way is to be answered.
-        on_nonsense: Told what came that is no reply to anything.
+        due_s: When the request under way is to be answered, on the loop's clock in seconds.
+        on_nonsense: A callback that is told what came that is no reply to anything.
     """
 
     def __init__(self) -> None:
@@ -73,7 +87,7 @@ class _WorkerProtocol(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        self.on_nonsense = _ignore  # else this and the backend would wait for the collector
+        self.on_nonsense = _ignore  # the backend's method: a cycle would wait for the collector
         self.due_s = math.inf
         while self._waiting:
             self._waiting.popleft()(None)
@@ -91,19 +105,19 @@ class _WorkerProtocol(asyncio.Protocol):
             self._transport.close()
 
     def abort(self) -> None:
-        """Close at once: a child that the worker forked may hold the other end open."""
+        """Close at once, though a child that the worker forked may hold the other end open."""
         if self._transport is not None:
             self._transport.abort()
 
 
 class ProcessBackend:
-    """In a worker process of its own.
+    """An environment in a worker process of its own.
 
     Args:
         worker: The process.
-        protocol: Speaks with it.
-        settings: Have the limits.
-        watchdog: Ends it when it is overdue.
+        protocol: Speaks with the worker.
+        settings: The limits.
+        watchdog: Ends the worker when its answer is overdue.
     """
 
     def __init__(
@@ -133,7 +147,7 @@ class ProcessBackend:
     async def start(
         cls, worker: WorkerProcess, settings: ServerSettings, watchdog: Watchdog
     ) -> ProcessBackend:
-        """Open a session on ``worker``, which is this session's from now on.
+        """Return a backend on ``worker``, which belongs to this session from now on.
 
         Raises:
             ServerError: the worker is gone.
@@ -149,20 +163,32 @@ class ProcessBackend:
         return cls(worker, protocol, settings, watchdog)
 
     @property
+    def relayable(self) -> ProcessBackend:
+        """The backend itself: a worker is asked without a task."""
+        return self
+
+    @property
     def due_s(self) -> float:
-        """When the request under way is to be answered, on the loop's clock; else infinite."""
+        """When the request under way is to be answered, on the loop's clock in seconds.
+
+        Infinite where no request is under way, or where it has no limit.
+        """
         return self._protocol.due_s
 
     async def request(self, body: bytes) -> Body:
-        """Have the worker answer."""
-        if not self._is_open and body[0] == OPEN:  # until then, requests are the server's own
+        """Have the worker answer, and return the body of its reply.
+
+        Raises:
+            ConnectionLostError: the worker is lost.
+        """
+        if not self._is_open and body[0] == OPEN:
             request = BinaryMessages().decode_request(body)[1]
             assert isinstance(request, Open)
             self._deadlines.note(request)
         future: asyncio.Future[Body | None] = asyncio.get_running_loop().create_future()
 
         def on_reply(reply: Body | None) -> None:
-            if not future.done():  # else who asked has gone
+            if not future.done():  # it is, where the one who asked was cancelled
                 future.set_result(reply)
 
         self.ask(body, on_reply)
@@ -176,7 +202,7 @@ class ProcessBackend:
         """Have the worker answer, without a task that waits for it; one request at a time.
 
         Args:
-            body: Of the request.
+            body: The body of the request.
             on_reply: Called with the body of the reply, or with None where the worker is lost.
         """
         self._deadline = self._deadlines.of(body)
@@ -199,7 +225,7 @@ class ProcessBackend:
         """End the worker at once.
 
         Args:
-            kind: Of the fault that this is for its client.
+            kind: The kind of the fault that this is for the client.
             why: What the client is told.
         """
         if self._cause is None:
@@ -227,8 +253,8 @@ class ProcessBackend:
         return ConnectionLostError(f"{why}; open another session", fault=fault)
 
     async def close(self) -> None:
-        """End the worker; it closes the environment, and is killed if that takes too long."""
-        if not self._settings.close_timeout_s:  # what is under way has a limit of its own
+        """Have the worker close the environment and end; kill it if that takes too long."""
+        if not self._settings.close_timeout_s:  # the request under way has a limit of its own
             await self._until(lambda: not self._protocol.is_asked, math.inf)
         self._protocol.close()
         self._worker.dismiss()
@@ -242,12 +268,12 @@ class ProcessBackend:
         self._output.close()
 
     async def _exit_code(self, timeout_s: float) -> int | None:
-        """How the worker ended, None if it still runs after ``timeout_s``."""
+        """The exit code of the worker, None if it still runs after ``timeout_s``."""
         await self._until(lambda: self._worker.exit_code is not None, timeout_s)
         return self._worker.exit_code
 
     async def _until(self, is_so: Callable[[], bool], timeout_s: float) -> None:
-        """Ask time and again: to wait would take a thread for each worker that hangs."""
+        """Wait until ``is_so``, which is asked time and again, for ``timeout_s`` at most."""
         end_s, pause_s = self._clock() + timeout_s, 0.001
         while not is_so() and self._clock() < end_s:
             await asyncio.sleep(pause_s)

@@ -1,10 +1,25 @@
 """Bodies between a WebSocket and a worker, passed on without a task in between.
 
-An ASGI application is a task: to receive, to ask the worker, to wait and to send take it four
-turns of the event loop a step. Once an environment is open, a binary session needs no decision of
-the application's any more. So where the server is ours, the session takes the messages of the
-connection over: what comes from the one socket is written to the other where it arrives, and the
-task sleeps until the session ends.
+An ASGI application is a task, and a task is slow: it is scheduled once to receive a message, once
+to ask the worker, once to wait for the reply and once to send it. That is four turns of the event
+loop for each step. Once an environment is open, a binary session needs no decision of the
+application any more. So where the server is ours, the session takes the messages of the connection
+over: the callback that reads from one socket writes to the other, and the task sleeps until the
+session ends::
+
+    client --> RelayProtocol.data_received --> Relay.pass_on --> backend.ask --> worker
+    client <-- RelayProtocol.send_message  <-- Relay._answer <-- data_received <-- worker
+
+Three rules hold, and each line below serves one of them:
+
+1. One request is under way at a time. A client may send requests ahead; they wait here, and their
+   number is bounded because the relay reads nothing more from the socket meanwhile.
+2. No request is begun while the client leaves its replies unread, so that replies do not pile up.
+3. Every request is passed on exactly once, though its connection may be lost. The request under way
+   goes on without a connection, and the last reply is kept. A client that comes back on another
+   connection first asks again what it had no answer to: by the number of that request the relay
+   knows whether it is under way (the reply follows by itself), answered (the kept reply is sent
+   again), or new (it never arrived, and is passed on).
 """
 
 from __future__ import annotations
@@ -14,35 +29,34 @@ from collections import deque
 
 from openenv_gym.protocol import Body
 from openenv_gym.protocol.binary_messages import CLOSED, sequence_of
-from openenv_gym.server.process_backend import ProcessBackend
+from openenv_gym.server.backends import Relayable
+from openenv_gym.server.busy_poll import BusyPoll, PolledWait
 from openenv_gym.server.relay_protocol import RelayProtocol
-from openenv_gym.server.wakeful import Wait, Wakeful
 
 
 class Relay:
-    """Passes the requests of one session to its worker, one at a time, and the replies back.
-
-    It may outlive its connection: what is under way goes on, and the last reply is kept for a
-    client that asks again on another connection. So every request is passed on exactly once.
+    """Passes the requests of one session to its worker, and the replies back.
 
     Args:
-        backend: Has the worker.
-        wakeful: Keeps the event loop awake while an answer is near.
+        backend: Asks the worker.
+        busy_poll: Keeps the event loop awake while an answer is near.
         opened: The reply that was the last one until now.
 
     Attributes:
-        backend: As given.
-        connection: Whose requests are taken; None between two.
-        ended: Done when the session is over: with None after its goodbye, with the head of the
-            request that was lost where the worker was.
+        backend: The backend that the relay was made with.
+        connection: The connection whose requests are taken; None between two.
+        ended: Done when the session is over. The result is None after a goodbye; where the worker
+            was lost it is the head of the request that was lost with it.
     """
 
-    def __init__(self, backend: ProcessBackend, wakeful: Wakeful, opened: Body) -> None:
+    def __init__(self, backend: Relayable, busy_poll: BusyPoll, opened: Body) -> None:
         self.backend = backend
         self.connection: RelayProtocol | None = None
-        self._for_client, self._for_worker = Wait(wakeful), Wait(wakeful)
+        self._for_client, self._for_worker = PolledWait(busy_poll), PolledWait(busy_poll)
         self._is_draining = False
-        self._is_taken_up = False  # whether the client of this connection has asked something
+        # Whether the client of this connection has asked something. Until then it may not know
+        # that it has the session, and is sent nothing.
+        self._is_taken_up = False
         self._last = opened
         self._under_way: Body | None = None
         self._waiting: deque[Body] = deque()
@@ -61,22 +75,26 @@ class Relay:
         """
         before = self.connection
         self.detach()
-        if before is not None:  # which the client knows to be lost
+        if before is not None:  # the client comes on another one, so it knows that this is lost
             before.transport.abort()
         self.connection = connection
         connection.take_over(self.pass_on, self._go_on)
 
     def detach(self) -> None:
-        """Go on without a connection; what was sent ahead was not begun, and is forgotten."""
+        """Go on without a connection.
+
+        Requests that were sent ahead are forgotten: they were not begun, and their client has no
+        answer to them, so that it asks again.
+        """
         self._for_client.end()
         self._waiting.clear()
         self.connection = None
         self._is_taken_up = False
 
     def pass_on(self, body: Body) -> None:
-        """Pass on a request, now or when the one before it is answered and its answer read.
+        """Pass a request on, now or when the one before it is answered and its answer read.
 
-        Nothing more is read meanwhile: what waits is no more than what one read brought.
+        Nothing more is read meanwhile, so that no more waits than what one read brought.
         """
         self._for_client.end()
         assert self.connection is not None
@@ -89,7 +107,10 @@ class Relay:
         self.connection.hold()
 
     def _knows(self, body: Body) -> bool:
-        """Take up the session; return whether its answer is on its way to who asks again."""
+        """Take the session up; return whether the first request of its client came before.
+
+        Its answer is on its way then.
+        """
         assert self.connection is not None
         self._is_taken_up = True
         number = sequence_of(body)
@@ -118,6 +139,7 @@ class Relay:
             self.ended.set_result(None)
 
     def _ask(self, body: Body) -> None:
+        # The head alone says which request it is; a body may be megabytes of action.
         self._under_way = body[:8]
         self._for_worker.begin()
         self.backend.ask(body, self._answer)

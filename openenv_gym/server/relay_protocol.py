@@ -1,4 +1,20 @@
-"""uvicorn's WebSocket, whose messages a session may take over (:mod:`openenv_gym.server.relay`)."""
+"""uvicorn's WebSocket, whose messages a session may take over (:mod:`openenv_gym.server.relay`).
+
+uvicorn hides a connection behind the callables of ASGI. The class below derives from uvicorn's
+protocol and offers itself to the application in the scope of the handshake. A session that has
+accepted the connection may then *take it over*: from that moment ``data_received`` splits what it
+reads into frames itself. Binary messages go to the session at once, and control frames (pings, the
+closing handshake) go on to ``websockets``, which keeps the state of the connection. Messages that
+are sent are written to the transport directly, past ``websockets``, whose state they do not change.
+
+Back pressure has two sides here. ``hold`` and ``go_on`` stop and resume reading for the session,
+which has a request under way. ``pause_writing`` and ``resume_writing`` are called by the transport
+while the client does not read; nothing is read from such a client either, because even its pings
+alone would be answered with pongs that pile up.
+
+The gate in front of the application (:mod:`openenv_gym.server.gate`) sees every handshake before a
+session can accept it, so nothing is taken over that the gate refused.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +38,8 @@ from openenv_gym.protocol.websocket_frames import (
 
 _log = logging.getLogger(__name__)
 
-WRITE_TIMEOUT_S = 30.0
-
 EXTENSION = "openenv_gym.connection"
-"""Under which an application finds the connection among the extensions of its scope."""
+"""The key under which an application finds the connection in the extensions of its scope."""
 
 GOING_AWAY = 1012
 """The close code of a server that ends and may be started anew."""
@@ -34,16 +48,18 @@ LINGER_S = 5.0
 """How long a client may go on sending after it was told that it breaks the rules."""
 
 _GATHERED_BYTES = 4096
+"""Up to this size a message is copied behind its header, which is quicker than a list of two."""
 
 
 class RelayProtocol(WebSocketsSansIOProtocol):
     """uvicorn's WebSocket, whose data messages a session may take over.
 
-    ``websockets`` goes on to do the handshake, pings and the closing.
+    ``websockets`` goes on to do the handshake, pings and the closing. uvicorn makes the objects, so
+    what :mod:`openenv_gym.server.run` has to say to them is an attribute of a derived class.
     """
 
-    write_timeout_s: float | None = WRITE_TIMEOUT_S
-    """How long a client may leave unread what was sent to it."""
+    write_timeout_s: float | None = None
+    """How long a client may leave unread what was sent to it; None and 0 are no limit."""
 
     _on_message: Callable[[Body], None] | None = None
     _on_writable: Callable[[], None] | None = None
@@ -56,7 +72,8 @@ class RelayProtocol(WebSocketsSansIOProtocol):
         """Offer the connection to the application."""
         super().handle_connect(event)
         if self.response.status_code == 101:
-            # Weak: it has the scope, and whoever asks is a task that has it.
+            # A weak reference, because this object has the scope: a cycle would keep both until
+            # the collector comes. The task that asks is alive as long as this object is.
             self.scope["extensions"][EXTENSION] = {"connection": weakref.ref(self)}
 
     @property
@@ -89,7 +106,7 @@ class RelayProtocol(WebSocketsSansIOProtocol):
             self.transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
-        """Take in what was read; read no more of who does not read, which may be pings alone."""
+        """Take in what was read, and read no more from a client that does not read itself."""
         if self._is_lingering:
             return
         if self._on_message is None:
@@ -118,8 +135,8 @@ class RelayProtocol(WebSocketsSansIOProtocol):
     def handle_parser_exception(self) -> None:
         """Tell a client which rule it breaks, and read on for a while without looking at it.
 
-        A socket that is closed while there is something to read is reset, and a client that is
-        still sending finds that instead of the reason.
+        The kernel resets a socket that is closed while there is something to read, and a client
+        that is still sending would find the reset in place of the reason.
         """
         assert self.conn.close_sent is not None
         code, reason = self.conn.close_sent.code, self.conn.close_sent.reason
@@ -133,7 +150,7 @@ class RelayProtocol(WebSocketsSansIOProtocol):
 
     def shutdown(self) -> None:
         """Close the connection, when the server ends."""
-        if self._is_lingering:  # old versions of uvicorn would say goodbye again
+        if self._is_lingering:  # the goodbye was said; old versions of uvicorn would repeat it
             self.transport.close()
         else:
             super().shutdown()
@@ -141,12 +158,12 @@ class RelayProtocol(WebSocketsSansIOProtocol):
     def pause_writing(self) -> None:
         """Note that the client does not read what is sent, and give it some time to."""
         super().pause_writing()
-        self.writable.clear()  # which old versions of uvicorn leave to nobody
+        self.writable.clear()  # old versions of uvicorn do not
         if self.write_timeout_s:
             self._write_timer = self.loop.call_later(self.write_timeout_s, self._give_up)
 
     def resume_writing(self) -> None:
-        """Note that it has."""
+        """Note that the client has read what was sent, and read from it again."""
         self._stop_write_timer()
         super().resume_writing()
         self.writable.set()
@@ -160,7 +177,7 @@ class RelayProtocol(WebSocketsSansIOProtocol):
         self._stop_write_timer()
         super().connection_lost(exc)
         self.writable.set()
-        self._on_message = self._on_writable = None  # whose session has this connection
+        self._on_message = self._on_writable = None  # they refer to the session, which has this
 
     def _stop_write_timer(self) -> None:
         if self._write_timer is not None:
@@ -176,7 +193,7 @@ class RelayProtocol(WebSocketsSansIOProtocol):
         self.transport.abort()
 
     def wake(self) -> None:
-        """Have the task of the application, which waits for a message, go on as at the end."""
+        """Wake the application, which waits for a message, as if the client had left."""
         self.queue.put_nowait({"type": "websocket.disconnect", "code": GOING_AWAY})
 
     def send_message(self, body: Body) -> None:
@@ -191,6 +208,6 @@ class RelayProtocol(WebSocketsSansIOProtocol):
 
 
 def connection_of(websocket: WebSocket) -> RelayProtocol | None:
-    """Return what is below the application; None with other ASGI servers."""
+    """Return the connection below an application; None with other ASGI servers."""
     offer = (websocket.scope.get("extensions") or {}).get(EXTENSION)
     return None if offer is None else offer["connection"]()

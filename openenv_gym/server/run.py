@@ -1,4 +1,4 @@
-"""Runs an application under uvicorn, and says where."""
+"""Runs an application under uvicorn, and says where it listens."""
 
 from __future__ import annotations
 
@@ -9,68 +9,26 @@ import socket
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import replace
 from types import FrameType
-from typing import Any
 
 import uvicorn
 
 from openenv_gym.errors import UnreachableError
+from openenv_gym.server.app import app_of
 from openenv_gym.server.backends import SESSION_THREAD
-from openenv_gym.server.relay_protocol import WRITE_TIMEOUT_S, RelayProtocol
+from openenv_gym.server.gate import is_address
+from openenv_gym.server.relay_protocol import RelayProtocol
 from openenv_gym.server.service import Service
-from openenv_gym.server.settings import check_seconds
+from openenv_gym.server.settings import Listener, ServerSettings
 from openenv_gym.workers.lifeline import watch_lifeline
 
 _log = logging.getLogger(__name__)
 
-PING_INTERVAL_S = 20.0
-PING_TIMEOUT_S = 120.0
-DRAIN_TIMEOUT_S = 25.0
 _FILES, _FILES_PER_SESSION = 64, 8
 _CONNECTIONS_CLOSE_S = 1
 """How long connections may take to close when their sessions have ended."""
 _LOOK_AGAIN_S = 0.01
-
-
-@dataclass(frozen=True, kw_only=True)
-class Listener:
-    """Where to listen.
-
-    Attributes:
-        host: Name or address of the interface.
-        port: TCP port; 0 takes a free one.
-        uds: Path of a Unix socket to listen on instead.
-        log_level: uvicorn's.
-        lifeline: Descriptor of a lifeline, for a server that ends with who started it; the
-            address is written there instead of printed.
-        drain_timeout_s: How long a server that is to end waits for what is under way.
-        write_timeout_s: How long a client may leave unread what was sent to it; None and 0 are no
-            limit.
-        ping_interval_s: How often WebSockets are pinged; None and 0 for not at all, where
-            something on the way takes pings amiss.
-        ping_timeout_s: How long the answer to a ping may take until the client is taken for gone;
-            None and 0 are no limit.
-
-    Raises:
-        InvalidRequestError: a time is none.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 8000
-    uds: str | None = None
-    log_level: str = "warning"
-    lifeline: int | None = None
-    drain_timeout_s: float = DRAIN_TIMEOUT_S
-    write_timeout_s: float | None = WRITE_TIMEOUT_S
-    ping_interval_s: float | None = PING_INTERVAL_S
-    ping_timeout_s: float | None = PING_TIMEOUT_S
-
-    def __post_init__(self) -> None:
-        """Refuse what is no time."""
-        check_seconds("drain_timeout_s", self.drain_timeout_s, "0 for not at all")
-        for name in ("write_timeout_s", "ping_interval_s", "ping_timeout_s"):
-            check_seconds(name, getattr(self, name) or 0, "None or 0 for none")
 
 
 class _RefusalIsNoFault(logging.Filter):
@@ -81,7 +39,7 @@ class _RefusalIsNoFault(logging.Filter):
 
 
 class _Server(uvicorn.Server):
-    """Says where it listens as soon as it does, and finishes what is under way before it ends."""
+    """uvicorn's server, which says where it listens and finishes what is under way at the end."""
 
     def __init__(self, config: uvicorn.Config, title: str, listener: Listener) -> None:
         super().__init__(config)
@@ -90,7 +48,7 @@ class _Server(uvicorn.Server):
         self._drain_timeout_s = listener.drain_timeout_s
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Take in a signal: the first one begins the end, a second one is the end."""
+        """Begin the end at the first signal, and end at once at a second one."""
         if self.should_exit:
             os._exit(128 + sig)  # the workers end with this process
         self.should_exit = True
@@ -107,8 +65,8 @@ class _Server(uvicorn.Server):
     async def _await_goodbyes(self) -> None:
         """Give clients a moment to read why their WebSockets are closed.
 
-        uvicorn closes the sockets at once, and who writes to a socket that is closed finds an error
-        there before the reason that came in time.
+        uvicorn closes the sockets at once. A client that writes to a closed socket finds an error
+        before it reads the reason, which came in time.
         """
         end_s = time.monotonic() + _CONNECTIONS_CLOSE_S
         while any(getattr(one, "close_sent", False) for one in self.server_state.connections):
@@ -132,10 +90,10 @@ class _Server(uvicorn.Server):
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def allow_files_of(sessions: int) -> None:
-    """Let this process, and what it starts, have the files of ``sessions`` open, where it may.
+def _allow_files_of(sessions: int) -> None:
+    """Raise the limit of open files for this process and what it starts, where it may.
 
-    What is customary (1,024) is too few for 150 sessions.
+    The customary limit (1,024) is too low for 150 sessions.
     """
     if sys.platform == "win32":
         return
@@ -160,17 +118,21 @@ def allow_files_of(sessions: int) -> None:
         )
 
 
-def run(app: Any, listener: Listener, title: str) -> None:
-    """Serve ``app`` until a signal says to stop.
+def serve(settings: ServerSettings, listener: Listener) -> None:
+    """Serve an environment until a signal says to stop.
 
     Args:
-        app: The ASGI application.
+        settings: What is served.
         listener: Where to listen.
-        title: Printed before the address when the server is ready.
 
     Raises:
         UnreachableError: the address cannot be had.
+        OpenEnvGymError: the environment cannot be built.
     """
+    if not is_address(listener.host):  # clients use the name that the server is bound to
+        settings = replace(settings, allow_hosts=[*settings.allow_hosts, listener.host])
+    _allow_files_of(settings.max_sessions)  # first, for what creating the application starts
+    app = app_of(Service(settings))
     if listener.lifeline is not None:
         watch_lifeline(listener.lifeline)
     config = uvicorn.Config(
@@ -186,10 +148,11 @@ def run(app: Any, listener: Listener, title: str) -> None:
         timeout_graceful_shutdown=_CONNECTIONS_CLOSE_S,
     )
     logging.getLogger("uvicorn.error").addFilter(_RefusalIsNoFault())
-    _Server(config, title, listener).run(_bound(listener))
+    _Server(config, f"openenv-gym serves {settings.environment}", listener).run(_bound(listener))
     if any(thread.name.startswith(SESSION_THREAD) for thread in threading.enumerate()):
+        # An environment hangs in a thread, and Python would wait for the thread.
         logging.shutdown()
-        os._exit(0)  # an environment hangs in a thread, which Python would wait for
+        os._exit(0)
 
 
 def _protocol(write_timeout_s: float | None) -> type[RelayProtocol]:

@@ -1,10 +1,12 @@
-"""What the routes share: settings, sessions, and the typed face of the environment."""
+"""What the routes share: settings, sessions, and the typed view of the environment."""
 
 from __future__ import annotations
 
 import asyncio
 import atexit
 import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future
 from typing import Any
 
 import msgspec
@@ -12,11 +14,10 @@ import msgspec
 from openenv_gym.faults import FaultKind
 from openenv_gym.protocol import Close, Open
 from openenv_gym.server.backends import Backends
+from openenv_gym.server.busy_poll import BusyPoll
 from openenv_gym.server.engine import Engine
-from openenv_gym.server.episodes import Episodes
 from openenv_gym.server.sessions import Sessions
 from openenv_gym.server.settings import ServerSettings
-from openenv_gym.server.wakeful import Wakeful
 from openenv_gym.wire.description import Description
 from openenv_gym.wire.typed import TypedView, view_for
 from openenv_gym.workers.built_env import plain_metadata
@@ -29,8 +30,8 @@ TOLD_WITHIN_S = 0.5
 class Service:
     """One served environment.
 
-    Its description is learnt where sessions live, from an environment that is built once for
-    that and closed again: an environment that cannot be built is known before anybody connects.
+    The service learns its description where sessions live, from an environment that is built once
+    for that and closed again: an environment that cannot be built is known before anybody connects.
 
     Args:
         settings: What is served, and how.
@@ -44,11 +45,10 @@ class Service:
         self.settings = settings
         self.backends = Backends(settings)
         self.sessions = Sessions(settings, self.backends)
-        self.episodes = Episodes(settings, self.sessions)
-        self.wakeful = Wakeful()
+        self.busy_poll = BusyPoll()
         atexit.register(self.backends.close)
         try:
-            described: Description = _run(self._describe())
+            described = _run(self._describe())
             kwargs = plain_metadata(settings.kwargs)
             self.description = msgspec.structs.replace(
                 described, kwargs=kwargs, shards=settings.shards, deadlines=settings.deadlines
@@ -60,14 +60,14 @@ class Service:
 
     @property
     def state_before_reset(self) -> dict[str, Any]:
-        """What is told of the state where there is no episode yet."""
+        """The answer to a question for the state where there is no episode yet."""
         return {"episode_id": None, "step_count": 0, **self.description.state}
 
     async def drain(self, timeout_s: float) -> None:
         """Finish what is under way, begin nothing more, and tell every client.
 
         Args:
-            timeout_s: After which workers that still have something to do are killed.
+            timeout_s: The seconds after which workers that still have something to do are killed.
         """
         clock = asyncio.get_running_loop().time
         end_s = clock() + timeout_s
@@ -98,21 +98,17 @@ class Service:
             await backend.close()
 
 
-def _run(work: Any) -> Any:
+def _run(work: Coroutine[Any, Any, Description]) -> Description:
     """Run a coroutine to its end, also where the caller is inside a running loop."""
-    outcome: list[Any] = []
-    failure: list[BaseException] = []
+    future: Future[Description] = Future()
 
     def run() -> None:
         try:
-            outcome.append(asyncio.run(work))
-        except BaseException as exc:  # handed to the caller below
-            failure.append(exc)
+            future.set_result(asyncio.run(work))
+        except BaseException as exc:  # the caller raises it
+            future.set_exception(exc)
 
-    # Ctrl-C ends who waits here; the interpreter is not to wait for an environment that hangs.
-    thread = threading.Thread(target=run, name="openenv-gym describe", daemon=True)
-    thread.start()
-    thread.join()
-    if failure:
-        raise failure[0]
-    return outcome[0]
+    # A daemon: Ctrl-C ends the caller, and the interpreter must not wait for an environment that
+    # hangs while it is built.
+    threading.Thread(target=run, name="openenv-gym describe", daemon=True).start()
+    return future.result()

@@ -1,20 +1,29 @@
-"""The sessions of a server: one record each, one dict of them."""
+"""The sessions of a server: all of them in one dict, by their id.
+
+A session takes a *slot* (``--max-sessions``) while it has an environment. A client of HTTP or MCP
+is known before its first reset and after it has lost its environment to another client: its
+session is *vacant* then, and takes no slot.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
-from openenv_gym.errors import CapacityError
+from openenv_gym.errors import CapacityError, ResetNeededError
 from openenv_gym.faults import Fault, FaultKind
+from openenv_gym.protocol import Open, Reply, Request
 from openenv_gym.protocol.resume import Resumption
-from openenv_gym.server.backends import Backend, Backends
-from openenv_gym.server.relay import Relay
+from openenv_gym.server.backends import Backends
+from openenv_gym.server.engine import Engine
+from openenv_gym.server.session import Session
 from openenv_gym.server.settings import ServerSettings
+
+MAX_VACANT = 1024
+"""So many vacant sessions are known; the one that was unused longest is forgotten."""
 
 _ENDING_TIMEOUT_S = 6.0
 """How much longer than for an environment to close others wait for a session that is to end."""
@@ -25,82 +34,14 @@ _ENDING_AT_ONCE = 8
 _EXPIRY_PERIOD_S = 1.0
 """How often one looks whether a session that is to end has finished its step."""
 
-MAX_WAITING = 16
-"""So many requests may wait for one that is under way; each holds its body in memory."""
-
-
-class Turns(asyncio.Lock):
-    """One request at a time, first come, first served, and few that wait."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._count = 0
-
-    async def acquire(self) -> Literal[True]:
-        """Wait for one's turn.
-
-        Raises:
-            CapacityError: too many wait already.
-        """
-        if self._count > MAX_WAITING:  # with the one whose turn it is
-            raise CapacityError(
-                f"expected at most {MAX_WAITING} requests that wait for another one of their "
-                "session, got one more; wait for an answer, or use a session of your own"
-            )
-        self._count += 1
-        try:
-            return await super().acquire()
-        except BaseException:
-            self._count -= 1
-            raise
-
-    def release(self) -> None:
-        """Let the next one have its turn."""
-        super().release()
-        self._count -= 1
-
-
-@dataclass(kw_only=True)
-class Session:
-    """One client's environment.
-
-    Attributes:
-        session_id: Random, and not to be guessed.
-        backend: Where it lives.
-        idle_s: After how long without use it gives way to a new one, in seconds; None never.
-        last_used_s: When it was used last, on the server's clock.
-        lock: One request at a time.
-        on_drain: Called when the server is to end; None of sessions that no connection holds.
-        guests: How many connections take part in it that did not begin it.
-        relay: What passes its requests on, of a binary session that is open.
-        resumption: How it is taken up again when its connection was lost; None where it ends then.
-        expiry: Of a session whose connection was lost: ends it.
-    """
-
-    session_id: str
-    backend: Backend
-    idle_s: float | None
-    last_used_s: float
-    lock: Turns = field(default_factory=Turns)
-    on_drain: Callable[[], None] | None = None
-    guests: int = 0
-    relay: Relay | None = None
-    resumption: Resumption | None = None
-    expiry: asyncio.TimerHandle | None = None
-
-    @property
-    def is_answering(self) -> bool:
-        """Whether a request is under way."""
-        return self.lock.locked() or (self.relay is not None and self.relay.is_busy)
-
 
 class Sessions:
     """All sessions of a server; slots that are being filled count as taken.
 
     Args:
-        settings: The limits.
-        backends: Make their homes.
-        clock: Seconds that only grow.
+        settings: The limits, and what is opened.
+        backends: Makes the backend of each session.
+        clock: Returns seconds that only grow.
 
     Attributes:
         is_draining: Whether the server is to end: what runs is finished, and nothing begun.
@@ -121,39 +62,106 @@ class Sessions:
         self.is_draining = False
 
     def __len__(self) -> int:
-        return len(self._sessions) + self._opening
+        """How many slots are taken."""
+        return len(self._playing) + self._opening
 
-    def __contains__(self, session_id: str) -> bool:
-        return session_id in self._sessions
+    @property
+    def _playing(self) -> list[Session]:
+        """The sessions that have an environment."""
+        return [session for session in self._sessions.values() if session.engine is not None]
 
-    async def create(self, *, idle_s: float | None = None) -> Session:
-        """Take a slot.
-
-        Args:
-            idle_s: See :attr:`Session.idle_s`.
+    async def create(self, *, is_shared: bool = False) -> Session:
+        """Return a new session that has a slot; its environment is still to be opened.
 
         Raises:
-            CapacityError: there is none, or the server is to end, or too many sessions are.
+            CapacityError: there is no slot, or the server is to end, or too many sessions are.
         """
+        session = Session(is_shared=is_shared)
+        await self._take_slot(session)
+        return session
+
+    def add(self, session: Session) -> None:
+        """Know a session by its id from now on."""
+        is_full = len(self._sessions) >= MAX_VACANT + self._settings.max_sessions
+        if is_full and session.session_id not in self._sessions:
+            vacant = (one for one in self._sessions.values() if one.engine is None)
+            unused = [one for one in vacant if not one.lock.locked()]
+            if unused:
+                del self._sessions[min(unused, key=lambda one: one.last_used_s).session_id]
+        session.last_used_s = self._clock()
+        self._sessions[session.session_id] = session
+
+    def find(self, session_id: str, *, may_be_vacant: bool = False) -> Session | None:
+        """Return the shared session with this id, and note that it is in use."""
+        session = self._sessions.get(session_id)
+        if session is None or not session.is_shared:
+            return None
+        if session.engine is None and not may_be_vacant:
+            return None
+        session.last_used_s = self._clock()
+        return session
+
+    @asynccontextmanager
+    async def turn(self, session: Session) -> AsyncIterator[None]:
+        """Have a shared session to oneself, when all who came before have had it.
+
+        Raises:
+            CapacityError: the server is to end, or too many wait already.
+        """
+        if self.is_draining:
+            raise draining_error()
+        session.last_used_s = self._clock()
+        async with session.lock:
+            yield
+
+    async def open(self, session: Session, render_mode: str | None = None) -> Engine:
+        """Take a slot for a shared session and open its environment, when it is one's turn.
+
+        Raises:
+            CapacityError: there is no slot, or the server is to end, or too many sessions are.
+            ResetNeededError: the client has left.
+            OpenEnvGymError: the environment cannot be built.
+        """
+        was_known = session.session_id in self._sessions
+        try:
+            _expect_client(session)
+            engine = await self._take_slot(session)
+            wanted = Open(is_typed=True, render_mode=render_mode)
+            await engine.open(self._settings.admit(wanted))
+            _expect_client(session)
+        except BaseException:
+            await self.vacate(session)
+            session.was_vacated = False  # the client hears of it now
+            if not was_known:  # and nobody has been told its id
+                self._sessions.pop(session.session_id, None)
+            raise
+        return engine
+
+    async def execute(self, session: Session, engine: Engine, request: Request) -> Reply:
+        """Return the reply to ``request``, when it is one's turn; a refusal is a reply too.
+
+        A session whose worker was lost has given its slot back before its client hears of that.
+        """
+        reply = await engine.execute(request)
+        if engine.is_lost and session.engine is engine:
+            await self.vacate(session)
+        return reply
+
+    async def _take_slot(self, session: Session) -> Engine:
         if self.is_draining:
             raise draining_error()
         idle = self._idle() if len(self) >= self._settings.max_sessions else None
         self._opening += 1  # before anything is awaited: another one may come meanwhile
         try:
             if idle is not None:
-                await self.end(idle)
+                await self.vacate(idle)
             await self._expect_few_ending()
-            backend = await self._backends.make()
+            engine = session.engine = Engine(await self._backends.make())
         finally:
             self._opening -= 1
-        session = Session(
-            session_id=secrets.token_urlsafe(16),
-            backend=backend,
-            idle_s=idle_s,
-            last_used_s=self._clock(),
-        )
-        self._sessions[session.session_id] = session
-        return session
+        session.was_vacated = False
+        self.add(session)
+        return engine
 
     async def _expect_few_ending(self) -> None:
         """Wait until not more than as many sessions again are about to end.
@@ -174,13 +182,6 @@ class Sessions:
                 )
             await asyncio.wait(self._ending, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
 
-    def find(self, session_id: str) -> Session | None:
-        """Return the session with this id, and note that it is in use."""
-        session = self._sessions.get(session_id)
-        if session is not None:
-            session.last_used_s = self._clock()
-        return session
-
     def offer_resumption(self, session: Session) -> None:
         """Let a session be taken up again, where the server allows that at all."""
         grace_s = self._settings.resume_grace_s
@@ -193,7 +194,7 @@ class Sessions:
 
         It gives way at once to a new one, where no slot is free.
         """
-        session.on_drain, session.idle_s, session.last_used_s = None, 0.0, self._clock()
+        session.on_drain, session.last_used_s = None, self._clock()
         self._expire_later(session, self._settings.resume_grace_s)
 
     def take_up(self, token: str) -> Session | None:
@@ -205,7 +206,7 @@ class Sessions:
             return None
         if session.expiry is not None:
             session.expiry.cancel()
-        session.idle_s = session.expiry = None
+        session.expiry = None
         return session
 
     def _expire_later(self, session: Session, delay_s: float) -> None:
@@ -217,59 +218,70 @@ class Sessions:
         if session.is_answering:
             self._expire_later(session, _EXPIRY_PERIOD_S)
         else:
-            self._begin_end(session)
+            self._begin_vacating(session)
 
     async def end(self, session: Session) -> None:
-        """Close the environment and free the slot, once."""
-        ending = self._begin_end(session)
-        if ending is not None:
-            # Who waits may be cancelled; what was begun ends all the same.
-            await asyncio.shield(ending)
+        """Forget a client, close its environment and free its slot, once."""
+        session.is_ended = True
+        await self.vacate(session)
 
-    def _begin_end(self, session: Session) -> asyncio.Future[None] | None:
-        if self._sessions.pop(session.session_id, None) is None:
+    async def vacate(self, session: Session) -> None:
+        """Close the environment of a session and free its slot, once.
+
+        A shared session stays known; any other has ended with its environment.
+        """
+        closing = self._begin_vacating(session)
+        if closing is not None:
+            # Who waits may be cancelled; what was begun ends all the same.
+            await asyncio.shield(closing)
+
+    def _begin_vacating(self, session: Session) -> asyncio.Future[None] | None:
+        if session.is_ended or not session.is_shared:
+            self._sessions.pop(session.session_id, None)
+        engine, session.engine = session.engine, None
+        if engine is None:
             return None
-        session.on_drain = None  # which has the session
+        session.was_vacated = True
+        session.on_drain = None  # it refers to the session: without a cycle both are freed at once
         if session.expiry is not None:
             session.expiry.cancel()
-        ending = asyncio.ensure_future(session.backend.close())
-        self._ending.add(ending)
-        ending.add_done_callback(self._ending.discard)
-        return ending
+        closing = asyncio.ensure_future(engine.backend.close())
+        self._ending.add(closing)
+        closing.add_done_callback(self._ending.discard)
+        return closing
 
     @property
     def has_room(self) -> bool:
-        """Whether a session could begin now."""
+        """Whether a session could take a slot now."""
         now_s = self._clock()
         is_full = len(self) >= self._settings.max_sessions
-        return not is_full or any(_gives_way(one, now_s) for one in self._sessions.values())
+        return not is_full or any(self._gives_way(one, now_s) for one in self._playing)
 
     @property
     def disconnected(self) -> int:
-        """How many are kept for a client that lost its connection."""
-        return sum(one.expiry is not None for one in self._sessions.values())
+        """How many sessions are kept for a client that lost its connection."""
+        return sum(one.expiry is not None for one in self._playing)
 
     @property
     def are_busy(self) -> bool:
         """Whether a request is under way, or a client is still to hear that the server ends."""
-        return self._opening > 0 or any(map(_is_busy, self._sessions.values()))
+        return self._opening > 0 or any(one.is_busy for one in self._playing)
 
     def drain(self) -> None:
         """Begin nothing more, and have each session end as soon as it has nothing under way."""
         self.is_draining = True
-        for session in list(self._sessions.values()):
+        for session in self._playing:
             if session.on_drain is not None:
                 session.on_drain()
 
     async def end_idle(self) -> None:
         """End the sessions that no connection holds and that have nothing under way."""
-        sessions = list(self._sessions.values())
-        await asyncio.gather(*(self.end(one) for one in sessions if not _is_busy(one)))
+        await asyncio.gather(*(self.end(one) for one in self._playing if not one.is_busy))
 
     async def close(self) -> None:
         """End all sessions, all at once, and wait for them and for those that were ended before."""
-        for session in list(self._sessions.values()):
-            self._begin_end(session)
+        for session in self._playing:
+            self._begin_vacating(session)
         if self._ending:
             closes_s = self._settings.close_timeout_s or 0
             # Without a limit, what hangs in a thread would be waited for without an end.
@@ -278,13 +290,20 @@ class Sessions:
     def _idle(self) -> Session:
         """The session that gives way to a new one."""
         now_s = self._clock()
-        idle = [session for session in self._sessions.values() if _gives_way(session, now_s)]
+        idle = [session for session in self._playing if self._gives_way(session, now_s)]
         if not idle:
             raise CapacityError(
                 f"expected a free session, got none: {len(self)} of "
                 f"{self._settings.max_sessions} are in use (--max-sessions); try again later"
             )
         return min(idle, key=lambda session: session.last_used_s)
+
+    def _gives_way(self, session: Session, now_s: float) -> bool:
+        if session.guests or session.is_answering:
+            return False
+        if session.is_shared:
+            return session.last_used_s + self._settings.http_idle_s <= now_s
+        return session.expiry is not None  # a connection that was lost may never come back
 
 
 def draining_error() -> CapacityError:
@@ -295,11 +314,6 @@ def draining_error() -> CapacityError:
     )
 
 
-def _gives_way(session: Session, now_s: float) -> bool:
-    if session.idle_s is None or session.guests or session.is_answering:
-        return False
-    return session.last_used_s + session.idle_s <= now_s
-
-
-def _is_busy(session: Session) -> bool:
-    return session.on_drain is not None or session.lock.locked()
+def _expect_client(session: Session) -> None:
+    if session.is_ended:
+        raise ResetNeededError("the session was ended before its environment was there")

@@ -1,10 +1,17 @@
-"""What a server is told when it starts."""
+"""What a server is told when it starts: two frozen records of settings.
+
+Each field says beside its default what it is, how its text is read and what its limits are
+(:mod:`openenv_gym.server.setting`). The flags of ``openenv-gym serve`` are made of that, so that a
+new setting is one field here and nothing elsewhere.
+"""
 
 from __future__ import annotations
 
-import math
+import argparse
+import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -12,84 +19,138 @@ import msgspec
 from openenv_gym.codecs import pack_freeform
 from openenv_gym.errors import InvalidRequestError, UnknownEnvironmentError
 from openenv_gym.protocol import Open
+from openenv_gym.server.setting import check, setting
 from openenv_gym.workers.built_env import Builder, build
 from openenv_gym.workers.forked import can_fork
 from openenv_gym.workers.process import available_cores
 
 Isolation = Literal["process", "thread", "inline"]
-ISOLATIONS: tuple[Isolation, ...] = get_args(Isolation)
 StartMethod = Literal["forkserver", "spawn"]
-START_METHODS: tuple[StartMethod, ...] = get_args(StartMethod)
 DEADLINES = ("start", "reset", "step", "close")
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+")
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """Return the JSON object in ``text``.
+
+    Raises:
+        InvalidRequestError: there is none.
+    """
+    try:
+        value = json.loads(text)
+    except ValueError as exc:
+        raise InvalidRequestError(f"expected a JSON object, got {text!r}: {exc}") from exc
+    if not isinstance(value, dict):
+        raise InvalidRequestError(f"expected a JSON object, got {text!r}")
+    return value
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listener:
+    """Where and how a server of ours listens.
+
+    Raises:
+        InvalidRequestError: a value is none that its field may have.
+    """
+
+    host: str = setting("127.0.0.1", "interface")
+    port: int = setting(8000, "TCP port, 0 for a free one")
+    uds: str | None = setting(None, "listen on this Unix socket instead", metavar="PATH")
+    drain_timeout_s: float = setting(
+        25.0, "seconds that a server which is to end waits for what is under way", "not at all"
+    )
+    write_timeout_s: float | None = setting(
+        30.0, "seconds until a client that leaves its answers unread is cut off", "no limit"
+    )
+    ping_interval_s: float | None = setting(20.0, "seconds between pings", "no pings")
+    ping_timeout_s: float | None = setting(
+        120.0, "seconds until a client that does not answer a ping is taken for gone", "never"
+    )
+    log_level: str = setting(
+        "warning",
+        "how much the server logs",
+        choices=("critical", "error", "warning", "info", "debug"),
+    )
+    # Of who started this server and ends it with itself; the address is written there, not printed.
+    lifeline: int | None = setting(None, argparse.SUPPRESS, parse=int)
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense."""
+        check(self)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServerSettings:
     """What a server serves, and how.
 
-    Attributes:
-        environment: The name that workers build, or a name for what ``builder`` builds.
-        kwargs: Keyword arguments of its constructor.
-        builder: Makes the environment where it lives in this process.
-        isolation: ``process``, a worker process for each session; ``thread``, a thread for each
-            session; ``inline``, on the event loop. The last two are for trusted environments: a
-            crash is the server's, and a step that hangs inline hangs everybody.
-        start_method: How a worker process begins: ``forkserver``, as a fork of a process that has
-            imported what workers need; ``spawn``, as a new interpreter, which is the default where
-            the platform cannot do the former.
-        workers: How many worker processes wait for a session, so that it begins at once.
-        max_sessions: How many sessions there may be at a time.
-        http_idle_s: A session over plain HTTP that was not used for so long gives way when
-            there is no free one, because HTTP has no way to notice that its client has left.
-        resume_grace_s: How long a binary session whose connection was lost is kept for its client
-            to take it up again, in seconds; 0 ends it at once.
-        max_body_bytes: Of an HTTP request.
-        max_num_envs: How many sub-environments a session may have.
-        attributes: The names of attributes and methods of the environment that clients may read,
-            set and call.
-        step_timeout_s: How long a worker may take for a step, or for anything else that is none of
-            the following; it is killed then. None and 0 are no limit, here as for the others.
-        reset_timeout_s: Likewise for a reset, and for a step of a batched session, which may hold
-            resets.
-        start_timeout_s: Likewise for building the environment.
-        close_timeout_s: Likewise for closing it.
-        memory_limit_mb: How large the address space of a worker process may become, in MiB; None
-            and 0 are no limit.
+    Raises:
+        InvalidRequestError: a value is none that its field may have.
     """
 
-    environment: str
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
-    builder: Builder = build
-    isolation: Isolation = "process"
-    start_method: StartMethod = field(default_factory=lambda: START_METHODS[not can_fork()])
-    workers: int = 1
-    max_sessions: int = 64
-    http_idle_s: float = 600.0
-    resume_grace_s: float = 60.0
-    max_body_bytes: int = 16 * 2**20
-    max_num_envs: int = 1024
-    attributes: Sequence[str] = ()
-    step_timeout_s: float | None = 60.0
-    reset_timeout_s: float | None = 120.0
-    start_timeout_s: float | None = 120.0
-    close_timeout_s: float | None = 5.0
-    memory_limit_mb: float | None = None
+    environment: str = setting(
+        says="a Gymnasium id (CartPole-v1, module:id), openspiel:GAME, "
+        "or environment:package.module:Class"
+    )
+    # Makes the environment where it lives in this process; `environment` is only its name then.
+    builder: Builder = setting(lambda: build)
+    isolation: Isolation = setting(
+        "process",
+        "where a session lives; thread and inline are unsafe, for trusted environments only: "
+        "one that crashes ends the server, one that hangs is never ended",
+        choices=get_args(Isolation),
+    )
+    start_method: StartMethod = setting(
+        lambda: "forkserver" if can_fork() else "spawn",
+        "how a worker process begins: forked by a process that has imported what it needs, "
+        "or as a new interpreter (default: forkserver where the platform has it)",
+        choices=get_args(StartMethod),
+    )
+    workers: int = setting(1, "worker processes that wait for a session, so that it begins at once")
+    max_sessions: int = setting(64, "sessions at a time")
+    kwargs: Mapping[str, Any] = setting(
+        dict, "keyword arguments of the environment", parse=json_object, metavar="JSON"
+    )
+    attributes: Sequence[str] = setting(
+        (),
+        "attributes and methods of the environment that clients may read, set and call, "
+        "with commas between; none unless given",
+        parse=_names,
+        metavar="NAMES",
+    )
+    memory_limit_mb: float | None = setting(
+        None, "MiB that the address space of a worker may take", "no limit", parse=float
+    )
+    start_timeout_s: float | None = setting(
+        120.0, "seconds until a worker that builds an environment is killed", "no limit"
+    )
+    reset_timeout_s: float | None = setting(
+        120.0, "the same for a reset, and for a step of several sub-environments", "no limit"
+    )
+    step_timeout_s: float | None = setting(60.0, "the same for a step and all else", "no limit")
+    close_timeout_s: float | None = setting(5.0, "the same for closing the environment", "no limit")
+    resume_grace_s: float = setting(
+        60.0, "seconds that a session whose connection was lost is kept for its client", "none"
+    )
+    allow_origins: Sequence[str] = setting(
+        (), "let pages of this origin use the server", metavar="ORIGIN", is_repeated=True
+    )
+    allow_hosts: Sequence[str] = setting(
+        (), "a further name by which clients reach the server", metavar="NAME", is_repeated=True
+    )
+    # A session over HTTP or MCP that was not used for so long gives way to a new one where none is
+    # free, because HTTP has no way to notice that its client has left.
+    http_idle_s: float = setting(600.0, zero="at once")
+    max_body_bytes: int = setting(16 * 2**20)  # of an HTTP request
+    max_num_envs: int = setting(1024)  # sub-environments of one session
 
     def __post_init__(self) -> None:
-        """Refuse what makes no sense.
-
-        Raises:
-            InvalidRequestError: a number or the isolation is out of range.
-        """
-        if self.isolation not in ISOLATIONS:
-            raise InvalidRequestError(
-                f"isolation: expected one of {', '.join(ISOLATIONS)}, got {self.isolation!r}"
-            )
-        if self.start_method not in START_METHODS:
-            raise InvalidRequestError(
-                f"start_method: expected one of {', '.join(START_METHODS)}, "
-                f"got {self.start_method!r}"
-            )
+        """Refuse what makes no sense."""
+        check(self)
         if self.start_method == "forkserver" and not can_fork():
             raise InvalidRequestError(
                 "start_method: expected spawn on this platform, got forkserver, which needs "
@@ -97,27 +158,28 @@ class ServerSettings:
             )
         if not isinstance(self.kwargs, Mapping):
             raise InvalidRequestError(f"kwargs: expected a mapping, got {self.kwargs!r:.80}")
-        names = self.attributes
-        if isinstance(names, str) or not all(isinstance(name, str) for name in names):
-            raise InvalidRequestError(f"attributes: expected a list of names, got {names!r:.80}")
+        for name in ("attributes", "allow_origins", "allow_hosts"):
+            names = getattr(self, name)
+            if isinstance(names, str) or not all(isinstance(one, str) for one in names):
+                raise InvalidRequestError(f"{name}: expected a list of names, got {names!r:.80}")
+        for origin in self.allow_origins:
+            if _ORIGIN.fullmatch(origin) is None:
+                raise InvalidRequestError(
+                    "allow_origins: expected origins as browsers say them, such as "
+                    f"https://example.org or http://localhost:3000, got {origin!r:.80}"
+                )
         if self.max_sessions < 1 or self.workers < 0:
             raise InvalidRequestError(
                 "expected max_sessions of at least 1 and workers of at least 0, "
                 f"got {self.max_sessions} and {self.workers}"
             )
-        if not 0 <= (self.memory_limit_mb or 0) < math.inf:
-            raise InvalidRequestError(
-                "memory_limit_mb: expected MiB, or None or 0 for no limit, "
-                f"got {self.memory_limit_mb!r}"
-            )
-        check_seconds("resume_grace_s", self.resume_grace_s, "0 for none")
-        for name in DEADLINES:
-            field_name = f"{name}_timeout_s"
-            check_seconds(field_name, getattr(self, field_name) or 0, "None or 0 for no limit")
 
     @property
     def deadlines(self) -> dict[str, float]:
-        """What clients are told: how long each kind of request may take, where that is limited."""
+        """How long each kind of request may take in seconds, where that is limited.
+
+        Clients are told these.
+        """
         if self.isolation != "process":  # which alone can be killed
             return {}
         limits = {name: getattr(self, f"{name}_timeout_s") for name in DEADLINES}
@@ -127,8 +189,8 @@ class ServerSettings:
     def shards(self) -> int:
         """Over how many sessions one client is told to spread its sub-environments.
 
-        One for each core, where a session has a process of its own; but no client is told to take
-        more than a quarter of the sessions.
+        The number is one for each core, where a session has a process of its own; but no client
+        is told to take more than a quarter of the sessions.
         """
         if self.isolation != "process":
             return 1
@@ -147,6 +209,7 @@ class ServerSettings:
 
         Raises:
             UnknownEnvironmentError: the client asks for another environment, or other arguments.
+            InvalidRequestError: the client asks for too many sub-environments.
         """
         served = self.environment
         if request.environment not in (None, served):
@@ -172,23 +235,8 @@ class ServerSettings:
         )
 
 
-def check_seconds(name: str, value: float, otherwise: str) -> None:
-    """Pass if ``value`` is a time.
-
-    Args:
-        name: Of what it is.
-        value: In seconds, 0 included.
-        otherwise: What else there is, such as "0 for none".
-
-    Raises:
-        InvalidRequestError: it is negative, endless or no number.
-    """
-    if not isinstance(value, (int, float)) or not 0 <= value < math.inf:
-        raise InvalidRequestError(f"{name}: expected seconds, or {otherwise}, got {value!r}")
-
-
 def _are_same(asked: dict[str, Any], served: dict[str, Any]) -> bool:
     try:
         return asked == served
-    except ValueError:  # there are arrays among them, which do not say with one word
+    except ValueError:  # arrays among them have no single truth value
         return pack_freeform(asked) == pack_freeform(served)

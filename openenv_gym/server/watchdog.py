@@ -1,7 +1,15 @@
-"""Deadlines of workers: who does not answer in time is killed.
+"""Deadlines of workers: a worker that does not answer in time is killed.
 
-One sweep looks at all sessions a few times a second. A request costs no timer then, only the time
-at which it began.
+A timer for each request would be the plain way, and costs two operations on the loop's heap of
+timers in every step. Instead a request only notes until when it is to be answered, and one sweep
+looks at all workers a few times a second. So a worker is killed up to two periods late, which does
+not matter beside deadlines of seconds.
+
+The sweep must not blame a worker for a delay of the server. If the loop itself was held up (the
+process was stopped, the machine slept, a callback took long), replies may lie unread in the sockets
+although their deadlines have passed. A sweep that comes a whole period late therefore kills nobody,
+and leaves the loop until the next sweep to read what is there. It kills if it is late twice in a
+row, though: a loop that is always late must not leave its workers without deadlines.
 """
 
 from __future__ import annotations
@@ -25,9 +33,9 @@ class Deadline:
     """How long an environment may take for one kind of request.
 
     Attributes:
-        name: Of the request, for messages.
-        limit_s: The limit, in seconds; infinite where there is none.
-        option: Of ``openenv-gym serve``, which sets it.
+        name: The name of the request, for messages.
+        limit_s: The limit in seconds; infinite where there is none.
+        option: The flag of ``openenv-gym serve`` that sets the limit.
     """
 
     name: str
@@ -39,7 +47,7 @@ class Deadlines:
     """What one session's environment may take for each kind of request.
 
     Args:
-        settings: Have the limits.
+        settings: The limits.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
@@ -52,11 +60,11 @@ class Deadlines:
         }
 
     def of(self, body: Body) -> Deadline:
-        """Return that of the request in ``body``."""
+        """Return the deadline of the request in ``body``."""
         return self._by_kind.get(body[0] if body else 0, self._step)
 
     def note(self, request: Open) -> None:
-        """Take in what is opened: a step of several sub-environments may hold resets."""
+        """Note what is opened: a step of several sub-environments may hold resets."""
         is_vector = (request.environment or "").startswith("vector:")
         if request.num_envs is not None or is_vector:
             self._step = max(self._step, self._reset, key=lambda deadline: deadline.limit_s)
@@ -67,24 +75,24 @@ def _deadline(name: str, limit_s: float | None) -> Deadline:
 
 
 class Watched(Protocol):
-    """Who may have a request under way."""
+    """A worker as the watchdog sees it, which may have a request under way."""
 
     @property
     def due_s(self) -> float:
-        """When it is to be answered, on the loop's clock; infinite where nothing is due."""
+        """When the request is to be answered, on the loop's clock; infinite where none is due."""
 
     def kill(self, kind: FaultKind, why: str) -> None:
-        """End it for another reason."""
+        """End the worker for another reason than its deadline."""
 
     def look(self) -> None:
-        """Do what is to be done a few times a second."""
+        """Do whatever else is to be done a few times a second."""
 
     def expire(self) -> None:
-        """End it."""
+        """End the worker, whose answer is overdue."""
 
 
 class Watchdog:
-    """Ends those that are overdue."""
+    """Ends the workers whose answers are overdue."""
 
     def __init__(self) -> None:
         self._watched: set[Watched] = set()
@@ -110,7 +118,7 @@ class Watchdog:
         return len(self._watched)
 
     def kill_all(self, kind: FaultKind, why: str) -> None:
-        """End all that are there, overdue or not."""
+        """End all workers that are watched, overdue or not."""
         for watched in list(self._watched):
             watched.kill(kind, why)
 
@@ -121,8 +129,7 @@ class Watchdog:
 
     def _sweep(self) -> None:
         now_s = asyncio.get_running_loop().time()
-        # Was the loop itself held up, or the machine asleep, then answers may have come that it
-        # had no time to read; it has had it where that happens again.
+        # A late sweep spares everybody once: see the module.
         is_late = now_s >= self._next_s + PERIOD_S
         if self._was_late or not is_late:
             for watched in [one for one in self._watched if one.due_s < now_s]:

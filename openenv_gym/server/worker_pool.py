@@ -19,18 +19,18 @@ FORK_TIMEOUT_S = 30.0
 """How long a forkserver may take for a worker; the first one waits for its imports."""
 
 _TRIES = 2
-"""How often a fork is tried for one session before it gets a new interpreter."""
+"""How often the pool tries to fork for one session before that gets a new interpreter."""
 
 
 class WorkerPool:
     """Starts workers as the start method says, and keeps some waiting.
 
-    With ``forkserver`` they are forked by one process that this server started for it. Where that
-    has died it is started anew, and where that does not help, or with ``spawn``, a worker is a new
+    With ``forkserver`` one process that this server started forks them. The pool starts that
+    process anew where it has died; where that does not help, or with ``spawn``, a worker is a new
     interpreter. Sessions that run do not notice.
 
     Args:
-        settings: Say how, and how many wait.
+        settings: How workers are started, and how many wait.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
@@ -40,7 +40,7 @@ class WorkerPool:
         self._forks = settings.start_method == "forkserver"
         if settings.isolation == "process":
             if self._forks:
-                self._living_forkserver()  # which imports while the server does
+                self._living_forkserver()  # it imports while the server does
             self.refill()
 
     async def take(self) -> WorkerProcess:
@@ -56,7 +56,7 @@ class WorkerPool:
             worker.stop(timeout_s=0)  # it died while it waited
         for _ in range(_TRIES if self._forks else 0):
             forked = self._fork()
-            if forked is None:  # the forkserver died since one looked: there may be another
+            if forked is None:  # the forkserver died since the last look; another one may live
                 continue
             if await self._has_begun(forked):
                 return forked
@@ -129,7 +129,7 @@ class WorkerPool:
 
 
 async def _beginning(worker: WorkerProcess) -> None:
-    """Wait until ``worker`` has begun; it is asked time and again, because that takes 2 ms."""
+    """Wait until ``worker`` has begun: ask time and again, because a fork takes only 2 ms."""
     pause_s = 0.001
     while not worker.has_begun:
         await asyncio.sleep(pause_s)

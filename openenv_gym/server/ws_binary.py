@@ -1,4 +1,16 @@
-"""Binary sessions: opened here, passed through, and taken up again on another connection."""
+"""Binary sessions of ``/ws``: opened here, passed through, and taken up on another connection.
+
+A binary session has two phases. In the first one this task reads each request, because what is
+opened is the server's to say and not the client's. When the environment is open, nothing is left to
+decide: where the server is ours, a :class:`~openenv_gym.server.relay.Relay` passes the messages on
+from then on, and this task only waits for the end. Under another ASGI server, or with the
+environment in this process, the task goes on to pass each message on itself.
+
+A session with a relay may outlive its connection. Its client is offered a token in the handshake
+(:mod:`openenv_gym.protocol.resume`); when the connection is lost without a goodbye, the session is
+kept for a while, and a handshake with the token takes it up. What becomes of a session whose
+connection has ended is decided in :func:`release` alone.
+"""
 
 from __future__ import annotations
 
@@ -12,23 +24,22 @@ from openenv_gym.errors import ConnectionLostError, OpenEnvGymError, ProtocolErr
 from openenv_gym.protocol import SUBPROTOCOL, BinaryMessages, Body, Close, Open, failure
 from openenv_gym.protocol.binary_messages import CLOSED, OPENED, sequence_of
 from openenv_gym.protocol.resume import ASK, RESUME_HEADER
+from openenv_gym.server.backends import Backend
 from openenv_gym.server.inbox import Inbox
-from openenv_gym.server.process_backend import ProcessBackend
 from openenv_gym.server.relay import Relay
 from openenv_gym.server.relay_protocol import GOING_AWAY, RelayProtocol, connection_of
 from openenv_gym.server.service import Service
-from openenv_gym.server.sessions import Session
+from openenv_gym.server.session import Session
 from openenv_gym.wire.messages import error_data
 
 
 async def serve_binary(
     websocket: WebSocket, service: Service, session: Session, inbox: Inbox
 ) -> None:
-    """Accept a client, and pass bodies through once the environment that is served here is open.
-
-    Until then every request is read: what is opened is the server's to say, not the client's.
-    """
-    if websocket.headers.get(RESUME_HEADER) == ASK and _relayed(websocket, session) is not None:
+    """Accept a client, and pass bodies through once the environment that is served here is open."""
+    backend = session.backend  # which the session gives up when it ends
+    is_relayed = backend.relayable is not None and _connection_to_relay(websocket) is not None
+    if websocket.headers.get(RESUME_HEADER) == ASK and is_relayed:
         service.sessions.offer_resumption(session)
     await _accept(websocket, session)
     is_open = False
@@ -39,7 +50,7 @@ async def serve_binary(
         try:
             if not is_open:
                 body = _admitted(service, body)
-            reply = await inbox.watch(session.backend.request(body))
+            reply = await inbox.watch(backend.request(body))
         except ConnectionLostError as exc:
             await _say_lost(websocket, service, session, body, exc)
             return
@@ -47,7 +58,7 @@ async def serve_binary(
             reply = BinaryMessages().encode_reply(sequence_of(body), failure(exc))
         if reply[0] == OPENED and not is_open:
             is_open = True
-            session.relay = _relay(websocket, service, session, reply)
+            session.relay = _relay(websocket, service, backend, reply)
         await websocket.send_bytes(bytes(reply))
         if reply[0] == CLOSED:
             await websocket.close()
@@ -58,7 +69,7 @@ async def serve_binary(
 
 
 async def take_up(websocket: WebSocket, service: Service, token: str) -> None:
-    """Go on with a session whose connection was lost, on this one."""
+    """Go on with the session whose connection was lost, on this connection."""
     connection = connection_of(websocket)
     session = None if connection is None else service.sessions.take_up(token)
     if connection is None or session is None or session.relay is None:
@@ -71,28 +82,28 @@ async def take_up(websocket: WebSocket, service: Service, token: str) -> None:
         return
     inbox = Inbox(websocket, service, session)
     relay = session.relay
-    is_over = relay.ended.done()  # then it takes no requests
+    is_over = relay.ended.done()  # the worker was lost while nobody was there to hear of it
     if not is_over:
         relay.attach(connection)
     try:
         await _accept(websocket, session)
-        if is_over:  # what became of it is the answer to what its client asks again
+        if is_over:  # how it was lost is the answer to the first request, whatever that is
             await inbox.next()
         await _serve_relayed(websocket, service, session, relay, inbox)
     except WebSocketDisconnect:  # it was lost again
         inbox.was_lost = True
     finally:
         inbox.close()
-        await part(websocket, service, session, inbox)
+        await release(websocket, service, session, inbox)
 
 
-async def part(websocket: WebSocket, service: Service, session: Session, inbox: Inbox) -> None:
+async def release(websocket: WebSocket, service: Service, session: Session, inbox: Inbox) -> None:
     """End a session with its connection, or keep it for a while where that was lost."""
     relay = session.relay
     if relay is None or session.resumption is None or relay.ended.done():
         await service.sessions.end(session)
     elif relay.connection is not connection_of(websocket):
-        return  # the client goes on, on another one
+        return  # the client has already taken the session up on another connection
     elif inbox.was_lost:
         relay.detach()
         service.sessions.keep(session)
@@ -112,21 +123,20 @@ async def _accept(websocket: WebSocket, session: Session) -> None:
     await websocket.accept(SUBPROTOCOL, headers)
 
 
-def _relay(websocket: WebSocket, service: Service, session: Session, opened: Body) -> Relay | None:
-    """What passes bodies on without this task from now on, where that can be."""
-    connection, backend = _relayed(websocket, session), session.backend
-    if connection is None or not isinstance(backend, ProcessBackend):
+def _relay(websocket: WebSocket, service: Service, backend: Backend, opened: Body) -> Relay | None:
+    """What passes bodies on without this task from now on; None where that cannot be."""
+    connection = _connection_to_relay(websocket)
+    if connection is None or backend.relayable is None:
         return None
-    relay = Relay(backend, service.wakeful, opened)
+    relay = Relay(backend.relayable, service.busy_poll, opened)
     relay.attach(connection)
     return relay
 
 
-def _relayed(websocket: WebSocket, session: Session) -> RelayProtocol | None:
-    """The connection, where a relay can have it: not of other ASGI servers, nor in process."""
+def _connection_to_relay(websocket: WebSocket) -> RelayProtocol | None:
+    """The connection, where a relay can have it: other ASGI servers do not offer it."""
     connection = connection_of(websocket)
-    is_plain = connection is not None and connection.can_be_taken_over
-    return connection if is_plain and isinstance(session.backend, ProcessBackend) else None
+    return connection if connection is not None and connection.can_be_taken_over else None
 
 
 async def _say_lost(
@@ -150,6 +160,8 @@ async def _serve_relayed(
     session.on_drain = relay.drain
     if service.sessions.is_draining:
         relay.drain()
+    # What uvicorn had read before the relay took the connection over is in its queue, and comes
+    # here. Later only the end of the connection does.
     while not relay.ended.done():
         incoming = asyncio.ensure_future(inbox.next())
         try:
@@ -161,7 +173,7 @@ async def _serve_relayed(
         body = incoming.result()
         if body is None:
             return
-        relay.pass_on(body)  # it came before the relay began
+        relay.pass_on(body)
     lost = relay.ended.result()
     if lost is None:
         await say_draining(websocket, service)
@@ -172,7 +184,7 @@ async def _serve_relayed(
 
 
 def _admitted(service: Service, body: bytes) -> bytes:
-    """A request that may open the environment, as the worker gets it.
+    """The request in ``body``, which may open the environment, as the worker gets it.
 
     Raises:
         OpenEnvGymError: it is no ``open``, or not of what is served here.

@@ -37,8 +37,8 @@ from openenv_gym.protocol.resume import ASK, RESUME_HEADER
 from openenv_gym.server.engine import Engine
 from openenv_gym.server.inbox import Inbox
 from openenv_gym.server.service import Service
-from openenv_gym.server.sessions import Session
-from openenv_gym.server.ws_binary import part, say_draining, serve_binary, take_up
+from openenv_gym.server.session import Session
+from openenv_gym.server.ws_binary import release, say_draining, serve_binary, take_up
 from openenv_gym.wire.messages import error_data, error_message
 from openenv_gym.wire.typed import TypedView, view_for
 
@@ -52,7 +52,7 @@ async def websocket_endpoint(websocket: WebSocket, service: Service) -> None:
     """Serve one session, from the handshake to the goodbye."""
     is_binary = SUBPROTOCOL in websocket.scope.get("subprotocols", ())
     if not is_binary and (session_id := websocket.query_params.get("session_id")) is not None:
-        await _attend(websocket, service, session_id)
+        await _join(websocket, service, session_id)
         return
     token = websocket.headers.get(RESUME_HEADER, ASK)
     if is_binary and token != ASK:
@@ -64,7 +64,7 @@ async def websocket_endpoint(websocket: WebSocket, service: Service) -> None:
         await _refuse(websocket, exc, is_binary or VIEW_PARAMETER in websocket.query_params)
         return
     except OpenEnvGymError as exc:
-        await _apologize(websocket, exc, is_binary)
+        await _reject(websocket, exc, is_binary)
         return
     inbox = Inbox(websocket, service, session)
     session.on_drain = inbox.drain
@@ -76,40 +76,40 @@ async def websocket_endpoint(websocket: WebSocket, service: Service) -> None:
         inbox.was_lost = True
     finally:
         inbox.close()
-        await part(websocket, service, session, inbox)
+        await release(websocket, service, session, inbox)
 
 
-async def _attend(websocket: WebSocket, service: Service, session_id: str) -> None:
-    """Take part in a session that was begun over HTTP or MCP, and leave it there at the goodbye."""
-    episode = service.episodes.find(session_id)
-    if episode is None:
+async def _join(websocket: WebSocket, service: Service, session_id: str) -> None:
+    """Take part in a session that was begun over HTTP or MCP, and leave it alive at the goodbye."""
+    session = service.sessions.find(session_id)
+    engine = None if session is None else session.engine
+    if session is None or engine is None:
         exc = UnknownEnvironmentError(
             f"session_id: no session has the id {session_id[:40]!r}, it may have expired; "
             "leave it out, and the connection has one of its own"
         )
-        await _apologize(websocket, exc, is_binary=False)
+        await _reject(websocket, exc, is_binary=False)
         return
-    session = episode.session
     inbox = Inbox(websocket, service, session=None)
     session.guests += 1
     try:
         await websocket.accept()
-        await _converse(websocket, service, session, episode.engine, inbox, is_guest=True)
+        await _converse(websocket, service, session, engine, inbox, is_guest=True)
     except WebSocketDisconnect:
         # The client left while it was being answered: there is nobody to tell.
         return
     finally:
         session.guests -= 1
-        service.sessions.find(session.session_id)  # it was in use until now
+        service.sessions.find(session.session_id)  # which notes that it was in use until now
         inbox.close()
 
 
 async def _refuse(websocket: WebSocket, exc: CapacityError, is_ours: bool) -> None:
-    """Say that there is no session, so that it reaches the user.
+    """Say that there is no free session, in the way in which the user gets to read it.
 
-    Our clients are told at the handshake, with 503. Of that a stock client would show its user the
-    number and nothing else, and an error that it did not ask for one of 0.3 shows as a connection
-    that was closed. Both show the answer to their first message.
+    Our clients are told at the handshake, with 503. A stock client would show its user the number
+    503 and nothing else, and one of version 0.3 shows an error that it did not ask for as a closed
+    connection. Both show the answer to their first message, so that this is where they are told.
     """
     if is_ours:
         body = error_data(str(exc), exc.code)
@@ -150,8 +150,8 @@ async def _next(websocket: WebSocket) -> Any:
     return text if text is not None else message.get("bytes")
 
 
-async def _apologize(websocket: WebSocket, exc: OpenEnvGymError, is_binary: bool) -> None:
-    """Say why there is no session, and close."""
+async def _reject(websocket: WebSocket, exc: OpenEnvGymError, is_binary: bool) -> None:
+    """Accept the connection, say why there is no session, and close."""
     await websocket.accept(SUBPROTOCOL if is_binary else None)
     await _decline(websocket, exc, 1011, is_binary=is_binary)
 
@@ -160,7 +160,8 @@ async def _serve_json(
     websocket: WebSocket, service: Service, session: Session, inbox: Inbox
 ) -> None:
     await websocket.accept()
-    engine = Engine(session.backend)
+    engine = session.engine
+    assert engine is not None
     try:
         wanted = service.settings.admit(_asked(websocket.query_params))
         description = await inbox.watch(engine.open(wanted))
@@ -195,7 +196,7 @@ async def _converse(
         if is_guest and isinstance(request, Close):
             await websocket.close()
             return
-        reply = await _execute(session, engine, inbox, request)
+        reply = await _execute(service, session, engine, inbox, request)
         if isinstance(request, Close) or isinstance(reply, Closed):
             await websocket.close()
             return
@@ -203,8 +204,6 @@ async def _converse(
             body = server.send(reply)
         except RemoteEnvError as exc:  # an observation that its own space does not describe
             body = server.send(failure(exc))
-        if engine.is_lost:  # before that is said, so that who hears of it finds the slot free
-            await service.sessions.end(session)
         await _send_text(websocket, body)
         if engine.is_lost:
             if not service.sessions.is_draining:
@@ -212,11 +211,13 @@ async def _converse(
             return
 
 
-async def _execute(session: Session, engine: Engine, inbox: Inbox, request: Request) -> Reply:
+async def _execute(
+    service: Service, session: Session, engine: Engine, inbox: Inbox, request: Request
+) -> Reply:
     """The reply to ``request``, when it is its turn; a refusal is a reply too."""
     try:
         async with session.lock:
-            return await inbox.watch(engine.execute(request))
+            return await inbox.watch(service.sessions.execute(session, engine, request))
     except CapacityError as exc:  # many guests wait
         return failure(exc)
 

@@ -16,7 +16,7 @@ from websockets.sync.client import connect
 
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.protocol import SUBPROTOCOL, BinaryMessages, Open, Reset, Step
-from openenv_gym.server.sessions import MAX_WAITING
+from openenv_gym.server.session import MAX_WAITING
 from tests.support.family import only_worker_of
 from tests.support.hanging import Hanging
 from tests.support.waiting import wait_until
@@ -114,7 +114,7 @@ def test_a_client_that_reads_nothing_is_left(codec: str):
             first = b'{"type": "reset", "data": {}}'
             again = b'{"type": "reset", "data": {"options": {"text": "%s"}}}' % (b"x" * 300_000)
         head = (
-            "GET /ws HTTP/1.1\r\nHost: any\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{protocol}"
             "Sec-WebSocket-Version: 13\r\n\r\n"
         )

@@ -11,9 +11,9 @@ from gymnasium.envs.registration import EnvSpec, registry
 
 from openenv_gym.errors import ResetNeededError, UnsupportedRenderModeError
 from openenv_gym.server.backends import Backend
-from openenv_gym.server.mcp_sessions import McpSessions
 from openenv_gym.server.mcp_tools import McpTools, picture_mode
 from openenv_gym.server.service import Service
+from openenv_gym.server.session import Session
 from openenv_gym.server.settings import ServerSettings
 
 
@@ -22,36 +22,41 @@ def service() -> Service:
     return Service(ServerSettings(environment="CartPole-v1", isolation="inline", max_sessions=1))
 
 
+def known(service: Service) -> Session:
+    """A session of a client that has sent ``initialize``."""
+    session = Session(is_shared=True, mcp_version="2025-11-25")
+    service.sessions.add(session)
+    return session
+
+
 def test_an_environment_that_was_being_built_for_who_left_is_closed(service, monkeypatch):
-    sessions = McpSessions(service, None)
-    session = sessions.open("2025-11-25")
-    build = service.episodes.begin
+    sessions = service.sessions
+    session = known(service)
+    make = service.backends.make
 
-    async def build_while_the_client_leaves(render_mode):
-        episode = await build(render_mode)
+    async def make_while_the_client_leaves() -> Backend:
+        backend = await make()
         await sessions.end(session)
-        return episode
+        return backend
 
-    monkeypatch.setattr(service.episodes, "begin", build_while_the_client_leaves)
+    monkeypatch.setattr(service.backends, "make", make_while_the_client_leaves)
     for _ in range(2):  # the second time there is nobody to begin with
         with pytest.raises(ResetNeededError, match="the session was ended before"):
-            asyncio.run(sessions.begin(session))
-        assert len(service.sessions) == 0
-    assert sessions.find(session.session_id) is None
+            asyncio.run(McpTools(service).call("reset", session, {}))
+        assert len(sessions) == 0
+    assert sessions.find(session.session_id, may_be_vacant=True) is None
 
 
 def test_a_call_that_waits_for_its_turn_when_its_session_ends_takes_no_place(service):
-
-    sessions = McpSessions(service, None)
-    tools = McpTools(service, sessions)
+    tools = McpTools(service)
 
     async def play() -> None:
-        session = sessions.open("2025-11-25")
+        session = known(service)
         await tools.call("reset", session, {})
         async with session.lock:
             waiting = asyncio.create_task(tools.call("reset", session, {}))
             await asyncio.sleep(0)
-            await sessions.end(session)
+            await service.sessions.end(session)
         with pytest.raises(ResetNeededError):
             await waiting
 
@@ -85,15 +90,14 @@ def test_an_environment_that_cannot_be_drawn_can_be_played(kind, monkeypatch):
     monkeypatch.setitem(registry, "Dark-v0", spec)
     service = Service(ServerSettings(environment="Dark-v0", isolation="inline"))
     assert picture_mode(service) == "rgb_array"
-    sessions = McpSessions(service, "rgb_array")
-    tools = McpTools(service, sessions)
+    tools = McpTools(service)
 
     async def play() -> None:
-        session = sessions.open("2025-11-25")
+        session = known(service)
         assert (await tools.call("reset", session, {}))["structuredContent"]["done"] is False
         with pytest.raises(UnsupportedRenderModeError, match="opened without a render_mode"):
             await tools.call("render", session, {})
-        await sessions.open_playing()
+        await tools.open(Session(is_shared=True))
 
     asyncio.run(play())
 
@@ -118,14 +122,34 @@ def test_a_session_whose_environment_is_being_built_is_in_use(service, monkeypat
     monkeypatch.setattr(service.backends, "make", make_slowly)
 
     async def play() -> None:
-        beginning = asyncio.create_task(service.episodes.begin())
+        sessions, session = service.sessions, Session(is_shared=True)
+        beginning = asyncio.create_task(McpTools(service).call("reset", session, {}))
         await building.wait()
-        assert service.sessions.are_busy
-        await service.sessions.end_idle()
-        assert len(service.sessions) == 1
+        assert sessions.are_busy
+        await sessions.end_idle()
+        assert len(sessions) == 1
         may_go_on.set()
-        episode = await beginning
-        assert service.episodes.find(episode.session_id) is episode
-        await service.episodes.end(episode)
+        await beginning
+        assert sessions.find(session.session_id) is session
+        await sessions.end(session)
+
+    asyncio.run(play())
+
+
+def test_clients_that_play_nothing_are_forgotten_and_those_that_play_are_not(service, monkeypatch):
+    monkeypatch.setattr("openenv_gym.server.sessions.MAX_VACANT", 2)
+    sessions, tools = service.sessions, McpTools(service)
+
+    async def play() -> None:
+        playing, first, second = (known(service) for _ in range(3))
+        await tools.call("reset", playing, {})
+        sessions.find(first.session_id, may_be_vacant=True)  # so that the second is unused longer
+        third = known(service)
+        there = [
+            sessions.find(one.session_id, may_be_vacant=True) for one in (first, second, third)
+        ]
+        assert there == [first, None, third]
+        assert sessions.find(playing.session_id) is playing
+        await sessions.end(playing)
 
     asyncio.run(play())

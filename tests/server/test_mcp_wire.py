@@ -12,7 +12,6 @@ import gymnasium as gym
 import httpx
 import jsonschema
 import pytest
-from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from openenv_gym import create_app
@@ -126,14 +125,6 @@ def test_what_is_no_request_is_answered_with_the_codes_of_json_rpc(
         ({"Accept": "text/event-stream;q=0.9,*/*;q=0.1"}, 200),
         ({"Accept": "text/event-stream"}, 406),
         ({"Accept": "text/html"}, 406),
-        ({"Origin": "http://localhost:6274"}, 200),
-        ({"Origin": "http://[::1]:6274"}, 200),
-        ({"Origin": "http://127.0.0.1"}, 200),
-        ({"Origin": "https://example.org"}, 403),
-        ({"Origin": "http://localhost.example.org"}, 403),
-        ({"Origin": "null"}, 403),
-        ({"Origin": "http://[::1"}, 403),
-        ({"Origin": ""}, 403),
         ({SESSION: "unknown"}, 404),
         ({"MCP-Protocol-Version": "2025-11-25"}, 400),
         ({"MCP-Protocol-Version": "2026-07-28"}, 400),
@@ -325,13 +316,6 @@ def test_the_end_of_a_websocket_ends_its_session_though_a_step_hangs(more):
                     return
             threading.Event().wait(0.02)
         pytest.fail("the slot of the session was never free again")
-
-
-def test_a_page_of_another_site_opens_no_websocket(serve):
-    url = serve("CartPole-v1").base_url.replace("http", "ws", 1)
-    with pytest.raises(InvalidStatus) as caught:
-        connect(f"{url}/mcp", origin="https://example.org")
-    assert caught.value.response.status_code == 403
 
 
 def test_a_client_that_vanished_gives_way_and_is_told_when_it_comes_back():

@@ -21,7 +21,7 @@ from openenv_gym.server.inbox import Inbox
 from openenv_gym.server.process_backend import ProcessBackend
 from openenv_gym.server.relay import Relay
 from openenv_gym.server.relay_protocol import RelayProtocol
-from openenv_gym.server.sessions import Session
+from openenv_gym.server.session import Session
 from tests.faults.envs import Faulty
 from tests.support.collector import no_collection
 from tests.support.uvicorn_thread import serving

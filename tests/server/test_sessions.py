@@ -6,8 +6,11 @@ import asyncio
 
 import pytest
 
-from openenv_gym.errors import CapacityError
-from openenv_gym.server.sessions import Session, Sessions
+from openenv_gym.errors import CapacityError, ConnectionLostError
+from openenv_gym.protocol import Failed, Open
+from openenv_gym.server.engine import Engine
+from openenv_gym.server.session import Session
+from openenv_gym.server.sessions import Sessions
 from openenv_gym.server.settings import ServerSettings
 
 IDLE_S = 10.0
@@ -16,6 +19,9 @@ IDLE_S = 10.0
 class Home:
     def __init__(self) -> None:
         self.closed = 0
+
+    async def request(self, body: bytes) -> bytes:
+        raise ConnectionLostError("the worker is gone")
 
     async def close(self) -> None:
         self.closed += 1
@@ -41,7 +47,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def sessions(clock: Clock) -> Sessions:
-    settings = ServerSettings(environment="any", max_sessions=2)
+    settings = ServerSettings(environment="any", max_sessions=2, http_idle_s=IDLE_S)
     return Sessions(settings, Homes(), clock)
 
 
@@ -66,9 +72,10 @@ def test_a_failed_start_gives_its_slot_back(sessions: Sessions, monkeypatch: pyt
 
 def test_the_longest_idle_http_session_gives_way(sessions: Sessions, clock: Clock):
     async def play() -> None:
-        old = await sessions.create(idle_s=IDLE_S)
+        old = await sessions.create(is_shared=True)
         clock.now = 5
-        used = await sessions.create(idle_s=IDLE_S)
+        used = await sessions.create(is_shared=True)
+        homes = old.backend, used.backend
         clock.now = 9.9
         with pytest.raises(CapacityError, match="2 of 2"):
             await sessions.create()
@@ -76,14 +83,14 @@ def test_the_longest_idle_http_session_gives_way(sessions: Sessions, clock: Cloc
         assert sessions.find(used.session_id) is used
         await sessions.create()
         assert sessions.find(old.session_id) is None
-        assert (old.backend.closed, used.backend.closed) == (1, 0)
+        assert [home.closed for home in homes] == [1, 0]
 
     asyncio.run(play())
 
 
 def test_a_running_request_and_a_socket_are_never_idle(sessions: Sessions, clock: Clock):
     async def play() -> None:
-        busy = await sessions.create(idle_s=IDLE_S)
+        busy = await sessions.create(is_shared=True)
         await sessions.create()
         clock.now = 1000
         async with busy.lock:
@@ -97,9 +104,10 @@ def test_a_running_request_and_a_socket_are_never_idle(sessions: Sessions, clock
 def test_a_session_ends_once(sessions: Sessions):
     async def play() -> None:
         session = await sessions.create()
+        home = session.backend
         await sessions.end(session)
         await sessions.end(session)
-        assert session.backend.closed == 1
+        assert home.closed == 1
         assert len(sessions) == 0
 
     asyncio.run(play())
@@ -108,7 +116,7 @@ def test_a_session_ends_once(sessions: Sessions):
 def test_the_slot_of_one_that_gives_way_is_not_given_twice(sessions: Sessions, clock: Clock):
     async def play() -> list[object]:
         for _ in range(2):
-            await sessions.create(idle_s=IDLE_S)
+            await sessions.create(is_shared=True)
         clock.now = 12
         return await asyncio.gather(*(sessions.create() for _ in range(4)), return_exceptions=True)
 
@@ -119,7 +127,7 @@ def test_the_slot_of_one_that_gives_way_is_not_given_twice(sessions: Sessions, c
 
 def test_a_session_with_a_guest_gives_way_to_nobody(sessions: Sessions, clock: Clock):
     async def play() -> None:
-        visited = await sessions.create(idle_s=IDLE_S)
+        visited = await sessions.create(is_shared=True)
         await sessions.create()
         visited.guests = 2
         clock.now = 1000
@@ -138,6 +146,7 @@ def test_a_kept_session_gives_way_at_once_but_not_when_it_is_taken_up(
 ):
     async def play() -> None:
         left, stays = await sessions.create(), await sessions.create()
+        homes = left.backend, stays.backend
         for session in (left, stays):
             sessions.offer_resumption(session)
             sessions.keep(session)
@@ -146,9 +155,37 @@ def test_a_kept_session_gives_way_at_once_but_not_when_it_is_taken_up(
         assert sessions.take_up(stays.resumption.token) is stays
         clock.now = 1000
         await sessions.create()
-        assert (left.backend.closed, stays.backend.closed) == (1, 0)
+        assert [home.closed for home in homes] == [1, 0]
         with pytest.raises(CapacityError):
             await sessions.create()
         assert sessions.take_up(left.resumption.token) is None
+
+    asyncio.run(play())
+
+
+def test_a_session_of_a_connection_cannot_be_named(sessions: Sessions):
+    """Its id is a part of the token with which it is taken up, and no secret to its client."""
+
+    async def play() -> None:
+        session = await sessions.create()
+        assert sessions.find(session.session_id) is None
+        assert sessions.find(session.session_id, may_be_vacant=True) is None
+
+    asyncio.run(play())
+
+
+def test_who_is_late_does_not_end_what_was_begun_anew(sessions: Sessions):
+    async def play() -> None:
+        session = await sessions.create(is_shared=True)
+        before = session.engine
+        await sessions.vacate(session)
+        assert sessions.find(session.session_id) is None
+        assert sessions.find(session.session_id, may_be_vacant=True) is session
+        session.engine = Engine(Home())
+        lost = await sessions.execute(session, before, Open())
+        assert isinstance(lost, Failed) and lost.code == "CONNECTION_LOST"
+        assert len(sessions) == 1
+        await sessions.execute(session, session.engine, Open())
+        assert (len(sessions), session.engine) == (0, None)
 
     asyncio.run(play())

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from openenv_gym.server import wakeful as module
-from openenv_gym.server.wakeful import Wait, Wakeful
+from openenv_gym.server import busy_poll as module
+from openenv_gym.server.busy_poll import BusyPoll, PolledWait
 
 
 class Clock:
@@ -34,12 +34,14 @@ def looks(monkeypatch: pytest.MonkeyPatch):
     return counts
 
 
-async def settled(wakeful: Wakeful) -> None:
-    while wakeful._is_looking:
+async def settled(busy_poll: BusyPoll) -> None:
+    while busy_poll._is_looking:
         await asyncio.sleep(0)
 
 
-def waits(looks: list[int], wakeful: Wakeful, wait: Wait, rounds: int, *, comes: bool) -> list[int]:
+def waits(
+    looks: list[int], busy_poll: BusyPoll, wait: PolledWait, rounds: int, *, comes: bool
+) -> list[int]:
     """How often the loop looked in each of ``rounds`` waits that end soon, or late."""
 
     async def play() -> None:
@@ -49,7 +51,7 @@ def waits(looks: list[int], wakeful: Wakeful, wait: Wait, rounds: int, *, comes:
             if comes:
                 await asyncio.sleep(0)
                 wait.end()
-            await settled(wakeful)
+            await settled(busy_poll)
             wait.end()
 
     asyncio.run(play())
@@ -60,8 +62,8 @@ def test_it_looks_until_it_has_come_and_no_longer(
     looks: list[int], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(module, "SPIN_S", 60.0)
-    wakeful = Wakeful()
-    counts = waits(looks, wakeful, Wait(wakeful), 3, comes=True)
+    busy_poll = BusyPoll()
+    counts = waits(looks, busy_poll, PolledWait(busy_poll), 3, comes=True)
     assert all(0 < count < 5 for count in counts)
 
 
@@ -69,18 +71,18 @@ def test_where_nothing_comes_most_waits_are_slept_through(
     looks: list[int], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(module, "SPIN_S", 0.001)
-    wakeful = Wakeful()
-    counts = waits(looks, wakeful, Wait(wakeful), 31, comes=False)
+    busy_poll = BusyPoll()
+    counts = waits(looks, busy_poll, PolledWait(busy_poll), 31, comes=False)
     assert [i for i, count in enumerate(counts) if count] == [0, 2, 6, 14, 30]
 
 
 def test_what_comes_soon_makes_it_worth_it_again(looks: list[int], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "SPIN_S", 0.001)
-    wakeful = Wakeful()
-    wait = Wait(wakeful)
-    waits(looks, wakeful, wait, 1, comes=False)
+    busy_poll = BusyPoll()
+    wait = PolledWait(busy_poll)
+    waits(looks, busy_poll, wait, 1, comes=False)
     monkeypatch.setattr(module, "SPIN_S", 60.0)
-    counts = waits(looks, wakeful, wait, 4, comes=True)
+    counts = waits(looks, busy_poll, wait, 4, comes=True)
     assert [count > 0 for count in counts] == [False, True, True, True]
 
 
@@ -88,9 +90,9 @@ def test_who_waits_for_long_does_not_keep_others_asleep_or_awake(
     looks: list[int], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(module, "SPIN_S", 0.001)
-    wakeful = Wakeful()
-    slow, quick = Wait(wakeful), Wait(wakeful)
-    waits(looks, wakeful, slow, 20, comes=False)
+    busy_poll = BusyPoll()
+    slow, quick = PolledWait(busy_poll), PolledWait(busy_poll)
+    waits(looks, busy_poll, slow, 20, comes=False)
     monkeypatch.setattr(module, "SPIN_S", 60.0)
-    assert all(waits(looks, wakeful, quick, 3, comes=True))
-    assert waits(looks, wakeful, slow, 2, comes=True) == [0, 0]
+    assert all(waits(looks, busy_poll, quick, 3, comes=True))
+    assert waits(looks, busy_poll, slow, 2, comes=True) == [0, 0]

@@ -1,8 +1,9 @@
-"""An event loop that looks again for a moment before it goes to sleep.
+"""Busy polling on an event loop: the loop looks again for a moment before it goes to sleep.
 
-The same as :class:`openenv_gym.sockets.AdaptiveSpin`, for a loop that is not ours: a callback that
-schedules itself keeps it from sleeping. A WebSocket step took 60 to 80 us instead of 150 to 190
-with the environment inline, and 160 to 190 instead of 320 to 370 with a worker process.
+:class:`openenv_gym.sockets.AdaptiveSpin` does the same on a blocking socket. Here the loop is not
+ours, so a callback that schedules itself keeps it from sleeping. A WebSocket step took 60 to 80 us
+instead of 150 to 190 with the environment inline, and 160 to 190 instead of 320 to 370 with a
+worker process.
 """
 
 from __future__ import annotations
@@ -13,22 +14,22 @@ import time
 from openenv_gym.sockets import SPIN_S, AdaptiveSpin, offer_core
 
 
-class Wakeful:
-    """Keeps the loop awake while somebody waits for what may come any moment."""
+class BusyPoll:
+    """Keeps the event loop awake while somebody waits for what may come any moment."""
 
     def __init__(self) -> None:
-        self._waits: set[Wait] = set()
+        self._waits: set[PolledWait] = set()
         self._is_looking = False
 
-    def watch(self, wait: Wait) -> None:
-        """Stay awake for ``wait``."""
+    def watch(self, wait: PolledWait) -> None:
+        """Keep the loop awake for ``wait``."""
         self._waits.add(wait)
         if not self._is_looking:
             self._is_looking = True
             asyncio.get_running_loop().call_soon(self._look)
 
-    def leave(self, wait: Wait) -> None:
-        """Stay awake for ``wait`` no longer."""
+    def leave(self, wait: PolledWait) -> None:
+        """Keep the loop awake for ``wait`` no longer."""
         self._waits.discard(wait)
 
     def _look(self) -> None:
@@ -43,21 +44,21 @@ class Wakeful:
             self._is_looking = False
 
 
-class Wait:
-    """One kind of wait of one session, for its client or for its environment.
+class PolledWait:
+    """What one session waits for: its client, or its environment.
 
-    The loop is kept awake as long as that pays: an environment that computes for long needs the
-    core itself.
+    The loop is kept awake as long as that pays, which is counted for each session and each side:
+    an environment that computes for long needs the core itself.
 
     Args:
-        wakeful: Of the loop.
+        busy_poll: Keeps the loop awake.
 
     Attributes:
         end_s: Until when the loop is kept awake, by ``time.perf_counter``.
     """
 
-    def __init__(self, wakeful: Wakeful) -> None:
-        self._wakeful = wakeful
+    def __init__(self, busy_poll: BusyPoll) -> None:
+        self._busy_poll = busy_poll
         self._spin = AdaptiveSpin()
         self._is_watched = False
         self.end_s = 0.0
@@ -67,14 +68,14 @@ class Wait:
         self._is_watched = self._spin.should_look()
         if self._is_watched:
             self.end_s = time.perf_counter() + SPIN_S
-            self._wakeful.watch(self)
+            self._busy_poll.watch(self)
 
     def end(self) -> None:
-        """Note that what was waited for has come, or is waited for no more."""
+        """Note that the wait is over: the message has come, or nobody waits for it any more."""
         if not self._is_watched:
             return
         self._is_watched = False
-        self._wakeful.leave(self)
+        self._busy_poll.leave(self)
         if time.perf_counter() < self.end_s:
             self._spin.hit()
         else:

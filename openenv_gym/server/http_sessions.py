@@ -1,4 +1,4 @@
-"""Episodes over plain HTTP: sessions that last from request to request.
+"""Episodes over plain HTTP, in sessions that last from request to request.
 
 Requests without a header share the default session; ``X-OpenEnv-Session: new`` on ``/reset``
 opens one of one's own, whose id the answer carries in the same header.
@@ -21,17 +21,16 @@ from openenv_gym.protocol import (
     Step,
 )
 from openenv_gym.protocol.json_messages import JsonServerMessages, parse_reset
-from openenv_gym.server.episodes import Episode
 from openenv_gym.server.service import Service
-from openenv_gym.server.sessions import Turns
+from openenv_gym.server.session import Session
 from openenv_gym.wire.error_codes import brief
 
 SESSION_HEADER = "X-OpenEnv-Session"
 NEW = "new"
 
 
-class HttpEpisodes:
-    """The episodes of plain HTTP.
+class HttpSessions:
+    """The sessions as plain HTTP uses them.
 
     Args:
         service: What is served.
@@ -40,19 +39,25 @@ class HttpEpisodes:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._messages = JsonServerMessages(service.view)
-        self._episodes = service.episodes
-        self._default_id: str | None = None
-        self._default_lock = Turns()
+        self._sessions = service.sessions
+        self._default = Session(is_shared=True)
 
     async def reset(self, data: dict[str, Any], header: str | None) -> tuple[dict[str, Any], str]:
-        """Begin an episode; return the answer and the id of its session."""
+        """Begin an episode; return the answer and the id of its session.
+
+        Raises:
+            OpenEnvGymError: no episode can begin.
+        """
         request = parse_reset(data, self._service.description.num_envs)
-        episode = await self._open(header)
-        reply = await self._execute(episode, request)
-        return self._answer(reply), episode.session_id
+        session = Session(is_shared=True) if header == NEW else self._find(header)
+        return self._answer(await self._execute(session, request)), session.session_id
 
     async def step(self, data: dict[str, Any], header: str | None) -> dict[str, Any]:
-        """Act in the episode of a session."""
+        """Act in the episode of a session, and return the answer.
+
+        Raises:
+            OpenEnvGymError: the action is none, or the environment refuses it.
+        """
         unknown = set(data) - {"action", "timeout_s", "request_id"}
         action = data.get("action")
         if not isinstance(action, dict) or unknown:
@@ -62,30 +67,41 @@ class HttpEpisodes:
             )
         if data.get("timeout_s") is not None:
             raise InvalidRequestError("timeout_s: not supported; leave it out, or null")
-        episode = self._find(header)
-        if episode is None:
+        session = self._find(header)
+        if session.engine is None:
             raise ResetNeededError("step before a reset; send POST /reset first")
         value = self._service.view.parse_action(action)
-        return self._answer(await self._execute(episode, Step(value)))
+        return self._answer(await self._execute(session, Step(value)))
 
     async def state(self, header: str | None) -> dict[str, Any]:
         """Return what is known about the episode of a session."""
-        episode = self._find(header)
-        if episode is None:
+        session = self._find(header)
+        if session.engine is None:
             return self._service.state_before_reset
-        reply = await self._execute(episode, GetState())
+        reply = await self._execute(session, GetState())
         assert isinstance(reply, StateReply)
         state: dict[str, Any] = info_to_json(reply.state)[0]
         return state
 
     async def close(self, header: str | None) -> None:
-        """End a session."""
-        episode = self._find(header)
-        if episode is not None:
-            await self._episodes.end(episode)
+        """End a session; the default one may begin again."""
+        session = self._find(header)
+        if session is self._default:
+            await self._sessions.vacate(session)
+        else:
+            await self._sessions.end(session)
 
-    async def _execute(self, episode: Episode, request: Request) -> Reply:
-        reply = await self._episodes.execute(episode, request)
+    async def _execute(self, session: Session, request: Request) -> Reply:
+        """Return the reply to ``request``; a session without an environment has one built."""
+        before = session.engine
+        async with self._sessions.turn(session):
+            if before is not None and session.engine is not before:
+                raise ResetNeededError(
+                    "the session was closed before it was this request's turn; "
+                    "reset to begin another one"
+                )
+            engine = session.engine or await self._sessions.open(session)
+            reply = await self._sessions.execute(session, engine, request)
         if isinstance(reply, Failed):
             raise reply.to_exception()
         return reply
@@ -94,25 +110,16 @@ class HttpEpisodes:
         assert isinstance(reply, Result | BatchResult)
         return self._messages.result_data(reply)
 
-    async def _open(self, header: str | None) -> Episode:
-        if header == NEW:
-            return await self._episodes.begin()
-        async with self._default_lock:  # two first resets are for one default session
-            found = self._find(header)
-            if found is None:
-                found = await self._episodes.begin()
-                self._default_id = found.session_id
-            return found
+    def _find(self, header: str | None) -> Session:
+        """The session that ``header`` names, or the default one, which may be vacant.
 
-    def _find(self, header: str | None) -> Episode | None:
-        """The session that ``header`` names; None where the default one does not exist yet."""
-        session_id = self._default_id if header is None else header
-        if session_id is None:
-            return None
-        episode = self._episodes.find(session_id)
-        if episode is None and header is not None:
+        Raises:
+            UnknownEnvironmentError: no session has this id.
+        """
+        session = self._default if header is None else self._sessions.find(header)
+        if session is None:
             raise UnknownEnvironmentError(
                 f"{SESSION_HEADER}: no session has this id, it may have expired; "
                 f"send POST /reset with {SESSION_HEADER}: {NEW}"
             )
-        return episode
+        return session
