@@ -8,15 +8,15 @@ import signal
 import sys
 from types import FrameType
 
-from benchmarks import BENCHMARKS, DEFAULT
-from benchmarks.errors import BenchmarkError
+from benchmarks import DEFAULT, PARTS
+from benchmarks.children import BenchmarkError
 
 PROG = "python -m benchmarks"
 
 
 def main(arguments: list[str]) -> int:
     options = parse(arguments)
-    # A signal unwinds like Ctrl-C, so that every process that was started is ended.
+    # SIGTERM unwinds as Ctrl-C does, so that every process that was started is ended.
     signal.signal(signal.SIGTERM, leave)
     try:
         options.run(options)
@@ -34,13 +34,12 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         prog=PROG, description="Measure the speed beside its limits and its peers."
     )
     parts = parser.add_subparsers(title="parts", metavar="PART", required=True)
-    for name, module_name in BENCHMARKS.items():
+    for name, module_name in PARTS.items():
         module = importlib.import_module(module_name)
         summary = (module.__doc__ or "").partition("\n")[0].rstrip(".")
-        note = " (the default)" if name == DEFAULT else ""
         part = parts.add_parser(
             name,
-            help=summary + note,
+            help=summary + (" (the default)" if name == DEFAULT else ""),
             description=module.__doc__,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
@@ -51,7 +50,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def leave(number: int, frame: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_IGN)  # once is enough: what follows is the clearing up
+    signal.signal(number, signal.SIG_IGN)  # a second signal would interrupt the clearing up
     raise SystemExit(128 + number)
 
 

@@ -1,113 +1,126 @@
-"""The picture of a run of ``step``."""
+"""The pictures of ``step`` and ``vector``."""
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass
+import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cold_start import TARGET_S
+from benchmarks.report import spread
 from benchmarks.rounds import Result
 
 COLOURS = {"limit": "#9aa5b1", "peer": "#d9893d", "ours": "#2b6cb0"}
 KINDS = {"limit": "limits", "peer": "peers", "ours": "openenv-gym"}
-INK, PALE_INK = "#1f2933", "#5f6b7a"
-LONGEST = 2.0
-"""How many times the greatest median the axis is long; a longer whisker leaves the picture."""
+LONGEST = 2.0  # how many times the greatest median an axis is long; a longer whisker leaves it
+PALETTE = 64  # colours of a file, which is a third of its size then
 
 
-@dataclass(frozen=True, kw_only=True)
-class Bar:
-    """One case."""
+def draw_step(
+    result: Result, cold_s: Mapping[str, list[float]], cold_target_s: float, footer: str, path: Path
+) -> None:
+    """Draw bars of the medians with whiskers from min to max."""
+    count = len(result.group.cases)
+    plots = _plots(path, figsize=(9, 2.8 + 0.34 * count), height_ratios=[count, 2.2])
+    if plots is None:
+        return
+    from matplotlib.patches import Patch
 
-    label: str
-    values: Sequence[float]
-    colour: str
+    figure, (above, below) = plots
+    times, cases = result.times_us, result.group.cases
+    bars = [(case.label, times[case.name], COLOURS[case.kind]) for case in cases]
+    _draw_bars(above, bars, "{:.0f}")
+    above.set_title("One CartPole step: median, minimum and maximum of the rounds", loc="left")
+    above.set_xlabel("µs a step")
+    limit = 2 * spread(times["raw_unix"])[0] + spread(times["in_process"])[0]
+    place = [case.name for case in cases].index("embedded")
+    above.plot([limit, limit], [place - 0.42, place + 0.42], color="black", linewidth=2)
+    end, text = max(limit, *times["embedded"]), "  its target: 2 x raw Unix socket + in process"
+    above.annotate(text, (end, place), va="center", fontsize=8)
+    handles = [Patch(color=COLOURS[kind], label=label) for kind, label in KINDS.items()]
+    above.legend(handles=handles, loc="upper right", frameon=False)
+    starts = [("in process", cold_s["in_process"], COLOURS["limit"])]
+    starts.append(("embedded", cold_s["embedded"], COLOURS["ours"]))
+    _draw_bars(below, starts, "{:.2f}")
+    below.axvline(cold_target_s, color="black", linewidth=2)
+    below.set_xlim(right=max(below.get_xlim()[1], 1.1 * cold_target_s))
+    below.set_title("First step from a cold start (black: the target)", loc="left")
+    below.set_xlabel("s")
+    _save(figure, footer, path)
 
-    @property
-    def median(self) -> float:
-        return statistics.median(self.values)
+
+def _draw_bars(axes: Any, bars: Sequence[tuple[str, list[float], str]], form: str) -> None:
+    labels, values, colours = zip(*bars, strict=True)
+    places, spreads = range(len(bars)), [spread(one) for one in values]
+    medians = [median for median, _, _ in spreads]
+    whiskers = [[m - low for m, low, _ in spreads], [high - m for m, _, high in spreads]]
+    axes.barh(places, medians, color=colours, height=0.72)
+    axes.errorbar(
+        medians, places, xerr=whiskers, fmt="none", ecolor="#1f2933", capsize=3, linewidth=1
+    )
+    for place, median in zip(places, medians, strict=True):
+        # A column beside the axes: no whisker runs through a number.
+        where: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "annotation_clip": False}
+        axes.annotate(form.format(median), (1.05, place), va="center", ha="right", **where)
+    axes.set_yticks(places, labels)
+    axes.invert_yaxis()
+    longest = max(high for _, _, high in spreads)
+    axes.set_xlim(0, min(1.03 * longest, LONGEST * max(medians)))
 
 
-def draw(result: Result, cold_s: dict[str, list[float]], footer: str, path: Path) -> None:
-    """Draw bars of the medians with whiskers from min to max; says so where it cannot."""
+def draw_curve(
+    points: Sequence[Any], lines: Sequence[Any], forms: Mapping[str, str], footer: str, path: Path
+) -> None:
+    """Draw medians, with bands from the slowest to the fastest round, and bytes below them."""
+    plots = _plots(path, figsize=(9, 8), height_ratios=[3, 1], sharex=True)
+    if plots is None:
+        return
+    figure, (above, below) = plots
+    places = [point.num_envs for point in points]
+    for line in lines:
+        medians, low, high = zip(*(spread(point.rates(line)) for point in points), strict=True)
+        look = {"color": line.colour, "linestyle": line.style, "linewidth": 1.8}
+        above.plot(places, medians, marker="o", markersize=4, label=line.label, **look)
+        above.fill_between(places, low, high, color=line.colour, alpha=0.12, linewidth=0)
+    above.set(xscale="log", yscale="log", ylabel="steps a second, all sub-environments")
+    above.set_title("CartPole: steps a second over the number of sub-environments", loc="left")
+    for form, label in forms.items():
+        colour = next(line.colour for line in lines if (line.form, line.case) == (form, "embedded"))
+        sizes = [point.bytes_per_step(form) for point in points]
+        below.plot(places, sizes, marker="o", markersize=4, color=colour, label=label)
+    below.set(xscale="log", xlabel="sub-environments", ylabel="bytes")
+    below.set_ylim(bottom=0)
+    below.set_xticks(places, [str(place) for place in places])
+    below.minorticks_off()
+    below.set_title("Bytes on a WebSocket for one step of one sub-environment", loc="left")
+    for axes in (above, below):
+        axes.grid(alpha=0.25)
+        axes.legend(frameon=False, fontsize=8)
+    _save(figure, footer, path)
+
+
+def _plots(path: Path, **options: Any) -> Any:
+    """Two plots, one above the other; None, and says so, where nothing can be drawn."""
     try:
         import matplotlib as mpl
     except ImportError:
         print(f"no {path.name}: matplotlib is not installed")
-        return
+        return None
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
     plt.rcParams.update({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False})
-    count = len(result.cases)
-    figure, (above, below) = plt.subplots(
-        2, figsize=(9, 2.8 + 0.34 * count), height_ratios=[count, 2.2], layout="constrained"
+    return plt.subplots(2, layout="constrained", **options)
+
+
+def _save(figure: Any, footer: str, path: Path) -> None:
+    from matplotlib.pyplot import close
+    from PIL import Image
+
+    figure.supxlabel(footer, fontsize=7, color="#5f6b7a")
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=100)
+    close(figure)
+    Image.open(drawn).convert("RGB").quantize(PALETTE, dither=Image.Dither.NONE).save(
+        path, optimize=True
     )
-    _draw_steps(above, result)
-    _draw_cold_starts(below, cold_s)
-    figure.supxlabel(footer, fontsize=7, color=PALE_INK)
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
-
-
-def _draw_steps(axes: Any, result: Result) -> None:
-    from matplotlib.patches import Patch
-
-    bars = [
-        Bar(label=case.label, values=result.times_us[case.name], colour=COLOURS[case.kind])
-        for case in result.cases
-    ]
-    _draw_bars(axes, bars, "{:.0f}")
-    axes.set_title("One CartPole step: median, minimum and maximum of the rounds", loc="left")
-    axes.set_xlabel("µs a step")
-    limit = 2 * result.median_us("raw_unix") + result.median_us("in_process")
-    place = [case.name for case in result.cases].index("embedded")
-    axes.plot([limit, limit], [place - 0.42, place + 0.42], color="black", linewidth=2)
-    axes.annotate(
-        "  its target: 2 x raw Unix socket + in process",
-        (max(limit, *bars[place].values), place),
-        va="center",
-        fontsize=8,
-    )
-    handles = [Patch(color=COLOURS[kind], label=label) for kind, label in KINDS.items()]
-    axes.legend(handles=handles, loc="upper right", frameon=False)
-
-
-def _draw_cold_starts(axes: Any, cold_s: dict[str, list[float]]) -> None:
-    bars = [
-        Bar(label="in process", values=cold_s["in_process"], colour=COLOURS["limit"]),
-        Bar(label="embedded", values=cold_s["embedded"], colour=COLOURS["ours"]),
-    ]
-    _draw_bars(axes, bars, "{:.2f}")
-    axes.axvline(TARGET_S, color="black", linewidth=2)
-    axes.set_xlim(right=max(axes.get_xlim()[1], 1.1 * TARGET_S))
-    axes.set_title("First step from a cold start (black: the target)", loc="left")
-    axes.set_xlabel("s")
-
-
-def _draw_bars(axes: Any, bars: Sequence[Bar], form: str) -> None:
-    places = range(len(bars))
-    medians = [bar.median for bar in bars]
-    whiskers = [
-        [bar.median - min(bar.values) for bar in bars],
-        [max(bar.values) - bar.median for bar in bars],
-    ]
-    axes.barh(places, medians, color=[bar.colour for bar in bars], height=0.72)
-    axes.errorbar(medians, places, xerr=whiskers, fmt="none", ecolor=INK, capsize=3, linewidth=1)
-    for place, median in zip(places, medians, strict=True):
-        # A column beside the axes: no whisker runs through a number.
-        axes.annotate(
-            form.format(median),
-            (1.05, place),
-            xycoords=("axes fraction", "data"),
-            va="center",
-            ha="right",
-            annotation_clip=False,
-        )
-    axes.set_yticks(places, [bar.label for bar in bars])
-    axes.invert_yaxis()
-    longest = max(max(bar.values) for bar in bars)
-    axes.set_xlim(0, min(1.03 * longest, LONGEST * max(medians)))

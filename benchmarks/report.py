@@ -1,115 +1,255 @@
-"""What a run of ``step`` found: on the terminal, as JSON, and in the README."""
+"""A run of a part: its options, where and when it was, and how its figures are written."""
 
 from __future__ import annotations
 
+import argparse
+import json
+import os
+import re
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import cold_start
-from benchmarks.figures import (
-    cases_json,
-    head_json,
-    places,
-    publish,
-    ratio_json,
-    ratio_table,
-    summary,
-    times_table,
-    verdict,
-)
-from benchmarks.machine import Machine
-from benchmarks.plot import draw
-from benchmarks.raw_sockets import MessageSizes
+from benchmarks.machine import PACKAGES, this_machine
 from benchmarks.rounds import Ratio, Result
-from benchmarks.tables import Table
+from benchmarks.stock_python import stock_python, stock_versions
 
-COMMAND = "python -m benchmarks step"
-COLD_LABELS = {"in_process": "in process", "embedded": "embedded"}
+HERE = Path(__file__).parent
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def count(most: int) -> Callable[[str], int]:
+    """Return what parses a number from 1 to ``most``."""
+
+    def count(text: str) -> int:
+        value = int(text)
+        if not 1 <= value <= most:
+            raise argparse.ArgumentTypeError(f"expected 1 to {most}, got {value}")
+        return value
+
+    return count
+
+
+def add_count(
+    parser: argparse.ArgumentParser, name: str, most: int, default: int, what: str
+) -> None:
+    """Add an option for a number."""
+    text = f"{what} (default: %(default)s)"
+    parser.add_argument(f"--{name}", type=count(most), default=default, help=text)
+
+
+def add_output(parser: argparse.ArgumentParser, files: str) -> None:
+    text = f"gets {files}, and the tables into its README.md (default: the benchmarks' own)"
+    parser.add_argument("--output", type=Path, default=HERE, metavar="FOLDER", help=text)
+
+
+def add_stock(parser: argparse.ArgumentParser, packages: str) -> None:
+    text = "leave the stock OpenEnv peer out"
+    parser.add_argument("--without-stock", action="store_true", help=text)
+    text = f"a Python with {packages}; unless given, .venv-stock is made"
+    parser.add_argument("--stock-python", type=Path, metavar="PATH", help=text)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
-    """A run.
+class Table:
+    """A table; its first ``texts`` columns are texts, the others are numbers."""
 
-    Attributes:
-        result: The rounds.
-        ratios: What is compared.
-        cold_s: Seconds of each cold start.
-        message_bytes: Sizes of a request and a reply.
-        machine: Where.
-        stock_versions: Of the packages of the stock peer; None without it.
-        date: When it began.
-        load_average_start: Over one, five and fifteen minutes.
-        load_average_end: Likewise.
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    texts: int = 1
+
+    def plain(self) -> str:
+        lines = [self.heads, *self.rows]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        return "\n".join("  ".join(self._aligned(line, widths)).rstrip() for line in lines) + "\n"
+
+    def _aligned(self, line: Sequence[str], widths: Sequence[int]) -> list[str]:
+        pairs = enumerate(zip(line, widths, strict=True))
+        return [f"{cell:{'<' if i < self.texts else '>'}{width}}" for i, (cell, width) in pairs]
+
+    def markdown(self) -> str:
+        rule = ["---" if i < self.texts else "---:" for i in range(len(self.heads))]
+        cells = [[cell.replace("*", r"\*") for cell in row] for row in self.rows]
+        return "\n".join(f"| {' | '.join(line)} |" for line in [self.heads, rule, *cells])
+
+
+class Run:
+    """A run of a part, from now on.
+
+    Args:
+        part: Its name.
+        options: Its command line.
+        packages: Whose versions are noted.
+        stock_modules: What the Python of the stock peer must have besides OpenEnv and Gymnasium.
     """
 
-    result: Result
-    ratios: Sequence[Ratio]
-    cold_s: dict[str, list[float]]
-    message_bytes: MessageSizes
-    machine: Machine
-    stock_versions: dict[str, str] | None
-    date: str
-    load_average_start: list[float]
-    load_average_end: list[float]
+    def __init__(
+        self,
+        part: str,
+        options: argparse.Namespace,
+        packages: Sequence[str] = PACKAGES,
+        stock_modules: Sequence[str] = (),
+    ) -> None:
+        os.environ.pop("OPENENV_BASE_URL", None)  # it would make embedded environments remote ones
+        self.part, self.folder = part, options.output
+        self.python: Path | None = None
+        self.stock: dict[str, str] | None = None
+        if not getattr(options, "without_stock", True):
+            self.python = stock_python(options.stock_python)
+            self.stock = stock_versions(self.python, *stock_modules)
+        self.machine = this_machine(packages)
+        self.date = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+        self._load = _load_average()
+
+    @property
+    def footer(self) -> str:
+        """The line below a picture."""
+        return f"{self.machine.summary}, {self.date}"
+
+    def publish(
+        self,
+        data: Mapping[str, Any],
+        tables: Sequence[Table],
+        about: str,
+        notes: Sequence[str] = (),
+        picture: str = "",
+    ) -> None:
+        """Print tables and notes, and write them as JSON and into the README of the folder.
+
+        Args:
+            data: The JSON.
+            tables: What was measured; empty ones are left out.
+            about: What the run did, for the first note.
+            notes: What else is to be known of it.
+            picture: In Markdown, between tables and notes.
+        """
+        command, load = f"python -m benchmarks {self.part}", [self._load, _load_average()]
+        head = {
+            "command": command,
+            "date": self.date,
+            "machine": asdict(self.machine),
+            "load_average": {"start": load[0], "end": load[1]},
+            "stock_versions": self.stock,
+        }
+        tables = [table for table in tables if table.rows]
+        lines = [f"`{command}`, {self.date}: {about}", *self._places(*load), *notes]
+        results = self.folder / "results"
+        results.mkdir(parents=True, exist_ok=True)
+        (results / f"{self.part}.json").write_text(json_text({**head, **data}), encoding="utf-8")
+        print("\n".join([*(table.plain() for table in tables), *lines]))
+        parts = [*(table.markdown() for table in tables), *([picture] if picture else [])]
+        parts.append("\n".join(f"- {line}" for line in lines))
+        replace_block(self.folder / "README.md", self.part, "\n\n".join(parts))
+
+    def _places(self, start: Sequence[float], end: Sequence[float]) -> list[str]:
+        """Where both servers ran."""
+        load = f"load average {start[0]:.2f} at the start, {end[0]:.2f} at the end"
+        lines = [f"{self.machine.summary}; {load}.", f"Ours: {_listed(self.machine.versions)}."]
+        return lines if self.stock is None else [*lines, f"Stock: {_listed(self.stock)}."]
 
 
-def write(report: Report, folder: Path) -> None:
-    """Show the tables, and write the three files in ``folder``."""
-    ratios = ratio_table(report.ratios, report.result.times_us)
-    tables = [times_table("one CartPole step", report.result), ratios, cold_table(report)]
-    publish("step", folder, as_json(report), tables, notes(report))
-    draw(report.result, report.cold_s, footer(report), folder / "results" / "step.png")
+def _load_average() -> list[float]:
+    """Return it over one, five and fifteen minutes."""
+    return [round(load, 2) for load in os.getloadavg()]
 
 
-def as_json(report: Report) -> dict[str, Any]:
-    result = report.result
-    return {
-        **head_json(COMMAND, report),
-        "stock_versions": report.stock_versions,
-        "rounds": report.result.rounds,
-        "steps_per_round": result.steps,
-        "message_bytes": report.message_bytes._asdict(),
-        "cases": cases_json(report.result),
-        "ratios": [ratio_json(ratio, result.times_us) for ratio in report.ratios],
-        "cold_start": {
-            "target_s": cold_start.TARGET_S,
-            "hit": cold_hit(report),
-            **{name: summary("seconds", runs, digits=4) for name, runs in report.cold_s.items()},
-        },
-    }
+def _listed(versions: Mapping[str, str]) -> str:
+    text = ", ".join(f"{name} {version}" for name, version in versions.items())
+    if "uvicorn" not in versions:
+        return text
+    loop = "uvloop" if "uvloop" in versions else "asyncio's"  # which uvicorn takes if it is there
+    return f"{text}; event loop of the server: {loop}"
 
 
-def cold_table(report: Report) -> Table:
-    rows = []
-    for name, runs in report.cold_s.items():
-        figures = (statistics.median(runs), min(runs), max(runs))
-        is_ours = name == "embedded"
-        target = f"< {cold_start.TARGET_S:g}" if is_ours else ""
-        hit = verdict(cold_hit(report) if is_ours else None)
-        rows.append([COLD_LABELS[name], *(f"{figure:.2f}" for figure in figures), target, hit])
-    heads = ["first step from a cold start", "median s", "min s", "max s", "target", ""]
-    return Table(heads=heads, rows=rows, texts=1)
+def json_text(data: Mapping[str, Any]) -> str:
+    """Return compact JSON, with a line for each name and for each item of its list."""
+    lines = []
+    for name, value in data.items():
+        text = _compact(value)
+        if isinstance(value, list) and value:
+            text = "[\n" + ",\n".join(map(_compact, value)) + "\n]"
+        lines.append(f"{_compact(name)}: {text}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-def cold_hit(report: Report) -> bool:
-    return statistics.median(report.cold_s["embedded"]) < cold_start.TARGET_S
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
-def notes(report: Report) -> list[str]:
-    result, sizes = report.result, report.message_bytes
-    loads = report.load_average_start, report.load_average_end
+def replace_block(path: Path, name: str, text: str) -> None:
+    """Put ``text`` between the two comments that mark the block ``name`` of a Markdown file.
+
+    A file that is not there is begun; one without the marks gets them at its end.
+    """
+    begin, end = f"<!-- {name}: begin, written by the benchmark -->", f"<!-- {name}: end -->"
+    block = f"{begin}\n\n{text}\n\n{end}"
+    old = path.read_text(encoding="utf-8") if path.exists() else ""
+    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+    new, found = pattern.subn(lambda match: block, old)
+    path.write_text(new if found else f"{old}\n{block}\n".lstrip("\n"), encoding="utf-8")
+
+
+def spread(values: Sequence[float]) -> tuple[float, float, float]:
+    """Return median, minimum and maximum."""
+    return statistics.median(values), min(values), max(values)
+
+
+def summary(unit: str, values: Sequence[float], digits: int) -> dict[str, Any]:
+    """Return median, minimum, maximum and, by the name of their unit, all values."""
+    median, low, high = (round(value, digits) for value in spread(values))
+    rounded = [round(value, digits) for value in values]
+    return {"median": median, "min": low, "max": high, unit: rounded}
+
+
+def cases_json(result: Result, unit: str, digits: int = 3) -> list[dict[str, Any]]:
+    """Return the cases of a group that were measured."""
     return [
-        f"`{COMMAND}`, {report.date}: {result.rounds} rounds of {result.steps} steps; "
-        f"cold starts: {len(report.cold_s['embedded'])}.",
-        *places(report.machine, report.stock_versions, *loads),
-        f"A request of the raw sockets has {sizes.request} bytes and a reply {sizes.reply}, as "
-        "ours have.",
+        {
+            "name": case.name,
+            "label": case.label,
+            "kind": case.kind,
+            "steps_per_round": result.group.workload(1, case.share).steps,
+            **summary(unit, result.times_us[case.name], digits),
+        }
+        for case in result.group.cases
+        if case.name in result.times_us
     ]
 
 
-def footer(report: Report) -> str:
-    return f"{report.machine.summary}, {report.date}"
+def times_table(head: str, result: Result) -> Table:
+    rows = [
+        [case.label, case.name, *(f"{us:.1f}" for us in spread(result.times_us[case.name]))]
+        for case in result.group.cases
+    ]
+    return Table(heads=[head, "name", "median µs", "min µs", "max µs"], rows=rows, texts=2)
+
+
+def compared(
+    ratios: Sequence[Ratio], times: Mapping[str, Sequence[float]]
+) -> tuple[list[dict[str, Any]], Table]:
+    """Return the ratios whose cases were measured, as JSON and as a table."""
+    data, rows = [], []
+    for ratio in ratios:
+        if not ratio.cases <= times.keys():
+            continue
+        values, part, hit = ratio.per_round(times), ratio.reached(times), ratio.hit(times)
+        figures = summary("per_round", values, digits=4)
+        part = None if part is None else round(part, 4)
+        verdicts = {"formula": ratio.formula, "of_target": part, "hit": hit}
+        data.append({**asdict(ratio), **verdicts, **figures})
+        span = f"{min(values):.2f} to {max(values):.2f}"
+        share = "" if part is None else f"{part:.0%}"
+        median = f"{statistics.median(values):.2f}"
+        rows.append([ratio.formula, median, span, ratio.target, share, verdict(hit)])
+    heads = ["ratio of each round", "median", "min to max", "target", "of the target", ""]
+    return data, Table(heads=heads, rows=rows)
+
+
+def verdict(hit: bool | None) -> str:
+    return "" if hit is None else "hit" if hit else "missed"

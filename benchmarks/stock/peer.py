@@ -4,39 +4,52 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from openenv.core import EnvClient
 from openenv.core.client_types import StepResult
 from openenv.core.env_server.interfaces import Environment
-from openenv.core.env_server.types import Action, Observation
+from openenv.core.env_server.types import Action, Observation, State
 
-from benchmarks.workload import Workload
+
+class StockEnvironment(Environment):
+    """An environment with a state, as the documentation has it."""
+
+    SUPPORTS_CONCURRENT_SESSIONS = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begin(None)
+
+    def begin(self, episode_id: str | None) -> None:
+        self._state = State(episode_id=episode_id or str(uuid4()), step_count=0)
+
+    @property
+    def state(self) -> State:
+        return self._state
+
+
+class StockClient(EnvClient[Any, Any, State]):
+    """A typed client, whose subclasses make payloads of actions and observations of payloads."""
+
+    def _parse_state(self, payload: dict[str, Any]) -> State:
+        return State(episode_id=payload.get("episode_id"), step_count=payload.get("step_count", 0))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Peer:
-    """An environment, both ends.
-
-    Attributes:
-        environment: What is served.
-        action: Its model.
-        observation: Likewise.
-        client: The other end.
-        inputs: What a round decides beforehand, one entry for each step.
-        act: From the last result and the entry to the action.
-        values: The numbers of an observation.
-    """
+    """An environment, both ends."""
 
     environment: type[Environment]
     action: type[Action]
     observation: type[Observation]
     client: type[EnvClient]
-    inputs: Callable[[Workload], list[Any]]
-    act: Callable[[StepResult, Any], Action]
-    values: Callable[[Any], list[float]]
+    inputs: Callable[[Any], list[Any]]  # what a workload decides beforehand of each step
+    act: Callable[[StepResult, Any], Action]  # the action, by the last result and that
+    values: Callable[[Any], list[float]]  # the numbers of an observation
 
 
 def load(name: str) -> Peer:
-    """Import the package ``benchmarks.stock.<name>``, and what its environment needs."""
+    """Import ``benchmarks.stock.<name>``, and what its environment needs."""
     peer: Peer = importlib.import_module(f"benchmarks.stock.{name}").PEER
     return peer

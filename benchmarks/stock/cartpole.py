@@ -1,0 +1,71 @@
+"""Gymnasium's CartPole over stock OpenEnv: models, environment and client."""
+
+from typing import Any
+
+import gymnasium as gym
+from openenv.core.client_types import StepResult
+from openenv.core.env_server.types import Action, Observation
+from pydantic import Field
+
+from benchmarks.stock.peer import Peer, StockClient, StockEnvironment
+from benchmarks.workload import ENV_ID
+
+
+class CartPoleAction(Action):
+    action: int = Field(..., description="0 pushes to the left, 1 to the right")
+
+
+class CartPoleObservation(Observation):
+    obs: list[float] = Field(
+        default_factory=list, description="position, velocity, angle, angular velocity"
+    )
+
+
+class CartPoleEnvironment(StockEnvironment):
+    def __init__(self) -> None:
+        super().__init__()
+        self._env = gym.make(ENV_ID)
+
+    def reset(
+        self, seed: int | None = None, episode_id: str | None = None, **kwargs: Any
+    ) -> CartPoleObservation:
+        self.begin(episode_id)
+        obs, _ = self._env.reset(seed=seed)
+        return CartPoleObservation(obs=obs.tolist(), done=False, reward=0.0)
+
+    def step(
+        self, action: CartPoleAction, timeout_s: float | None = None, **kwargs: Any
+    ) -> CartPoleObservation:
+        self._state.step_count += 1
+        obs, reward, terminated, truncated, _ = self._env.step(action.action)
+        done = bool(terminated or truncated)
+        return CartPoleObservation(obs=obs.tolist(), done=done, reward=float(reward))
+
+    def close(self) -> None:
+        self._env.close()
+
+
+class CartPoleClient(StockClient):
+    def _step_payload(self, action: CartPoleAction) -> dict[str, Any]:
+        return {"action": action.action}
+
+    def _parse_result(self, payload: dict[str, Any]) -> StepResult[CartPoleObservation]:
+        done, reward = payload.get("done", False), payload.get("reward")
+        observation = CartPoleObservation(
+            obs=payload.get("observation", {}).get("obs", []),
+            done=done,
+            reward=reward,
+            metadata=payload.get("metadata") or {},
+        )
+        return StepResult(observation=observation, reward=reward, done=done)
+
+
+PEER = Peer(
+    environment=CartPoleEnvironment,
+    action=CartPoleAction,
+    observation=CartPoleObservation,
+    client=CartPoleClient,
+    inputs=lambda workload: workload.actions(),
+    act=lambda result, action: CartPoleAction(action=action),
+    values=lambda observation: observation.obs,
+)
