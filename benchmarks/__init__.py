@@ -9,7 +9,7 @@ PARTS = {
     "codecs": "benchmarks.codecs",
     "openspiel": "benchmarks.openspiel",
     "vector": "benchmarks.vector",
-    # "faults": "benchmarks.faults.part",
+    "faults": "benchmarks.faults.part",
     "calls": "benchmarks.calls",
 }
 DEFAULT = "step"

@@ -15,9 +15,9 @@ from typing import Any, Protocol
 
 import gymnasium as gym
 
+from benchmarks.children import stderr_to
 from benchmarks.faults.cases import PLAIN
-from benchmarks.faults.peers import SESSIONS, StockPlayer, stock_server
-from benchmarks.faults.quiet import stderr_to
+from benchmarks.faults.peers import StockPlayer, target_server
 from benchmarks.faults.target_env import ENV_ID
 from benchmarks.faults.ways import POLICY
 from openenv_gym.errors import OpenEnvGymError
@@ -25,39 +25,27 @@ from openenv_gym.launchers import ServerProcess
 from openenv_gym.testing import FaultProxy
 from openenv_gym.testing.proxy_link import Direction
 
-LATE_S = 0.5
-"""How long a client waits for a step."""
+LATE_S = 0.5  # how long a client waits for a step
+STEPS_AFTER = 3  # how many steps are taken after each disturbance
 
-STEPS_AFTER = 3
-"""How many steps are taken after each disturbance."""
-
-_NO_TIME_LIMIT = 1 << 20
+_ENDLESS = '--kwargs={"episode_steps": 1048576}'
+_DIRECTIONS: tuple[Direction, Direction] = ("to_server", "to_client")
 
 
 @dataclass(kw_only=True)
 class Connections:
-    """What came of disturbances.
+    """What came of disturbances."""
 
-    Attributes:
-        way: Which client and server.
-        disturbed: How often.
-        continued: How often a reset, where one was needed, and the steps after it came through.
-        unnoticed: How often the disturbed step was answered all the same.
-        answers: How many replies there were after the first disturbance.
-        mismatched: How many of them answer another request.
-        miscounted: How often the environment had counted other steps than the client.
-    """
-
-    way: str
-    disturbed: int = 0
-    continued: int = 0
-    unnoticed: int = 0
-    answers: int = 0
-    mismatched: int = 0
-    miscounted: int = 0
+    way: str  # which client and server
+    disturbed: int = 0  # how often
+    continued: int = 0  # how often a reset, where one was needed, and the steps after it worked
+    unnoticed: int = 0  # how often the disturbed step was answered all the same
+    answers: int = 0  # how many replies there were after the first disturbance
+    mismatched: int = 0  # how many of them answer another request
+    miscounted: int = 0  # how often the environment had counted other steps than the client
 
 
-class _Client(Protocol):
+class Client(Protocol):
     """A client that the training loop would have."""
 
     def open(self) -> None:
@@ -70,19 +58,14 @@ class _Client(Protocol):
         """Return the numbers that the observation has; None where the step failed."""
 
 
-class _Ours:
-    """A single environment, on any server.
-
-    Args:
-        url: Where.
-        codec: Which.
-        timeout_s: For a reply.
-    """
+class Ours:
+    """A single environment, on any server."""
 
     def __init__(self, url: str, codec: str, timeout_s: float) -> None:
         options: dict[str, Any] = {"base_url": url, "codec": codec, "timeout_s": timeout_s}
         self._env = gym.make("openenv/remote-v0", on_fault=POLICY, **options)
         self._needs_reset = False
+        self.close = self._env.close
 
     def open(self) -> None:
         if self._needs_reset:
@@ -100,24 +83,15 @@ class _Ours:
         self._needs_reset = terminated or truncated
         return None if "openenv" in info else (int(obs[0]), int(obs[1]))
 
-    def close(self) -> None:
-        self._env.close()
 
-
-class _Stock:
-    """A stock client in a process of its own.
-
-    Args:
-        player: That process.
-        url: Where.
-        timeout_s: For a reply.
-    """
+class Stock:
+    """A stock client in a process of its own."""
 
     def __init__(self, player: StockPlayer, url: str, timeout_s: float) -> None:
-        self._player, self._url, self._timeout_s = player, url, timeout_s
+        self._player, self._where = player, (0, url, timeout_s)
 
     def open(self) -> None:
-        self._player.open(0, self._url, self._timeout_s)
+        self._player.open(*self._where)
 
     def reset(self) -> bool:
         return "error" not in self._player.act("reset")
@@ -127,76 +101,67 @@ class _Stock:
         return None if "error" in told else (told["number"], told["steps"])
 
 
+Pair = contextlib.AbstractContextManager[tuple[Client, FaultProxy]]
+
+
 @contextlib.contextmanager
 def our_client(
     codec: str, timeout_s: float, isolation: str = "process"
-) -> Iterator[tuple[_Client, FaultProxy]]:
+) -> Iterator[tuple[Client, FaultProxy]]:
     """Our client on our server."""
-    kwargs = f'--kwargs={{"episode_steps": {_NO_TIME_LIMIT}}}'
-    arguments = (kwargs, f"--isolation={isolation}", "--workers=2")
     with contextlib.ExitStack() as stack:
+        arguments = (_ENDLESS, f"--isolation={isolation}", "--workers=2")
         server = stack.enter_context(ServerProcess(ENV_ID, *arguments))
         proxy = stack.enter_context(FaultProxy(server.base_url))
-        client = _Ours(proxy.base_url, codec, timeout_s)
+        client = Ours(proxy.base_url, codec, timeout_s)
         yield stack.enter_context(contextlib.closing(client)), proxy
 
 
 @contextlib.contextmanager
-def stock_client(python: Path, timeout_s: float) -> Iterator[tuple[_Client, FaultProxy]]:
+def stock_client(python: Path, timeout_s: float) -> Iterator[tuple[Client, FaultProxy]]:
     """A stock client on a stock server."""
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(stock_server(python, SESSIONS))
+        server = stack.enter_context(target_server(python))
         proxy = stack.enter_context(FaultProxy(server.line()))
         player = stack.enter_context(StockPlayer(python))
-        yield _Stock(player, proxy.base_url, timeout_s), proxy
-
-
-Pair = contextlib.AbstractContextManager[tuple[_Client, FaultProxy]]
+        yield Stock(player, proxy.base_url, timeout_s), proxy
 
 
 def late_replies(way: str, pair: Pair, count: int) -> Connections:
     """Have ``count`` replies come when the client has given up waiting; it goes on by itself."""
     with stderr_to(), pair as (client, proxy):
-        run = _Run(way, client)
+        play = Play(way, client)
         for _ in range(count):
             proxy.delay(3 * LATE_S, "to_client")
-            run.disturb()
+            play.disturb()
             proxy.heal()  # what is late comes now
-            run.go_on()
-    return run.found
+            play.go_on()
+    return play.found
 
 
 def cuts(way: str, pair: Pair, count: int) -> Connections:
     """Cut ``count`` connections, at another byte of a request or a reply each time."""
     with stderr_to(), pair as (client, proxy):
-        run = _Run(way, client)
-        lengths = _lengths(run, proxy)
+        play = Play(way, client)
+        before = {name: proxy.passed(name) for name in _DIRECTIONS}
+        play.step()
+        lengths = {name: max(1, proxy.passed(name) - before[name]) for name in _DIRECTIONS}
         for number in range(count):
-            direction: Direction = ("to_server", "to_client")[number % 2]
+            direction = _DIRECTIONS[number % 2]
             # Multiplied by a prime, so that a few cuts are spread over the whole message, too.
             at = (number // 2) * 7 % lengths[direction]
             proxy.cut_after(at, direction, "close" if number % 4 < 2 else "reset")
-            run.disturb()
+            play.disturb()
             proxy.heal()
-            if not run.go_on():
-                run.begin()
-    return run.found
+            if not play.go_on():
+                play.begin()
+    return play.found
 
 
-def _lengths(run: _Run, proxy: FaultProxy) -> dict[Direction, int]:
-    """How many bytes a step takes, each way."""
-    before = {name: proxy.passed(name) for name in _DIRECTIONS}
-    run.step()
-    return {name: max(1, proxy.passed(name) - before[name]) for name in _DIRECTIONS}
-
-
-_DIRECTIONS: tuple[Direction, Direction] = ("to_server", "to_client")
-
-
-class _Run:
+class Play:
     """Steps of one client, by number, and what is wrong with the answers."""
 
-    def __init__(self, way: str, client: _Client) -> None:
+    def __init__(self, way: str, client: Client) -> None:
         self.found = Connections(way=way)
         self._client, self._number, self._steps = client, PLAIN, 0
         self.begin()

@@ -7,28 +7,20 @@ or both.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 
 class Seen(NamedTuple):
-    """What one environment was told.
-
-    Attributes:
-        obs: The observation.
-        ending: Reward, terminated and truncated of a step; None of a reset.
-        said: What the info says of a fault, or of the reset after one; else empty.
-        asked_s: When the call began.
-        told_s: When it returned.
-    """
+    """What one environment was told."""
 
     obs: Any
-    ending: tuple[float, bool, bool] | None
-    said: dict[str, Any]
-    asked_s: float
-    told_s: float
+    ending: tuple[float, bool, bool] | None  # reward, terminated, truncated; None of a reset
+    said: dict[str, Any]  # what the info says of a fault, or of the reset after one
+    asked_s: float  # when the call began
+    told_s: float  # when it returned
 
     @property
     def is_fault(self) -> bool:
@@ -39,14 +31,17 @@ class Seen(NamedTuple):
         return self.ending is not None and (self.ending[1] or self.ending[2])
 
 
-class Group(Protocol):
-    """Environments that are stepped together."""
+Rows = list[list[Seen]]
 
-    def reset(self, seed: int) -> list[list[Seen]]:
+
+class Group(Protocol):
+    """Environments that are stepped together; what is over begins anew by itself."""
+
+    def reset(self, seed: int) -> Rows:
         """Begin everywhere, with ``seed`` and the ones after it."""
 
-    def step(self, numbers: Sequence[int]) -> list[list[Seen]]:
-        """Take a step everywhere; what is over begins anew by itself."""
+    def step(self, numbers: Sequence[int]) -> Rows:
+        """Take a step everywhere."""
 
     def close(self) -> None:
         """End them."""
@@ -58,10 +53,10 @@ class Singles:
     def __init__(self, envs: Sequence[Any]) -> None:
         self._envs = envs
 
-    def reset(self, seed: int) -> list[list[Seen]]:
+    def reset(self, seed: int) -> Rows:
         return [[self._reset(env, seed + i)] for i, env in enumerate(self._envs)]
 
-    def step(self, numbers: Sequence[int]) -> list[list[Seen]]:
+    def step(self, numbers: Sequence[int]) -> Rows:
         return [self._step(env, number) for env, number in zip(self._envs, numbers, strict=True)]
 
     def close(self) -> None:
@@ -75,10 +70,10 @@ class Singles:
 
     def _step(self, env: Any, number: int) -> list[Seen]:
         asked_s = time.perf_counter()
-        obs, reward, terminated, truncated, info = env.step(number)
-        ending, said = (reward, terminated, truncated), info.get("openenv", {})
-        seen = [Seen(obs, ending, said, asked_s, time.perf_counter())]
-        return [*seen, self._reset(env)] if terminated or truncated else seen
+        obs, *ending, info = env.step(number)
+        said = info.get("openenv", {})
+        seen = Seen(obs, tuple(ending), said, asked_s, time.perf_counter())
+        return [seen, self._reset(env)] if seen.is_over else [seen]
 
 
 class Vector:
@@ -87,19 +82,20 @@ class Vector:
     def __init__(self, envs: Any) -> None:
         self._envs = envs
         self._was_over = np.ones(envs.num_envs, np.bool_)
+        self.close = envs.close
 
-    def reset(self, seed: int) -> list[list[Seen]]:
+    def reset(self, seed: int) -> Rows:
         asked_s = time.perf_counter()
         obs, info = self._envs.reset(seed=seed)
         told_s = time.perf_counter()
         self._was_over[:] = False
         return [[Seen(own, None, _said(info, i), asked_s, told_s)] for i, own in enumerate(obs)]
 
-    def step(self, numbers: Sequence[int]) -> list[list[Seen]]:
+    def step(self, numbers: Sequence[int]) -> Rows:
         asked_s = time.perf_counter()
         obs, *endings, info = self._envs.step(np.asarray(numbers))
         told_s = time.perf_counter()
-        columns = list(zip(*(part.tolist() for part in endings), strict=True))
+        columns = zip(*(part.tolist() for part in endings), strict=True)
         rows = [
             [Seen(own, None if over else ending, _said(info, i), asked_s, told_s)]
             for i, (own, ending, over) in enumerate(zip(obs, columns, self._was_over, strict=True))
@@ -107,23 +103,22 @@ class Vector:
         self._was_over = endings[1] | endings[2]
         return rows
 
-    def close(self) -> None:
-        self._envs.close()
-
 
 class VecEnv:
     """A ``VecEnv`` of Stable-Baselines3: an end and the reset after it come in one step."""
 
     def __init__(self, envs: Any) -> None:
         self._envs = envs
+        self.close = envs.close
 
-    def reset(self, seed: int) -> list[list[Seen]]:
+    def reset(self, seed: int) -> Rows:
         self._envs.seed(seed)
         asked_s = time.perf_counter()
         obs = self._envs.reset()
-        return self._resets(range(self._envs.num_envs), obs, asked_s, time.perf_counter())
+        resets = self._resets(range(self._envs.num_envs), obs, asked_s, time.perf_counter())
+        return [[reset] for reset in resets]
 
-    def step(self, numbers: Sequence[int]) -> list[list[Seen]]:
+    def step(self, numbers: Sequence[int]) -> Rows:
         asked_s = time.perf_counter()
         obs, rewards, dones, infos = self._envs.step(np.asarray(numbers))
         told_s, rows = time.perf_counter(), []
@@ -133,20 +128,13 @@ class VecEnv:
             last = info["terminal_observation"] if dones[i] else obs[i]
             rows.append([Seen(last, ending, info.get("openenv", {}), asked_s, told_s)])
         over = [i for i, done in enumerate(dones) if done]
-        for i, resets in zip(over, self._resets(over, obs, asked_s, told_s), strict=True):
-            rows[i] += resets
+        for i, reset in zip(over, self._resets(over, obs, asked_s, told_s), strict=True):
+            rows[i].append(reset)
         return rows
 
-    def close(self) -> None:
-        self._envs.close()
-
-    def _resets(
-        self, which: Sequence[int], obs: Any, asked_s: float, told_s: float
-    ) -> list[list[Seen]]:
-        said = [self._envs.reset_infos[i].get("openenv", {}) for i in which]
-        return [
-            [Seen(obs[i], None, own, asked_s, told_s)] for i, own in zip(which, said, strict=True)
-        ]
+    def _resets(self, which: Iterable[int], obs: Any, asked_s: float, told_s: float) -> list[Seen]:
+        infos = self._envs.reset_infos
+        return [Seen(obs[i], None, infos[i].get("openenv", {}), asked_s, told_s) for i in which]
 
 
 def _said(info: dict[str, Any], number: int) -> dict[str, Any]:

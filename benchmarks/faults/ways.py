@@ -6,9 +6,8 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import psutil
@@ -21,25 +20,19 @@ from openenv_gym.launchers import ServerProcess
 from openenv_gym.launchers.embedded import EMBEDDED
 from openenv_gym.workers.forked import can_fork
 
+OURS = "openenv/gymnasium-v0"
+
 # What is measured is how soon it can be over, so nothing waits before it begins anew.
 POLICY = FaultPolicy(restarts=1_000_000, backoff_s=0.0)
 
-EMBEDDED_DEADLINE_S = 3.0
-"""What an embedded worker is given where kinds hang: it may have to start within that, too."""
+EMBEDDED_DEADLINE_S = 3.0  # where kinds hang; a worker may have to start within that, too
 
 _SHARED_MEMORY = Path("/dev/shm")
-_PATIENCE_S = 10.0
+_SETTLED_S = 10.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Way:
-    """A way to several environments.
-
-    Attributes:
-        name: Short.
-        is_served: Whether there is a server.
-        make: Makes them, given arguments for ``gymnasium.make``.
-    """
+class Way(NamedTuple):
+    """A way to several environments; ``make`` takes arguments for ``gymnasium.make``."""
 
     name: str
     is_served: bool
@@ -47,7 +40,7 @@ class Way:
 
 
 def _singles(arguments: dict[str, Any]) -> Group:
-    return Singles([gym.make("openenv/gymnasium-v0", **arguments) for _ in range(NUM_ENVS)])
+    return Singles([gym.make(OURS, **arguments) for _ in range(NUM_ENVS)])
 
 
 def _json(arguments: dict[str, Any]) -> Group:
@@ -57,26 +50,22 @@ def _json(arguments: dict[str, Any]) -> Group:
 
 
 def _vector(arguments: dict[str, Any], **more: Any) -> Group:
-    return Vector(gym.make_vec("openenv/gymnasium-v0", num_envs=NUM_ENVS, **arguments, **more))
-
-
-def _vector_alone(arguments: dict[str, Any]) -> Group:
-    return _vector(arguments, shards=NUM_ENVS)
+    return Vector(gym.make_vec(OURS, num_envs=NUM_ENVS, **arguments, **more))
 
 
 def _vec_env(arguments: dict[str, Any]) -> Group:
     from openenv_gym.sb3 import OpenEnvVecEnv  # imports torch
 
-    return VecEnv(OpenEnvVecEnv("openenv/gymnasium-v0", NUM_ENVS, shards=NUM_ENVS, **arguments))
+    return VecEnv(OpenEnvVecEnv(OURS, NUM_ENVS, shards=NUM_ENVS, **arguments))
 
 
 WAYS = (
-    Way(name="embedded", is_served=False, make=_singles),
-    Way(name="embedded_vector", is_served=False, make=_vector),
-    Way(name="ws_process", is_served=True, make=_singles),
-    Way(name="ws_json", is_served=True, make=_json),
-    Way(name="ws_vector", is_served=True, make=_vector_alone),
-    Way(name="ws_vec_env", is_served=True, make=_vec_env),
+    Way("embedded", False, _singles),
+    Way("embedded_vector", False, _vector),
+    Way("ws_process", True, _singles),
+    Way("ws_json", True, _json),
+    Way("ws_vector", True, lambda arguments: _vector(arguments, shards=NUM_ENVS)),
+    Way("ws_vec_env", True, _vec_env),
 )
 
 
@@ -89,22 +78,18 @@ def opened(way: Way, *, hangs: bool, left: list[Left]) -> Iterator[Group]:
         hangs: Whether steps will hang, so that a deadline has to end them.
         left: Gets one more.
     """
-    before = (_children(os.getpid()), _shared_memory())
+    processes, files = children(os.getpid()), shared_memory()
     options: dict[str, Any] = {"env_id": ENV_ID, "on_fault": POLICY}
     sessions = None
     if way.is_served:
-        # Spare workers, so that a session begins at once.
-        arguments = [f"--workers={NUM_ENVS}"]
-        if hangs:
-            arguments.append(f"--step-timeout={DEADLINE_S:g}")
-            # Steps of batched sessions may hold resets, so they have the deadline of those.
-            arguments.append(f"--reset-timeout={DEADLINE_S:g}")
+        arguments = [f"--workers={NUM_ENVS}"]  # spare ones, so that a session begins at once
+        if hangs:  # steps of batched sessions may hold resets, so they have their deadline
+            arguments += [f"--{what}-timeout={DEADLINE_S:g}" for what in ("step", "reset")]
         with ServerProcess(ENV_ID, *arguments) as server:
             spares = at_rest(server.pid, NUM_ENVS)
-            group = way.make({**options, "base_url": server.base_url})
-            with contextlib.closing(group):
+            with contextlib.closing(way.make({**options, "base_url": server.base_url})) as group:
                 yield group
-            sessions = settled(lambda: max(0, len(_children(server.pid)) - spares))
+            sessions = settled(lambda: max(0, len(children(server.pid)) - spares))
     else:
         if hangs:
             options["timeout_s"] = EMBEDDED_DEADLINE_S
@@ -113,9 +98,14 @@ def opened(way: Way, *, hangs: bool, left: list[Left]) -> Iterator[Group]:
                 yield group
         finally:
             EMBEDDED.stop()
-    processes = settled(lambda: len(_children(os.getpid()) - before[0]))
-    files = settled(lambda: len(_shared_memory() - before[1]))
-    left.append(Left(way=way.name, sessions=sessions, processes=processes, shared_memory=files))
+    left.append(
+        Left(
+            way=way.name,
+            sessions=sessions,
+            processes=settled(lambda: len(children(os.getpid()) - processes)),
+            shared_memory=settled(lambda: len(shared_memory() - files)),
+        )
+    )
 
 
 def at_rest(pid: int, workers: int) -> int:
@@ -128,21 +118,21 @@ def at_rest(pid: int, workers: int) -> int:
         workers: How many wait for sessions; another process forks them.
     """
     count = workers + can_fork()
-    settled(lambda: abs(len(_children(pid)) - count))
+    settled(lambda: abs(len(children(pid)) - count))
     return count
 
 
 def settled(count: Callable[[], int]) -> int:
     """Return what is counted when it has come down to nothing, or what is left after a while."""
-    end_s = time.monotonic() + _PATIENCE_S
+    end_s = time.monotonic() + _SETTLED_S
     while (number := count()) > 0 and time.monotonic() < end_s:
         time.sleep(0.05)
     return number
 
 
-def _children(pid: int) -> set[int]:
+def children(pid: int) -> set[int]:
     return {child.pid for child in psutil.Process(pid).children(recursive=True)}
 
 
-def _shared_memory() -> set[str]:
+def shared_memory() -> set[str]:
     return {path.name for path in _SHARED_MEMORY.iterdir()} if _SHARED_MEMORY.is_dir() else set()
