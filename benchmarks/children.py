@@ -8,6 +8,7 @@ import os
 import select
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,9 +31,9 @@ class Child:
 
     Args:
         name: For messages.
-        command: What to run; it can import from the repository.
+        command: What to run; it can import from the repository, and what ``PYTHONPATH`` has is
+            for our own Python only.
         pass_fds: Descriptors that it inherits.
-        python_path: Further directories that it can import from.
         environ: Variables that it gets beside those of this process.
     """
 
@@ -42,11 +43,13 @@ class Child:
         command: Sequence[str],
         *,
         pass_fds: Sequence[int] = (),
-        python_path: Sequence[str] = (),
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self._name, self._unread = name, b""
-        path = os.pathsep.join([str(ROOT), *python_path])
+        own = os.environ.get("PYTHONPATH", "") if command[0] == sys.executable else ""
+        path = os.pathsep.join(
+            [str(ROOT), *map(os.path.abspath, filter(None, own.split(os.pathsep)))]
+        )
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -114,15 +117,10 @@ class Child:
         self.stop()
 
 
-def own_python_path() -> list[str]:
-    """Return what this process was given in ``PYTHONPATH``, for children under its Python."""
-    return [os.path.abspath(part) for part in os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-
-
 def seconds_until_line(name: str, command: Sequence[str]) -> float:
     """Return the seconds from the start of a process until it has printed a line."""
     started = time.perf_counter()
-    with Child(name, command, python_path=own_python_path()) as child:
+    with Child(name, command) as child:
         child.line()
         return time.perf_counter() - started
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from benchmarks.children import BenchmarkError, Child, own_python_path
+from benchmarks.children import BenchmarkError, Child
 from benchmarks.rounds import Player
 from benchmarks.workload import ENV_ID
 
@@ -101,8 +101,7 @@ def ping_pong(
     command = [sys.executable, "-m", __name__, str(fd), *map(str, sizes)]
     with ours:
         with theirs:
-            path, name = own_python_path(), "the raw socket's other end"
-            child = Child(name, command, pass_fds=[fd], python_path=path)
+            child = Child("the raw socket's other end", command, pass_fds=[fd])
         with child:
             try:
                 yield lambda workload: seconds_of(ours, sizes, workload.steps)

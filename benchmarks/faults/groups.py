@@ -1,14 +1,13 @@
-"""Environments that are stepped together, single ones or a vector environment: what each is told.
+"""Environments that are stepped together, and what each is told.
 
-Whatever they are, each gives a row of :class:`Seen` a step, in the order of time: a step, a reset,
-or both.
+Each gives a row of :class:`Seen` a step, in the order of time: a step, a reset, or both.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,48 +31,6 @@ class Seen(NamedTuple):
 
 
 Rows = list[list[Seen]]
-
-
-class Group(Protocol):
-    """Environments that are stepped together; what is over begins anew by itself."""
-
-    def reset(self, seed: int) -> Rows:
-        """Begin everywhere, with ``seed`` and the ones after it."""
-
-    def step(self, numbers: Sequence[int]) -> Rows:
-        """Take a step everywhere."""
-
-    def close(self) -> None:
-        """End them."""
-
-
-class Singles:
-    """Single environments, one after the other; a reset follows the end of an episode at once."""
-
-    def __init__(self, envs: Sequence[Any]) -> None:
-        self._envs = envs
-
-    def reset(self, seed: int) -> Rows:
-        return [[self._reset(env, seed + i)] for i, env in enumerate(self._envs)]
-
-    def step(self, numbers: Sequence[int]) -> Rows:
-        return [self._step(env, number) for env, number in zip(self._envs, numbers, strict=True)]
-
-    def close(self) -> None:
-        for env in self._envs:
-            env.close()
-
-    def _reset(self, env: Any, seed: int | None = None) -> Seen:
-        asked_s = time.perf_counter()
-        obs, info = env.reset(seed=seed)
-        return Seen(obs, None, info.get("openenv", {}), asked_s, time.perf_counter())
-
-    def _step(self, env: Any, number: int) -> list[Seen]:
-        asked_s = time.perf_counter()
-        obs, *ending, info = env.step(number)
-        said = info.get("openenv", {})
-        seen = Seen(obs, tuple(ending), said, asked_s, time.perf_counter())
-        return [seen, self._reset(env)] if seen.is_over else [seen]
 
 
 class Vector:
@@ -145,3 +102,6 @@ def _said(info: dict[str, Any], number: int) -> dict[str, Any]:
         for key, value in said.items()
         if not key.startswith("_") and said[f"_{key}"][number]
     }
+
+
+Group = Vector | VecEnv

@@ -18,10 +18,9 @@ from typing import Any, TypeAlias
 
 from benchmarks.children import ROOT, BenchmarkError
 from benchmarks.faults import bad_inputs, connections, endings, hangs, peers, sessions
+from benchmarks.faults.board import Found, all_tables, growth_notes, rows
 from benchmarks.faults.campaign import campaign
 from benchmarks.faults.cases import HANGS, KINDS, NUM_ENVS
-from benchmarks.faults.scoreboard import Found, rows
-from benchmarks.faults.tables import all_tables, growth_notes
 from benchmarks.faults.ways import WAYS
 from benchmarks.report import Run, add_count, add_output, add_stock, say
 

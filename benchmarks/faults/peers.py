@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.children import BenchmarkError, Child, answers, own_python_path, stderr_to
+from benchmarks.children import BenchmarkError, Child, answers, stderr_to
 from benchmarks.faults.cases import (
     CRASHES,
     DEADLINE_S,
@@ -36,7 +36,7 @@ SESSIONS = 2 * NUM_ENVS  # how many a stock server has room for
 def local_peer(way: str, kind: str) -> Iterator[tuple[Child, list[int]]]:
     """A vector environment of others that is about to fail, and the ids of its workers."""
     command = [sys.executable, "-m", "benchmarks.faults.local_peer", way, kind]
-    with stderr_to(), Child(way, command, python_path=own_python_path()) as process:
+    with stderr_to(), Child(way, command) as process:
         try:
             yield process, json.loads(process.line())["workers"]
         finally:

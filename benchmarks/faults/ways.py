@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ import gymnasium as gym
 import psutil
 
 from benchmarks.faults.cases import DEADLINE_S, NUM_ENVS, Left
-from benchmarks.faults.groups import Group, Singles, VecEnv, Vector
+from benchmarks.faults.groups import Group, VecEnv, Vector
 from benchmarks.faults.target_env import ENV_ID
 from openenv_gym.envs.faults import FaultPolicy
 from openenv_gym.launchers import ServerProcess
@@ -39,14 +40,14 @@ class Way(NamedTuple):
     make: Callable[[dict[str, Any]], Group]
 
 
-def _singles(arguments: dict[str, Any]) -> Group:
-    return Singles([gym.make(OURS, **arguments) for _ in range(NUM_ENVS)])
+def _singles(arguments: dict[str, Any], name: str = OURS) -> Group:
+    """Single environments, one after the other."""
+    return Vector(gym.vector.SyncVectorEnv([partial(gym.make, name, **arguments)] * NUM_ENVS))
 
 
 def _json(arguments: dict[str, Any]) -> Group:
     del arguments["env_id"]  # it is another's server as far as this client knows
-    remote = {**arguments, "codec": "json"}
-    return Singles([gym.make("openenv/remote-v0", **remote) for _ in range(NUM_ENVS)])
+    return _singles({**arguments, "codec": "json"}, "openenv/remote-v0")
 
 
 def _vector(arguments: dict[str, Any], **more: Any) -> Group:

@@ -3,7 +3,6 @@
 from typing import Any
 
 import gymnasium as gym
-from openenv.core.client_types import StepResult
 from openenv.core.env_server.types import Action, Observation
 from pydantic import Field
 
@@ -46,24 +45,11 @@ class CartPoleEnvironment(StockEnvironment):
 
 
 class CartPoleClient(StockClient):
-    def _step_payload(self, action: CartPoleAction) -> dict[str, Any]:
-        return {"action": action.action}
-
-    def _parse_result(self, payload: dict[str, Any]) -> StepResult[CartPoleObservation]:
-        done, reward = payload.get("done", False), payload.get("reward")
-        observation = CartPoleObservation(
-            obs=payload.get("observation", {}).get("obs", []),
-            done=done,
-            reward=reward,
-            metadata=payload.get("metadata") or {},
-        )
-        return StepResult(observation=observation, reward=reward, done=done)
+    ACTION, OBSERVATION = CartPoleAction, CartPoleObservation
 
 
 PEER = Peer(
     environment=CartPoleEnvironment,
-    action=CartPoleAction,
-    observation=CartPoleObservation,
     client=CartPoleClient,
     inputs=lambda workload: workload.actions(),
     act=lambda result, action: CartPoleAction(action=action),

@@ -60,27 +60,7 @@ class OpenSpielEnvironment(StockEnvironment):
 
 
 class OpenSpielClient(StockClient):
-    def _step_payload(self, action: OpenSpielAction) -> dict[str, Any]:
-        return {
-            "action_id": action.action_id,
-            "game_name": action.game_name,
-            "game_params": action.game_params,
-        }
-
-    def _parse_result(self, payload: dict[str, Any]) -> StepResult[OpenSpielObservation]:
-        fields = payload.get("observation", {})
-        done, reward = payload.get("done", False), payload.get("reward")
-        observation = OpenSpielObservation(
-            info_state=fields.get("info_state", []),
-            legal_actions=fields.get("legal_actions", []),
-            game_phase=fields.get("game_phase", "playing"),
-            current_player_id=fields.get("current_player_id", 0),
-            opponent_last_action=fields.get("opponent_last_action"),
-            done=done,
-            reward=reward,
-            metadata=fields.get("metadata") or {},
-        )
-        return StepResult(observation=observation, reward=reward, done=done)
+    ACTION, OBSERVATION = OpenSpielAction, OpenSpielObservation
 
 
 def act(result: StepResult[OpenSpielObservation], draw: float) -> OpenSpielAction:
@@ -90,8 +70,6 @@ def act(result: StepResult[OpenSpielObservation], draw: float) -> OpenSpielActio
 
 PEER = Peer(
     environment=OpenSpielEnvironment,
-    action=OpenSpielAction,
-    observation=OpenSpielObservation,
     client=OpenSpielClient,
     inputs=lambda workload: workload.draws(),
     act=act,

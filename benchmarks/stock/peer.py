@@ -30,7 +30,18 @@ class StockEnvironment(Environment):
 
 
 class StockClient(EnvClient[Any, Any, State]):
-    """A typed client, whose subclasses make payloads of actions and observations of payloads."""
+    """A typed client with the three methods; the models are those of its subclass."""
+
+    ACTION: type[Action]
+    OBSERVATION: type[Observation]
+
+    def _step_payload(self, action: Any) -> dict[str, Any]:
+        return {name: getattr(action, name) for name in self.ACTION.__annotations__}
+
+    def _parse_result(self, payload: dict[str, Any]) -> StepResult[Any]:
+        done, reward = payload.get("done", False), payload.get("reward")
+        observation = self.OBSERVATION(**payload["observation"], done=done, reward=reward)
+        return StepResult(observation=observation, reward=reward, done=done)
 
     def _parse_state(self, payload: dict[str, Any]) -> State:
         return State(episode_id=payload.get("episode_id"), step_count=payload.get("step_count", 0))
@@ -41,9 +52,7 @@ class Peer:
     """An environment, both ends."""
 
     environment: type[Environment]
-    action: type[Action]
-    observation: type[Observation]
-    client: type[EnvClient]
+    client: type[StockClient]
     inputs: Callable[[Any], list[Any]]  # what a workload decides beforehand of each step
     act: Callable[[StepResult, Any], Action]  # the action, by the last result and that
     values: Callable[[Any], list[float]]  # the numbers of an observation

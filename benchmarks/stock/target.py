@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from openenv.core.client_types import StepResult
 from openenv.core.env_server.types import Action, Observation
 
 from benchmarks.faults.cases import KINDS, PLAIN
@@ -70,18 +69,11 @@ class TargetEnvironment(StockEnvironment):
 
 
 class TargetClient(StockClient):
-    def _step_payload(self, action: TargetAction) -> dict[str, Any]:
-        return {"number": action.number}
-
-    def _parse_result(self, payload: dict[str, Any]) -> StepResult[TargetObservation]:
-        observation = TargetObservation(**payload["observation"])
-        return StepResult(observation=observation, reward=payload.get("reward"), done=False)
+    ACTION, OBSERVATION = TargetAction, TargetObservation
 
 
 PEER = Peer(
     environment=TargetEnvironment,
-    action=TargetAction,
-    observation=TargetObservation,
     client=TargetClient,
     inputs=lambda workload: workload.actions(),
     act=lambda result, number: TargetAction(number=number),

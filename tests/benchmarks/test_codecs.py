@@ -18,12 +18,10 @@ import numpy as np
 import orjson
 import pytest
 
-from benchmarks.codec_cases import Ways, all_codecs
-from benchmarks.errors import BenchmarkError
-from benchmarks.fidelity import losses
-from benchmarks.loops import loop_ns, loop_size, measure, quartiles
-from benchmarks.samples import Sample, all_samples
-from benchmarks.tables import replace_block
+from benchmarks.children import BenchmarkError
+from benchmarks.codecs import Ways, check_peers, loop_ns, loop_size, measure, quartiles, ways_of
+from benchmarks.report import replace_block
+from benchmarks.samples import Sample, all_samples, losses
 
 pytestmark = pytest.mark.timeout(600)  # the first test runs the benchmark
 
@@ -74,10 +72,7 @@ def cases(results: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def ways(sample: Sample, name: str) -> Ways:
-    codec = next(codec for codec in all_codecs() if codec.name == name)
-    found = codec.ways(sample)
-    assert found is not None
-    return found
+    return ways_of(sample, {})[name]
 
 
 def test_every_kind_of_space_has_a_value_with_something_in_it() -> None:
@@ -188,7 +183,7 @@ def test_the_message_of_the_image_is_its_bytes_behind_sixteen() -> None:
 def test_a_peer_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "orjson", None)
     with pytest.raises(BenchmarkError, match=r"orjson.*`dev` extra"):
-        all_codecs()
+        check_peers()
 
 
 @pytest.mark.parametrize(
@@ -221,7 +216,7 @@ def test_calls_take_turns_and_garbage_is_not_collected_meanwhile() -> None:
     def call(name: str) -> Callable[[], None]:
         return lambda: None if gc.isenabled() else turns.append(name)
 
-    times = measure({"a": call("a"), "b": call("b")}, 3, 1, lambda text: None)
+    times = measure({"a": call("a"), "b": call("b")}, 3, 1)
     changes = [name for i, name in enumerate(turns) if i == 0 or turns[i - 1] != name]
     assert changes == ["a", "b"] * 3
     assert gc.isenabled()
