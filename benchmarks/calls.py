@@ -34,7 +34,7 @@ Calls = dict[tuple[str, str], float]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_count(parser, "steps", 10_000, 500, "that are watched")
     add_count(parser, "num-envs", 4096, 8, "sub-environments of the vector environment")
-    add_output(parser, "results/calls.json")
+    add_output(parser, "calls")
 
 
 def calls_per_step(env: Any, actions: Sequence[Any], steps: int) -> Calls:
@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> None:
         steps.append({"of": label, **figures, "files": files, "functions": rows})
         lines = [[function, file, f"{count:.2f}"] for (file, function), count in rows]
         lines += [[f"{what}: {figure:g}", "", ""] for what, figure in figures.items()]
-        tables.append(Table(heads=[label, "file", "calls"], rows=lines, texts=2))
+        tables.append(Table([label, "file", "calls"], lines, texts=2))
         notes.append(
             f"{label}: {figures['package']:g} calls of the package in {len(files)} files, "
             f"{figures['all']:g} in all."

@@ -10,12 +10,11 @@ import gc
 import pickle
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import repeat
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -39,7 +38,7 @@ from openenv_gym.protocol import BinaryMessages, Opened, Result
 from openenv_gym.spaces.descriptor import to_descriptor
 from openenv_gym.wire.description import Description
 
-Call: TypeAlias = Callable[[], object]
+Call = Callable[[], object]
 PACKAGES = ("gymnasium", "numpy", "msgspec", "msgpack", "msgpack-numpy", "orjson")
 DIRECTIONS = ("encode", "decode")
 EXACT = ("binary", "message")  # codecs of ours that promise every bit
@@ -65,7 +64,7 @@ class Ways(NamedTuple):
     encode: Call  # the value to bytes
     decode: Call  # these bytes to what they give back
     nbytes: int
-    back: Any  # what came back when it was tried; the limit has none
+    back: Any  # what came back when it was tried
 
 
 def _tried(encode: Callable[[], Any], decode: Callable[[Any], Any]) -> Ways:
@@ -77,15 +76,14 @@ def _memcpy(sample: Sample) -> Ways:
     """As many bytes as our binary form has, into new bytes, and into a new array."""
     payload = binary_codec(sample.space).pack(sample.value)
     array = np.frombuffer(payload, np.uint8)
-    return Ways(partial(bytes, memoryview(payload)), array.copy, len(payload), None)
+    return Ways(partial(bytes, memoryview(payload)), array.copy, len(payload), sample.value)
 
 
 def _binary(sample: Sample) -> Ways:
     codec = binary_codec(sample.space)
     payload = codec.pack(sample.value)
-    back, _ = codec.unpack(payload, 0)
-    encode, decode = partial(codec.pack, sample.value), partial(codec.unpack, payload, 0)
-    return Ways(encode, decode, len(payload), back)
+    decode = partial(codec.unpack, payload, 0)
+    return Ways(partial(codec.pack, sample.value), decode, len(payload), decode()[0])
 
 
 def _message(sample: Sample) -> Ways:
@@ -93,31 +91,24 @@ def _message(sample: Sample) -> Ways:
     messages, observation = BinaryMessages(), to_descriptor(sample.space)
     description = Description(environment="E", view="gymnasium", observation=observation)
     messages.encode_reply(0, Opened(description))  # from here on it knows the space
-    encode = partial(messages.encode_reply, 1, Result(sample.value, 1.0, False, False, {}))
-    body = encode()
-    _, reply = messages.decode_reply(body)
-    if not isinstance(reply, Result):
-        raise BenchmarkError(f"expected a result back, got {type(reply).__name__}")
-    return Ways(encode, partial(messages.decode_reply, body), len(body), reply.obs)
+    result = Result(sample.value, 1.0, False, False, {})
+    ways = _tried(partial(messages.encode_reply, 1, result), messages.decode_reply)
+    return ways._replace(back=ways.back[1].obs)
 
 
 def _json(sample: Sample) -> Ways:
     codec, value = json_codec(sample.space), sample.value
     to_json, from_json = codec.to_json, codec.from_json
     to_text, from_text = msgspec.json.Encoder().encode, msgspec.json.Decoder().decode
-    return _tried(
-        lambda: to_text(to_json(value)), lambda payload: from_json(from_text(payload), "$")
-    )
+    return _tried(lambda: to_text(to_json(value)), lambda text: from_json(from_text(text), "$"))
 
 
 def _msgpack(sample: Sample) -> Ways:
     import msgpack
     import msgpack_numpy
 
-    return _tried(
-        partial(msgpack.packb, sample.value, default=msgpack_numpy.encode),
-        partial(msgpack.unpackb, object_hook=msgpack_numpy.decode),
-    )
+    encode = partial(msgpack.packb, sample.value, default=msgpack_numpy.encode)
+    return _tried(encode, partial(msgpack.unpackb, object_hook=msgpack_numpy.decode))
 
 
 def _pickle(sample: Sample) -> Ways:
@@ -165,40 +156,23 @@ CODECS = (
     Codec("orjson", "orjson", "peer", _orjson),
     Codec("orjson_array", "orjson, array", "peer", _orjson_array),
 )
+Tried = dict[tuple[str, str], dict[str, Any]]
+"""What came of a sample with a codec, by their names: ``bytes`` and ``losses``, or ``error``."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Tried:
-    """What came of writing a sample with a codec and reading it back."""
-
-    losses: list[str] = field(default_factory=list)  # what came back otherwise
-    nbytes: int | None = None  # None where it could not be written
-    error: str | None = None  # why it could not be written
-
-    @property
-    def outcomes(self) -> list[str]:
-        if self.error is not None:
-            return [f"cannot: {self.error}"]
-        return [f"lossy: {loss}" for loss in self.losses] or ["exact"]
-
-
-Tries: TypeAlias = dict[tuple[str, str], Tried]
-"""By the names of a sample and a codec; what is not there does not apply."""
-
-Times: TypeAlias = Mapping[str, list[float]]
+Times = Mapping[str, list[float]]
 """Microseconds of each round, by ``sample.direction.codec``."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_count(parser, "rounds", 1000, 31, "of all codecs")
     add_count(parser, "loop-ms", 1000, 8, "how long a codec is timed at a time, roughly")
-    add_output(parser, "results/codecs.json")
+    add_output(parser, "codecs")
 
 
 def run(options: argparse.Namespace) -> None:
     check_peers()
-    run, samples = Run("codecs", options, PACKAGES), all_samples()
-    calls, tried = {}, {}
+    run, samples, tried = Run("codecs", options, PACKAGES), all_samples(), Tried()
+    calls = {}
     for sample in samples:
         ways = ways_of(sample, tried)
         for direction in DIRECTIONS:
@@ -213,24 +187,26 @@ def run(options: argparse.Namespace) -> None:
         "loop_ms": options.loop_ms,
         "samples": [{"name": sample.name, "label": sample.label} for sample in samples],
         "codecs": [{"name": one.name, "label": one.label, "kind": one.kind} for one in CODECS],
-        "cases": [_case_json(sample, codec, tried, times) for sample, codec in tried],
+        "cases": [
+            {"sample": sample, "codec": codec, **found, **_figures(sample, codec, times)}
+            for (sample, codec), found in tried.items()
+        ],
         "ratios": ratios,
         "small": {"sample": SMALL, "target_us": SMALL_TARGET_US, "hit": hits},
     }
-    tables = [
-        sample_table(samples, tried),
-        *(time_table(samples, direction, tried, times) for direction in DIRECTIONS),
-        fidelity_table(tried),
-        ratio_table,
-        small_table(hits, times),
-    ]
+    names = [codec.name for codec in CODECS]
+    sizes = [[one.label, one.name, str(tried[one.name, "binary"]["bytes"])] for one in samples]
+    tables = [Table(["one value of", "name", "bytes, binary"], sizes, texts=2)]
+    for direction in DIRECTIONS:
+        rows = [
+            [one.name, *(_cell(one.name, direction, name, tried, times) for name in names)]
+            for one in samples
+        ]
+        tables.append(Table([f"{direction}, median µs", *names], rows))
+    tables += [fidelity_table(tried), ratio_table, small_table(hits, times)]
     about = f"{options.rounds} rounds of loops of {options.loop_ms} ms."
-    notes = [
-        "†: what comes back is not the value to the bit; the table after these says how.",
-        "From the lower to the upper quartile of its rounds, the typical figure spans "
-        f"{_width(times):.0%} of its median.",
-    ]
-    run.publish(data, tables, about, notes)
+    note = "†: what comes back is not the value to the bit; the table after these says how."
+    run.publish(data, tables, about, [note])
 
 
 def check_peers() -> None:
@@ -245,7 +221,7 @@ def check_peers() -> None:
         ) from exc
 
 
-def ways_of(sample: Sample, tried: Tries) -> dict[str, Ways]:
+def ways_of(sample: Sample, tried: Tried) -> dict[str, Ways]:
     """Return the codecs that can write ``sample``; what each gives back is added to ``tried``.
 
     Raises:
@@ -258,16 +234,16 @@ def ways_of(sample: Sample, tried: Tries) -> dict[str, Ways]:
         except TypeError as exc:
             if codec.kind != "peer":
                 raise
-            tried[sample.name, codec.name] = Tried(error=str(exc))
+            tried[sample.name, codec.name] = {"error": str(exc)}
             continue
         if ways is None:
             continue
-        lost = [] if codec.kind == "limit" else losses(sample.value, ways.back)
+        lost = losses(sample.value, ways.back)
         if lost and codec.name in EXACT:
             raise BenchmarkError(
                 f"{codec.label}: expected the very value of {sample.label}, got {', '.join(lost)}"
             )
-        tried[sample.name, codec.name] = Tried(losses=lost, nbytes=ways.nbytes)
+        tried[sample.name, codec.name] = {"bytes": ways.nbytes, "losses": lost}
         found[codec.name] = ways
     return found
 
@@ -281,11 +257,10 @@ def measure(calls: Mapping[str, Call], rounds: int, loop_ms: int) -> dict[str, l
     say("warming up")
     sizes = {name: loop_size(call, loop_ms * 1_000_000) for name, call in calls.items()}
 
-    def time_us(name: str) -> float:
+    def time_us(name: str, number: int) -> float:
         return loop_ns(calls[name], sizes[name]) / sizes[name] / 1000
 
-    turns = {name: lambda number, name=name: time_us(name) for name in calls}
-    return take_turns(turns, rounds, say, without_gc)
+    return take_turns({name: partial(time_us, name) for name in calls}, rounds, say, without_gc)
 
 
 def loop_ns(call: Call, size: int) -> int:
@@ -318,60 +293,32 @@ def without_gc() -> Iterator[None]:
             gc.enable()
 
 
-def quartiles(values: Sequence[float]) -> tuple[float, float]:
-    """Return what a quarter, and what three quarters of the values do not exceed."""
-    if len(values) == 1:
-        return values[0], values[0]
-    lower, _, upper = statistics.quantiles(values, n=4, method="inclusive")
-    return lower, upper
+def _figures(sample: str, codec: str, times: Times) -> dict[str, Any]:
+    found = {direction: times.get(f"{sample}.{direction}.{codec}") for direction in DIRECTIONS}
+    return {way: summary("us_per_call", us, digits=4) for way, us in found.items() if us}
 
 
-def _case_json(sample: str, codec: str, tried: Tries, times: Times) -> dict[str, Any]:
-    found, head = tried[sample, codec], {"sample": sample, "codec": codec}
-    if found.error is not None:
-        return {**head, "error": found.error}
-    figures = {}
-    for direction in DIRECTIONS:
-        values = times[f"{sample}.{direction}.{codec}"]
-        lower, upper = (round(value, 4) for value in quartiles(values))
-        quarters = {"lower_quartile": lower, "upper_quartile": upper}
-        figures[direction] = {**quarters, **summary("us_per_call", values, digits=4)}
-    return {**head, "bytes": found.nbytes, "losses": found.losses, **figures}
-
-
-def sample_table(samples: Sequence[Sample], tried: Tries) -> Table:
-    rows = [[one.label, one.name, str(tried[one.name, "binary"].nbytes)] for one in samples]
-    return Table(heads=["one value of", "name", "bytes, binary"], rows=rows, texts=2)
-
-
-def time_table(samples: Sequence[Sample], direction: str, tried: Tries, times: Times) -> Table:
-    names = [codec.name for codec in CODECS]
-    rows = []
-    for sample in samples:
-        cells = [_time(sample.name, direction, codec, tried, times) for codec in names]
-        rows.append([sample.name, *cells])
-    return Table(heads=[f"{direction}, median µs", *names], rows=rows)
-
-
-def _time(sample: str, direction: str, codec: str, tried: Tries, times: Times) -> str:
+def _cell(sample: str, direction: str, codec: str, tried: Tried, times: Times) -> str:
     found = tried.get((sample, codec))
-    if found is None or found.error is not None:
+    if found is None or "error" in found:
         return "" if found is None else "cannot"
     median = statistics.median(times[f"{sample}.{direction}.{codec}"])
     digits = 2 if median < 10 else 1 if median < 100 else 0
-    return f"{median:.{digits}f}{' †' if found.losses else ''}"
+    return f"{median:.{digits}f}{' †' if found['losses'] else ''}"
 
 
-def fidelity_table(tried: Tries) -> Table:
+def fidelity_table(tried: Tried) -> Table:
     """What each codec gives back, and of which samples."""
     rows = []
     for codec in CODECS[1:]:  # behind the limit
         found: dict[str, list[str]] = {"exact": []}
         for (sample, name), one in tried.items():
-            for outcome in one.outcomes if name == codec.name else []:
+            lossy = [f"lossy: {loss}" for loss in one.get("losses", ())] or ["exact"]
+            outcomes = [f"cannot: {one['error']}"] if "error" in one else lossy
+            for outcome in outcomes if name == codec.name else ():
                 found.setdefault(outcome, []).append(sample)
         rows += [[codec.name, what, ", ".join(names)] for what, names in found.items() if names]
-    return Table(heads=["codec", "what comes back", "of"], rows=rows, texts=3)
+    return Table(["codec", "what comes back", "of"], rows, texts=3)
 
 
 def small_table(hits: Mapping[str, bool], times: Times) -> Table:
@@ -381,13 +328,4 @@ def small_table(hits: Mapping[str, bool], times: Times) -> Table:
         for name, hit in hits.items()
     ]
     heads = ["the observation of CartPole", "median µs", "min µs", "max µs", "target", ""]
-    return Table(heads=heads, rows=rows)
-
-
-def _width(times: Times) -> float:
-    """The distance of the quartiles in parts of the median, as the median over all figures."""
-    widths = []
-    for values in times.values():
-        lower, upper = quartiles(values)
-        widths.append((upper - lower) / statistics.median(values))
-    return statistics.median(widths)
+    return Table(heads, rows)

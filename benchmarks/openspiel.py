@@ -17,8 +17,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from benchmarks.machine import PACKAGES
 from benchmarks.report import (
+    PACKAGES,
     Run,
     add_count,
     add_output,
@@ -52,10 +52,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_count(parser, "rounds", 1000, 21, "of all cases")
     add_count(parser, "steps", 100_000, 2000, "a round")
     add_stock(parser, "openenv, gymnasium and open_spiel")
-    add_output(parser, "results/openspiel.json")
+    add_output(parser, "openspiel")
 
 
-def play(env: gym.Env[Any, Any], workload: Workload) -> Played:
+def play(env: Any, workload: Workload) -> Played:
     """Play a round as a training loop would that asks which actions are legal."""
     draws, episodes, score = workload.draws(), 0, 0.0
     obs, info = env.reset(seed=workload.seed)
@@ -153,12 +153,12 @@ def all_cases(stock_python: Path | None) -> list[Case]:
         ours("ws_process", "WebSocket, process", "process"),
         ours("ws_json", "WebSocket, process, JSON", "process", "json"),
     ]
-    return cases if stock_python is None else [*cases, *stock_cases(stock_python, "openspiel")]
+    return [*cases, *stock_cases(stock_python, "openspiel")]
 
 
 def run(options: argparse.Namespace) -> None:
     run = Run("openspiel", options, (*PACKAGES, "open-spiel"), ["open_spiel"])
-    result = measure(Group(cases=all_cases(run.python), steps=options.steps), options.rounds, say)
+    result = measure(Group(all_cases(run.python), options.steps), options.rounds, say)
     ratios, ratio_table = compared(RATIOS, result.times_us)
     data = {
         "rounds": options.rounds,

@@ -5,19 +5,21 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import re
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from benchmarks.machine import PACKAGES, this_machine
 from benchmarks.rounds import Ratio, Result
-from benchmarks.stock_python import stock_python, stock_versions
+from benchmarks.stock_python import SERVING, stock_python, stock_versions
 
 HERE = Path(__file__).parent
+PACKAGES = ("gymnasium", "numpy", "msgspec", *SERVING)
 
 
 def say(text: str) -> None:
@@ -39,13 +41,12 @@ def count(most: int) -> Callable[[str], int]:
 def add_count(
     parser: argparse.ArgumentParser, name: str, most: int, default: int, what: str
 ) -> None:
-    """Add an option for a number."""
     text = f"{what} (default: %(default)s)"
     parser.add_argument(f"--{name}", type=count(most), default=default, help=text)
 
 
-def add_output(parser: argparse.ArgumentParser, files: str) -> None:
-    text = f"gets {files}, and the tables into its README.md (default: the benchmarks' own)"
+def add_output(parser: argparse.ArgumentParser, part: str) -> None:
+    text = f"gets results/{part}.json, and the tables into its README.md (default: {HERE.name})"
     parser.add_argument("--output", type=Path, default=HERE, metavar="FOLDER", help=text)
 
 
@@ -56,8 +57,7 @@ def add_stock(parser: argparse.ArgumentParser, packages: str) -> None:
     parser.add_argument("--stock-python", type=Path, metavar="PATH", help=text)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Table:
+class Table(NamedTuple):
     """A table; its first ``texts`` columns are texts, the others are numbers."""
 
     heads: Sequence[str]
@@ -67,11 +67,8 @@ class Table:
     def plain(self) -> str:
         lines = [self.heads, *self.rows]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        return "\n".join("  ".join(self._aligned(line, widths)).rstrip() for line in lines) + "\n"
-
-    def _aligned(self, line: Sequence[str], widths: Sequence[int]) -> list[str]:
-        pairs = enumerate(zip(line, widths, strict=True))
-        return [f"{cell:{'<' if i < self.texts else '>'}{width}}" for i, (cell, width) in pairs]
+        forms = [f"{'<' if i < self.texts else '>'}{width}" for i, width in enumerate(widths)]
+        return "\n".join("  ".join(map(format, line, forms)).rstrip() for line in lines) + "\n"
 
     def markdown(self) -> str:
         rule = ["---" if i < self.texts else "---:" for i in range(len(self.heads))]
@@ -107,18 +104,12 @@ class Run:
         self.date = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
         self._load = _load_average()
 
-    @property
-    def footer(self) -> str:
-        """The line below a picture."""
-        return f"{self.machine.summary}, {self.date}"
-
     def publish(
         self,
         data: Mapping[str, Any],
         tables: Sequence[Table],
         about: str,
         notes: Sequence[str] = (),
-        picture: str = "",
     ) -> None:
         """Print tables and notes, and write them as JSON and into the README of the folder.
 
@@ -127,35 +118,48 @@ class Run:
             tables: What was measured; empty ones are left out.
             about: What the run did, for the first note.
             notes: What else is to be known of it.
-            picture: In Markdown, between tables and notes.
         """
         command, load = f"python -m benchmarks {self.part}", [self._load, _load_average()]
-        head = {
-            "command": command,
-            "date": self.date,
-            "machine": asdict(self.machine),
-            "load_average": {"start": load[0], "end": load[1]},
-            "stock_versions": self.stock,
-        }
+        head = {"command": command, "date": self.date, "machine": self.machine}
+        head |= {"load_average": {"start": load[0], "end": load[1]}, "stock_versions": self.stock}
+        places = [
+            f"`{command}`, {self.date}: {about}",
+            "{cpu}, {cores} cores, {kernel}, {python}; ".format(**self.machine)
+            + f"load average {load[0][0]:.2f} at the start, {load[1][0]:.2f} at the end.",
+            f"Ours: {_listed(self.machine['versions'])}.",
+        ]
+        if self.stock is not None:
+            places.append(f"Stock: {_listed(self.stock)}.")
         tables = [table for table in tables if table.rows]
-        lines = [f"`{command}`, {self.date}: {about}", *self._places(*load), *notes]
         results = self.folder / "results"
         results.mkdir(parents=True, exist_ok=True)
         (results / f"{self.part}.json").write_text(json_text({**head, **data}), encoding="utf-8")
-        print("\n".join([*(table.plain() for table in tables), *lines]))
-        parts = [*(table.markdown() for table in tables), *([picture] if picture else [])]
-        parts.append("\n".join(f"- {line}" for line in lines))
+        print("\n".join([*(table.plain() for table in tables), *places, *notes]))
+        parts = [table.markdown() for table in tables]
+        parts.append("\n".join(f"- {line}" for line in [*places, *notes]))
         replace_block(self.folder / "README.md", self.part, "\n\n".join(parts))
 
-    def _places(self, start: Sequence[float], end: Sequence[float]) -> list[str]:
-        """Where both servers ran."""
-        load = f"load average {start[0]:.2f} at the start, {end[0]:.2f} at the end"
-        lines = [f"{self.machine.summary}; {load}.", f"Ours: {_listed(self.machine.versions)}."]
-        return lines if self.stock is None else [*lines, f"Stock: {_listed(self.stock)}."]
+
+def this_machine(packages: Sequence[str]) -> dict[str, Any]:
+    """Return what runs where; no name of the host, of a user or of a folder is in it."""
+    cpuinfo, versions = Path("/proc/cpuinfo"), {}
+    models = re.findall(r"model name\s*: (.*)", cpuinfo.read_text() if cpuinfo.exists() else "")
+    release = re.match(r"[0-9.]*[0-9]", platform.release())  # without the name of the build
+    for name in ("openenv-gym", *packages):
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "cpu": models[0] if models else platform.machine(),
+        "cores": len(os.sched_getaffinity(0)) if platform.system() == "Linux" else os.cpu_count(),
+        "kernel": f"{platform.system()} {release[0] if release else ''} {platform.machine()}",
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "versions": versions,
+    }
 
 
 def _load_average() -> list[float]:
-    """Return it over one, five and fifteen minutes."""
     return [round(load, 2) for load in os.getloadavg()]
 
 
@@ -209,16 +213,17 @@ def summary(unit: str, values: Sequence[float], digits: int) -> dict[str, Any]:
 
 def cases_json(result: Result, unit: str, digits: int = 3) -> list[dict[str, Any]]:
     """Return the cases of a group that were measured."""
+    group, times = result.group, result.times_us
     return [
         {
             "name": case.name,
             "label": case.label,
             "kind": case.kind,
-            "steps_per_round": result.group.workload(1, case.share).steps,
-            **summary(unit, result.times_us[case.name], digits),
+            "steps_per_round": group.workload(1, case.share).steps,
+            **summary(unit, times[case.name], digits),
         }
-        for case in result.group.cases
-        if case.name in result.times_us
+        for case in group.cases
+        if case.name in times
     ]
 
 
@@ -227,7 +232,7 @@ def times_table(head: str, result: Result) -> Table:
         [case.label, case.name, *(f"{us:.1f}" for us in spread(result.times_us[case.name]))]
         for case in result.group.cases
     ]
-    return Table(heads=[head, "name", "median µs", "min µs", "max µs"], rows=rows, texts=2)
+    return Table([head, "name", "median µs", "min µs", "max µs"], rows, texts=2)
 
 
 def compared(
@@ -239,16 +244,15 @@ def compared(
         if not ratio.cases <= times.keys():
             continue
         values, part, hit = ratio.per_round(times), ratio.reached(times), ratio.hit(times)
-        figures = summary("per_round", values, digits=4)
-        part = None if part is None else round(part, 4)
-        verdicts = {"formula": ratio.formula, "of_target": part, "hit": hit}
-        data.append({**asdict(ratio), **verdicts, **figures})
-        span = f"{min(values):.2f} to {max(values):.2f}"
+        of_target = None if part is None else round(part, 4)
+        verdicts = {"formula": ratio.formula, "of_target": of_target, "hit": hit}
+        data.append({**asdict(ratio), **verdicts, **summary("per_round", values, digits=4)})
+        median, low, high = (f"{value:.2f}" for value in spread(values))
         share = "" if part is None else f"{part:.0%}"
-        median = f"{statistics.median(values):.2f}"
-        rows.append([ratio.formula, median, span, ratio.target, share, verdict(hit)])
+        row = [ratio.formula, median, f"{low} to {high}", ratio.target, share, verdict(hit)]
+        rows.append(row)
     heads = ["ratio of each round", "median", "min to max", "target", "of the target", ""]
-    return data, Table(heads=heads, rows=rows)
+    return data, Table(heads, rows)
 
 
 def verdict(hit: bool | None) -> str:

@@ -6,9 +6,9 @@ import gc
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from benchmarks.children import BenchmarkError
 from benchmarks.workload import Played, VectorWorkload, Workload
@@ -19,19 +19,21 @@ Kind = Literal["limit", "peer", "ours"]
 Player = Callable[[Any], "float | Played"]
 """Plays a workload; where there is no environment, only the seconds come back."""
 
+Opened = AbstractContextManager[Player]
+"""Starts what a case needs, and ends it."""
+
 
 class SkippedCase(Exception):
     """The case cannot be measured here; the message says why."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Case:
+class Case(NamedTuple):
     """One way to step an environment."""
 
+    kind: Kind
     name: str  # in the formulas and the JSON
     label: str  # for people
-    kind: Kind
-    open: Callable[[], AbstractContextManager[Player]]  # starts what the case needs, and ends it
+    open: Callable[[], Opened]
     share: int = 1  # a slow case plays one step for so many of the others
 
 
@@ -39,18 +41,16 @@ def case(
     kind: Kind,
     name: str,
     label: str,
-    open_: Callable[..., AbstractContextManager[Player]],
+    open_: Callable[..., Opened],
     *arguments: Any,
     share: int = 1,
     **options: Any,
 ) -> Case:
     """Return a case that is opened by ``open_`` with these arguments."""
-    opened = partial(open_, *arguments, **options)
-    return Case(name=name, label=label, kind=kind, open=opened, share=share)
+    return Case(kind, name, label, partial(open_, *arguments, **options), share)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Group:
+class Group(NamedTuple):
     """Cases of one environment, in the order of the table."""
 
     cases: Sequence[Case]
@@ -69,13 +69,12 @@ class Group:
         return VectorWorkload(seed, steps, self.num_envs, self.choices, number)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Result:
+class Result(NamedTuple):
     """What was measured of a group."""
 
     group: Group
-    times_us: dict[str, list[float]] = field(default_factory=dict)  # a step, of each round
-    skipped: dict[str, str] = field(default_factory=dict)  # why a case is not there
+    times_us: dict[str, list[float]]  # a step, of each round
+    skipped: dict[str, str]  # why a case is not there
 
 
 def take_turns(
@@ -101,50 +100,41 @@ def measure(group: Group, rounds: int, say: Callable[[str], None]) -> Result:
         BenchmarkError: two cases did not play the same episodes.
     """
     prefix = f"{group.label}: " if group.label else ""
-    result = Result(group=group)
+    players: dict[str, Player] = {}
+    skipped: dict[str, str] = {}
+    first: dict[tuple[int, int], tuple[str, Played]] = {}
+
+    def play(name: str, share: int, number: int) -> float:
+        """Return the microseconds of a step; those that play as many must play the same."""
+        gc.collect()
+        workload = group.workload(number, share)
+        played = players[name](workload)
+        steps = workload.steps * max(1, group.num_envs)
+        if isinstance(played, float):
+            return played / steps * 1e6
+        other, same = first.setdefault((number, share), (name, played))
+        if played[1:] != same[1:]:
+            raise BenchmarkError(
+                f"{prefix}{name} did not play the episodes that {other} played: expected "
+                f"{same.episodes} ends, {same.score:g} in rewards and {same.last} at last, got "
+                f"{played.episodes}, {played.score:g} and {played.last}"
+            )
+        return played.seconds / steps * 1e6
+
     with ExitStack() as stack:
-        players: dict[str, Player] = {}
         for one in group.cases:
             say(f"{prefix}starting {one.label}")
             try:
                 players[one.name] = stack.enter_context(one.open())
             except SkippedCase as exc:
                 say(f"{prefix}{one.label} is left out: {exc}")
-                result.skipped[one.name] = str(exc)
+                skipped[one.name] = str(exc)
         shares = {one.name: one.share for one in group.cases if one.name in players}
-        compared = _Compared(group, players)
-        least = max(shares.values(), default=1)
-        for name in players:  # the first round, which all can play
-            compared.play(name, least, 0)
-        turns = {name: partial(compared.play, name, share) for name, share in shares.items()}
-        result.times_us.update(take_turns(turns, rounds, lambda text: say(prefix + text)))
-    return result
-
-
-class _Compared:
-    """Players that must play alike, as far as they play the same number of steps."""
-
-    def __init__(self, group: Group, players: Mapping[str, Player]) -> None:
-        self._group, self._players = group, players
-        self._first: dict[tuple[int, int], tuple[str, Played]] = {}
-
-    def play(self, name: str, share: int, number: int) -> float:
-        """Return the microseconds of a step."""
-        gc.collect()
-        workload = self._group.workload(number, share)
-        played = self._players[name](workload)
-        steps = workload.steps * max(1, self._group.num_envs)
-        if isinstance(played, float):
-            return played / steps * 1e6
-        first, same = self._first.setdefault((number, share), (name, played))
-        if played[1:] != same[1:]:
-            own = f"{self._group.name}.{name}" if self._group.name else name
-            raise BenchmarkError(
-                f"{own} did not play the episodes that {first} played: expected {same.episodes} "
-                f"ends, {same.score:g} in rewards and {same.last} at last, got "
-                f"{played.episodes}, {played.score:g} and {played.last}"
-            )
-        return played.seconds / steps * 1e6
+        for name in players:  # so few that all can play them
+            play(name, max(shares.values()), 0)
+        turns = {name: partial(play, name, share) for name, share in shares.items()}
+        times_us = take_turns(turns, rounds, lambda text: say(prefix + text)) if turns else {}
+    return Result(group, times_us, skipped)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,27 +171,23 @@ class Ratio:
     def reached(self, times: Mapping[str, Sequence[float]]) -> float | None:
         """Return how much of the target was reached; None where there is none."""
         median = statistics.median(self.per_round(times))
-        if self.at_most is not None:
-            return self.at_most / median
         if self.at_least is None:
-            return None
+            return None if self.at_most is None else self.at_most / median
         part = median / self.at_least
-        if self.rate is not None:
-            part = max(part, 1e6 / statistics.median(times[self.rate[0]]) / self.rate[1])
-        return part
+        if self.rate is None:
+            return part
+        return max(part, 1e6 / statistics.median(times[self.rate[0]]) / self.rate[1])
 
     def hit(self, times: Mapping[str, Sequence[float]]) -> bool | None:
-        """Return whether the target was reached; None where there is none."""
         part = self.reached(times)
         return None if part is None else part >= 1
 
     def per_round(self, times: Mapping[str, Sequence[float]]) -> list[float]:
-        count = min(len(times[name]) for name in self.cases)
-        return [
-            sum(weight * times[name][i] for name, weight in self.over.items())
-            / sum(weight * times[name][i] for name, weight in self.under.items())
-            for i in range(count)
-        ]
+        def weighed(weights: Mapping[str, float], i: int) -> float:
+            return sum(weight * times[name][i] for name, weight in weights.items())
+
+        rounds = range(min(len(times[name]) for name in self.cases))
+        return [weighed(self.over, i) / weighed(self.under, i) for i in rounds]
 
 
 def _sum(weights: Mapping[str, float]) -> str:

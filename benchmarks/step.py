@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ import gymnasium as gym
 import numpy as np
 
 from benchmarks.children import seconds_until_line
-from benchmarks.plot import draw_step
 from benchmarks.raw_sockets import message_sizes, ping_pong, socket, tcp_pair
 from benchmarks.report import (
     Run,
@@ -37,15 +37,9 @@ from benchmarks.workload import ENV_ID, Played, Workload
 
 OURS = f"openenv/{ENV_ID}"
 COLD_TARGET_S = 1.0
-
-LIMIT = Ratio(
-    name="embedded_to_limit",
-    over={"embedded": 1},
-    under={"raw_unix": 2, "in_process": 1},
-    at_most=1.0,
-)
+LIMIT = {"raw_unix": 2, "in_process": 1}
 RATIOS = (
-    LIMIT,
+    Ratio(name="embedded_to_limit", over={"embedded": 1}, under=LIMIT, at_most=1.0),
     Ratio.faster("inline_faster_than_stock", "stock", "ws_inline", 3.0),
     Ratio.faster("process_faster_than_stock", "stock", "ws_process", 2.0),
     Ratio.faster("embedded_faster_than_stock", "stock", "embedded"),
@@ -54,18 +48,15 @@ RATIOS = (
     Ratio.faster("process_faster_than_stock_async", "stock_async", "ws_process"),
 )
 
-_SCRIPT = """
-import gymnasium{imports}
-env = gymnasium.make({env_id!r})
+COLD = {"in process": ("gymnasium", ENV_ID), "embedded": ("gymnasium, openenv_gym", OURS)}
+COLD_SCRIPT = """
+import {}
+env = gymnasium.make({!r})
 env.reset(seed=0)
 env.step(env.action_space.sample())
 print("stepped", flush=True)
 env.close()
 """
-COLD = {
-    "in_process": _SCRIPT.format(imports="", env_id=ENV_ID),
-    "embedded": _SCRIPT.format(imports=", openenv_gym", env_id=OURS),
-}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,10 +64,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_count(parser, "steps", 100_000, 2000, "a round")
     add_count(parser, "cold-runs", 100, 9, "cold starts")
     add_stock(parser, "openenv and gymnasium")
-    add_output(parser, "results/step.json, results/step.png")
+    add_output(parser, "step")
 
 
-def play(env: gym.Env[Any, Any], workload: Workload) -> Played:
+def play(env: Any, workload: Workload) -> Played:
     """Play a round as a training loop would, with the actions that a ``Discrete`` samples."""
     actions, episodes, score = [np.int64(action) for action in workload.actions()], 0, 0.0
     obs, _ = env.reset(seed=workload.seed)
@@ -91,7 +82,7 @@ def play(env: gym.Env[Any, Any], workload: Workload) -> Played:
     return Played(seconds, episodes, score, tuple(obs.tolist()))
 
 
-def play_vector(envs: gym.vector.VectorEnv[Any, Any, Any], workload: Workload) -> Played:
+def play_vector(envs: Any, workload: Workload) -> Played:
     """Play the same round on one sub-environment, whose reset is a step of its own."""
     actions, episodes, score = [np.array([action]) for action in workload.actions()], 0, 0.0
     obs, _ = envs.reset(seed=workload.seed)
@@ -129,11 +120,13 @@ def all_cases(stock_python: Path | None) -> list[Case]:
         ours("ws_unix", "WebSocket on a Unix socket", "process", unix=True),
         ours("ws_json", "WebSocket, process, JSON", "process", codec="json"),
     ]
-    return cases if stock_python is None else [*cases, *stock_cases(stock_python, "cartpole")]
+    return [*cases, *stock_cases(stock_python, "cartpole")]
 
 
-def stock_cases(python: Path, name: str) -> list[Case]:
+def stock_cases(python: Path | None, name: str) -> list[Case]:
     """Return the cases of the stock peer: as a loop that does not await calls it, and awaited."""
+    if python is None:
+        return []
     return [
         case("peer", "stock", "stock OpenEnv", stock, python, name, "sync"),
         case("peer", "stock_async", "stock OpenEnv, awaited", stock, python, name, "async"),
@@ -142,11 +135,11 @@ def stock_cases(python: Path, name: str) -> list[Case]:
 
 def run(options: argparse.Namespace) -> None:
     run = Run("step", options)
-    result = measure(Group(cases=all_cases(run.python), steps=options.steps), options.rounds, say)
-    cold_s = cold_starts(options.cold_runs)
-    sizes, cold_hit = message_sizes(), spread(cold_s["embedded"])[0] < COLD_TARGET_S
+    result = measure(Group(all_cases(run.python), options.steps), options.rounds, say)
+    cold_s, sizes = cold_starts(options.cold_runs), message_sizes()
+    cold_hit = spread(cold_s["embedded"])[0] < COLD_TARGET_S
     ratios, ratio_table = compared(RATIOS, result.times_us)
-    cold = {name: summary("seconds", runs, digits=4) for name, runs in cold_s.items()}
+    cold = {name.replace(" ", "_"): summary("seconds", s, digits=4) for name, s in cold_s.items()}
     data = {
         "rounds": options.rounds,
         "steps_per_round": options.steps,
@@ -155,31 +148,26 @@ def run(options: argparse.Namespace) -> None:
         "ratios": ratios,
         "cold_start": {"target_s": COLD_TARGET_S, "hit": cold_hit, **cold},
     }
-    tables = [times_table("one CartPole step", result), ratio_table, cold_table(cold_s, cold_hit)]
+    targets = {"embedded": [f"< {COLD_TARGET_S:g}", verdict(cold_hit)]}
+    rows = [
+        [name, *(f"{figure:.2f}" for figure in spread(runs)), *targets.get(name, ["", ""])]
+        for name, runs in cold_s.items()
+    ]
+    heads = ["first step from a cold start", "median s", "min s", "max s", "target", ""]
+    tables = [times_table("one CartPole step", result), ratio_table, Table(heads, rows)]
     about = f"{options.rounds} rounds of {options.steps} steps; cold starts: {options.cold_runs}."
     note = f"A request of the raw sockets has {sizes.request} bytes and a reply {sizes.reply}"
     run.publish(data, tables, about, [f"{note}, as ours have."])
-    draw_step(result, cold_s, COLD_TARGET_S, run.footer, run.folder / "results/step.png")
 
 
 def cold_starts(runs: int) -> dict[str, list[float]]:
     """Return the seconds from the start of a Python process to the end of its first step."""
 
-    def start(name: str) -> float:
-        return seconds_until_line(f"cold start, {name}", [sys.executable, "-c", COLD[name]])
+    def start(name: str, number: int = 0) -> float:
+        command = [sys.executable, "-c", COLD_SCRIPT.format(*COLD[name])]
+        return seconds_until_line(f"cold start, {name}", command)
 
     say("cold starts: warming the file cache")
     for name in COLD:
         start(name)
-    starts = {name: lambda number, name=name: start(name) for name in COLD}
-    return take_turns(starts, runs, lambda text: say(f"cold starts: {text}"))
-
-
-def cold_table(cold_s: dict[str, list[float]], hit: bool) -> Table:
-    rows = []
-    for name, runs in cold_s.items():
-        figures = [f"{figure:.2f}" for figure in spread(runs)]
-        ours = [f"< {COLD_TARGET_S:g}", verdict(hit)] if name == "embedded" else ["", ""]
-        rows.append([name.replace("_", " "), *figures, *ours])
-    heads = ["first step from a cold start", "median s", "min s", "max s", "target", ""]
-    return Table(heads=heads, rows=rows)
+    return take_turns({name: partial(start, name) for name in COLD}, runs, say)

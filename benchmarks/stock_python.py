@@ -8,10 +8,10 @@ from importlib import metadata
 from pathlib import Path
 
 from benchmarks.children import ROOT, BenchmarkError
-from benchmarks.machine import SERVING
 from benchmarks.package_venv import InstallError, PackageVenv, last_line
 
 STOCK = "openenv==0.10.0"
+SERVING = ("pydantic", "fastapi", "uvicorn", "uvloop", "websockets")
 PACKAGES = ("openenv", "gymnasium", "open-spiel", "numpy", *SERVING)
 
 _ASK = f"""
@@ -25,11 +25,7 @@ print(json.dumps({{n: metadata.version(n) for n in {PACKAGES!r} if n in names}})
 
 
 def stock_python(named: Path | None) -> Path:
-    """Return ``named``, or the Python of a venv that is made here if it is not there yet.
-
-    Raises:
-        BenchmarkError: the packages cannot be installed.
-    """
+    """Return ``named``, or the Python of a venv that is made here if it is not there yet."""
     if named is not None:
         return named
     # The same environments at both ends: only the way to them differs.
@@ -48,11 +44,7 @@ def stock_python(named: Path | None) -> Path:
 
 
 def stock_versions(python: Path, *modules: str) -> dict[str, str]:
-    """Return the versions of the packages that ``python`` has.
-
-    Raises:
-        BenchmarkError: it cannot be run, or lacks OpenEnv, Gymnasium or one of ``modules``.
-    """
+    """Return the versions of the packages that ``python`` has, ``modules`` among them."""
     command = [str(python), "-I", "-c", _ASK, *modules]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

@@ -12,7 +12,7 @@ import importlib.util
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -20,10 +20,9 @@ from zlib import crc32
 import gymnasium as gym
 import numpy as np
 
-from benchmarks.machine import PACKAGES
-from benchmarks.plot import draw_curve
 from benchmarks.raw_sockets import MessageSizes, ping_pong, tcp_pair, websocket_sizes
 from benchmarks.report import (
+    PACKAGES,
     Run,
     Table,
     add_count,
@@ -36,7 +35,17 @@ from benchmarks.report import (
     spread,
     summary,
 )
-from benchmarks.rounds import Case, Group, Player, Ratio, Result, SkippedCase, case, measure
+from benchmarks.rounds import (
+    Case,
+    Group,
+    Opened,
+    Player,
+    Ratio,
+    Result,
+    SkippedCase,
+    case,
+    measure,
+)
 from benchmarks.ways import made, served, stock
 from benchmarks.workload import ENV_ID, Played, VectorWorkload
 from openenv_gym.errors import OpenEnvGymError
@@ -46,7 +55,7 @@ OURS = f"openenv/{ENV_ID}"
 BREAKOUT = "ale_py:ALE/Breakout-v5"
 ENVPOOL = "vector:benchmarks.vector:envpool_cartpole"
 SLOW = 10  # for how many steps of the others a slow peer plays one
-SIZES = (1, 4, 16, 64, 256, 1024)
+SIZES = [1, 4, 16, 64, 256, 1024]
 ENV_STEPS = 50  # so many times `--steps` are the steps of all, in a round of the curve
 _FEWEST_STEPS, _MOST_STEPS = 20, 1000
 
@@ -71,27 +80,17 @@ RATIOS = (
     faster("native_embedded_to_native", "native256.native", "native256.embedded"),
     faster("breakout_to_sync", "breakout8.sync", "breakout8.embedded"),
 )
+LINES = {
+    ("native", "raw_tcp"): "raw TCP, as many bytes",
+    ("native", "in_process"): "vector form, in process",
+    ("native", "embedded"): "vector form, embedded",
+    ("native", "ws"): "vector form, WebSocket",
+    ("sync", "in_process"): "SyncVectorEnv, in process",
+    ("sync", "embedded"): "one after the other, embedded",
+    ("sync", "ws"): "one after the other, WebSocket",
+}
+"""The lines of the curve, by form and case."""
 
-
-class Line(NamedTuple):
-    """One way to step in the curve: its case in a point, and how it is drawn."""
-
-    form: str
-    case: str
-    label: str
-    colour: str
-    style: str
-
-
-LINES = (
-    Line("native", "raw_tcp", "raw TCP, as many bytes", "black", ":"),
-    Line("native", "in_process", "vector form, in process", "#9aa5b1", "-"),
-    Line("native", "embedded", "vector form, embedded", "#2b6cb0", "-"),
-    Line("native", "ws", "vector form, WebSocket", "#2b6cb0", "--"),
-    Line("sync", "in_process", "SyncVectorEnv, in process", "#c9b79c", "-"),
-    Line("sync", "embedded", "one after the other, embedded", "#d9893d", "-"),
-    Line("sync", "ws", "one after the other, WebSocket", "#d9893d", "--"),
-)
 FORMS = {"native": "vector form", "sync": "one after the other"}
 
 
@@ -101,15 +100,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_stock(parser, "openenv and gymnasium")
     parser.add_argument("--without-curve", action="store_true", help="measure the targets only")
     add_count(parser, "curve-rounds", 1000, 5, "of each point")
-    parser.add_argument(
-        "--curve-sizes",
-        type=count(4096),
-        nargs="+",
-        default=list(SIZES),
-        metavar="N",
-        help="numbers of sub-environments (default: %(default)s)",
-    )
-    add_output(parser, "results/vector.json, results/vector.png")
+    text = "numbers of sub-environments (default: %(default)s)"
+    many: dict[str, Any] = {"type": count(4096), "nargs": "+", "default": SIZES, "metavar": "N"}
+    parser.add_argument("--curve-sizes", help=text, **many)
+    add_output(parser, "vector")
 
 
 def play(envs: Any, workload: VectorWorkload) -> Played:
@@ -130,36 +124,36 @@ def digest(obs: Any) -> int:
     return crc32(np.ascontiguousarray(obs).tobytes())
 
 
-def sync(env_id: str, num_envs: int) -> AbstractContextManager[Player]:
-    return made(gym.make_vec, play, id=env_id, num_envs=num_envs, vectorization_mode="sync")
+def theirs(env_id: str, num_envs: int, mode: str = "sync", **options: Any) -> Opened:
+    """A vector environment of Gymnasium."""
+    options |= {"id": env_id, "num_envs": num_envs, "vectorization_mode": mode}
+    return made(gym.make_vec, play, **options)
 
 
-def async_(env_id: str, num_envs: int) -> AbstractContextManager[Player]:
+def async_(env_id: str, num_envs: int) -> Opened:
     """Its processes are forked from a clean one: ours hold sockets, and spawned ones start late."""
     multiprocessing.set_forkserver_preload(["gymnasium", "gymnasium.vector"])
     options = {"context": "forkserver", "shared_memory": True}
-    mode: dict[str, Any] = {"vectorization_mode": "async", "vector_kwargs": options}
-    return made(gym.make_vec, play, id=env_id, num_envs=num_envs, **mode)
+    return theirs(env_id, num_envs, "async", vector_kwargs=options)
 
 
-def native(num_envs: int) -> AbstractContextManager[Player]:
-    mode = "vector_entry_point"
-    return made(gym.make_vec, play, id=ENV_ID, num_envs=num_envs, vectorization_mode=mode)
+def native(num_envs: int) -> Opened:
+    return theirs(ENV_ID, num_envs, "vector_entry_point")
 
 
-def embedded(num_envs: int, **options: Any) -> AbstractContextManager[Player]:
+def embedded(num_envs: int, **options: Any) -> Opened:
     """Our environments: CartPole, or those that Gymnasium, or a module, knows as ``env_id``."""
     name = "openenv/gymnasium-v0" if "env_id" in options else OURS
     options = {"vectorization": "sync", **options}
     return made(gym.make_vec, play, id=name, num_envs=num_envs, **options)
 
 
-def ws(num_envs: int, vectorization: str = "sync", **more: Any) -> AbstractContextManager[Player]:
+def ws(num_envs: int, vectorization: str = "sync", **more: Any) -> Opened:
     options = {"num_envs": num_envs, "vectorization": vectorization, **more}
     return served(ENV_ID, [], gym.make_vec, play, id=OURS, **options)
 
 
-def raw_tcp(num_envs: int) -> AbstractContextManager[Player]:
+def raw_tcp(num_envs: int) -> Opened:
     return ping_pong(tcp_pair, websocket_sizes(num_envs, "native"))
 
 
@@ -172,7 +166,7 @@ def envpool_cartpole(num_envs: int, **kwargs: Any) -> Any:
 
 @contextmanager
 def needing(
-    package: str, open_: Callable[..., AbstractContextManager[Player]], *arguments: Any, **more: Any
+    package: str, open_: Callable[..., Opened], *arguments: Any, **more: Any
 ) -> Iterator[Player]:
     """What is left out where a package is not installed, or cannot be served."""
     if importlib.util.find_spec(package) is None:
@@ -194,12 +188,12 @@ def all_groups(stock_python: Path | None, steps: int) -> list[Group]:
         stock_python: Has OpenEnv.
         steps: A round of the first group; the others are in proportion.
     """
-    here, cores = "SyncVectorEnv, in process", "a shard for each core"
+    here, cores, few = "SyncVectorEnv, in process", "a shard for each core", max(SLOW, steps // 4)
     # One pool has threads of its own; the seed is an argument, its resets take none.
     pool = {"env_id": ENVPOOL, "seed": 0, "shards": 1, "vectorization": "auto"}
-    frames, few = "AsyncVectorEnv, shared memory", max(SLOW, steps // 4)
+    in_pool, atari = (needing, "envpool"), (needing, "ale_py")
     cartpole64 = [
-        case("limit", "sync", here, sync, ENV_ID, 64),
+        case("limit", "sync", here, theirs, ENV_ID, 64),
         case("peer", "async", "AsyncVectorEnv", async_, ENV_ID, 64, share=SLOW),
         case("ours", "embedded", f"embedded, {cores}", embedded, 64),
         case("ours", "embedded_1", "embedded, one shard", embedded, 64, shards=1),
@@ -213,36 +207,29 @@ def all_groups(stock_python: Path | None, steps: int) -> list[Group]:
         case("ours", "embedded", "embedded", embedded, 256, vectorization="native"),
         case("ours", "ws", "WebSocket over TCP", ws, 256, "native"),
     ]
-    in_pool = (needing, "envpool", made, envpool_cartpole, play)
+    local = (*in_pool, made, envpool_cartpole, play)
     envpool64 = [
-        case("limit", "in_process", "EnvPool, in process", *in_pool, num_envs=64, seed=0),
-        case("ours", "embedded", "embedded", needing, "envpool", embedded, 64, **pool),
+        case("limit", "in_process", "EnvPool, in process", *local, num_envs=64, seed=0),
+        case("ours", "embedded", "embedded", *in_pool, embedded, 64, **pool),
     ]
-    of_atari = (needing, "ale_py", embedded, 8)
     breakout8 = [
-        case("limit", "sync", here, needing, "ale_py", sync, BREAKOUT, 8),
-        case("peer", "async", frames, needing, "ale_py", async_, BREAKOUT, 8),
-        case("ours", "embedded", f"embedded, {cores}", *of_atari, env_id=BREAKOUT),
+        case("limit", "sync", here, *atari, theirs, BREAKOUT, 8),
+        case("peer", "async", "AsyncVectorEnv, shared memory", *atari, async_, BREAKOUT, 8),
+        case("ours", "embedded", f"embedded, {cores}", *atari, embedded, 8, env_id=BREAKOUT),
     ]
     cartpole1 = [
-        case("limit", "sync", here, sync, ENV_ID, 1),
+        case("limit", "sync", here, theirs, ENV_ID, 1),
         case("peer", "async", "AsyncVectorEnv", async_, ENV_ID, 1),
         case("ours", "embedded", "embedded", embedded, 1),
         *_stock_cases(stock_python, 1),
     ]
     return [
-        _group("cartpole64", "CartPole x64", 64, steps, cartpole64),
-        _group("native256", "CartPole x256, vector form", 256, steps * 2, native256),
-        _group("envpool64", "EnvPool CartPole x64", 64, steps * 4, envpool64, is_seeded=False),
-        _group("breakout8", "Breakout x8, 210 x 160 x 3", 8, few, breakout8, choices=4),
-        _group("cartpole1", "CartPole x1", 1, steps * 4, cartpole1),
+        Group(cartpole64, steps, "cartpole64", "CartPole x64", 64),
+        Group(native256, steps * 2, "native256", "CartPole x256, vector form", 256),
+        Group(envpool64, steps * 4, "envpool64", "EnvPool CartPole x64", 64, is_seeded=False),
+        Group(breakout8, few, "breakout8", "Breakout x8, 210 x 160 x 3", 8, choices=4),
+        Group(cartpole1, steps * 4, "cartpole1", "CartPole x1", 1),
     ]
-
-
-def _group(
-    name: str, label: str, num_envs: int, steps: int, cases: Sequence[Case], **more: Any
-) -> Group:
-    return Group(name=name, label=label, num_envs=num_envs, steps=steps, cases=cases, **more)
 
 
 def _stock_cases(python: Path | None, num_envs: int) -> list[Case]:
@@ -264,30 +251,17 @@ class Point(NamedTuple):
     results: dict[str, Result]
     sizes: dict[str, MessageSizes]  # a step of all of them, on the wire
 
-    def rates(self, line: Line) -> list[float]:
+    def rates(self, form: str, name: str) -> list[float]:
         """Return the steps a second of each round."""
-        return [1e6 / time_us for time_us in self.results[line.form].times_us[line.case]]
-
-    def bytes_per_step(self, form: str) -> float:
-        return sum(self.sizes[form]) / self.num_envs
+        return [1e6 / time_us for time_us in self.results[form].times_us[name]]
 
 
-def measure_curve(sizes: Sequence[int], rounds: int, env_steps: int) -> list[Point]:
-    """Measure each number of ``sizes``, with about ``env_steps`` steps a round."""
-    with ServerProcess(ENV_ID) as server:
-        points = []
-        for num in sizes:
-            groups = _curve_groups(num, env_steps, server.base_url)
-            results = {form: measure(group, rounds, say) for form, group in groups.items()}
-            points.append(Point(num, results, {form: websocket_sizes(num, form) for form in FORMS}))
-        return points
-
-
-def _curve_groups(num: int, env_steps: int, url: str) -> dict[str, Group]:
+def measure_point(num: int, rounds: int, env_steps: int, url: str) -> Point:
+    """Measure one number of sub-environments, with about ``env_steps`` steps a round."""
     steps = min(max(env_steps // num, _FEWEST_STEPS), _MOST_STEPS)
-    form = {"vectorization": "native"}
+    form, label = {"vectorization": "native"}, f"curve, CartPole x{num}"
     one_by_one = [
-        case("limit", "in_process", "in process", sync, ENV_ID, num),
+        case("limit", "in_process", "in process", theirs, ENV_ID, num),
         case("ours", "embedded", "embedded", embedded, num),
         case("ours", "ws", "WebSocket over TCP", embedded, num, base_url=url),
     ]
@@ -297,46 +271,42 @@ def _curve_groups(num: int, env_steps: int, url: str) -> dict[str, Group]:
         case("ours", "embedded", "embedded", embedded, num, **form),
         case("ours", "ws", "WebSocket", embedded, num, base_url=url, **form),
     ]
-    label, few = f"curve, CartPole x{num}", min(4 * steps, _MOST_STEPS)
-    return {
-        "sync": _group(f"sync{num}", label, num, steps, one_by_one),
-        "native": _group(f"native{num}", f"{label}, vector form", num, few, arrays),
+    few = min(4 * steps, _MOST_STEPS)
+    groups = {
+        "sync": Group(one_by_one, steps, f"sync{num}", label, num),
+        "native": Group(arrays, few, f"native{num}", f"{label}, vector form", num),
     }
+    results = {form: measure(group, rounds, say) for form, group in groups.items()}
+    return Point(num, results, {form: websocket_sizes(num, form) for form in FORMS})
 
 
 def run(options: argparse.Namespace) -> None:
     run = Run("vector", options, (*PACKAGES, "ale-py", "envpool"))
-    results = [
-        measure(group, options.rounds, say) for group in all_groups(run.python, options.steps)
-    ]
-    times = {
-        f"{result.group.name}.{name}": values
-        for result in results
-        for name, values in result.times_us.items()
-    }
-    sizes = [] if options.without_curve else options.curve_sizes
-    env_steps = ENV_STEPS * options.steps
-    curve = measure_curve(sizes, options.curve_rounds, env_steps) if sizes else []
+    groups = all_groups(run.python, options.steps)
+    results = [measure(group, options.rounds, say) for group in groups]
+    times, curve = {}, []
+    for result in results:
+        times |= {f"{result.group.name}.{name}": us for name, us in result.times_us.items()}
+    rounds, about = options.curve_rounds, f"{options.rounds} rounds"
+    if not options.without_curve:
+        about += f", {rounds} of each point of the curve"
+        with ServerProcess(ENV_ID) as server:
+            where = (rounds, ENV_STEPS * options.steps, server.base_url)
+            curve = [measure_point(num, *where) for num in options.curve_sizes]
     ratios, ratio_table = compared(RATIOS, times)
     data = {
         "rounds": options.rounds,
         "groups": [_group_json(result) for result in results],
         "ratios": ratios,
-        "curve": {"rounds": options.curve_rounds, "points": [_point_json(one) for one in curve]},
+        "curve": {"rounds": rounds, "points": [_point_json(one) for one in curve]},
     }
-    about, tables, picture = f"{options.rounds} rounds.", [rate_table(results), ratio_table], ""
-    if curve:
-        about = f"{options.rounds} rounds, {options.curve_rounds} of each point of the curve."
-        tables.append(curve_table(curve))
-        picture = "![steps a second and bytes a step](results/vector.png)"
     skipped = [
         f"{result.group.name}.{name} is left out: {reason}."
         for result in results
         for name, reason in result.skipped.items()
     ]
-    run.publish(data, tables, about, skipped, picture)
-    if curve:
-        draw_curve(curve, LINES, FORMS, run.footer, run.folder / "results/vector.png")
+    tables = [rate_table(results), ratio_table, *([curve_table(curve)] if curve else [])]
+    run.publish(data, tables, f"{about}.", skipped)
 
 
 def _group_json(result: Result) -> dict[str, Any]:
@@ -347,40 +317,35 @@ def _group_json(result: Result) -> dict[str, Any]:
 
 
 def _point_json(point: Point) -> dict[str, Any]:
-    lines = [
-        {
-            "form": line.form,
-            "case": line.case,
-            "label": line.label,
-            **summary("env_steps_per_s", point.rates(line), digits=1),
-        }
-        for line in LINES
-    ]
+    lines = []
+    for (form, name), label in LINES.items():
+        rates = summary("env_steps_per_s", point.rates(form, name), digits=1)
+        lines.append({"form": form, "case": name, "label": label, **rates})
     sizes = {form: sizes._asdict() for form, sizes in point.sizes.items()}
     return {"num_envs": point.num_envs, "bytes": sizes, "lines": lines}
 
 
 def rate_table(results: Sequence[Result]) -> Table:
     rows = []
-    for result in results:
-        for one in result.group.cases:
-            texts = [f"{result.group.label}: {one.label}", f"{result.group.name}.{one.name}"]
-            if one.name in result.skipped:
+    for group, times, skipped in results:
+        for one in group.cases:
+            texts = [f"{group.label}: {one.label}", f"{group.name}.{one.name}"]
+            if one.name in skipped:
                 rows.append([*texts, "left out", "", "", ""])
                 continue
-            median, low, high = spread(result.times_us[one.name])
-            figures = [1e6 / median, 1e6 / high, 1e6 / low, median * result.group.num_envs]
+            median, low, high = spread(times[one.name])
+            figures = [1e6 / median, 1e6 / high, 1e6 / low, median * group.num_envs]
             rows.append([*texts, *(f"{figure:,.0f}" for figure in figures)])
     heads = ["steps a second of", "name", "median", "min", "max", "µs, all of them"]
-    return Table(heads=heads, rows=rows, texts=2)
+    return Table(heads, rows, texts=2)
 
 
 def curve_table(curve: Sequence[Point]) -> Table:
     """Medians of steps a second, and bytes of a step of one sub-environment."""
-    heads = ["CartPole, steps/s", *(f"x{point.num_envs}" for point in curve)]
-    rows = [
-        [line.label, *(f"{spread(point.rates(line))[0]:,.0f}" for point in curve)] for line in LINES
-    ]
+    rows = []
+    for (form, name), label in LINES.items():
+        rows.append([label, *(f"{spread(point.rates(form, name))[0]:,.0f}" for point in curve)])
     for form, label in FORMS.items():
-        rows.append([f"bytes, {label}", *(f"{one.bytes_per_step(form):.1f}" for one in curve)])
-    return Table(heads=heads, rows=rows)
+        sizes = (sum(point.sizes[form]) / point.num_envs for point in curve)
+        rows.append([f"bytes, {label}", *(f"{size:.1f}" for size in sizes)])
+    return Table(["CartPole, steps/s", *(f"x{point.num_envs}" for point in curve)], rows)

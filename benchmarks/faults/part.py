@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a Python with openenv-core 0.3, for what differs there; unless given, "
         f"{OLD_STOCK.parents[1].name}, which the tests make, if it is there",
     )
-    add_output(parser, "results/faults.json")
+    add_output(parser, "faults")
 
 
 def _add_seconds(parser: argparse.ArgumentParser, name: str, default: float, what: str) -> None:
