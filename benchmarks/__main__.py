@@ -1,7 +1,5 @@
 """``python -m benchmarks [PART] [options]``."""
 
-from __future__ import annotations
-
 import argparse
 import importlib
 import signal

@@ -7,8 +7,6 @@ itself counts. "The package" is all of ``openenv_gym``; "all" has numpy and the 
 too. Only steps are watched: not the first ones, no reset, and no step that ends an episode.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections import Counter
@@ -20,7 +18,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from benchmarks.report import Run, Table, add_count, add_output
+from benchmarks import report
 from benchmarks.workload import ENV_ID
 
 OURS = f"openenv/{ENV_ID}"
@@ -32,9 +30,8 @@ Calls = dict[tuple[str, str], float]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_count(parser, "steps", 10_000, 500, "that are watched")
-    add_count(parser, "num-envs", 4096, 8, "sub-environments of the vector environment")
-    add_output(parser, "calls")
+    report.add_arguments(parser, "calls", steps=500)
+    report.add_count(parser, "num-envs", 4096, 8, "sub-environments of the vector environment")
 
 
 def calls_per_step(env: Any, actions: Sequence[Any], steps: int) -> Calls:
@@ -83,7 +80,7 @@ def measured(steps: int, num_envs: int) -> list[tuple[str, Calls]]:
 
 
 def run(options: argparse.Namespace) -> None:
-    run, tables, notes, steps = Run("calls", options), [], [], []
+    run, tables, notes, steps = report.Run("calls", options), [], [], []
     for label, calls in measured(options.steps, options.num_envs):
         rows = sorted(calls.items(), key=lambda item: (-item[1], item[0]))
         own = {name: count for name, count in calls.items() if name[0].startswith(PACKAGE)}
@@ -92,7 +89,7 @@ def run(options: argparse.Namespace) -> None:
         steps.append({"of": label, **figures, "files": files, "functions": rows})
         lines = [[function, file, f"{count:.2f}"] for (file, function), count in rows]
         lines += [[f"{what}: {figure:g}", "", ""] for what, figure in figures.items()]
-        tables.append(Table([label, "file", "calls"], lines, texts=2))
+        tables.append(report.Table([label, "file", "calls"], lines, texts=2))
         notes.append(
             f"{label}: {figures['package']:g} calls of the package in {len(files)} files, "
             f"{figures['all']:g} in all."

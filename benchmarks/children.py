@@ -1,7 +1,5 @@
 """Child processes that are spoken to line by line, and that are ended by their own id."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

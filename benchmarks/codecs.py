@@ -3,8 +3,6 @@
 Every peer must first show what it gives back; what is not the value to the bit is marked.
 """
 
-from __future__ import annotations
-
 import argparse
 import gc
 import pickle
@@ -19,19 +17,9 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
+from benchmarks import report
 from benchmarks.children import BenchmarkError
-from benchmarks.report import (
-    Run,
-    Table,
-    add_count,
-    add_output,
-    compared,
-    say,
-    spread,
-    summary,
-    verdict,
-)
-from benchmarks.rounds import Kind, Ratio, take_turns
+from benchmarks.rounds import Kind, Ratio, say, take_turns
 from benchmarks.samples import Sample, all_samples, losses
 from openenv_gym.codecs import binary_codec, json_codec
 from openenv_gym.protocol import BinaryMessages, Opened, Result
@@ -164,14 +152,13 @@ Times = Mapping[str, list[float]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_count(parser, "rounds", 1000, 31, "of all codecs")
-    add_count(parser, "loop-ms", 1000, 8, "how long a codec is timed at a time, roughly")
-    add_output(parser, "codecs")
+    report.add_arguments(parser, "codecs", rounds=31)
+    report.add_count(parser, "loop-ms", 1000, 8, "how long a codec is timed at a time, roughly")
 
 
 def run(options: argparse.Namespace) -> None:
     check_peers()
-    run, samples, tried = Run("codecs", options, PACKAGES), all_samples(), Tried()
+    run, samples, tried = report.Run("codecs", options, PACKAGES), all_samples(), Tried()
     calls = {}
     for sample in samples:
         ways = ways_of(sample, tried)
@@ -179,7 +166,7 @@ def run(options: argparse.Namespace) -> None:
             for name, way in ways.items():
                 calls[f"{sample.name}.{direction}.{name}"] = getattr(way, direction)
     times = measure(calls, options.rounds, options.loop_ms)
-    ratios, ratio_table = compared(RATIOS, times)
+    ratios, ratio_table = report.compared(RATIOS, times)
     small = [f"{SMALL}.{direction}.{codec}" for direction in DIRECTIONS for codec in EXACT]
     hits = {name: statistics.median(times[name]) < SMALL_TARGET_US for name in small}
     data = {
@@ -196,13 +183,13 @@ def run(options: argparse.Namespace) -> None:
     }
     names = [codec.name for codec in CODECS]
     sizes = [[one.label, one.name, str(tried[one.name, "binary"]["bytes"])] for one in samples]
-    tables = [Table(["one value of", "name", "bytes, binary"], sizes, texts=2)]
+    tables = [report.Table(["one value of", "name", "bytes, binary"], sizes, texts=2)]
     for direction in DIRECTIONS:
         rows = [
             [one.name, *(_cell(one.name, direction, name, tried, times) for name in names)]
             for one in samples
         ]
-        tables.append(Table([f"{direction}, median µs", *names], rows))
+        tables.append(report.Table([f"{direction}, median µs", *names], rows))
     tables += [fidelity_table(tried), ratio_table, small_table(hits, times)]
     about = f"{options.rounds} rounds of loops of {options.loop_ms} ms."
     note = "†: what comes back is not the value to the bit; the table after these says how."
@@ -260,7 +247,7 @@ def measure(calls: Mapping[str, Call], rounds: int, loop_ms: int) -> dict[str, l
     def time_us(name: str, number: int) -> float:
         return loop_ns(calls[name], sizes[name]) / sizes[name] / 1000
 
-    return take_turns({name: partial(time_us, name) for name in calls}, rounds, say, without_gc)
+    return take_turns({name: partial(time_us, name) for name in calls}, rounds, without_gc)
 
 
 def loop_ns(call: Call, size: int) -> int:
@@ -295,7 +282,7 @@ def without_gc() -> Iterator[None]:
 
 def _figures(sample: str, codec: str, times: Times) -> dict[str, Any]:
     found = {direction: times.get(f"{sample}.{direction}.{codec}") for direction in DIRECTIONS}
-    return {way: summary("us_per_call", us, digits=4) for way, us in found.items() if us}
+    return {way: report.summary("us_per_call", us, digits=4) for way, us in found.items() if us}
 
 
 def _cell(sample: str, direction: str, codec: str, tried: Tried, times: Times) -> str:
@@ -307,7 +294,7 @@ def _cell(sample: str, direction: str, codec: str, tried: Tried, times: Times) -
     return f"{median:.{digits}f}{' †' if found['losses'] else ''}"
 
 
-def fidelity_table(tried: Tried) -> Table:
+def fidelity_table(tried: Tried) -> report.Table:
     """What each codec gives back, and of which samples."""
     rows = []
     for codec in CODECS[1:]:  # behind the limit
@@ -318,14 +305,19 @@ def fidelity_table(tried: Tried) -> Table:
             for outcome in outcomes if name == codec.name else ():
                 found.setdefault(outcome, []).append(sample)
         rows += [[codec.name, what, ", ".join(names)] for what, names in found.items() if names]
-    return Table(["codec", "what comes back", "of"], rows, texts=3)
+    return report.Table(["codec", "what comes back", "of"], rows, texts=3)
 
 
-def small_table(hits: Mapping[str, bool], times: Times) -> Table:
+def small_table(hits: Mapping[str, bool], times: Times) -> report.Table:
     target = f"< {SMALL_TARGET_US:g}"
     rows = [
-        [name, *(f"{figure:.2f}" for figure in spread(times[name])), target, verdict(hit)]
+        [
+            name,
+            *(f"{figure:.2f}" for figure in report.spread(times[name])),
+            target,
+            report.verdict(hit),
+        ]
         for name, hit in hits.items()
     ]
     heads = ["the observation of CartPole", "median µs", "min µs", "max µs", "target", ""]
-    return Table(heads, rows)
+    return report.Table(heads, rows)

@@ -5,8 +5,6 @@ round's number seeds. All cases draw alike, so all play the same episodes in tur
 those of the project.
 """
 
-from __future__ import annotations
-
 import argparse
 import time
 from collections.abc import Iterator
@@ -17,17 +15,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from benchmarks.report import (
-    PACKAGES,
-    Run,
-    add_count,
-    add_output,
-    add_stock,
-    cases_json,
-    compared,
-    say,
-    times_table,
-)
+from benchmarks import report
 from benchmarks.rounds import Case, Group, Player, Ratio, case, measure
 from benchmarks.step import stock_cases
 from benchmarks.ways import made, served
@@ -49,10 +37,8 @@ RATIOS = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_count(parser, "rounds", 1000, 21, "of all cases")
-    add_count(parser, "steps", 100_000, 2000, "a round")
-    add_stock(parser, "openenv, gymnasium and open_spiel")
-    add_output(parser, "openspiel")
+    packages = "openenv, gymnasium and open_spiel"
+    report.add_arguments(parser, "openspiel", packages, rounds=21, steps=2000)
 
 
 def play(env: Any, workload: Workload) -> Played:
@@ -157,14 +143,14 @@ def all_cases(stock_python: Path | None) -> list[Case]:
 
 
 def run(options: argparse.Namespace) -> None:
-    run = Run("openspiel", options, (*PACKAGES, "open-spiel"), ["open_spiel"])
-    result = measure(Group(all_cases(run.python), options.steps), options.rounds, say)
-    ratios, ratio_table = compared(RATIOS, result.times_us)
+    run = report.Run("openspiel", options, (*report.PACKAGES, "open-spiel"), ["open_spiel"])
+    result = measure(Group(all_cases(run.python), options.steps, GAME), options.rounds)
+    ratios, ratio_table = report.compared(RATIOS, result.times_us)
     data = {
         "rounds": options.rounds,
         "steps_per_round": options.steps,
-        "cases": cases_json(result, "us_per_step"),
+        "cases": report.cases_json(result, "us_per_step"),
         "ratios": ratios,
     }
     about = f"{options.rounds} rounds of {options.steps} steps."
-    run.publish(data, [times_table("one tic_tac_toe step", result), ratio_table], about)
+    run.publish(data, [report.times_table("one tic_tac_toe step", result), ratio_table], about)

@@ -3,8 +3,6 @@
 Needs the standard library only.
 """
 
-from __future__ import annotations
-
 import subprocess
 import venv
 from dataclasses import dataclass
@@ -77,9 +75,9 @@ class PackageVenv:
         # Retries are also what pip says of an index that it cannot reach.
         options = ["--quiet", "--disable-pip-version-check", "--retries=2", *self.pip_options]
         command = [str(self.python), "-m", "pip", "install", *options, *arguments]
-        limit = {"timeout": INSTALL_TIMEOUT_S, "check": False}
+        limits = {"timeout": INSTALL_TIMEOUT_S, "text": True}
         try:
-            done = subprocess.run(command, capture_output=True, text=True, **limit)
+            done = subprocess.run(command, capture_output=True, check=False, **limits)
         except OSError as exc:
             raise InstallError(f"pip cannot be run: {exc}") from exc
         except subprocess.TimeoutExpired:

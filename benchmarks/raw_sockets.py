@@ -4,8 +4,6 @@ The messages have the sizes of ours. The other end is ``python -m benchmarks.raw
 REQUEST_BYTES REPLY_BYTES``, which answers until its socket is closed.
 """
 
-from __future__ import annotations
-
 import socket
 import sys
 import time
@@ -114,27 +112,16 @@ def seconds_of(sock: socket.socket, sizes: MessageSizes, steps: int) -> float:
     started = time.perf_counter()
     for _ in range(steps):
         sock.sendall(request)
-        if not receive(sock, sizes.reply):
+        if not sock.recv(sizes.reply, socket.MSG_WAITALL):
             raise BenchmarkError("the other end of the raw socket is gone")
     return time.perf_counter() - started
-
-
-def receive(sock: socket.socket, size: int) -> bytes:
-    """Return ``size`` bytes, or fewer where the stream has ended."""
-    data = sock.recv(size)
-    while data and len(data) < size:
-        more = sock.recv(size - len(data))
-        if not more:
-            break
-        data += more
-    return data
 
 
 def answer(descriptor: int, sizes: MessageSizes) -> None:
     """Answer every request until the other end is closed."""
     reply = bytes(sizes.reply)
     with socket.socket(fileno=descriptor) as sock:
-        while receive(sock, sizes.request):
+        while sock.recv(sizes.request, socket.MSG_WAITALL):
             sock.sendall(reply)
 
 

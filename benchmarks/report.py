@@ -1,7 +1,5 @@
 """A run of a part: its options, where and when it was, and how its figures are written."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import os
@@ -20,10 +18,6 @@ from benchmarks.stock_python import SERVING, stock_python, stock_versions
 
 HERE = Path(__file__).parent
 PACKAGES = ("gymnasium", "numpy", "msgspec", *SERVING)
-
-
-def say(text: str) -> None:
-    print(text, flush=True)
 
 
 def count(most: int) -> Callable[[str], int]:
@@ -45,16 +39,28 @@ def add_count(
     parser.add_argument(f"--{name}", type=count(most), default=default, help=text)
 
 
-def add_output(parser: argparse.ArgumentParser, part: str) -> None:
+def add_arguments(
+    parser: argparse.ArgumentParser, part: str, stock: str = "", **defaults: int
+) -> None:
+    """Add the options that parts have in common.
+
+    Args:
+        parser: Gets them.
+        part: Its name.
+        stock: What the Python of the stock peer has; empty for a part without that peer.
+        **defaults: Of ``rounds`` and ``steps``, as far as the part has them.
+    """
+    if "rounds" in defaults:
+        add_count(parser, "rounds", 1000, defaults["rounds"], "of all that is compared")
+    if "steps" in defaults:
+        add_count(parser, "steps", 100_000, defaults["steps"], "a round")
+    if stock:
+        text = "leave the stock OpenEnv peer out"
+        parser.add_argument("--without-stock", action="store_true", help=text)
+        text = f"a Python with {stock}; unless given, .venv-stock is made"
+        parser.add_argument("--stock-python", type=Path, metavar="PATH", help=text)
     text = f"gets results/{part}.json, and the tables into its README.md (default: {HERE.name})"
     parser.add_argument("--output", type=Path, default=HERE, metavar="FOLDER", help=text)
-
-
-def add_stock(parser: argparse.ArgumentParser, packages: str) -> None:
-    text = "leave the stock OpenEnv peer out"
-    parser.add_argument("--without-stock", action="store_true", help=text)
-    text = f"a Python with {packages}; unless given, .venv-stock is made"
-    parser.add_argument("--stock-python", type=Path, metavar="PATH", help=text)
 
 
 class Table(NamedTuple):
@@ -133,7 +139,9 @@ class Run:
         tables = [table for table in tables if table.rows]
         results = self.folder / "results"
         results.mkdir(parents=True, exist_ok=True)
-        (results / f"{self.part}.json").write_text(json_text({**head, **data}), encoding="utf-8")
+        text = json.dumps({**head, **data}, separators=(",", ":"), default=asdict)
+        text = text.replace("},{", "},\n{")  # a line for each case, as far as they are not nested
+        (results / f"{self.part}.json").write_text(f"{text}\n", encoding="utf-8")
         print("\n".join([*(table.plain() for table in tables), *places, *notes]))
         parts = [table.markdown() for table in tables]
         parts.append("\n".join(f"- {line}" for line in [*places, *notes]))
@@ -169,21 +177,6 @@ def _listed(versions: Mapping[str, str]) -> str:
         return text
     loop = "uvloop" if "uvloop" in versions else "asyncio's"  # which uvicorn takes if it is there
     return f"{text}; event loop of the server: {loop}"
-
-
-def json_text(data: Mapping[str, Any]) -> str:
-    """Return compact JSON, with a line for each name and for each item of its list."""
-    lines = []
-    for name, value in data.items():
-        text = _compact(value)
-        if isinstance(value, list) and value:
-            text = "[\n" + ",\n".join(map(_compact, value)) + "\n]"
-        lines.append(f"{_compact(name)}: {text}")
-    return "{\n" + ",\n".join(lines) + "\n}\n"
-
-
-def _compact(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))
 
 
 def replace_block(path: Path, name: str, text: str) -> None:

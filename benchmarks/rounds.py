@@ -23,6 +23,10 @@ Opened = AbstractContextManager[Player]
 """Starts what a case needs, and ends it."""
 
 
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
 class SkippedCase(Exception):
     """The case cannot be measured here; the message says why."""
 
@@ -55,8 +59,8 @@ class Group(NamedTuple):
 
     cases: Sequence[Case]
     steps: int  # a round
-    name: str = ""
-    label: str = ""
+    label: str  # for people
+    name: str = ""  # in the formulas and the JSON
     num_envs: int = 0  # how many sub-environments; 0 for an environment that is no vector
     choices: int = 2  # how many actions there are
     is_seeded: bool = True  # whether a reset takes a seed
@@ -80,7 +84,6 @@ class Result(NamedTuple):
 def take_turns(
     players: Mapping[str, Callable[[int], float]],
     rounds: int,
-    say: Callable[[str], None],
     around: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> dict[str, list[float]]:
     """Call all players with the number of the round, round after round; return what they said."""
@@ -93,13 +96,12 @@ def take_turns(
     return times
 
 
-def measure(group: Group, rounds: int, say: Callable[[str], None]) -> Result:
+def measure(group: Group, rounds: int) -> Result:
     """Play a round that does not count, and ``rounds`` rounds of all cases in turns.
 
     Raises:
         BenchmarkError: two cases did not play the same episodes.
     """
-    prefix = f"{group.label}: " if group.label else ""
     players: dict[str, Player] = {}
     skipped: dict[str, str] = {}
     first: dict[tuple[int, int], tuple[str, Played]] = {}
@@ -115,7 +117,7 @@ def measure(group: Group, rounds: int, say: Callable[[str], None]) -> Result:
         other, same = first.setdefault((number, share), (name, played))
         if played[1:] != same[1:]:
             raise BenchmarkError(
-                f"{prefix}{name} did not play the episodes that {other} played: expected "
+                f"{name} of {group.label} did not play the episodes that {other} played: expected "
                 f"{same.episodes} ends, {same.score:g} in rewards and {same.last} at last, got "
                 f"{played.episodes}, {played.score:g} and {played.last}"
             )
@@ -123,17 +125,17 @@ def measure(group: Group, rounds: int, say: Callable[[str], None]) -> Result:
 
     with ExitStack() as stack:
         for one in group.cases:
-            say(f"{prefix}starting {one.label}")
+            say(f"{group.label}: starting {one.label}")
             try:
                 players[one.name] = stack.enter_context(one.open())
             except SkippedCase as exc:
-                say(f"{prefix}{one.label} is left out: {exc}")
+                say(f"{group.label}: {one.label} is left out: {exc}")
                 skipped[one.name] = str(exc)
         shares = {one.name: one.share for one in group.cases if one.name in players}
         for name in players:  # so few that all can play them
             play(name, max(shares.values()), 0)
         turns = {name: partial(play, name, share) for name, share in shares.items()}
-        times_us = take_turns(turns, rounds, lambda text: say(prefix + text)) if turns else {}
+        times_us = take_turns(turns, rounds) if turns else {}
     return Result(group, times_us, skipped)
 
 

@@ -1,7 +1,5 @@
 """One value of every kind of Gymnasium space, and what a codec does not give back as it was."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 

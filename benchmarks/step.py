@@ -3,8 +3,6 @@
 All cases play the same seeded episodes in turns. The targets are those of the project.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import time
@@ -15,23 +13,10 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from benchmarks import report
 from benchmarks.children import seconds_until_line
 from benchmarks.raw_sockets import message_sizes, ping_pong, socket, tcp_pair
-from benchmarks.report import (
-    Run,
-    Table,
-    add_count,
-    add_output,
-    add_stock,
-    cases_json,
-    compared,
-    say,
-    spread,
-    summary,
-    times_table,
-    verdict,
-)
-from benchmarks.rounds import Case, Group, Ratio, case, measure, take_turns
+from benchmarks.rounds import Case, Group, Ratio, case, measure, say, take_turns
 from benchmarks.ways import made, served, stock
 from benchmarks.workload import ENV_ID, Played, Workload
 
@@ -60,11 +45,8 @@ env.close()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_count(parser, "rounds", 1000, 21, "of all cases")
-    add_count(parser, "steps", 100_000, 2000, "a round")
-    add_count(parser, "cold-runs", 100, 9, "cold starts")
-    add_stock(parser, "openenv and gymnasium")
-    add_output(parser, "step")
+    report.add_arguments(parser, "step", "openenv and gymnasium", rounds=21, steps=2000)
+    report.add_count(parser, "cold-runs", 100, 9, "cold starts")
 
 
 def play(env: Any, workload: Workload) -> Played:
@@ -134,27 +116,33 @@ def stock_cases(python: Path | None, name: str) -> list[Case]:
 
 
 def run(options: argparse.Namespace) -> None:
-    run = Run("step", options)
-    result = measure(Group(all_cases(run.python), options.steps), options.rounds, say)
+    run = report.Run("step", options)
+    result = measure(Group(all_cases(run.python), options.steps, ENV_ID), options.rounds)
     cold_s, sizes = cold_starts(options.cold_runs), message_sizes()
-    cold_hit = spread(cold_s["embedded"])[0] < COLD_TARGET_S
-    ratios, ratio_table = compared(RATIOS, result.times_us)
-    cold = {name.replace(" ", "_"): summary("seconds", s, digits=4) for name, s in cold_s.items()}
+    cold_hit = report.spread(cold_s["embedded"])[0] < COLD_TARGET_S
+    ratios, ratio_table = report.compared(RATIOS, result.times_us)
+    cold = {
+        name.replace(" ", "_"): report.summary("seconds", s, digits=4) for name, s in cold_s.items()
+    }
     data = {
         "rounds": options.rounds,
         "steps_per_round": options.steps,
         "message_bytes": sizes._asdict(),
-        "cases": cases_json(result, "us_per_step"),
+        "cases": report.cases_json(result, "us_per_step"),
         "ratios": ratios,
         "cold_start": {"target_s": COLD_TARGET_S, "hit": cold_hit, **cold},
     }
-    targets = {"embedded": [f"< {COLD_TARGET_S:g}", verdict(cold_hit)]}
+    targets = {"embedded": [f"< {COLD_TARGET_S:g}", report.verdict(cold_hit)]}
     rows = [
-        [name, *(f"{figure:.2f}" for figure in spread(runs)), *targets.get(name, ["", ""])]
+        [name, *(f"{figure:.2f}" for figure in report.spread(runs)), *targets.get(name, ["", ""])]
         for name, runs in cold_s.items()
     ]
     heads = ["first step from a cold start", "median s", "min s", "max s", "target", ""]
-    tables = [times_table("one CartPole step", result), ratio_table, Table(heads, rows)]
+    tables = [
+        report.times_table("one CartPole step", result),
+        ratio_table,
+        report.Table(heads, rows),
+    ]
     about = f"{options.rounds} rounds of {options.steps} steps; cold starts: {options.cold_runs}."
     note = f"A request of the raw sockets has {sizes.request} bytes and a reply {sizes.reply}"
     run.publish(data, tables, about, [f"{note}, as ours have."])
@@ -170,4 +158,4 @@ def cold_starts(runs: int) -> dict[str, list[float]]:
     say("cold starts: warming the file cache")
     for name in COLD:
         start(name)
-    return take_turns({name: partial(start, name) for name in COLD}, runs, say)
+    return take_turns({name: partial(start, name) for name in COLD}, runs)

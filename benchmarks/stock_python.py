@@ -1,7 +1,5 @@
 """A Python that has stock OpenEnv installed: made on the first run, or named by the caller."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from importlib import metadata

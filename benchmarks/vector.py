@@ -4,12 +4,11 @@ The cases of each environment play the same seeded episodes in turns. The target
 project. A figure counts the steps of all sub-environments.
 """
 
-from __future__ import annotations
-
 import argparse
 import importlib
 import importlib.util
 import multiprocessing
+import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,32 +19,9 @@ from zlib import crc32
 import gymnasium as gym
 import numpy as np
 
+from benchmarks import report
 from benchmarks.raw_sockets import MessageSizes, ping_pong, tcp_pair, websocket_sizes
-from benchmarks.report import (
-    PACKAGES,
-    Run,
-    Table,
-    add_count,
-    add_output,
-    add_stock,
-    cases_json,
-    compared,
-    count,
-    say,
-    spread,
-    summary,
-)
-from benchmarks.rounds import (
-    Case,
-    Group,
-    Opened,
-    Player,
-    Ratio,
-    Result,
-    SkippedCase,
-    case,
-    measure,
-)
+from benchmarks.rounds import Case, Group, Opened, Player, Ratio, Result, SkippedCase, case, measure
 from benchmarks.ways import made, served, stock
 from benchmarks.workload import ENV_ID, Played, VectorWorkload
 from openenv_gym.errors import OpenEnvGymError
@@ -95,15 +71,12 @@ FORMS = {"native": "vector form", "sync": "one after the other"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_count(parser, "rounds", 1000, 9, "of all cases")
-    add_count(parser, "steps", 10_000, 400, "a round of CartPole x64, the others in proportion")
-    add_stock(parser, "openenv and gymnasium")
+    report.add_arguments(parser, "vector", "openenv and gymnasium", rounds=9, steps=400)
     parser.add_argument("--without-curve", action="store_true", help="measure the targets only")
-    add_count(parser, "curve-rounds", 1000, 5, "of each point")
+    report.add_count(parser, "curve-rounds", 1000, 5, "of each point")
     text = "numbers of sub-environments (default: %(default)s)"
-    many: dict[str, Any] = {"type": count(4096), "nargs": "+", "default": SIZES, "metavar": "N"}
+    many = {"type": report.count(4096), "nargs": "+", "default": SIZES, "metavar": "N"}
     parser.add_argument("--curve-sizes", help=text, **many)
-    add_output(parser, "vector")
 
 
 def play(envs: Any, workload: VectorWorkload) -> Played:
@@ -224,11 +197,11 @@ def all_groups(stock_python: Path | None, steps: int) -> list[Group]:
         *_stock_cases(stock_python, 1),
     ]
     return [
-        Group(cartpole64, steps, "cartpole64", "CartPole x64", 64),
-        Group(native256, steps * 2, "native256", "CartPole x256, vector form", 256),
-        Group(envpool64, steps * 4, "envpool64", "EnvPool CartPole x64", 64, is_seeded=False),
-        Group(breakout8, few, "breakout8", "Breakout x8, 210 x 160 x 3", 8, choices=4),
-        Group(cartpole1, steps * 4, "cartpole1", "CartPole x1", 1),
+        Group(cartpole64, steps, "CartPole x64", "cartpole64", 64),
+        Group(native256, steps * 2, "CartPole x256, vector form", "native256", 256),
+        Group(envpool64, steps * 4, "EnvPool CartPole x64", "envpool64", 64, is_seeded=False),
+        Group(breakout8, few, "Breakout x8, 210 x 160 x 3", "breakout8", 8, choices=4),
+        Group(cartpole1, steps * 4, "CartPole x1", "cartpole1", 1),
     ]
 
 
@@ -273,17 +246,17 @@ def measure_point(num: int, rounds: int, env_steps: int, url: str) -> Point:
     ]
     few = min(4 * steps, _MOST_STEPS)
     groups = {
-        "sync": Group(one_by_one, steps, f"sync{num}", label, num),
-        "native": Group(arrays, few, f"native{num}", f"{label}, vector form", num),
+        "sync": Group(one_by_one, steps, label, f"sync{num}", num),
+        "native": Group(arrays, few, f"{label}, vector form", f"native{num}", num),
     }
-    results = {form: measure(group, rounds, say) for form, group in groups.items()}
+    results = {form: measure(group, rounds) for form, group in groups.items()}
     return Point(num, results, {form: websocket_sizes(num, form) for form in FORMS})
 
 
 def run(options: argparse.Namespace) -> None:
-    run = Run("vector", options, (*PACKAGES, "ale-py", "envpool"))
+    run = report.Run("vector", options, (*report.PACKAGES, "ale-py", "envpool"))
     groups = all_groups(run.python, options.steps)
-    results = [measure(group, options.rounds, say) for group in groups]
+    results = [measure(group, options.rounds) for group in groups]
     times, curve = {}, []
     for result in results:
         times |= {f"{result.group.name}.{name}": us for name, us in result.times_us.items()}
@@ -293,7 +266,7 @@ def run(options: argparse.Namespace) -> None:
         with ServerProcess(ENV_ID) as server:
             where = (rounds, ENV_STEPS * options.steps, server.base_url)
             curve = [measure_point(num, *where) for num in options.curve_sizes]
-    ratios, ratio_table = compared(RATIOS, times)
+    ratios, ratio_table = report.compared(RATIOS, times)
     data = {
         "rounds": options.rounds,
         "groups": [_group_json(result) for result in results],
@@ -312,20 +285,20 @@ def run(options: argparse.Namespace) -> None:
 def _group_json(result: Result) -> dict[str, Any]:
     group = result.group
     head = {"name": group.name, "label": group.label, "num_envs": group.num_envs}
-    cases = cases_json(result, "us_per_env_step", digits=4)
+    cases = report.cases_json(result, "us_per_env_step", digits=4)
     return {**head, "cases": cases, "skipped": result.skipped}
 
 
 def _point_json(point: Point) -> dict[str, Any]:
     lines = []
     for (form, name), label in LINES.items():
-        rates = summary("env_steps_per_s", point.rates(form, name), digits=1)
+        rates = report.summary("env_steps_per_s", point.rates(form, name), digits=1)
         lines.append({"form": form, "case": name, "label": label, **rates})
     sizes = {form: sizes._asdict() for form, sizes in point.sizes.items()}
     return {"num_envs": point.num_envs, "bytes": sizes, "lines": lines}
 
 
-def rate_table(results: Sequence[Result]) -> Table:
+def rate_table(results: Sequence[Result]) -> report.Table:
     rows = []
     for group, times, skipped in results:
         for one in group.cases:
@@ -333,19 +306,20 @@ def rate_table(results: Sequence[Result]) -> Table:
             if one.name in skipped:
                 rows.append([*texts, "left out", "", "", ""])
                 continue
-            median, low, high = spread(times[one.name])
+            median, low, high = report.spread(times[one.name])
             figures = [1e6 / median, 1e6 / high, 1e6 / low, median * group.num_envs]
             rows.append([*texts, *(f"{figure:,.0f}" for figure in figures)])
     heads = ["steps a second of", "name", "median", "min", "max", "µs, all of them"]
-    return Table(heads, rows, texts=2)
+    return report.Table(heads, rows, texts=2)
 
 
-def curve_table(curve: Sequence[Point]) -> Table:
+def curve_table(curve: Sequence[Point]) -> report.Table:
     """Medians of steps a second, and bytes of a step of one sub-environment."""
     rows = []
     for (form, name), label in LINES.items():
-        rows.append([label, *(f"{spread(point.rates(form, name))[0]:,.0f}" for point in curve)])
+        medians = (statistics.median(point.rates(form, name)) for point in curve)
+        rows.append([label, *(f"{median:,.0f}" for median in medians)])
     for form, label in FORMS.items():
         sizes = (sum(point.sizes[form]) / point.num_envs for point in curve)
         rows.append([f"bytes, {label}", *(f"{size:.1f}" for size in sizes)])
-    return Table(["CartPole, steps/s", *(f"x{point.num_envs}" for point in curve)], rows)
+    return report.Table(["CartPole, steps/s", *(f"x{point.num_envs}" for point in curve)], rows)

@@ -1,7 +1,5 @@
 """The ways to environments that several parts measure: here, served, and over stock OpenEnv."""
 
-from __future__ import annotations
-
 import json
 import tempfile
 from collections.abc import Callable, Iterator

@@ -3,8 +3,6 @@
 The stock peer imports this in a venv of its own, so it needs the standard library only.
 """
 
-from __future__ import annotations
-
 import random
 from typing import Any, NamedTuple
 

@@ -1,8 +1,8 @@
 """Messages that no honest client sends, for a server of ours and a stock one.
 
-They are drawn from a seed: texts for JSON sessions, and bodies for binary ones. Some mutations come
-out harmless, and some are valid; what counts is that a server answers each. What would end a
-session by right, a goodbye, is not drawn.
+They are drawn from a seed: texts for JSON sessions, and bodies for binary ones. Some come out
+harmless, and some are valid; what counts is that a server answers each. What would end a session by
+right, a goodbye, is not drawn.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.sync.client import connect
@@ -43,8 +43,11 @@ VALID: tuple[dict[str, Any], ...] = (
     {"type": "step", "data": {"action_id": 4, "game_name": "tic_tac_toe", "game_params": {}}},
     {"type": "state"},
 )
+NO_NUMBERS = ("NaN", "Infinity", "-Infinity", '"NaN"')
+NESTING = (16, 33, 65, 500, 5000)
+LENGTHS = (2**32 - 1, 2**31, 2**24, 70000)
 _MARKS = "\"'{}[]:,\\/0123456789-+.eENaInfinitytrue \n\x00\ud7ffé"
-_NESTING = (16, 33, 65, 500, 5000)
+_REQUESTS = (Step(4), Reset(7, {}, "e", {}), GetState(), Render())
 
 
 class BadInputs:
@@ -52,73 +55,68 @@ class BadInputs:
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
-        self._choose, self._bytes = self._random.choice, self._random.randbytes
+        self._one_of, self._bytes = self._random.choice, self._random.randbytes
         self._int = self._random.randint
 
     def text(self) -> str | bytes:
         """Return a message for a JSON session; bytes are for a binary frame."""
-        kinds: tuple[Callable[[], str | bytes], ...] = (
-            lambda: _step(self._choose(ILLEGAL)),
-            self._mutated,
-            self._replaced,
+        kinds: tuple[Callable[[], Any], ...] = (
+            lambda: self._of_step(json.dumps(self._one_of(ILLEGAL))),
+            lambda: self._of_step(self._number()),
+            lambda: self._of_step(self._one_of(NO_NUMBERS)),
+            lambda: self._mutated(json.dumps(self._one_of(VALID)), self._marks),
+            lambda: json.dumps(self._replaced()),
             lambda: json.dumps(self._value(4)),
-            self._nested,
-            self._long_number,
-            self._no_number,
+            lambda: self._one_of((str, self._of_step))(self._nested("[", "]")),
+            lambda: self._one_of((str, self._of_step))(self._nested('{"a":', "}")),
             lambda: self._bytes(self._int(0, 64)),
         )
         while True:
-            message = self._choose(kinds)()
+            message: str | bytes = self._one_of(kinds)()
             if isinstance(message, bytes) or "close" not in message:
                 return message
 
     def body(self) -> bytes:
         """Return a body for a session of ``openenv-gym.v1``."""
-        kinds = (
-            self._illegal_body,
-            self._changed_body,
-            self._foreign_kind,
-            self._nested_body,
+        kinds: tuple[Callable[[], Any], ...] = (
+            lambda: BinaryMessages().encode_request(self._seq(), Step(self._one_of(ILLEGAL))),
+            lambda: self._head(3, 1) + self._bytes(1) + self._bytes(8),  # a compact action
+            lambda: self._mutated(self._valid_body(), self._bytes),
+            lambda: self._bytes(2) + self._valid_body()[2:],  # a foreign kind, foreign flags
+            lambda: self._head(2, 0) + self._one_of((b"\x91", b"\x81")) * self._one_of(NESTING),
             lambda: self._bytes(self._int(0, 200)),
-            self._long_claim,
+            lambda: self._head(self._one_of((1, 2, 3, 7)), 0) + self._long_claim(),
         )
         while True:
-            body = self._choose(kinds)()
+            body: bytes = self._one_of(kinds)()
             if body[:1] != bytes((CLOSE,)):
                 return body
 
-    def _mutated(self) -> str:
-        text = json.dumps(self._choose(VALID))
-        for _ in range(self._int(1, 4)):
-            at, end = sorted(self._random.choices(range(len(text) + 1), k=2))
-            new = "".join(self._random.choices(_MARKS, k=self._int(0, 3)))
-            text = text[:at] + new + text[min(end, at + self._int(0, 6)) :]
-        return text
+    def _of_step(self, action: str) -> str:
+        name, kind = self._one_of(("action_id", "action_id", "seed")), self._one_of(WORDS[:2])
+        return f'{{"type": "{kind}", "data": {{"{name}": {action}}}}}'
 
-    def _replaced(self) -> str:
+    def _number(self) -> str:
+        digits = "".join(self._random.choices("0123456789", k=self._int(20, 5000)))
+        return str(self._one_of((digits, f"-{digits}", f"1e{digits[:5]}", f"0.{digits}")))
+
+    def _mutated(self, message: Any, draw: Callable[[int], Any]) -> Any:
+        for _ in range(self._int(1, 5)):
+            at = self._random.randrange(len(message) + 1)
+            message = message[:at] + draw(self._int(0, 3)) + message[at + self._int(0, 5) :]
+        return message
+
+    def _marks(self, count: int) -> str:
+        return "".join(self._random.choices(_MARKS, k=count))
+
+    def _replaced(self) -> dict[str, Any]:
         """A valid message with something else in one place, or one thing more."""
-        message = json.loads(json.dumps(self._choose(VALID)))
+        message = json.loads(json.dumps(self._one_of(VALID)))
         place = message
         while isinstance(place.get("data"), dict) and self._random.random() < 0.7:
             place = place["data"]
-        key = self._choose([*place, *WORDS])
-        place[key] = self._value(3)
-        return json.dumps(message)
-
-    def _nested(self) -> str:
-        depth, opening = self._choose(_NESTING), self._choose(("[", '{"a":'))
-        inner = opening * depth + "0" + ("]" if opening == "[" else "}") * depth
-        return self._choose((inner, f'{{"type": "step", "data": {inner}}}'))
-
-    def _long_number(self) -> str:
-        digits = "".join(self._random.choices("0123456789", k=self._int(20, 5000)))
-        number = self._choose((digits, f"-{digits}", f"1e{digits[:5]}", f"0.{digits}"))
-        return f'{{"type": "step", "data": {{"action_id": {number}}}}}'
-
-    def _no_number(self) -> str:
-        number = self._choose(("NaN", "Infinity", "-Infinity", '"NaN"'))
-        name, kind = self._choose(("action_id", "seed", "reward")), self._choose(("step", "reset"))
-        return f'{{"type": "{kind}", "data": {{"{name}": {number}}}}}'
+        place[self._one_of([*place, *WORDS])] = self._value(3)
+        return dict(message)
 
     def _value(self, depth: int) -> Any:
         draw = self._random.random()
@@ -127,52 +125,27 @@ class BadInputs:
         if depth and draw < 0.4:
             names = self._random.choices(WORDS, k=self._int(0, 4))
             return {name: self._value(depth - 1) for name in names}
-        return self._choose(ILLEGAL if draw < 0.7 else STRINGS)
+        return self._one_of(ILLEGAL if draw < 0.7 else STRINGS)
+
+    def _nested(self, opening: str, closing: str) -> str:
+        depth = self._one_of(NESTING)
+        return opening * depth + "0" + closing * depth
 
     def _seq(self) -> int:
         return self._random.getrandbits(32)
 
+    def _head(self, kind: int, flags: int) -> bytes:
+        return bytes((kind, flags, 0, 0)) + self._bytes(4)
+
     def _valid_body(self) -> bytes:
-        requests = (Step(4), Reset(7, {}, "e", {}), GetState(), Render())
-        return BinaryMessages().encode_request(self._seq(), self._choose(requests))
-
-    def _illegal_body(self) -> bytes:
-        action = self._choose(ILLEGAL)
-        if self._random.random() < 0.5:
-            return BinaryMessages().encode_request(self._seq(), Step(action))
-        number = action if isinstance(action, int) else 10**9
-        compact = bytes((self._int(0, 2),)) + (number % 2**64).to_bytes(8, "little")
-        return b"\x03\x01\x00\x00" + self._seq().to_bytes(4, "little") + compact
-
-    def _changed_body(self) -> bytes:
-        body = bytearray(self._valid_body())
-        for _ in range(self._int(1, 6)):
-            at = self._random.randrange(len(body) + 1)
-            drawn = self._bytes(self._int(0, 3))
-            body[at : at + self._int(0, 3)] = drawn
-        return bytes(body)
-
-    def _foreign_kind(self) -> bytes:
-        body = self._valid_body()
-        return bytes((self._random.randrange(256), self._random.randrange(256))) + body[2:]
-
-    def _nested_body(self) -> bytes:
-        depth = self._choose(_NESTING)
-        inner = bytes((self._choose((0x91, 0x81)),)) * depth + b"\xc0"
-        return b"\x02\x00\x00\x00" + self._seq().to_bytes(4, "little") + inner
+        return BinaryMessages().encode_request(self._seq(), self._one_of(_REQUESTS))
 
     def _long_claim(self) -> bytes:
         """Lengths that the bytes do not have: of texts, lists, maps, arrays, values."""
-        length = self._choose((2**32 - 1, 2**31, 2**24, 70000)).to_bytes(4, "big")
-        claim = self._choose((b"\xdb", b"\xdd", b"\xdf", b"\xc6", b"\xc9")) + length
+        length = self._one_of(LENGTHS).to_bytes(4, "big")
+        claim = self._one_of((b"\xdb", b"\xdd", b"\xdf", b"\xc6", b"\xc9")) + length
         array = pack_freeform({"a": [1, 2, 3]})[:-1] + b"\xc7\x0f\x02<f8\x00\x02" + length * 2
-        payload = self._choose((claim, claim + b"\x02<f8\x00\x01", array, length + claim))
-        kind = self._choose((1, 2, 3, 7))
-        return bytes((kind, 0, 0, 0)) + self._seq().to_bytes(4, "little") + payload
-
-
-def _step(action: Any) -> str:
-    return json.dumps({"type": "step", "data": {"action_id": action}})
+        return bytes(self._one_of((claim, claim + b"\x02<f8\x00\x01", array, length + claim)))
 
 
 @dataclass(kw_only=True)
@@ -190,27 +163,20 @@ class BadInputRun:
     causes: dict[str, int] = field(default_factory=dict)  # inputs that were not answered, cut short
 
 
-class Limits(NamedTuple):
-    """How many inputs, and for how long, at most; and how many before answers are read."""
-
-    inputs: int
-    seconds: float
-    at_once: int = BATCH
-
-
 def ours(inputs: int, seconds: float, seed: int = 0) -> list[BadInputRun]:
     """Half of the inputs as bodies, half as texts, as many as fit into the time."""
-    drawn, limits = BadInputs(seed), Limits(max(1, inputs // 2), seconds / 2)
-    bodies = _try("ws_process", _our_server, iter(drawn.body, None), limits, is_binary=True)
-    texts = iter(BadInputs(seed).text, None)
-    return [bodies, _try("ws_json", _our_server, texts, limits, is_binary=False)]
+    limits = (max(1, inputs // 2), seconds / 2, BATCH)
+    return [
+        _try("ws_process", _our_server, BadInputs(seed).body, limits, is_binary=True),
+        _try("ws_json", _our_server, BadInputs(seed).text, limits, is_binary=False),
+    ]
 
 
 def stock(python: Path, inputs: int, seconds: float, seed: int = 0) -> BadInputRun:
     """Texts; every crash costs a start of the server, which belongs to the time."""
     # One at a time: what is behind one that ends the session is not read, and does not count.
-    limits, texts = Limits(inputs, seconds, at_once=1), iter(BadInputs(seed).text, None)
-    return _try("stock", partial(_stock_server, python), texts, limits, is_binary=False)
+    limits, server = (inputs, seconds, 1), partial(_stock_server, python)
+    return _try("stock", server, BadInputs(seed).text, limits, is_binary=False)
 
 
 @contextlib.contextmanager
@@ -229,31 +195,31 @@ def _stock_server(python: Path) -> Iterator[str]:
 def _try(
     way: str,
     start: Callable[[], AbstractContextManager[str]],
-    messages: Iterator[str | bytes],
-    limits: Limits,
+    draw: Callable[[], str | bytes],
+    limits: tuple[int, float, int],
     *,
     is_binary: bool,
 ) -> BadInputRun:
     """Send inputs, session after session; a server that has crashed is started again."""
-    run, left = BadInputRun(way=way), limits.inputs
+    run, (inputs, seconds, at_once) = BadInputRun(way=way), limits
     with stderr_to(), contextlib.ExitStack() as stack:
         url = stack.enter_context(start())
         began = time.perf_counter()
-        while left > 0 and time.perf_counter() - began < limits.seconds:
-            session = _Session.opened(url, is_binary)
+        session, is_alive = None, False
+        while run.tried < inputs and time.perf_counter() - began < seconds:
+            if not is_alive:
+                session = _Session.opened(url, is_binary)
             if session is None:
                 run.server_crashes += 1
                 stack.close()
                 url = stack.enter_context(start())
                 continue
-            with contextlib.closing(session):
-                is_alive = True
-                while is_alive and left > 0 and time.perf_counter() - began < limits.seconds:
-                    batch = list(islice(messages, min(limits.at_once, left)))
-                    is_alive = session.batch(batch, run)
-                    left = limits.inputs - run.tried
-        run.seconds = time.perf_counter() - began
-        last = _Session.opened(url, is_binary)
+            size = min(at_once, inputs - run.tried)
+            is_alive = session.batch(list(islice(iter(draw, None), size)), run)
+            if not is_alive:
+                session.close()
+        run.seconds = round(time.perf_counter() - began, 2)
+        last = session if is_alive else _Session.opened(url, is_binary)
         if last is None:
             run.server_crashes += 1
         else:
@@ -306,7 +272,7 @@ class _Session:
             return False
         return True
 
-    def _note(self, answer: str | bytes, run: BadInputRun) -> None:
+    def _note(self, answer: Any, run: BadInputRun) -> None:
         is_body = isinstance(answer, bytes)
         run.refused += answer[:1] == b"\xff" if is_body else '"error"' in answer[:40]
         run.worker_crashes += (b"CONNECTION_LOST" if is_body else "CONNECTION_LOST") in answer

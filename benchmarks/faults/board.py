@@ -1,14 +1,12 @@
 """What a run of ``faults`` found: a scoreboard with a row for each promise, tables and notes."""
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from benchmarks.faults.bad_inputs import BadInputRun
-from benchmarks.faults.cases import HANGS, KINDS, NUM_ENVS, Left, Trial
+from benchmarks.faults.cases import HANGS, NUM_ENVS, Left, Trial
 from benchmarks.faults.connections import Connections
 from benchmarks.faults.endings import Orphans, Termination
 from benchmarks.faults.hangs import Hang
@@ -46,7 +44,8 @@ class Found:
     growth: list[Growth] = field(default_factory=list)
 
 
-class Row(NamedTuple):
+@dataclass(frozen=True)
+class Row:
     """A promise, and what was found of ours and of the peers."""
 
     figure: str
@@ -235,36 +234,19 @@ def megabytes(usage: Sequence[Usage]) -> float:
 
 def all_tables(found: Found, board: Sequence[Row]) -> list[Table]:
     peers = [way for way in PEERS if any(way in row.peers for row in board)]
-    names = ("disturbed", "unnoticed", "continued", "answers", "mismatched", "miscounted")
-    heads = ["times", "answered all the same", "went on", "replies after", "of another request"]
-    of_connections = [
-        Table(
-            heads=[head, *heads, "counts differ"],
-            rows=[
-                [PEERS.get(own.way, own.way), *(str(getattr(own, name)) for name in names)]
-                for own in those
-            ],
-        )
-        for head, those in (
-            ("replies that came late", found.late_replies),
-            ("connections cut in a step", found.cuts),
-        )
-    ]
-    scores = [
-        [row.figure, row.target, row.ours, *(row.peers.get(way, "") for way in peers)]
-        for row in board
-    ]
+    lines = []
+    for row in board:
+        cells = [row.peers.get(way, "") for way in peers]
+        lines.append([row.figure, row.target, row.ours, *cells, verdict(row.hit)])
+    heads = ["promise", "target", "ours", *(PEERS[way] for way in peers), ""]
     return [
-        Table(
-            heads=["promise", "target", "ours", *(PEERS[way] for way in peers), ""],
-            rows=[[*line, verdict(row.hit)] for line, row in zip(scores, board, strict=True)],
-            texts=2,
-        ),
+        Table(heads, lines, texts=2),
         *_trial_tables(found.trials),
-        _hang_table(found.hangs),
-        *of_connections,
-        _input_table(found.bad_inputs),
-        _growth_table(found.growth),
+        _table(found.hangs, "a hang"),
+        _table(found.late_replies, "replies that came late"),
+        _table(found.cuts, "connections cut in a step"),
+        _table(found.bad_inputs, "bad inputs"),
+        _table(found.growth, "after sessions"),
     ]
 
 
@@ -285,59 +267,36 @@ def _trial_tables(trials: Sequence[Trial]) -> list[Table]:
         for one in trials
         if one.injected
     }
-    kinds = [kind.name for kind in KINDS if any(trial.kind == kind.name for trial in trials)]
+    kinds = dict.fromkeys(trial.kind for trial in trials)
     by_kind = [[kind, *(cells.get((kind, way), "") for way in ways)] for kind in kinds]
     heads = ["way", "faults", "told", "went on", "harmed at most", "median s", "max s"]
-    return [
-        Table(heads=heads, rows=lines),
-        Table(heads=["went on, harmed", *ways], rows=by_kind),
-    ]
+    return [Table(heads, lines), Table(["went on, harmed", *ways], by_kind)]
 
 
-def _hang_table(hangs: Sequence[Hang]) -> Table:
-    lines = []
-    for hang in hangs:
-        beside = ["", ""]
-        if hang.quiet_s is not None and hang.beside_s is not None:
-            beside = [f"{hang.beside_s * 1e3:.2f}", f"{hang.beside_s / hang.quiet_s:.2f}"]
-        times = [(statistics.median(own), max(own)) for own in (hang.told_s, hang.over_s)]
-        figures = [f"{figure:.2f}" for pair in times for figure in pair]
-        head = [hang.kind, hang.way, f"{hang.deadline_s:g}", str(len(hang.over_s))]
-        lines.append([*head, *figures, *beside])
-    heads = ["hang", "way", "deadline s", "times", "told: median s", "max s"]
-    heads += ["reset: median s", "max s", "bystander p99 ms", "/ quiet"]
-    return Table(heads=heads, rows=lines, texts=2)
+def _table(found: Sequence[Any], head: str) -> Table:
+    """All that was found, by the names of its fields."""
+    rows, heads = [], [head]
+    for one in found:
+        values = {field.name: getattr(one, field.name) for field in fields(one)}
+        way = PEERS.get(one.way, values.pop("way"))
+        heads = [head, *(name.replace("_", " ") for name in values)]
+        rows.append([way, *map(_cell, values.values())])
+    return Table(heads, rows)
 
 
-def _input_table(runs: Sequence[BadInputRun]) -> Table:
-    lines = []
-    for run in runs:
-        figures = [run.tried, run.refused, run.tried / run.seconds if run.seconds else 0.0]
-        counts = [run.server_crashes, run.worker_crashes, run.sessions_lost, run.wrong]
-        lines.append([run.way, *(f"{figure:,.0f}" for figure in figures), *map(str, counts)])
-    heads = ["bad inputs", "tried", "refused", "a second", "server crashes", "worker crashes"]
-    return Table(heads=[*heads, "sessions lost", "wrong after"], rows=lines)
-
-
-def _growth_table(growths: Sequence[Growth]) -> Table:
-    lines = []
-    for own in growths:
-        for name, usage in (("server", own.server), ("client", own.client)):
-            if usage is not None:
-                added = [usage[2].fds - usage[0].fds, usage[2].threads - usage[0].threads]
-                memory = [f"{megabytes(usage):+.2f}", f"{megabytes(usage[1:]):+.2f}"]
-                sizes = [f"{own.sessions:,}", *memory, *(f"{count:+d}" for count in added)]
-                lines.append([own.way, name, *sizes])
-    heads = ["after sessions", "of", "sessions", "MB of memory", "of these, in the second half"]
-    return Table(heads=[*heads, "descriptors", "threads"], rows=lines, texts=2)
-
-
-def growth_notes(growths: Sequence[Growth]) -> list[str]:
-    return [
-        f"{PEERS.get(own.way, own.way)}: of {own.sessions:,} sessions {own.crashed} crashed and "
-        f"{own.aborted} were aborted, in {own.seconds:.0f} s; worker processes "
-        f"{own.workers[1] - own.workers[0]:+d}, files in shared memory "
-        f"{own.shared_memory[1] - own.shared_memory[0]:+d}; the log has {own.tracebacks} "
-        f"tracebacks, {own.log_bytes:,} bytes."
-        for own in growths
-    ]
+def _cell(value: Any) -> str:
+    """Several times as median and maximum; a usage as what was added, and of that in the end."""
+    if isinstance(value, list):
+        return f"{statistics.median(value):.2f}, {max(value):.2f}" if value else ""
+    if isinstance(value, tuple) and isinstance(value[0], Usage):
+        first, _, last = value
+        added = (last.fds - first.fds, last.threads - first.threads)
+        memory = f"{megabytes(value):+.2f} MB, {megabytes(value[1:]):+.2f} in the second half"
+        return f"{memory}, descriptors {added[0]:+d}, threads {added[1]:+d}"
+    if isinstance(value, tuple):
+        return " to ".join(map(str, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{count} of {name}" for name, count in value.items())
+    if value is None or isinstance(value, str):
+        return value or ""
+    return f"{value:.5g}" if isinstance(value, float) else f"{value:,}"

@@ -6,8 +6,6 @@ was told to fail, and is told of a fault or differs from its twin, was harmed. A
 seed that the reset tells is the twin's, too, so a wrong start is seen as well.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import count
 from typing import Any
@@ -103,7 +101,7 @@ class _Game:
             self._strangers.add(i)  # it is another game from here on
         if trial is not None and self._failed_s is not None:
             if seen.ending is None:  # it has begun anew
-                trial.recovery_s.append(seen.told_s - self._failed_s)
+                trial.recovery_s.append(round(seen.told_s - self._failed_s, 4))
             elif not seen.is_fault:  # and been stepped since
                 trial.continued += 1
                 self._failed_s = None

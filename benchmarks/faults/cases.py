@@ -1,7 +1,5 @@
 """The kinds of faults, by number, and what comes of one. Needs the standard library only."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import NamedTuple
 

@@ -5,13 +5,11 @@ repeats, beside how many steps the environment has counted in the episode: so it
 answer is that of another request, and whether a step was taken twice or not at all.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import gymnasium as gym
 
@@ -45,19 +43,6 @@ class Connections:
     miscounted: int = 0  # how often the environment had counted other steps than the client
 
 
-class Client(Protocol):
-    """A client that the training loop would have."""
-
-    def open(self) -> None:
-        """Begin with a new client."""
-
-    def reset(self) -> bool:
-        """Begin an episode; return whether that worked."""
-
-    def step(self, number: int) -> tuple[int, int] | None:
-        """Return the numbers that the observation has; None where the step failed."""
-
-
 class Ours:
     """A single environment, on any server."""
 
@@ -68,15 +53,18 @@ class Ours:
         self.close = self._env.close
 
     def open(self) -> None:
+        """Begin with a new client."""
         if self._needs_reset:
             self.reset()
 
     def reset(self) -> bool:
+        """Begin an episode; return whether that worked."""
         self._env.reset()
         self._needs_reset = False
         return True
 
     def step(self, number: int) -> tuple[int, int] | None:
+        """Return the numbers that the observation has; None where the step failed."""
         if self._needs_reset:
             return None
         obs, _, terminated, truncated, info = self._env.step(number)
@@ -84,47 +72,48 @@ class Ours:
         return None if "openenv" in info else (int(obs[0]), int(obs[1]))
 
 
-class Stock:
-    """A stock client in a process of its own."""
+class Stock(StockPlayer):
+    """A stock client in a process of its own, likewise."""
 
-    def __init__(self, player: StockPlayer, url: str, timeout_s: float) -> None:
-        self._player, self._where = player, (0, url, timeout_s)
+    def __init__(self, python: Path, *where: Any) -> None:
+        super().__init__(python)
+        self._where = where
 
     def open(self) -> None:
-        self._player.open(*self._where)
+        self.connect(0, *self._where)
 
     def reset(self) -> bool:
-        return "error" not in self._player.act("reset")
+        return "error" not in self.act("reset")
 
     def step(self, number: int) -> tuple[int, int] | None:
-        told = self._player.act("step", number=number)
+        told = self.act("step", number=number)
         return None if "error" in told else (told["number"], told["steps"])
 
 
-Pair = contextlib.AbstractContextManager[tuple[Client, FaultProxy]]
+Pair = contextlib.AbstractContextManager[tuple[Ours | Stock, FaultProxy]]
 
 
 @contextlib.contextmanager
 def our_client(
     codec: str, timeout_s: float, isolation: str = "process"
-) -> Iterator[tuple[Client, FaultProxy]]:
+) -> Iterator[tuple[Ours, FaultProxy]]:
     """Our client on our server."""
-    with contextlib.ExitStack() as stack:
-        arguments = (_ENDLESS, f"--isolation={isolation}", "--workers=2")
-        server = stack.enter_context(ServerProcess(ENV_ID, *arguments))
-        proxy = stack.enter_context(FaultProxy(server.base_url))
+    server = ServerProcess(ENV_ID, _ENDLESS, f"--isolation={isolation}", "--workers=2")
+    with server, FaultProxy(server.base_url) as proxy:
         client = Ours(proxy.base_url, codec, timeout_s)
-        yield stack.enter_context(contextlib.closing(client)), proxy
+        yield client, proxy
+        client.close()
 
 
 @contextlib.contextmanager
-def stock_client(python: Path, timeout_s: float) -> Iterator[tuple[Client, FaultProxy]]:
+def stock_client(python: Path, timeout_s: float) -> Iterator[tuple[Stock, FaultProxy]]:
     """A stock client on a stock server."""
-    with contextlib.ExitStack() as stack:
-        server = stack.enter_context(target_server(python))
-        proxy = stack.enter_context(FaultProxy(server.line()))
-        player = stack.enter_context(StockPlayer(python))
-        yield Stock(player, proxy.base_url, timeout_s), proxy
+    with (
+        target_server(python) as server,
+        FaultProxy(server.line()) as proxy,
+        Stock(python, proxy.base_url, timeout_s) as client,
+    ):
+        yield client, proxy
 
 
 def late_replies(way: str, pair: Pair, count: int) -> Connections:
@@ -161,7 +150,7 @@ def cuts(way: str, pair: Pair, count: int) -> Connections:
 class Play:
     """Steps of one client, by number, and what is wrong with the answers."""
 
-    def __init__(self, way: str, client: Client) -> None:
+    def __init__(self, way: str, client: Any) -> None:
         self.found = Connections(way=way)
         self._client, self._number, self._steps = client, PLAIN, 0
         self.begin()

@@ -1,7 +1,5 @@
 """How servers end: told to with a session that hangs, and killed."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -9,8 +7,9 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import gymnasium as gym
 import psutil
@@ -29,7 +28,8 @@ _FOREVER_S = 3600.0
 _HANG_S = 0.5
 
 
-class Termination(NamedTuple):
+@dataclass(frozen=True)
+class Termination:
     """A SIGTERM while a session hangs."""
 
     way: str  # whose server
@@ -38,7 +38,8 @@ class Termination(NamedTuple):
     exitcode: int | None
 
 
-class Orphans(NamedTuple):
+@dataclass(frozen=True)
+class Orphans:
     """What outlives a process that was killed."""
 
     way: str
@@ -64,7 +65,7 @@ def terminations(drain_s: float, python: Path | None) -> list[Termination]:
 @contextlib.contextmanager
 def _hung_stock_server(python: Path) -> Iterator[int]:
     with target_server(python) as server, StockPlayer(python) as player:
-        player.open(0, server.line(), _FOREVER_S)
+        player.connect(0, server.line(), _FOREVER_S)
         player.act("reset")
         player.send(json.dumps({"do": "step", "who": 0, "number": NUMBERS["sleep"]}))
         time.sleep(_HANG_S)
@@ -84,7 +85,7 @@ def _until_gone(pids: dict[str, int], watched_s: float) -> dict[str, float | Non
         for way, process in list(alive.items()):
             # A child of this process, whose exit code others will ask for: so it is a zombie first.
             if _state(process) in ("", psutil.STATUS_ZOMBIE):
-                took_s[way] = time.perf_counter() - began
+                took_s[way] = round(time.perf_counter() - began, 3)
                 del alive[way]
         time.sleep(0.02)
     return took_s

@@ -3,8 +3,6 @@
 Each gives a row of :class:`Seen` a step, in the order of time: a step, a reset, or both.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """How soon a hang is over, and how long the steps of another environment take meanwhile."""
 
-from __future__ import annotations
-
 import contextlib
 import statistics
 import threading
@@ -10,16 +8,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium as gym
-import psutil
 
 from benchmarks.children import stderr_to
 from benchmarks.faults.cases import DEADLINE_S, HANGS, NUMBERS, PLAIN
 from benchmarks.faults.target_env import ENV_ID
-from benchmarks.faults.ways import EMBEDDED_DEADLINE_S, OURS, POLICY, settled
+from benchmarks.faults.ways import EMBEDDED_DEADLINE_S, OURS, POLICY
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.launchers.embedded import EMBEDDED
 
 QUIET_S = 2.0  # how long the bystander is watched without faults
+SPARE_S = 1.0  # how long a worker that takes the place of the last one may use a core
 _WAIT_S = 60.0
 
 
@@ -48,23 +46,20 @@ def served(kinds: tuple[str, ...], count: int) -> list[Hang]:
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(ServerProcess(ENV_ID, *arguments))
         remote: dict[str, Any] = {"base_url": server.base_url, "on_fault": POLICY}
-        victim, other = (
-            stack.enter_context(contextlib.closing(gym.make("openenv/remote-v0", **remote)))
-            for _ in range(2)
-        )
-        bystander = stack.enter_context(contextlib.closing(_Bystander(other)))
+        envs = [gym.make("openenv/remote-v0", **remote) for _ in range(2)]
+        victim, other = (stack.enter_context(contextlib.closing(env)) for env in envs)
         _begin(victim)
+        bystander = stack.enter_context(contextlib.closing(_Bystander(other)))
         began_s = time.perf_counter()
         time.sleep(QUIET_S)
         quiet_s = _p99(bystander.within(began_s, time.perf_counter()))
         found = []
         for kind in kinds:
             hang = Hang(way="ws_process", kind=kind, deadline_s=DEADLINE_S, quiet_s=quiet_s)
-            spans = []
+            taken = []
             for _ in range(count):
-                _await_spares(server.pid)
-                spans.append(_hang(victim, hang))
-            taken = [step for span in spans for step in bystander.within(*span)]
+                time.sleep(SPARE_S)
+                taken += bystander.within(*_hang(victim, hang))
             hang.steps, hang.beside_s = len(taken), _p99(taken)
             found.append(hang)
     return found
@@ -75,11 +70,10 @@ def embedded(kinds: tuple[str, ...], count: int) -> list[Hang]:
     options: dict[str, Any] = {"env_id": ENV_ID, "on_fault": POLICY}
     env = gym.make(OURS, timeout_s=EMBEDDED_DEADLINE_S, **options)
     _begin(env)
-    found = []
-    for kind in kinds:
-        found.append(Hang(way="embedded", kind=kind, deadline_s=EMBEDDED_DEADLINE_S))
+    found = [Hang(way="embedded", kind=kind, deadline_s=EMBEDDED_DEADLINE_S) for kind in kinds]
+    for hang in found:
         for _ in range(count):
-            _hang(env, found[-1])
+            _hang(env, hang)
     env.close()
     EMBEDDED.stop()
     return found
@@ -101,25 +95,6 @@ def _hang(env: Any, hang: Hang) -> tuple[float, float]:
     hang.told_s.append(told_s - asked_s - hang.deadline_s)
     hang.over_s.append(over_s - asked_s - hang.deadline_s)
     return asked_s, told_s
-
-
-def _await_spares(pid: int) -> None:
-    """Wait until the worker that takes the place of the last one has started: it uses a core."""
-    server = psutil.Process(pid)
-    last: dict[int, float] = {}
-
-    def busy() -> int:
-        nonlocal last
-        now = {}
-        for child in server.children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess):  # it has ended meanwhile
-                now[child.pid] = sum(child.cpu_times()[:2])
-        idle = last.keys() == now.keys() and sum(now[pid] - last[pid] > 0.02 for pid in now) <= 1
-        last = now
-        time.sleep(0.1)
-        return 0 if idle else 1
-
-    settled(busy)
 
 
 class _Bystander:

@@ -6,23 +6,22 @@ messages that no client sends, are told to end while a session hangs, are killed
 close many sessions. A default run takes about a quarter of an hour.
 """
 
-from __future__ import annotations
-
 import argparse
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from benchmarks.children import ROOT, BenchmarkError
 from benchmarks.faults import bad_inputs, connections, endings, hangs, peers, sessions
-from benchmarks.faults.board import Found, all_tables, growth_notes, rows
+from benchmarks.faults.board import Found, all_tables, rows
 from benchmarks.faults.campaign import campaign
 from benchmarks.faults.cases import HANGS, KINDS, NUM_ENVS
 from benchmarks.faults.ways import WAYS
-from benchmarks.report import Run, add_count, add_output, add_stock, say
+from benchmarks.report import Run, add_count
+from benchmarks.report import add_arguments as add_shared_arguments
+from benchmarks.rounds import say
 
 Stocks: TypeAlias = dict[str, Path]
 """The Pythons of the stock peers: the newest one, and an old one if it is at hand."""
@@ -33,6 +32,7 @@ _CUT_TIMEOUT_S = 5.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_shared_arguments(parser, "faults", "openenv, open_spiel and gymnasium")
     parser.add_argument(
         "--only", nargs="+", choices=tuple(PARTS), metavar="PART", help=f"of {', '.join(PARTS)}"
     )
@@ -48,7 +48,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, default=0, help="of the bad inputs (default: %(default)s)"
     )
-    add_stock(parser, "openenv, open_spiel and gymnasium")
     parser.add_argument(
         "--old-stock-python",
         type=Path,
@@ -57,7 +56,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a Python with openenv-core 0.3, for what differs there; unless given, "
         f"{OLD_STOCK.parents[1].name}, which the tests make, if it is there",
     )
-    add_output(parser, "faults")
 
 
 def _add_seconds(parser: argparse.ArgumentParser, name: str, default: float, what: str) -> None:
@@ -83,32 +81,19 @@ def run(options: argparse.Namespace) -> None:
         seconds[part] = time.perf_counter() - began
     board = rows(found)
     took = ", ".join(f"{part} {spent:.0f}" for part, spent in seconds.items())
-    notes = [*growth_notes(found.growth), f"Seconds of the parts: {took}."]
+    notes = [f"Seconds of the parts: {took}."]
     notes += [f"The part {part} did not come to its end: {name}." for part, name in failed.items()]
     data = {
         "environments": NUM_ENVS,
-        "seconds": _plain(seconds),
+        "seconds": {part: round(spent, 1) for part, spent in seconds.items()},
         "failed": failed,
-        "scoreboard": _plain(board),
-        **{name: _plain(values) for name, values in vars(found).items()},
+        "scoreboard": board,
+        **vars(found),
     }
     about = f"{NUM_ENVS} environments, which fail by turns."
     run.publish(data, all_tables(found, board), about, notes)
     if failed:
         raise BenchmarkError(f"did not come to their end: {', '.join(failed)}; why is above")
-
-
-def _plain(value: Any) -> Any:
-    """Return what JSON can hold; times are rounded to a tenth of a millisecond."""
-    if is_dataclass(value) and not isinstance(value, type):
-        value = asdict(value)
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        value = value._asdict()
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return round(value, 4) if isinstance(value, float) else value
 
 
 def _campaigns(options: argparse.Namespace, stocks: Stocks, found: Found) -> None:

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,7 +30,8 @@ _STEPS, _WARM_UP, _LOOKS = 2, 1000, 100
 _TRACEBACK = b"Traceback (most recent call last)"
 
 
-class Usage(NamedTuple):
+@dataclass(frozen=True)
+class Usage:
     """What a process has."""
 
     rss: int  # bytes of memory
@@ -37,7 +39,8 @@ class Usage(NamedTuple):
     threads: int
 
 
-class Growth(NamedTuple):
+@dataclass(frozen=True)
+class Growth:
     """Before and after many sessions."""
 
     way: str  # whose server
@@ -81,7 +84,7 @@ def grow_stock(way: str, python: Path, sessions: int, seconds: float) -> Growth:
     with _log() as path, target_server(python) as server:
         visits = _plain_visits(server.line())
         growth = _grow(way, visits, server.pid, path, (sessions, seconds), lambda: None)
-        return growth._replace(client=None)  # it is not theirs
+        return replace(growth, client=None)  # it is not theirs
 
 
 @contextlib.contextmanager
@@ -129,7 +132,7 @@ def _grow(
         shared_memory=(before.shared_memory, after.shared_memory),
         tracebacks=text.count(_TRACEBACK),
         log_bytes=len(text),
-        seconds=took_s,
+        seconds=round(took_s, 1),
     )
 
 

@@ -1,7 +1,5 @@
 """The environment that fails when its action says so, and tells which action it was asked for."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import gymnasium as gym

@@ -1,7 +1,5 @@
 """Our ways to environments that fail."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import time

@@ -323,8 +323,9 @@ def test_what_it_writes():
         "| tracebacks in the log for 1,000 sessions that end | 0 | 0 |  | 1800 | hit |",
         "| ws_process | 2 | 2 | 2 | 1 | 0.38 | 0.50 |",
         "| exit | 2 of 2, 1 | 2 of 2, 4 | 0 of 1, 4 |",
-        "| sleep | ws_process | 1 | 1 | 0.10 | 0.10 | 0.20 | 0.20 | 1.50 | 1.50 |",
-        "| ws_process | server | 10 | +2.00 | +2.00 | +1 | +0 |",
+        "| ws_process | sleep | 1 | 0.10, 0.10 | 0.20, 0.20 | 0.001 | 0.0015 | 0 |",
+        "| ours | 2 | 2 | 0 | 6 | 0 | 0 |",
+        "+2.00 MB, +2.00 in the second half, descriptors +1, threads +0 |",
     ):
         assert line in page
     assert rows(found)[1].hit is True

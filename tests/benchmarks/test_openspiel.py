@@ -87,12 +87,13 @@ def test_a_case_that_plays_otherwise_stops_the_run() -> None:
         cases = [
             case("ours", name, name, plays, score) for name, score in zip("ab", scores, strict=True)
         ]
-        return Group(cases=cases, steps=10)
+        return Group(cases, 10, "a game")
 
-    said: list[str] = []
-    assert measure(group(1.0, 1.0), 1, said.append).times_us == {"a": [1e5], "b": [1e5]}
-    with pytest.raises(BenchmarkError, match=r"b did not play .* expected 2 ends, 1 in rewards"):
-        measure(group(1.0, 2.0), 1, said.append)
+    assert measure(group(1.0, 1.0), 1).times_us == {"a": [1e5], "b": [1e5]}
+    with pytest.raises(
+        BenchmarkError, match=r"b of a game did not play .* expected 2 ends, 1 in rewards"
+    ):
+        measure(group(1.0, 2.0), 1)
 
 
 @pytest.mark.slow
