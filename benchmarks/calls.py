@@ -11,7 +11,6 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -22,11 +21,11 @@ from benchmarks import report
 from benchmarks.workload import ENV_ID
 
 OURS = f"openenv/{ENV_ID}"
-PACKAGE = "openenv_gym/"
+PACKAGE = "openenv_gym."
 WARM_UP = 3  # steps of an episode before the first that counts
 
 Calls = dict[tuple[str, str], float]
-"""How often a step calls a function, by its file and its name."""
+"""How often a step calls a function, by its module, which is a file, and its name."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +43,7 @@ def calls_per_step(env: Any, actions: Sequence[Any], steps: int) -> Calls:
 
         def note(frame: FrameType, event: str, argument: Any, found: Any = found) -> None:
             if event == "call":
-                found[_file(frame.f_code.co_filename), frame.f_code.co_qualname] += 1
+                found[frame.f_globals["__name__"], frame.f_code.co_qualname] += 1
 
         action, number = actions[number % len(actions)], number + 1
         sys.setprofile(note)
@@ -57,14 +56,6 @@ def calls_per_step(env: Any, actions: Sequence[Any], steps: int) -> Calls:
             total += found
             watched += 1
     return {name: count / steps for name, count in total.items()}
-
-
-def _file(name: str) -> str:
-    """The file, beginning with its package or module."""
-    for folder in sorted(sys.path, key=len, reverse=True):
-        if folder and Path(name).is_relative_to(folder):
-            return str(Path(name).relative_to(folder))
-    return name
 
 
 def measured(steps: int, num_envs: int) -> list[tuple[str, Calls]]:
@@ -89,7 +80,7 @@ def run(options: argparse.Namespace) -> None:
         steps.append({"of": label, **figures, "files": files, "functions": rows})
         lines = [[function, file, f"{count:.2f}"] for (file, function), count in rows]
         lines += [[f"{what}: {figure:g}", "", ""] for what, figure in figures.items()]
-        tables.append(report.Table([label, "file", "calls"], lines, texts=2))
+        tables.append(report.Table([label, "module", "calls"], lines, texts=2))
         notes.append(
             f"{label}: {figures['package']:g} calls of the package in {len(files)} files, "
             f"{figures['all']:g} in all."

@@ -27,12 +27,7 @@ class Child:
 
     It is expected to end when its stdin does, and so it does even when this process is killed.
 
-    Args:
-        name: For messages.
-        command: What to run; it can import from the repository, and what ``PYTHONPATH`` has is
-            for our own Python only.
-        pass_fds: Descriptors that it inherits.
-        environ: Variables that it gets beside those of this process.
+    It can import from the repository; what ``PYTHONPATH`` has besides is for our own Python only.
     """
 
     def __init__(
@@ -76,7 +71,6 @@ class Child:
         return self.line()
 
     def send(self, line: str) -> None:
-        """Write a line."""
         try:
             self._stdin.write(f"{line}\n".encode())
         except BrokenPipeError:
@@ -113,14 +107,6 @@ class Child:
 
     def __exit__(self, *exc: object) -> None:
         self.stop()
-
-
-def seconds_until_line(name: str, command: Sequence[str]) -> float:
-    """Return the seconds from the start of a process until it has printed a line."""
-    started = time.perf_counter()
-    with Child(name, command) as child:
-        child.line()
-        return time.perf_counter() - started
 
 
 @contextlib.contextmanager

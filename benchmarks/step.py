@@ -14,7 +14,7 @@ import gymnasium as gym
 import numpy as np
 
 from benchmarks import report
-from benchmarks.children import seconds_until_line
+from benchmarks.children import Child
 from benchmarks.raw_sockets import message_sizes, ping_pong, socket, tcp_pair
 from benchmarks.rounds import Case, Group, Ratio, case, measure, say, take_turns
 from benchmarks.ways import made, served, stock
@@ -153,7 +153,10 @@ def cold_starts(runs: int) -> dict[str, list[float]]:
 
     def start(name: str, number: int = 0) -> float:
         command = [sys.executable, "-c", COLD_SCRIPT.format(*COLD[name])]
-        return seconds_until_line(f"cold start, {name}", command)
+        started = time.perf_counter()
+        with Child(f"cold start, {name}", command) as child:
+            child.line()
+            return time.perf_counter() - started
 
     say("cold starts: warming the file cache")
     for name in COLD:

@@ -8,19 +8,18 @@ import argparse
 import importlib
 import importlib.util
 import multiprocessing
-import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from zlib import crc32
 
 import gymnasium as gym
 import numpy as np
 
 from benchmarks import report
-from benchmarks.raw_sockets import MessageSizes, ping_pong, tcp_pair, websocket_sizes
+from benchmarks.raw_sockets import ping_pong, tcp_pair, websocket_sizes
 from benchmarks.rounds import Case, Group, Opened, Player, Ratio, Result, SkippedCase, case, measure
 from benchmarks.ways import made, served, stock
 from benchmarks.workload import ENV_ID, Played, VectorWorkload
@@ -56,18 +55,6 @@ RATIOS = (
     faster("native_embedded_to_native", "native256.native", "native256.embedded"),
     faster("breakout_to_sync", "breakout8.sync", "breakout8.embedded"),
 )
-LINES = {
-    ("native", "raw_tcp"): "raw TCP, as many bytes",
-    ("native", "in_process"): "vector form, in process",
-    ("native", "embedded"): "vector form, embedded",
-    ("native", "ws"): "vector form, WebSocket",
-    ("sync", "in_process"): "SyncVectorEnv, in process",
-    ("sync", "embedded"): "one after the other, embedded",
-    ("sync", "ws"): "one after the other, WebSocket",
-}
-"""The lines of the curve, by form and case."""
-
-FORMS = {"native": "vector form", "sync": "one after the other"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -217,40 +204,28 @@ def _stock_cases(python: Path | None, num_envs: int) -> list[Case]:
     return [case("peer", "stock", label, *where, share=SLOW)]
 
 
-class Point(NamedTuple):
-    """What was measured with one number of sub-environments, by their form."""
+def curve_groups(num: int, env_steps: int, url: str) -> list[Group]:
+    """Return the groups of CartPole with ``num`` sub-environments, both of its forms.
 
-    num_envs: int
-    results: dict[str, Result]
-    sizes: dict[str, MessageSizes]  # a step of all of them, on the wire
-
-    def rates(self, form: str, name: str) -> list[float]:
-        """Return the steps a second of each round."""
-        return [1e6 / time_us for time_us in self.results[form].times_us[name]]
-
-
-def measure_point(num: int, rounds: int, env_steps: int, url: str) -> Point:
-    """Measure one number of sub-environments, with about ``env_steps`` steps a round."""
+    A round has about ``env_steps`` steps; ``url`` is that of a server of ours.
+    """
     steps = min(max(env_steps // num, _FEWEST_STEPS), _MOST_STEPS)
-    form, label = {"vectorization": "native"}, f"curve, CartPole x{num}"
+    form, label, few = {"vectorization": "native"}, f"CartPole x{num}", min(4 * steps, _MOST_STEPS)
     one_by_one = [
-        case("limit", "in_process", "in process", theirs, ENV_ID, num),
+        case("limit", "in_process", "SyncVectorEnv, in process", theirs, ENV_ID, num),
         case("ours", "embedded", "embedded", embedded, num),
         case("ours", "ws", "WebSocket over TCP", embedded, num, base_url=url),
     ]
     arrays = [
-        case("limit", "in_process", "in process", native, num),
-        case("limit", "raw_tcp", "raw TCP", raw_tcp, num),
+        case("limit", "in_process", "its vector form, in process", native, num),
+        case("limit", "raw_tcp", "raw TCP, as many bytes", raw_tcp, num),
         case("ours", "embedded", "embedded", embedded, num, **form),
-        case("ours", "ws", "WebSocket", embedded, num, base_url=url, **form),
+        case("ours", "ws", "WebSocket over TCP", embedded, num, base_url=url, **form),
     ]
-    few = min(4 * steps, _MOST_STEPS)
-    groups = {
-        "sync": Group(one_by_one, steps, label, f"sync{num}", num),
-        "native": Group(arrays, few, f"{label}, vector form", f"native{num}", num),
-    }
-    results = {form: measure(group, rounds) for form, group in groups.items()}
-    return Point(num, results, {form: websocket_sizes(num, form) for form in FORMS})
+    return [
+        Group(one_by_one, steps, label, f"sync{num}", num),
+        Group(arrays, few, f"{label}, vector form", f"native{num}", num),
+    ]
 
 
 def run(options: argparse.Namespace) -> None:
@@ -260,25 +235,32 @@ def run(options: argparse.Namespace) -> None:
     times, curve = {}, []
     for result in results:
         times |= {f"{result.group.name}.{name}": us for name, us in result.times_us.items()}
-    rounds, about = options.curve_rounds, f"{options.rounds} rounds"
-    if not options.without_curve:
-        about += f", {rounds} of each point of the curve"
+    about, sizes = f"{options.rounds} rounds", [] if options.without_curve else options.curve_sizes
+    if sizes:
+        about += f", {options.curve_rounds} of each point of the curve"
         with ServerProcess(ENV_ID) as server:
-            where = (rounds, ENV_STEPS * options.steps, server.base_url)
-            curve = [measure_point(num, *where) for num in options.curve_sizes]
+            for num in sizes:
+                for group in curve_groups(num, ENV_STEPS * options.steps, server.base_url):
+                    curve.append(measure(group, options.curve_rounds))
+    nbytes = {
+        f"{form}{num}": websocket_sizes(num, form) for num in sizes for form in ("sync", "native")
+    }
     ratios, ratio_table = report.compared(RATIOS, times)
     data = {
         "rounds": options.rounds,
         "groups": [_group_json(result) for result in results],
         "ratios": ratios,
-        "curve": {"rounds": rounds, "points": [_point_json(one) for one in curve]},
+        "curve": [_group_json(result) for result in curve],
+        "bytes": {name: sizes._asdict() for name, sizes in nbytes.items()},
     }
     skipped = [
         f"{result.group.name}.{name} is left out: {reason}."
         for result in results
         for name, reason in result.skipped.items()
     ]
-    tables = [rate_table(results), ratio_table, *([curve_table(curve)] if curve else [])]
+    rows = [[name, str(one.request), str(one.reply)] for name, one in nbytes.items()]
+    size_table = report.Table(["bytes of a step on a WebSocket", "request", "reply"], rows)
+    tables = [rate_table(results), ratio_table, rate_table(curve), size_table]
     run.publish(data, tables, f"{about}.", skipped)
 
 
@@ -287,15 +269,6 @@ def _group_json(result: Result) -> dict[str, Any]:
     head = {"name": group.name, "label": group.label, "num_envs": group.num_envs}
     cases = report.cases_json(result, "us_per_env_step", digits=4)
     return {**head, "cases": cases, "skipped": result.skipped}
-
-
-def _point_json(point: Point) -> dict[str, Any]:
-    lines = []
-    for (form, name), label in LINES.items():
-        rates = report.summary("env_steps_per_s", point.rates(form, name), digits=1)
-        lines.append({"form": form, "case": name, "label": label, **rates})
-    sizes = {form: sizes._asdict() for form, sizes in point.sizes.items()}
-    return {"num_envs": point.num_envs, "bytes": sizes, "lines": lines}
 
 
 def rate_table(results: Sequence[Result]) -> report.Table:
@@ -311,15 +284,3 @@ def rate_table(results: Sequence[Result]) -> report.Table:
             rows.append([*texts, *(f"{figure:,.0f}" for figure in figures)])
     heads = ["steps a second of", "name", "median", "min", "max", "µs, all of them"]
     return report.Table(heads, rows, texts=2)
-
-
-def curve_table(curve: Sequence[Point]) -> report.Table:
-    """Medians of steps a second, and bytes of a step of one sub-environment."""
-    rows = []
-    for (form, name), label in LINES.items():
-        medians = (statistics.median(point.rates(form, name)) for point in curve)
-        rows.append([label, *(f"{median:,.0f}" for median in medians)])
-    for form, label in FORMS.items():
-        sizes = (sum(point.sizes[form]) / point.num_envs for point in curve)
-        rows.append([f"bytes, {label}", *(f"{size:.1f}" for size in sizes)])
-    return report.Table(["CartPole, steps/s", *(f"x{point.num_envs}" for point in curve)], rows)

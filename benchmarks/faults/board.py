@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from benchmarks.faults.bad_inputs import BadInputRun
-from benchmarks.faults.cases import HANGS, NUM_ENVS, Left, Trial
+from benchmarks.faults.cases import NUM_ENVS, Left, Trial
 from benchmarks.faults.connections import Connections
 from benchmarks.faults.endings import Orphans, Termination
 from benchmarks.faults.hangs import Hang
@@ -241,36 +241,13 @@ def all_tables(found: Found, board: Sequence[Row]) -> list[Table]:
     heads = ["promise", "target", "ours", *(PEERS[way] for way in peers), ""]
     return [
         Table(heads, lines, texts=2),
-        *_trial_tables(found.trials),
+        _table(found.trials, "faults"),
         _table(found.hangs, "a hang"),
         _table(found.late_replies, "replies that came late"),
         _table(found.cuts, "connections cut in a step"),
         _table(found.bad_inputs, "bad inputs"),
         _table(found.growth, "after sessions"),
     ]
-
-
-def _trial_tables(trials: Sequence[Trial]) -> list[Table]:
-    """Each way, over all kinds, with the times of faults that are no hangs; and each kind."""
-    ways = list(dict.fromkeys(trial.way for trial in trials))
-    lines = []
-    for way in ways:
-        own = [trial for trial in trials if trial.way == way]
-        flagged = [trial.flagged for trial in own if trial.flagged is not None]
-        times = [s for trial in own if trial.kind not in HANGS for s in trial.recovery_s]
-        counts = [_sum(own, "injected"), sum(flagged) if flagged else "none"]
-        counts += [_sum(own, "continued"), max(one.harmed for one in own)]
-        spent = [f"{statistics.median(times):.2f}", f"{max(times):.2f}"] if times else ["", ""]
-        lines.append([way, *map(str, counts), *spent])
-    cells = {
-        (one.kind, one.way): f"{one.continued} of {one.injected}, {one.harmed}"
-        for one in trials
-        if one.injected
-    }
-    kinds = dict.fromkeys(trial.kind for trial in trials)
-    by_kind = [[kind, *(cells.get((kind, way), "") for way in ways)] for kind in kinds]
-    heads = ["way", "faults", "told", "went on", "harmed at most", "median s", "max s"]
-    return [Table(heads, lines), Table(["went on, harmed", *ways], by_kind)]
 
 
 def _table(found: Sequence[Any], head: str) -> Table:

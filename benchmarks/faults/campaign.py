@@ -12,9 +12,8 @@ from typing import Any
 
 from benchmarks.children import stderr_to
 from benchmarks.faults.cases import FAULT_STEP, NUM_ENVS, NUMBERS, PLAIN, Kind, Left, Trial
-from benchmarks.faults.groups import Group, Seen
 from benchmarks.faults.target_env import TargetEnv
-from benchmarks.faults.ways import Way, opened
+from benchmarks.faults.ways import Group, Seen, Way, opened
 from openenv_gym.conformance import same
 from openenv_gym.errors import OpenEnvGymError
 

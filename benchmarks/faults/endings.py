@@ -16,7 +16,7 @@ import psutil
 
 from benchmarks.children import stderr_to
 from benchmarks.faults.cases import NUM_ENVS, NUMBERS, PLAIN
-from benchmarks.faults.peers import LOCAL, StockPlayer, local_peer, target_server
+from benchmarks.faults.peers import StockPlayer, local_peer, target_server
 from benchmarks.faults.target_env import ENV_ID
 from benchmarks.faults.ways import settled
 from openenv_gym.errors import OpenEnvGymError
@@ -103,11 +103,6 @@ def orphans_of(way: str) -> Orphans:
     with local_peer(way, "orphan") as (process, workers):
         time.sleep(_HANG_S)
         return _orphans(way, process.pid, [psutil.Process(pid) for pid in workers])
-
-
-def all_orphans() -> list[Orphans]:
-    """Of ours and of others."""
-    return [orphans_of_ours(), *map(orphans_of, LOCAL)]
 
 
 def _orphans(way: str, pid: int, workers: list[psutil.Process]) -> Orphans:

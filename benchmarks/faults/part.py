@@ -144,7 +144,7 @@ def _bad_inputs(options: argparse.Namespace, stocks: Stocks, found: Found) -> No
 
 def _endings(options: argparse.Namespace, stocks: Stocks, found: Found) -> None:
     found.terminations += endings.terminations(options.drain_timeout, stocks.get("stock"))
-    found.orphans += endings.all_orphans()
+    found.orphans += [endings.orphans_of_ours(), *map(endings.orphans_of, peers.LOCAL)]
 
 
 def _sessions(options: argparse.Namespace, stocks: Stocks, found: Found) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import gymnasium as gym
 import psutil
@@ -56,20 +56,13 @@ class Growth:
     seconds: float  # how long all this took
 
 
-class _Look(NamedTuple):
-    server: Usage
-    client: Usage
-    workers: int
-    shared_memory: int
-
-    @classmethod
-    def at(cls, pid: int) -> _Look:
-        usages = (_usage(psutil.Process(pid)), _usage(psutil.Process()))
-        return cls(*usages, len(children(pid)), len(shared_memory()))
-
-
-def _usage(process: psutil.Process) -> Usage:
-    return Usage(process.memory_info().rss, process.num_fds(), process.num_threads())
+def _look(pid: int) -> tuple[Usage, Usage, int, int]:
+    """Return the usages of a server and of this process, the server's workers, and files."""
+    usages = [
+        Usage(process.memory_info().rss, process.num_fds(), process.num_threads())
+        for process in (psutil.Process(pid), psutil.Process())
+    ]
+    return *usages, len(children(pid)), len(shared_memory())
 
 
 def grow_ours(sessions: int, seconds: float) -> Growth:
@@ -109,27 +102,28 @@ def _grow(
             break
         next(visits)
     await_rest()
-    looks, logged = [_Look.at(pid)], log.stat().st_size
+    looks, logged = [_look(pid)], log.stat().st_size
     every = max(1, sessions // _LOOKS)
     ends = Counter[str]()  # little: what is noted here is memory, too
     began = time.perf_counter()
     while ends.total() < sessions and time.perf_counter() - began < seconds:
         ends[next(visits)] += 1
         if ends.total() % every == 0:
-            looks.append(_Look.at(pid))
+            looks.append(_look(pid))
     took_s = time.perf_counter() - began
-    settled(lambda: abs(len(children(pid)) - looks[0].workers))
-    before, half, after = looks[0], looks[len(looks) // 2], _Look.at(pid)
+    settled(lambda: abs(len(children(pid)) - looks[0][2]))
+    found = (looks[0], looks[len(looks) // 2], _look(pid))
+    server, client, workers, files = zip(*found, strict=True)
     text = log.read_bytes()[logged:]
     return Growth(
         way=way,
         sessions=ends.total(),
         crashed=ends["crashed"],
         aborted=ends["aborted"],
-        server=(before.server, half.server, after.server),
-        client=(before.client, half.client, after.client),
-        workers=(before.workers, after.workers),
-        shared_memory=(before.shared_memory, after.shared_memory),
+        server=server,
+        client=client,
+        workers=(workers[0], workers[-1]),
+        shared_memory=(files[0], files[-1]),
         tracebacks=text.count(_TRACEBACK),
         log_bytes=len(text),
         seconds=round(took_s, 1),

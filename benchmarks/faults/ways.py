@@ -1,18 +1,18 @@
-"""Our ways to environments that fail."""
+"""Our ways to environments that fail, which are stepped together, and what each is told."""
 
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import gymnasium as gym
+import numpy as np
 import psutil
 
 from benchmarks.faults.cases import DEADLINE_S, NUM_ENVS, Left
-from benchmarks.faults.groups import Group, VecEnv, Vector
 from benchmarks.faults.target_env import ENV_ID
 from openenv_gym.envs.faults import FaultPolicy
 from openenv_gym.launchers import ServerProcess
@@ -28,6 +28,101 @@ EMBEDDED_DEADLINE_S = 3.0  # where kinds hang; a worker may have to start within
 
 _SHARED_MEMORY = Path("/dev/shm")
 _SETTLED_S = 10.0
+
+
+class Seen(NamedTuple):
+    """What one environment was told of a step or a reset; a row is in the order of time."""
+
+    obs: Any
+    ending: tuple[float, bool, bool] | None  # reward, terminated, truncated; None of a reset
+    said: dict[str, Any]  # what the info says of a fault, or of the reset after one
+    asked_s: float  # when the call began
+    told_s: float  # when it returned
+
+    @property
+    def is_fault(self) -> bool:
+        return self.ending is not None and bool(self.said)
+
+    @property
+    def is_over(self) -> bool:
+        return self.ending is not None and (self.ending[1] or self.ending[2])
+
+
+Rows = list[list[Seen]]
+
+
+class Vector:
+    """A vector environment of Gymnasium in ``NEXT_STEP``: the step after an end is a reset."""
+
+    def __init__(self, envs: Any) -> None:
+        self._envs = envs
+        self._was_over = np.ones(envs.num_envs, np.bool_)
+        self.close = envs.close
+
+    def reset(self, seed: int) -> Rows:
+        asked_s = time.perf_counter()
+        obs, info = self._envs.reset(seed=seed)
+        told_s = time.perf_counter()
+        self._was_over[:] = False
+        return [[Seen(own, None, _said(info, i), asked_s, told_s)] for i, own in enumerate(obs)]
+
+    def step(self, numbers: Sequence[int]) -> Rows:
+        asked_s = time.perf_counter()
+        obs, *endings, info = self._envs.step(np.asarray(numbers))
+        told_s = time.perf_counter()
+        columns = zip(*(part.tolist() for part in endings), strict=True)
+        rows = [
+            [Seen(own, None if over else ending, _said(info, i), asked_s, told_s)]
+            for i, (own, ending, over) in enumerate(zip(obs, columns, self._was_over, strict=True))
+        ]
+        self._was_over = endings[1] | endings[2]
+        return rows
+
+
+class VecEnv:
+    """A ``VecEnv`` of Stable-Baselines3: an end and the reset after it come in one step."""
+
+    def __init__(self, envs: Any) -> None:
+        self._envs = envs
+        self.close = envs.close
+
+    def reset(self, seed: int) -> Rows:
+        self._envs.seed(seed)
+        asked_s = time.perf_counter()
+        obs = self._envs.reset()
+        resets = self._resets(range(self._envs.num_envs), obs, asked_s, time.perf_counter())
+        return [[reset] for reset in resets]
+
+    def step(self, numbers: Sequence[int]) -> Rows:
+        asked_s = time.perf_counter()
+        obs, rewards, dones, infos = self._envs.step(np.asarray(numbers))
+        told_s, rows = time.perf_counter(), []
+        for i, info in enumerate(infos):
+            by_limit = info["TimeLimit.truncated"]
+            ending = (float(rewards[i]), bool(dones[i]) and not by_limit, by_limit)
+            last = info["terminal_observation"] if dones[i] else obs[i]
+            rows.append([Seen(last, ending, info.get("openenv", {}), asked_s, told_s)])
+        over = [i for i, done in enumerate(dones) if done]
+        for i, reset in zip(over, self._resets(over, obs, asked_s, told_s), strict=True):
+            rows[i].append(reset)
+        return rows
+
+    def _resets(self, which: Iterable[int], obs: Any, asked_s: float, told_s: float) -> list[Seen]:
+        infos = self._envs.reset_infos
+        return [Seen(obs[i], None, infos[i].get("openenv", {}), asked_s, told_s) for i in which]
+
+
+def _said(info: dict[str, Any], number: int) -> dict[str, Any]:
+    """What a batched info says of one environment."""
+    said = info.get("openenv", {})
+    return {
+        key: value[number]
+        for key, value in said.items()
+        if not key.startswith("_") and said[f"_{key}"][number]
+    }
+
+
+Group = Vector | VecEnv
 
 
 class Way(NamedTuple):
@@ -72,10 +167,7 @@ WAYS = (
 def opened(way: Way, *, hangs: bool, left: list[Left]) -> Iterator[Group]:
     """The environments of a way; at their end ``left`` is told what they have left behind.
 
-    Args:
-        way: Which.
-        hangs: Whether steps will hang, so that a deadline has to end them.
-        left: Gets one more.
+    ``hangs`` says that steps will hang, so that a deadline has to end them.
     """
     processes, files = children(os.getpid()), shared_memory()
     options: dict[str, Any] = {"env_id": ENV_ID, "on_fault": POLICY}
@@ -97,24 +189,16 @@ def opened(way: Way, *, hangs: bool, left: list[Left]) -> Iterator[Group]:
                 yield group
         finally:
             EMBEDDED.stop()
-    left.append(
-        Left(
-            way=way.name,
-            sessions=sessions,
-            processes=settled(lambda: len(children(os.getpid()) - processes)),
-            shared_memory=settled(lambda: len(shared_memory() - files)),
-        )
-    )
+    own = settled(lambda: len(children(os.getpid()) - processes))
+    new = settled(lambda: len(shared_memory() - files))
+    left.append(Left(way=way.name, sessions=sessions, processes=own, shared_memory=new))
 
 
 def at_rest(pid: int, workers: int) -> int:
     """Wait until a server has as many processes as it has without a session; return how many.
 
     Right after its start, or after a session, it may be about to fork one, or to see one off.
-
-    Args:
-        pid: Of the server.
-        workers: How many wait for sessions; another process forks them.
+    ``workers`` wait for sessions; another process forks them.
     """
     count = workers + can_fork()
     settled(lambda: abs(len(children(pid)) - count))

@@ -6,7 +6,7 @@ import gymnasium as gym
 from openenv.core.env_server.types import Action, Observation
 from pydantic import Field
 
-from benchmarks.stock.peer import Peer, StockClient, StockEnvironment
+from benchmarks.stock.peer import StockClient, StockEnvironment
 from benchmarks.workload import ENV_ID
 
 
@@ -48,10 +48,16 @@ class CartPoleClient(StockClient):
     ACTION, OBSERVATION = CartPoleAction, CartPoleObservation
 
 
-PEER = Peer(
-    environment=CartPoleEnvironment,
-    client=CartPoleClient,
-    inputs=lambda workload: workload.actions(),
-    act=lambda result, action: CartPoleAction(action=action),
-    values=lambda observation: observation.obs,
-)
+ENVIRONMENT, CLIENT = CartPoleEnvironment, CartPoleClient
+
+
+def inputs(workload: Any) -> list[Any]:
+    return workload.actions()
+
+
+def act(result: Any, action: int) -> CartPoleAction:
+    return CartPoleAction(action=action)
+
+
+def values(observation: CartPoleObservation) -> list[float]:
+    return observation.obs

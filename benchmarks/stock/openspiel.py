@@ -8,7 +8,7 @@ from openenv.core.env_server.types import Action, Observation
 from pydantic import Field
 
 from benchmarks.rl_game import RlGame
-from benchmarks.stock.peer import Peer, StockClient, StockEnvironment
+from benchmarks.stock.peer import StockClient, StockEnvironment
 from benchmarks.workload import AGENT, GAME
 
 
@@ -68,10 +68,12 @@ def act(result: StepResult[OpenSpielObservation], draw: float) -> OpenSpielActio
     return OpenSpielAction(action_id=legal[int(draw * len(legal))])
 
 
-PEER = Peer(
-    environment=OpenSpielEnvironment,
-    client=OpenSpielClient,
-    inputs=lambda workload: workload.draws(),
-    act=act,
-    values=lambda observation: observation.info_state,
-)
+ENVIRONMENT, CLIENT = OpenSpielEnvironment, OpenSpielClient
+
+
+def inputs(workload: Any) -> list[Any]:
+    return workload.draws()
+
+
+def values(observation: OpenSpielObservation) -> list[float]:
+    return observation.info_state

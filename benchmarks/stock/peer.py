@@ -1,8 +1,6 @@
-"""What the server and the player need of an environment over stock OpenEnv."""
+"""What the environments over stock OpenEnv have in common."""
 
 import importlib
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -47,18 +45,11 @@ class StockClient(EnvClient[Any, Any, State]):
         return State(episode_id=payload.get("episode_id"), step_count=payload.get("step_count", 0))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Peer:
-    """An environment, both ends."""
+def load(name: str) -> Any:
+    """Import ``benchmarks.stock.<name>``, and what its environment needs.
 
-    environment: type[Environment]
-    client: type[StockClient]
-    inputs: Callable[[Any], list[Any]]  # what a workload decides beforehand of each step
-    act: Callable[[StepResult, Any], Action]  # the action, by the last result and that
-    values: Callable[[Any], list[float]]  # the numbers of an observation
-
-
-def load(name: str) -> Peer:
-    """Import ``benchmarks.stock.<name>``, and what its environment needs."""
-    peer: Peer = importlib.import_module(f"benchmarks.stock.{name}").PEER
-    return peer
+    Such a module has ``ENVIRONMENT`` and ``CLIENT``; ``inputs(workload)``, which decides
+    beforehand what it can of each step; ``act(result, given)``, the action by the last result and
+    that; and ``values(observation)``, its numbers.
+    """
+    return importlib.import_module(f"benchmarks.stock.{name}")

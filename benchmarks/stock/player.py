@@ -15,11 +15,11 @@ import time
 from contextlib import AsyncExitStack
 from typing import Any
 
-from benchmarks.stock.peer import Peer, load
+from benchmarks.stock.peer import load
 from benchmarks.workload import Played, VectorWorkload, Workload
 
 
-def play(peer: Peer, client: Any, workload: Workload) -> Played:
+def play(peer: Any, client: Any, workload: Workload) -> Played:
     inputs, act, episodes, score = peer.inputs(workload), peer.act, 0, 0.0
     result = client.reset(seed=workload.seed)
     started = time.perf_counter()
@@ -33,7 +33,7 @@ def play(peer: Peer, client: Any, workload: Workload) -> Played:
     return Played(seconds, episodes, score, peer.values(result.observation))
 
 
-async def play_async(peer: Peer, clients: list[Any], workload: Workload) -> Played:
+async def play_async(peer: Any, clients: list[Any], workload: Workload) -> Played:
     (client,) = clients
     inputs, act, episodes, score = peer.inputs(workload), peer.act, 0, 0.0
     result = await client.reset(seed=workload.seed)
@@ -48,7 +48,7 @@ async def play_async(peer: Peer, clients: list[Any], workload: Workload) -> Play
     return Played(seconds, episodes, score, peer.values(result.observation))
 
 
-async def play_vector(peer: Peer, clients: list[Any], workload: VectorWorkload) -> Played:
+async def play_vector(peer: Any, clients: list[Any], workload: VectorWorkload) -> Played:
     act, rows, first = peer.act, workload.actions(), workload.seed or 0
     results = await asyncio.gather(*[c.reset(seed=first + i) for i, c in enumerate(clients)])
     is_over, episodes, score = [False] * len(clients), 0, 0.0
@@ -68,18 +68,18 @@ async def play_vector(peer: Peer, clients: list[Any], workload: VectorWorkload) 
     return Played(seconds, episodes, score, last)
 
 
-async def answer_async(peer: Peer, mode: str, url: str, sessions: int) -> None:
+async def answer_async(peer: Any, mode: str, url: str, sessions: int) -> None:
     kind, player = (VectorWorkload, play_vector) if mode == "vector" else (Workload, play_async)
     async with AsyncExitStack() as stack:
-        made = [peer.client(base_url=url) for _ in range(sessions)]
+        made = [peer.CLIENT(base_url=url) for _ in range(sessions)]
         clients = [await stack.enter_async_context(client) for client in made]
         # Read in a thread: between the rounds the loop answers the server's pings.
         while line := await asyncio.to_thread(sys.stdin.readline):
             print(json.dumps(await player(peer, clients, kind(*json.loads(line)))), flush=True)
 
 
-def answer(peer: Peer, url: str) -> None:
-    with peer.client(base_url=url).sync() as client:
+def answer(peer: Any, url: str) -> None:
+    with peer.CLIENT(base_url=url).sync() as client:
         for line in sys.stdin:
             print(json.dumps(play(peer, client, Workload(*json.loads(line)))), flush=True)
 

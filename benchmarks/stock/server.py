@@ -14,8 +14,8 @@ from benchmarks.stock.peer import load
 
 def main(name: str, sessions: int) -> None:
     peer = load(name)
-    models = (peer.client.ACTION, peer.client.OBSERVATION)
-    app = create_app(peer.environment, *models, env_name=name, max_concurrent_envs=sessions)
+    models = (peer.CLIENT.ACTION, peer.CLIENT.OBSERVATION)
+    app = create_app(peer.ENVIRONMENT, *models, env_name=name, max_concurrent_envs=sessions)
     config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning")
     sock = config.bind_socket()
     sock.listen()  # who connects from now on is served as soon as the server runs

@@ -17,7 +17,7 @@ from typing import Any
 from openenv.core.env_server.types import Action, Observation
 
 from benchmarks.faults.cases import KINDS, PLAIN
-from benchmarks.stock.peer import Peer, StockClient, StockEnvironment
+from benchmarks.stock.peer import StockClient, StockEnvironment
 
 FOREVER_S = 3600
 CONNECT_TIMEOUT_S = 2.0
@@ -72,13 +72,7 @@ class TargetClient(StockClient):
     ACTION, OBSERVATION = TargetAction, TargetObservation
 
 
-PEER = Peer(
-    environment=TargetEnvironment,
-    client=TargetClient,
-    inputs=lambda workload: workload.actions(),
-    act=lambda result, number: TargetAction(number=number),
-    values=lambda observation: [observation.number, observation.steps],
-)
+ENVIRONMENT, CLIENT = TargetEnvironment, TargetClient
 
 
 def obey(clients: dict[int, Any], do: str, who: int, **more: Any) -> dict[str, Any]:

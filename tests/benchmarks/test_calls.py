@@ -36,6 +36,6 @@ def test_calls_of_steps_are_counted_and_nothing_else():
 def test_both_steps_are_watched_on_the_side_of_the_trainer():
     (_, single), (_, vector) = measured(20, 8)
     for calls in (single, vector):
-        assert calls["openenv_gym/protocol/framing.py", "FrameReader.feed"] == 1
+        assert calls["openenv_gym.protocol.framing", "FrameReader.feed"] == 1
         assert not any("workers" in file or "adapters" in file for file, _ in calls)
     assert sum(vector.values()) > sum(single.values()) > 20

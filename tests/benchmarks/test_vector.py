@@ -195,14 +195,13 @@ def test_ratios_follow_from_the_times_of_their_rounds(results: dict[str, Any]) -
 
 
 @pytest.mark.slow
-def test_the_curve_has_a_point_for_each_number(results: dict[str, Any]) -> None:
-    points = results["curve"]["points"]
-    assert [point["num_envs"] for point in points] == SIZES
-    for point in points:
-        assert len(point["lines"]) == 7
-        assert all(line["min"] > 0 for line in point["lines"])
-        sizes = websocket_sizes(point["num_envs"], "sync")
-        assert point["bytes"]["sync"] == sizes._asdict()
+def test_the_curve_has_two_groups_for_each_number(results: dict[str, Any]) -> None:
+    names = [f"{form}{num}" for num in SIZES for form in ("sync", "native")]
+    assert [group["name"] for group in results["curve"]] == list(results["bytes"]) == names
+    for group in results["curve"]:
+        assert len(group["cases"]) == (3 if group["name"].startswith("sync") else 4)
+        assert all(one["min"] > 0 for one in group["cases"])
+    assert results["bytes"]["sync4"] == websocket_sizes(4, "sync")._asdict()
 
 
 @pytest.mark.slow
