@@ -1,7 +1,8 @@
 """The speed of the package beside its limits and its peers: ``python -m benchmarks``.
 
 A part is a module with a row in :data:`PARTS`. The first line of its docstring is its help,
-``add_arguments(parser)`` adds its options, and ``run(options)`` measures, prints and writes.
+``OPTIONS`` are its options with their defaults and help, ``STOCK`` says what the Python of a stock
+peer must have, if it has one, and ``run(options)`` measures, prints and writes.
 """
 
 PARTS = {

@@ -28,9 +28,10 @@ Calls = dict[tuple[str, str], float]
 """How often a step calls a function, by its module, which is a file, and its name."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    report.add_arguments(parser, "calls", steps=500)
-    report.add_count(parser, "num-envs", 4096, 8, "sub-environments of the vector environment")
+OPTIONS = {
+    "steps": (500, "that are watched"),
+    "num-envs": (8, "sub-environments of the vector environment"),
+}
 
 
 def calls_per_step(env: Any, actions: Sequence[Any], steps: int) -> Calls:

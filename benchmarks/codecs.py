@@ -151,9 +151,10 @@ Times = Mapping[str, list[float]]
 """Microseconds of each round, by ``sample.direction.codec``."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    report.add_arguments(parser, "codecs", rounds=31)
-    report.add_count(parser, "loop-ms", 1000, 8, "how long a codec is timed at a time, roughly")
+OPTIONS = {
+    "rounds": (31, "of all codecs"),
+    "loop-ms": (8, "how long a codec is timed at a time, roughly"),
+}
 
 
 def run(options: argparse.Namespace) -> None:

@@ -36,9 +36,8 @@ RATIOS = (
 )
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    packages = "openenv, gymnasium and open_spiel"
-    report.add_arguments(parser, "openspiel", packages, rounds=21, steps=2000)
+STOCK = "openenv, gymnasium and open_spiel"
+OPTIONS = {"rounds": (21, "of all cases"), "steps": (2000, "a round")}
 
 
 def play(env: Any, workload: Workload) -> Played:

@@ -6,7 +6,7 @@ import os
 import platform
 import re
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import metadata
@@ -16,51 +16,7 @@ from typing import Any, NamedTuple
 from benchmarks.rounds import Ratio, Result
 from benchmarks.stock_python import SERVING, stock_python, stock_versions
 
-HERE = Path(__file__).parent
 PACKAGES = ("gymnasium", "numpy", "msgspec", *SERVING)
-
-
-def count(most: int) -> Callable[[str], int]:
-    """Return what parses a number from 1 to ``most``."""
-
-    def count(text: str) -> int:
-        value = int(text)
-        if not 1 <= value <= most:
-            raise argparse.ArgumentTypeError(f"expected 1 to {most}, got {value}")
-        return value
-
-    return count
-
-
-def add_count(
-    parser: argparse.ArgumentParser, name: str, most: int, default: int, what: str
-) -> None:
-    text = f"{what} (default: %(default)s)"
-    parser.add_argument(f"--{name}", type=count(most), default=default, help=text)
-
-
-def add_arguments(
-    parser: argparse.ArgumentParser, part: str, stock: str = "", **defaults: int
-) -> None:
-    """Add the options that parts have in common.
-
-    Args:
-        parser: Gets them.
-        part: Its name.
-        stock: What the Python of the stock peer has; empty for a part without that peer.
-        **defaults: Of ``rounds`` and ``steps``, as far as the part has them.
-    """
-    if "rounds" in defaults:
-        add_count(parser, "rounds", 1000, defaults["rounds"], "of all that is compared")
-    if "steps" in defaults:
-        add_count(parser, "steps", 100_000, defaults["steps"], "a round")
-    if stock:
-        text = "leave the stock OpenEnv peer out"
-        parser.add_argument("--without-stock", action="store_true", help=text)
-        text = f"a Python with {stock}; unless given, .venv-stock is made"
-        parser.add_argument("--stock-python", type=Path, metavar="PATH", help=text)
-    text = f"gets results/{part}.json, and the tables into its README.md (default: {HERE.name})"
-    parser.add_argument("--output", type=Path, default=HERE, metavar="FOLDER", help=text)
 
 
 class Table(NamedTuple):

@@ -44,9 +44,12 @@ env.close()
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    report.add_arguments(parser, "step", "openenv and gymnasium", rounds=21, steps=2000)
-    report.add_count(parser, "cold-runs", 100, 9, "cold starts")
+STOCK = "openenv and gymnasium"
+OPTIONS = {
+    "rounds": (21, "of all cases"),
+    "steps": (2000, "a round"),
+    "cold-runs": (9, "cold starts"),
+}
 
 
 def play(env: Any, workload: Workload) -> Played:

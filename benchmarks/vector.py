@@ -30,7 +30,6 @@ OURS = f"openenv/{ENV_ID}"
 BREAKOUT = "ale_py:ALE/Breakout-v5"
 ENVPOOL = "vector:benchmarks.vector:envpool_cartpole"
 SLOW = 10  # for how many steps of the others a slow peer plays one
-SIZES = [1, 4, 16, 64, 256, 1024]
 ENV_STEPS = 50  # so many times `--steps` are the steps of all, in a round of the curve
 _FEWEST_STEPS, _MOST_STEPS = 20, 1000
 
@@ -57,13 +56,14 @@ RATIOS = (
 )
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    report.add_arguments(parser, "vector", "openenv and gymnasium", rounds=9, steps=400)
-    parser.add_argument("--without-curve", action="store_true", help="measure the targets only")
-    report.add_count(parser, "curve-rounds", 1000, 5, "of each point")
-    text = "numbers of sub-environments (default: %(default)s)"
-    many = {"type": report.count(4096), "nargs": "+", "default": SIZES, "metavar": "N"}
-    parser.add_argument("--curve-sizes", help=text, **many)
+STOCK = "openenv and gymnasium"
+OPTIONS = {
+    "rounds": (9, "of all cases"),
+    "steps": (400, "a round of CartPole x64, the others in proportion"),
+    "without-curve": (False, "measure the targets only"),
+    "curve-rounds": (5, "of each point"),
+    "curve-sizes": ((1, 4, 16, 64, 256, 1024), "numbers of sub-environments"),
+}
 
 
 def play(envs: Any, workload: VectorWorkload) -> Played:

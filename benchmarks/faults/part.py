@@ -19,48 +19,14 @@ from benchmarks.faults.board import Found, all_tables, rows
 from benchmarks.faults.campaign import campaign
 from benchmarks.faults.cases import HANGS, KINDS, NUM_ENVS
 from benchmarks.faults.ways import WAYS
-from benchmarks.report import Run, add_count
-from benchmarks.report import add_arguments as add_shared_arguments
+from benchmarks.report import Run
 from benchmarks.rounds import say
 
 Stocks: TypeAlias = dict[str, Path]
 """The Pythons of the stock peers: the newest one, and an old one if it is at hand."""
 
-OLD_STOCK = ROOT / ".venv-openenv03/bin/python"
 _STOCK_SESSIONS, _STOCK_SECONDS = 1000, 30.0
 _CUT_TIMEOUT_S = 5.0
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_shared_arguments(parser, "faults", "openenv, open_spiel and gymnasium")
-    parser.add_argument(
-        "--only", nargs="+", choices=tuple(PARTS), metavar="PART", help=f"of {', '.join(PARTS)}"
-    )
-    add_count(parser, "faults", 100_000, 165, "crashes and exceptions in each of our ways")
-    add_count(parser, "hangs", 1000, 3, "of each kind, whose recovery is timed")
-    add_count(parser, "late", 100_000, 12, "replies that come too late")
-    add_count(parser, "cuts", 100_000, 32, "connections that are cut in the middle of a step")
-    add_count(parser, "bad-inputs", 10**9, 10**6, "messages, as many as fit in the time")
-    add_count(parser, "sessions", 10**6, 10**4, "opened and closed, likewise")
-    _add_seconds(parser, "bad-inputs-time", 120.0, "for them, at most")
-    _add_seconds(parser, "sessions-time", 60.0, "for them, at most")
-    _add_seconds(parser, "drain-timeout", 25.0, "of the server that is told to end with a hang")
-    parser.add_argument(
-        "--seed", type=int, default=0, help="of the bad inputs (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--old-stock-python",
-        type=Path,
-        default=OLD_STOCK,
-        metavar="PATH",
-        help="a Python with openenv-core 0.3, for what differs there; unless given, "
-        f"{OLD_STOCK.parents[1].name}, which the tests make, if it is there",
-    )
-
-
-def _add_seconds(parser: argparse.ArgumentParser, name: str, default: float, what: str) -> None:
-    text = f"seconds {what} (default: %(default)g)"
-    parser.add_argument(f"--{name}", type=float, default=default, metavar="S", help=text)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -70,7 +36,9 @@ def run(options: argparse.Namespace) -> None:
         old = options.old_stock_python
         stocks = {"stock": run.python, **({"stock_03": old} if old.exists() else {})}
     found, seconds, failed = Found(), dict[str, float](), dict[str, str]()
-    for part in options.only or PARTS:
+    if unknown := set(options.only) - PARTS.keys():
+        raise BenchmarkError(f"--only: expected of {', '.join(PARTS)}, got {', '.join(unknown)}")
+    for part in options.only:
         say(f"{part} ...")
         began = time.perf_counter()
         try:
@@ -165,3 +133,22 @@ PARTS: dict[str, Callable[[argparse.Namespace, Stocks, Found], None]] = {
     "sessions": _sessions,
 }
 """By name; each adds what it finds."""
+
+STOCK = "openenv, open_spiel and gymnasium"
+OPTIONS = {
+    "only": (tuple(PARTS), "the parts that are run"),
+    "faults": (165, "crashes and exceptions in each of our ways"),
+    "hangs": (3, "of each kind, whose recovery is timed"),
+    "late": (12, "replies that come too late"),
+    "cuts": (32, "connections that are cut in the middle of a step"),
+    "bad-inputs": (10**6, "messages, as many as fit in the time"),
+    "bad-inputs-time": (120.0, "seconds for them, at most"),
+    "sessions": (10**4, "opened and closed, as many as fit in the time"),
+    "sessions-time": (60.0, "seconds for them, at most"),
+    "drain-timeout": (25.0, "seconds of the server that is told to end while a session hangs"),
+    "seed": (0, "of the bad inputs"),
+    "old-stock-python": (
+        ROOT / ".venv-openenv03/bin/python",
+        "a Python with openenv-core 0.3, for what differs there, if it is there; the tests make it",
+    ),
+}
