@@ -9,6 +9,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -95,9 +96,10 @@ class Run:
         tables = [table for table in tables if table.rows]
         results = self.folder / "results"
         results.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({**head, **data}, separators=(",", ":"), default=asdict)
-        text = text.replace("},{", "},\n{")  # a line for each case, as far as they are not nested
-        (results / f"{self.part}.json").write_text(f"{text}\n", encoding="utf-8")
+        compact = partial(json.dumps, separators=(",", ":"), default=asdict)
+        lines = [f"{compact(name)}:{compact(value)}" for name, value in {**head, **data}.items()]
+        text = "{\n" + ",\n".join(lines) + "\n}\n"
+        (results / f"{self.part}.json").write_text(text, encoding="utf-8")
         print("\n".join([*(table.plain() for table in tables), *places, *notes]))
         parts = [table.markdown() for table in tables]
         parts.append("\n".join(f"- {line}" for line in [*places, *notes]))
