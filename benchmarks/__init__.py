@@ -1,21 +1,16 @@
 """The speed of the package beside its limits and its peers: ``python -m benchmarks``.
 
-A part of the benchmarks is a module that has a row in :data:`BENCHMARKS`, and gives
-
-- its first docstring line, which ``--help`` shows;
-- ``add_arguments(parser)``, which adds its options;
-- ``run(options)``, which measures, prints and writes its results.
+A part is a module with a row in :data:`PARTS`. The first line of its docstring is its help,
+``OPTIONS`` are its options with their defaults and help, ``STOCK`` says what the Python of a stock
+peer must have, if it has one, and ``run(options)`` measures, prints and writes.
 """
 
-from __future__ import annotations
-
-BENCHMARKS = {
+PARTS = {
     "step": "benchmarks.step",
     "codecs": "benchmarks.codecs",
     "openspiel": "benchmarks.openspiel",
     "vector": "benchmarks.vector",
     "faults": "benchmarks.faults.part",
+    "calls": "benchmarks.calls",
 }
-"""The parts by name, and the modules that are imported when they are asked for."""
-
 DEFAULT = "step"

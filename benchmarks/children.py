@@ -1,35 +1,33 @@
 """Child processes that are spoken to line by line, and that are ended by their own id."""
 
-from __future__ import annotations
-
 import contextlib
+import json
 import os
 import select
+import signal
 import subprocess
+import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
-
-from benchmarks.errors import BenchmarkError
+from typing import Any, Self
 
 ROOT = Path(__file__).parents[1]
 GRACE_S = 5.0
 ANSWER_TIMEOUT_S = 120.0
 
 
+class BenchmarkError(Exception):
+    """A benchmark cannot run; the message says in one sentence why, and what to do."""
+
+
 class Child:
-    """A process with pipes for stdin and stdout.
+    """A process with pipes for stdin and stdout, which leads a process group of its own.
 
     It is expected to end when its stdin does, and so it does even when this process is killed.
 
-    Args:
-        name: For messages.
-        command: What to run; it can import from the repository.
-        pass_fds: Descriptors that it inherits.
-        python_path: Further directories that it can import from.
-        environ: Variables that it gets beside those of this process.
+    It can import from the repository; what ``PYTHONPATH`` has besides is for our own Python only.
     """
 
     def __init__(
@@ -38,32 +36,33 @@ class Child:
         command: Sequence[str],
         *,
         pass_fds: Sequence[int] = (),
-        python_path: Sequence[str] = (),
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        self._name = name
+        self._name, self._unread = name, b""
+        own = os.environ.get("PYTHONPATH", "") if command[0] == sys.executable else ""
+        path = os.pathsep.join(
+            [str(ROOT), *map(os.path.abspath, filter(None, own.split(os.pathsep)))]
+        )
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            bufsize=0,  # `select` sees nothing of what a buffer has read ahead
             pass_fds=pass_fds,
             process_group=0,  # Ctrl-C reaches this process only, which ends its children in order
-            text=True,
-            env={
-                **os.environ,
-                **(environ or {}),
-                "PYTHONPATH": os.pathsep.join([str(ROOT), *python_path]),
-            },
+            env={**os.environ, **(environ or {}), "PYTHONPATH": path},
         )
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
 
     @property
     def pid(self) -> int:
-        """Its process id."""
         return self._process.pid
 
     def kill(self) -> None:
-        """End it at once, and wait until it is gone."""
-        self._process.kill()
+        """End it and its process group at once, and wait until it is gone."""
+        with contextlib.suppress(ProcessLookupError):  # all of them have ended
+            os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
 
     def ask(self, line: str) -> str:
@@ -72,30 +71,28 @@ class Child:
         return self.line()
 
     def send(self, line: str) -> None:
-        """Write a line."""
-        assert self._process.stdin is not None
         try:
-            self._process.stdin.write(line + "\n")
-            self._process.stdin.flush()
+            self._stdin.write(f"{line}\n".encode())
         except BrokenPipeError:
             raise BenchmarkError(f"{self._name} ended; what it said is above") from None
 
     def line(self, timeout_s: float = ANSWER_TIMEOUT_S) -> str:
-        """Return the next line that it prints; nobody reads ahead, so none is buffered."""
-        stdout = self._process.stdout
-        assert stdout is not None
-        if not select.select([stdout], [], [], timeout_s)[0]:
-            raise BenchmarkError(f"{self._name} said nothing for {timeout_s:g} s")
-        line = stdout.readline()
-        if not line:
-            raise BenchmarkError(f"{self._name} ended early; what it said is above")
-        return line.rstrip("\n")
+        """Return the next line that it prints."""
+        end_s = time.monotonic() + timeout_s
+        while b"\n" not in self._unread:
+            left_s = max(0.0, end_s - time.monotonic())
+            if not select.select([self._stdout], [], [], left_s)[0]:
+                raise BenchmarkError(f"{self._name} said nothing for {timeout_s:g} s")
+            data = os.read(self._stdout.fileno(), 1 << 16)
+            if not data:
+                raise BenchmarkError(f"{self._name} ended early; what it said is above")
+            self._unread += data
+        line, _, self._unread = self._unread.partition(b"\n")
+        return line.decode()
 
     def stop(self) -> None:
         """Close its stdin, and end it by force if it does not leave."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        with contextlib.suppress(BrokenPipeError):  # it may be gone already
-            self._process.stdin.close()
+        self._stdin.close()
         for insist in (self._process.terminate, self._process.kill):
             try:
                 self._process.wait(GRACE_S)
@@ -103,28 +100,46 @@ class Child:
             except subprocess.TimeoutExpired:
                 insist()
         self._process.wait()
-        self._process.stdout.close()
+        self._stdout.close()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.stop()
 
 
-def own_python_path() -> list[str]:
-    """Return what this process was given in ``PYTHONPATH``, for children under its Python."""
-    return [os.path.abspath(part) for part in os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+@contextlib.contextmanager
+def stderr_to(path: str | Path = os.devnull) -> Iterator[None]:
+    """Append stderr to a file, that of processes which are started meanwhile too."""
+    before = os.dup(2)
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.dup2(file, 2)
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+        os.close(file)
 
 
-def seconds_until_line(name: str, command: Sequence[str]) -> float:
-    """Return the seconds from the start of a process until it has printed a line."""
-    started = time.perf_counter()
-    with Child(name, command, python_path=own_python_path()) as child:
-        child.line()
-        return time.perf_counter() - started
+def end_with_stdin(*, group: bool = False) -> None:
+    """End this process, or its process group by force, when stdin ends."""
+
+    def wait() -> None:
+        while os.read(0, 1):
+            pass
+        if group:
+            os.killpg(0, signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="lifeline", daemon=True).start()
+
+
+def answers(child: Child, request: str) -> Any:
+    """Send a line, and return the JSON that answers it."""
+    answer = child.ask(request)
+    try:
+        return json.loads(answer)
+    except ValueError as exc:
+        raise BenchmarkError(f"expected JSON, got {answer!r:.200}") from exc

@@ -3,23 +3,36 @@
 Every peer must first show what it gives back; what is not the value to the bit is marked.
 """
 
-from __future__ import annotations
-
 import argparse
+import gc
+import pickle
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from itertools import repeat
+from typing import Any, NamedTuple
 
-from benchmarks.codec_cases import Codec, Ways, all_codecs
-from benchmarks.codec_report import DIRECTIONS, CodecReport, Tried, write
-from benchmarks.errors import BenchmarkError
-from benchmarks.fidelity import losses
-from benchmarks.loops import Call, measure
-from benchmarks.machine import load_average, now, this_machine
-from benchmarks.options import add_output, add_rounds, count, say
-from benchmarks.rounds import Ratio
-from benchmarks.samples import Sample, all_samples
+import msgspec
+import numpy as np
 
+from benchmarks import report
+from benchmarks.children import BenchmarkError
+from benchmarks.rounds import Kind, Ratio, say, take_turns
+from benchmarks.samples import Sample, all_samples, losses
+from openenv_gym.codecs import binary_codec, json_codec
+from openenv_gym.protocol import BinaryMessages, Opened, Result
+from openenv_gym.spaces.descriptor import to_descriptor
+from openenv_gym.wire.description import Description
+
+Call = Callable[[], object]
 PACKAGES = ("gymnasium", "numpy", "msgspec", "msgpack", "msgpack-numpy", "orjson")
-EXACT = ("binary", "message")
-"""Codecs of ours that promise every bit; the JSON of OpenEnv has no numpy integers."""
+DIRECTIONS = ("encode", "decode")
+EXACT = ("binary", "message")  # codecs of ours that promise every bit
+SMALL = "cartpole"  # the sample that is to take less than so long, with each of them
+SMALL_TARGET_US = 5.0
+LOOKS = 3  # how often the first loops are timed: the system may interrupt one of them, hardly each
 
 RATIOS = tuple(
     Ratio(
@@ -33,67 +46,279 @@ RATIOS = tuple(
 )
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_rounds(parser, default=31)
-    parser.add_argument(
-        "--loop-ms",
-        type=count(1000),
-        default=8,
-        help="how long a codec is timed at a time, roughly (default: %(default)s)",
-    )
-    add_output(parser, "results/codecs.json")
+class Ways(NamedTuple):
+    """One value with one codec."""
+
+    encode: Call  # the value to bytes
+    decode: Call  # these bytes to what they give back
+    nbytes: int
+    back: Any  # what came back when it was tried
+
+
+def _tried(encode: Callable[[], Any], decode: Callable[[Any], Any]) -> Ways:
+    payload = encode()
+    return Ways(encode, partial(decode, payload), len(payload), decode(payload))
+
+
+def _memcpy(sample: Sample) -> Ways:
+    """As many bytes as our binary form has, into new bytes, and into a new array."""
+    payload = binary_codec(sample.space).pack(sample.value)
+    array = np.frombuffer(payload, np.uint8)
+    return Ways(partial(bytes, memoryview(payload)), array.copy, len(payload), sample.value)
+
+
+def _binary(sample: Sample) -> Ways:
+    codec = binary_codec(sample.space)
+    payload = codec.pack(sample.value)
+    decode = partial(codec.unpack, payload, 0)
+    return Ways(partial(codec.pack, sample.value), decode, len(payload), decode()[0])
+
+
+def _message(sample: Sample) -> Ways:
+    """The value as the observation of a step, the way from and to the body of a message."""
+    messages, observation = BinaryMessages(), to_descriptor(sample.space)
+    description = Description(environment="E", view="gymnasium", observation=observation)
+    messages.encode_reply(0, Opened(description))  # from here on it knows the space
+    result = Result(sample.value, 1.0, False, False, {})
+    ways = _tried(partial(messages.encode_reply, 1, result), messages.decode_reply)
+    return ways._replace(back=ways.back[1].obs)
+
+
+def _json(sample: Sample) -> Ways:
+    codec, value = json_codec(sample.space), sample.value
+    to_json, from_json = codec.to_json, codec.from_json
+    to_text, from_text = msgspec.json.Encoder().encode, msgspec.json.Decoder().decode
+    return _tried(lambda: to_text(to_json(value)), lambda text: from_json(from_text(text), "$"))
+
+
+def _msgpack(sample: Sample) -> Ways:
+    import msgpack
+    import msgpack_numpy
+
+    encode = partial(msgpack.packb, sample.value, default=msgpack_numpy.encode)
+    return _tried(encode, partial(msgpack.unpackb, object_hook=msgpack_numpy.decode))
+
+
+def _pickle(sample: Sample) -> Ways:
+    return _tried(partial(pickle.dumps, sample.value, protocol=5), pickle.loads)
+
+
+def _orjson(sample: Sample) -> Ways:
+    import orjson
+
+    option = orjson.OPT_SERIALIZE_NUMPY
+    return _tried(partial(orjson.dumps, sample.value, option=option), orjson.loads)
+
+
+def _orjson_array(sample: Sample) -> Ways | None:
+    """As orjson, and the array is made again of the lists, without a look at what they hold."""
+    import orjson
+
+    if not isinstance(sample.value, np.ndarray):
+        return None
+    loads, array, dtype = orjson.loads, np.array, sample.value.dtype
+    encode = partial(orjson.dumps, sample.value, option=orjson.OPT_SERIALIZE_NUMPY)
+    return _tried(encode, lambda payload: array(loads(payload), dtype))
+
+
+class Codec(NamedTuple):
+    """A way to write values.
+
+    ``ways`` returns None where the codec is not meant for a value, and raises ``TypeError`` where
+    it cannot write it.
+    """
+
+    name: str  # in the formulas and the JSON
+    label: str  # for people
+    kind: Kind
+    ways: Callable[[Sample], Ways | None]
+
+
+CODECS = (
+    Codec("memcpy", "memcpy", "limit", _memcpy),
+    Codec("binary", "ours, binary", "ours", _binary),
+    Codec("message", "ours, in a message", "ours", _message),
+    Codec("json", "ours, JSON", "ours", _json),
+    Codec("msgpack", "msgpack-numpy", "peer", _msgpack),
+    Codec("pickle", "pickle", "peer", _pickle),
+    Codec("orjson", "orjson", "peer", _orjson),
+    Codec("orjson_array", "orjson, array", "peer", _orjson_array),
+)
+Tried = dict[tuple[str, str], dict[str, Any]]
+"""What came of a sample with a codec, by their names: ``bytes`` and ``losses``, or ``error``."""
+
+Times = Mapping[str, list[float]]
+"""Microseconds of each round, by ``sample.direction.codec``."""
+
+
+OPTIONS = {
+    "rounds": (31, "of all codecs"),
+    "loop-ms": (8, "how long a codec is timed at a time, roughly"),
+}
 
 
 def run(options: argparse.Namespace) -> None:
-    started, load = now(), load_average()
-    samples, codecs = all_samples(), all_codecs()
-    calls: dict[str, Call] = {}
-    tried: dict[tuple[str, str], Tried] = {}
+    check_peers()
+    run, samples, tried = report.Run("codecs", options, PACKAGES), all_samples(), Tried()
+    calls = {}
     for sample in samples:
-        ways = _ways(sample, codecs, tried)
+        ways = ways_of(sample, tried)
         for direction in DIRECTIONS:
             for name, way in ways.items():
                 calls[f"{sample.name}.{direction}.{name}"] = getattr(way, direction)
-    times_us = measure(calls, options.rounds, options.loop_ms, say)
-    report = CodecReport(
-        samples=samples,
-        codecs=codecs,
-        tried=tried,
-        times_us=times_us,
-        ratios=RATIOS,
-        loop_ms=options.loop_ms,
-        machine=this_machine(PACKAGES),
-        date=started,
-        load_average_start=load,
-        load_average_end=load_average(),
-    )
-    write(report, options.output)
+    times = measure(calls, options.rounds, options.loop_ms)
+    ratios, ratio_table = report.compared(RATIOS, times)
+    small = [f"{SMALL}.{direction}.{codec}" for direction in DIRECTIONS for codec in EXACT]
+    hits = {name: statistics.median(times[name]) < SMALL_TARGET_US for name in small}
+    data = {
+        "rounds": options.rounds,
+        "loop_ms": options.loop_ms,
+        "samples": [{"name": sample.name, "label": sample.label} for sample in samples],
+        "codecs": [{"name": one.name, "label": one.label, "kind": one.kind} for one in CODECS],
+        "cases": [
+            {"sample": sample, "codec": codec, **found, **_figures(sample, codec, times)}
+            for (sample, codec), found in tried.items()
+        ],
+        "ratios": ratios,
+        "small": {"sample": SMALL, "target_us": SMALL_TARGET_US, "hit": hits},
+    }
+    names = [codec.name for codec in CODECS]
+    sizes = [[one.label, one.name, str(tried[one.name, "binary"]["bytes"])] for one in samples]
+    tables = [report.Table(["one value of", "name", "bytes, binary"], sizes, texts=2)]
+    for direction in DIRECTIONS:
+        rows = [
+            [one.name, *(_cell(one.name, direction, name, tried, times) for name in names)]
+            for one in samples
+        ]
+        tables.append(report.Table([f"{direction}, median µs", *names], rows))
+    tables += [fidelity_table(tried), ratio_table, small_table(hits, times)]
+    about = f"{options.rounds} rounds of loops of {options.loop_ms} ms."
+    note = "†: what comes back is not the value to the bit; the table after these says how."
+    run.publish(data, tables, about, [note])
 
 
-def _ways(
-    sample: Sample, codecs: list[Codec], tried: dict[tuple[str, str], Tried]
-) -> dict[str, Ways]:
+def check_peers() -> None:
+    """Raise ``BenchmarkError`` where a peer is not installed."""
+    try:
+        import msgpack  # noqa: F401 - is it there
+        import msgpack_numpy  # noqa: F401 - is it there
+        import orjson  # noqa: F401 - is it there
+    except ImportError as exc:
+        raise BenchmarkError(
+            f"the peers are not installed: {exc}. The `dev` extra has them: pip install -e '.[dev]'"
+        ) from exc
+
+
+def ways_of(sample: Sample, tried: Tried) -> dict[str, Ways]:
     """Return the codecs that can write ``sample``; what each gives back is added to ``tried``.
 
     Raises:
         BenchmarkError: a codec of ours that promises every bit does not give every bit back.
     """
     found = {}
-    for codec in codecs:
+    for codec in CODECS:
         try:
             ways = codec.ways(sample)
         except TypeError as exc:
             if codec.kind != "peer":
                 raise
-            tried[sample.name, codec.name] = Tried(error=str(exc))
+            tried[sample.name, codec.name] = {"error": str(exc)}
             continue
         if ways is None:
             continue
-        lost = [] if codec.kind == "limit" else losses(sample.value, ways.back)
+        lost = losses(sample.value, ways.back)
         if lost and codec.name in EXACT:
             raise BenchmarkError(
                 f"{codec.label}: expected the very value of {sample.label}, got {', '.join(lost)}"
             )
-        tried[sample.name, codec.name] = Tried(losses=lost, nbytes=ways.nbytes)
+        tried[sample.name, codec.name] = {"bytes": ways.nbytes, "losses": lost}
         found[codec.name] = ways
     return found
+
+
+def measure(calls: Mapping[str, Call], rounds: int, loop_ms: int) -> dict[str, list[float]]:
+    """Return the microseconds of one call, per name and round.
+
+    A call is timed in a loop that takes about ``loop_ms``; one that takes longer is a loop of its
+    own. The loops are sized before the first round.
+    """
+    say("warming up")
+    sizes = {name: loop_size(call, loop_ms * 1_000_000) for name, call in calls.items()}
+
+    def time_us(name: str, number: int) -> float:
+        return loop_ns(calls[name], sizes[name]) / sizes[name] / 1000
+
+    return take_turns({name: partial(time_us, name) for name in calls}, rounds, without_gc)
+
+
+def loop_ns(call: Call, size: int) -> int:
+    """Return the nanoseconds of ``size`` calls, one after another."""
+    turns = repeat(None, size)
+    started = time.perf_counter_ns()
+    for _ in turns:
+        call()
+    return time.perf_counter_ns() - started
+
+
+def loop_size(call: Call, goal_ns: int) -> int:
+    """Return how many calls take about ``goal_ns``, one at least."""
+    size = 1
+    while (took_ns := min(loop_ns(call, size) for _ in range(LOOKS))) < goal_ns / 8:
+        size *= 2
+    return max(1, round(size * goal_ns / took_ns))
+
+
+@contextmanager
+def without_gc() -> Iterator[None]:
+    """Collect garbage before, and not within: it would hit whoever is timed at that moment."""
+    was_enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _figures(sample: str, codec: str, times: Times) -> dict[str, Any]:
+    found = {direction: times.get(f"{sample}.{direction}.{codec}") for direction in DIRECTIONS}
+    return {way: report.summary("us_per_call", us, digits=4) for way, us in found.items() if us}
+
+
+def _cell(sample: str, direction: str, codec: str, tried: Tried, times: Times) -> str:
+    found = tried.get((sample, codec))
+    if found is None or "error" in found:
+        return "" if found is None else "cannot"
+    median = statistics.median(times[f"{sample}.{direction}.{codec}"])
+    digits = 2 if median < 10 else 1 if median < 100 else 0
+    return f"{median:.{digits}f}{' †' if found['losses'] else ''}"
+
+
+def fidelity_table(tried: Tried) -> report.Table:
+    """What each codec gives back, and of which samples."""
+    rows = []
+    for codec in CODECS[1:]:  # behind the limit
+        found: dict[str, list[str]] = {"exact": []}
+        for (sample, name), one in tried.items():
+            lossy = [f"lossy: {loss}" for loss in one.get("losses", ())] or ["exact"]
+            outcomes = [f"cannot: {one['error']}"] if "error" in one else lossy
+            for outcome in outcomes if name == codec.name else ():
+                found.setdefault(outcome, []).append(sample)
+        rows += [[codec.name, what, ", ".join(names)] for what, names in found.items() if names]
+    return report.Table(["codec", "what comes back", "of"], rows, texts=3)
+
+
+def small_table(hits: Mapping[str, bool], times: Times) -> report.Table:
+    target = f"< {SMALL_TARGET_US:g}"
+    rows = [
+        [
+            name,
+            *(f"{figure:.2f}" for figure in report.spread(times[name])),
+            target,
+            report.verdict(hit),
+        ]
+        for name, hit in hits.items()
+    ]
+    heads = ["the observation of CartPole", "median µs", "min µs", "max µs", "target", ""]
+    return report.Table(heads, rows)

@@ -1,9 +1,7 @@
 """Venvs of packages that cannot live in ours: made once in the checkout, for benchmarks and tests.
 
-Knows the standard library only.
+Needs the standard library only.
 """
-
-from __future__ import annotations
 
 import subprocess
 import venv
@@ -22,11 +20,7 @@ _UNREACHABLE = (
 
 
 class InstallError(Exception):
-    """A venv that could not be made.
-
-    Attributes:
-        is_unreachable: Whether that was for want of a package index.
-    """
+    """A venv that could not be made; ``is_unreachable`` for want of a package index."""
 
     def __init__(self, message: str, *, is_unreachable: bool = False) -> None:
         super().__init__(message)
@@ -35,30 +29,21 @@ class InstallError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class PackageVenv:
-    """A venv and what is in it; a stamp that is written last says so.
-
-    Attributes:
-        folder: Where it is made.
-        packages: Requirements, as pip takes them.
-        alone: Requirements that are installed without what they depend on.
-        pip_options: Further options of ``pip install``.
-    """
+    """A venv and what is in it; a stamp that is written last says so."""
 
     folder: Path
-    packages: tuple[str, ...]
-    alone: tuple[str, ...] = ()
+    packages: tuple[str, ...]  # requirements, as pip takes them
+    alone: tuple[str, ...] = ()  # those that are installed without what they depend on
     pip_options: tuple[str, ...] = ()
 
     @property
     def python(self) -> Path:
-        """Its interpreter."""
         return self.folder / "bin" / "python"
 
     @property
     def is_made(self) -> bool:
         """Whether everything is in it, and nothing else was asked for."""
-        stamp = self._stamp
-        return stamp.is_file() and stamp.read_text() == self._contents
+        return self._stamp.is_file() and self._stamp.read_text() == self._contents
 
     def make(self) -> Path:
         """Return its interpreter, after making it where it is not there yet.
@@ -90,10 +75,9 @@ class PackageVenv:
         # Retries are also what pip says of an index that it cannot reach.
         options = ["--quiet", "--disable-pip-version-check", "--retries=2", *self.pip_options]
         command = [str(self.python), "-m", "pip", "install", *options, *arguments]
+        limits = {"timeout": INSTALL_TIMEOUT_S, "text": True}
         try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S, check=False
-            )
+            done = subprocess.run(command, capture_output=True, check=False, **limits)
         except OSError as exc:
             raise InstallError(f"pip cannot be run: {exc}") from exc
         except subprocess.TimeoutExpired:
@@ -107,5 +91,4 @@ class PackageVenv:
 
 def last_line(text: str) -> str:
     """Return the last line of ``text`` that says something."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "nothing"
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "nothing")

@@ -4,51 +4,80 @@ The messages have the sizes of ours. The other end is ``python -m benchmarks.raw
 REQUEST_BYTES REPLY_BYTES``, which answers until its socket is closed.
 """
 
-from __future__ import annotations
-
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from benchmarks.children import Child, own_python_path
-from benchmarks.errors import BenchmarkError
+from benchmarks.children import BenchmarkError, Child
 from benchmarks.rounds import Player
-from benchmarks.workload import ENV_ID, Workload
+from benchmarks.workload import ENV_ID
+
+_MASK_BYTES = 4
 
 
 class MessageSizes(NamedTuple):
-    """Bytes on the stream, the frame's length included."""
+    """Bytes on the stream, with what frames a message."""
 
     request: int
     reply: int
 
 
 def message_sizes() -> MessageSizes:
-    """Encode one step of CartPole as the package does, and measure it."""
-    import numpy as np
+    """Encode one step of CartPole as the package does, and measure it as frames of a worker."""
+    from openenv_gym.protocol import frame
 
-    from openenv_gym.adapters import gymnasium_host
-    from openenv_gym.protocol import BinaryMessages, Open, Opened, Result, Step, frame
+    request, reply = _messages(0, "")
+    return MessageSizes(len(frame(request)), len(frame(reply)))
 
-    hosted = gymnasium_host.build(ENV_ID, Open(ENV_ID))
-    messages = BinaryMessages()
-    messages.encode_reply(0, Opened(hosted.description))  # from here on it knows the spaces
-    hosted.env.reset(seed=0)
-    action = np.int64(1)
-    obs, reward, terminated, truncated, info = hosted.env.step(action)
-    reply = Result(obs, float(reward), terminated, truncated, info)
-    hosted.env.close()
-    return MessageSizes(
-        len(frame(messages.encode_request(1, Step(action)))),
-        len(frame(messages.encode_reply(1, reply))),
+
+def websocket_sizes(num_envs: int, mode: str) -> MessageSizes:
+    """Encode a step of many CartPoles, and count its bytes as WebSocket frames.
+
+    Args:
+        num_envs: How many.
+        mode: ``sync`` or ``native``, Gymnasium's vector form.
+    """
+    request, reply = _messages(num_envs, mode)
+    return MessageSizes(_framed(len(request)) + _MASK_BYTES, _framed(len(reply)))
+
+
+def _framed(size: int) -> int:
+    """A WebSocket says the length of a frame in one byte, in three, or in nine."""
+    return size + (2 if size < 126 else 4 if size < 1 << 16 else 10)
+
+
+def _messages(num_envs: int, mode: str) -> tuple[bytes, bytes]:
+    """The bodies of a request to step and of its reply."""
+    import gymnasium as gym
+
+    from openenv_gym.protocol import BatchResult, BinaryMessages, Opened, Result, Step
+    from openenv_gym.spaces.descriptor import to_descriptor
+    from openenv_gym.wire.description import Description
+
+    form = "vector_entry_point" if mode == "native" else "sync"
+    make = gym.make_vec if num_envs else gym.make
+    env = make(ENV_ID, **({"num_envs": num_envs, "vectorization_mode": form} if num_envs else {}))
+    description = Description(
+        environment=ENV_ID,
+        view="gymnasium",
+        action=to_descriptor(env.single_action_space if num_envs else env.action_space),
+        observation=to_descriptor(
+            env.single_observation_space if num_envs else env.observation_space
+        ),
+        num_envs=num_envs or None,
     )
-
-
-def unix_pair() -> tuple[socket.socket, socket.socket]:
-    return socket.socketpair()
+    messages = BinaryMessages()
+    messages.encode_reply(0, Opened(description))  # from here on it knows the spaces
+    env.action_space.seed(0)
+    env.reset(seed=0)
+    action = env.action_space.sample()
+    obs, reward, *rest = env.step(action)
+    env.close()
+    result = BatchResult(obs, reward, *rest) if num_envs else Result(obs, float(reward), *rest)
+    return messages.encode_request(1, Step(action)), messages.encode_reply(1, result)
 
 
 def tcp_pair() -> tuple[socket.socket, socket.socket]:
@@ -61,27 +90,19 @@ def tcp_pair() -> tuple[socket.socket, socket.socket]:
 
 
 @contextmanager
-def ping_pong(pair: tuple[socket.socket, socket.socket]) -> Iterator[Player]:
+def ping_pong(
+    pair: Callable[[], tuple[socket.socket, socket.socket]], sizes: MessageSizes
+) -> Iterator[Player]:
     """Play rounds of one request and one reply for each step."""
-    ours, theirs = pair
-    sizes = message_sizes()
-    descriptor = theirs.fileno()
-    command = [sys.executable, "-m", __name__, str(descriptor), *map(str, sizes)]
+    ours, theirs = pair()
+    fd = theirs.fileno()
+    command = [sys.executable, "-m", __name__, str(fd), *map(str, sizes)]
     with ours:
         with theirs:
-            child = Child(
-                "the raw socket's other end",
-                command,
-                pass_fds=[descriptor],
-                python_path=own_python_path(),
-            )
+            child = Child("the raw socket's other end", command, pass_fds=[fd])
         with child:
-
-            def play(workload: Workload) -> float:
-                return seconds_of(ours, sizes, workload.steps)
-
             try:
-                yield play
+                yield lambda workload: seconds_of(ours, sizes, workload.steps)
             finally:
                 ours.close()
 
@@ -91,30 +112,19 @@ def seconds_of(sock: socket.socket, sizes: MessageSizes, steps: int) -> float:
     started = time.perf_counter()
     for _ in range(steps):
         sock.sendall(request)
-        if not receive(sock, sizes.reply):
+        if not sock.recv(sizes.reply, socket.MSG_WAITALL):
             raise BenchmarkError("the other end of the raw socket is gone")
     return time.perf_counter() - started
-
-
-def receive(sock: socket.socket, size: int) -> bytes:
-    """Return ``size`` bytes, or fewer where the stream has ended."""
-    data = sock.recv(size)
-    while data and len(data) < size:
-        more = sock.recv(size - len(data))
-        if not more:
-            break
-        data += more
-    return data
 
 
 def answer(descriptor: int, sizes: MessageSizes) -> None:
     """Answer every request until the other end is closed."""
     reply = bytes(sizes.reply)
     with socket.socket(fileno=descriptor) as sock:
-        while receive(sock, sizes.request):
+        while sock.recv(sizes.request, socket.MSG_WAITALL):
             sock.sendall(reply)
 
 
 if __name__ == "__main__":
-    fd, request_bytes, reply_bytes = map(int, sys.argv[1:])
-    answer(fd, MessageSizes(request_bytes, reply_bytes))
+    fd, *nbytes = map(int, sys.argv[1:])
+    answer(fd, MessageSizes(*nbytes))

@@ -3,8 +3,6 @@
 Knows OpenSpiel and NumPy only, because the stock peer imports it in a venv of its own.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from open_spiel.python.rl_environment import Environment, TimeStep
 

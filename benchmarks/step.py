@@ -3,88 +3,165 @@
 All cases play the same seeded episodes in turns. The targets are those of the project.
 """
 
-from __future__ import annotations
-
 import argparse
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
 
-from benchmarks import cold_start
-from benchmarks.cases import all_cases
-from benchmarks.machine import load_average, now, this_machine
-from benchmarks.options import add_output, add_rounds, add_steps, add_stock, count, say
-from benchmarks.raw_sockets import message_sizes
-from benchmarks.report import Report, write
-from benchmarks.rounds import Ratio, measure
-from benchmarks.stock_python import stock_python, stock_versions
-from benchmarks.ways import stay_here
+import gymnasium as gym
+import numpy as np
 
+from benchmarks import report
+from benchmarks.children import Child
+from benchmarks.raw_sockets import message_sizes, ping_pong, socket, tcp_pair
+from benchmarks.rounds import Case, Group, Ratio, case, measure, say, take_turns
+from benchmarks.ways import made, served, stock
+from benchmarks.workload import ENV_ID, Played, Workload
+
+OURS = f"openenv/{ENV_ID}"
+COLD_TARGET_S = 1.0
+LIMIT = {"raw_unix": 2, "in_process": 1}
 RATIOS = (
-    Ratio(
-        name="embedded_to_limit",
-        over={"embedded": 1},
-        under={"raw_unix": 2, "in_process": 1},
-        at_most=1.0,
-    ),
-    Ratio(
-        name="inline_faster_than_stock",
-        over={"stock": 1},
-        under={"ws_inline": 1},
-        at_least=3.0,
-    ),
-    Ratio(
-        name="process_faster_than_stock",
-        over={"stock": 1},
-        under={"ws_process": 1},
-        at_least=2.0,
-    ),
-    Ratio(
-        name="embedded_faster_than_stock",
-        over={"stock": 1},
-        under={"embedded": 1},
-    ),
-    Ratio(
-        name="embedded_faster_than_async_vector",
-        over={"async_vector": 1},
-        under={"embedded": 1},
-    ),
-    Ratio(
-        name="inline_faster_than_stock_async",
-        over={"stock_async": 1},
-        under={"ws_inline": 1},
-    ),
-    Ratio(
-        name="process_faster_than_stock_async",
-        over={"stock_async": 1},
-        under={"ws_process": 1},
-    ),
+    Ratio(name="embedded_to_limit", over={"embedded": 1}, under=LIMIT, at_most=1.0),
+    Ratio.faster("inline_faster_than_stock", "stock", "ws_inline", 3.0),
+    Ratio.faster("process_faster_than_stock", "stock", "ws_process", 2.0),
+    Ratio.faster("embedded_faster_than_stock", "stock", "embedded"),
+    Ratio.faster("embedded_faster_than_async_vector", "async_vector", "embedded"),
+    Ratio.faster("inline_faster_than_stock_async", "stock_async", "ws_inline"),
+    Ratio.faster("process_faster_than_stock_async", "stock_async", "ws_process"),
 )
 
+COLD = {"in process": ("gymnasium", ENV_ID), "embedded": ("gymnasium, openenv_gym", OURS)}
+COLD_SCRIPT = """
+import {}
+env = gymnasium.make({!r})
+env.reset(seed=0)
+env.step(env.action_space.sample())
+print("stepped", flush=True)
+env.close()
+"""
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_rounds(parser, default=21)
-    add_steps(parser)
-    parser.add_argument(
-        "--cold-runs", type=count(100), default=9, help="cold starts (default: %(default)s)"
-    )
-    add_stock(parser, "openenv and gymnasium")
-    add_output(parser, "results/step.json, results/step.png")
+
+STOCK = "openenv and gymnasium"
+OPTIONS = {
+    "rounds": (21, "of all cases"),
+    "steps": (2000, "a round"),
+    "cold-runs": (9, "cold starts"),
+}
+
+
+def play(env: Any, workload: Workload) -> Played:
+    """Play a round as a training loop would, with the actions that a ``Discrete`` samples."""
+    actions, episodes, score = [np.int64(action) for action in workload.actions()], 0, 0.0
+    obs, _ = env.reset(seed=workload.seed)
+    started = time.perf_counter()
+    for action in actions:
+        obs, reward, terminated, truncated, _ = env.step(action)
+        score += float(reward)
+        if terminated or truncated:
+            episodes += 1
+            obs, _ = env.reset()
+    seconds = time.perf_counter() - started
+    return Played(seconds, episodes, score, tuple(obs.tolist()))
+
+
+def play_vector(envs: Any, workload: Workload) -> Played:
+    """Play the same round on one sub-environment, whose reset is a step of its own."""
+    actions, episodes, score = [np.array([action]) for action in workload.actions()], 0, 0.0
+    obs, _ = envs.reset(seed=workload.seed)
+    started = time.perf_counter()
+    for action in actions:
+        obs, rewards, terminated, truncated, _ = envs.step(action)
+        score += float(rewards[0])
+        if terminated[0] or truncated[0]:
+            episodes += 1
+            obs, *_ = envs.step(action)
+    seconds = time.perf_counter() - started
+    return Played(seconds, episodes, score, tuple(obs[0].tolist()))
+
+
+def all_cases(stock_python: Path | None) -> list[Case]:
+    """Return the cases in the order of the tables; without a stock Python there is no stock."""
+
+    def ours(name: str, label: str, isolation: str, **options: Any) -> Case:
+        server = (served, ENV_ID, [f"--isolation={isolation}"])
+        return case("ours", name, label, *server, gym.make, play, id=OURS, **options)
+
+    # Spawned, because a forked child would inherit the sockets of the other cases.
+    options = {"vectorization_mode": "async", "vector_kwargs": {"context": "spawn"}}
+    vector, spawned = (gym.make_vec, play_vector), {"id": ENV_ID, "num_envs": 1, **options}
+    sizes, unix = message_sizes(), socket.socketpair
+    cases = [
+        case("limit", "in_process", "in process", made, gym.make, play, id=ENV_ID),
+        case("limit", "raw_unix", "raw Unix socket ping-pong", ping_pong, unix, sizes),
+        case("limit", "raw_tcp", "raw TCP ping-pong", ping_pong, tcp_pair, sizes),
+        case("peer", "async_vector", "AsyncVectorEnv, one env", made, *vector, **spawned),
+        case("ours", "embedded", "embedded", made, gym.make, play, id=OURS),
+        ours("ws_inline", "WebSocket, inline", "inline"),
+        ours("ws_thread", "WebSocket, thread", "thread"),
+        ours("ws_process", "WebSocket, process", "process"),
+        ours("ws_unix", "WebSocket on a Unix socket", "process", unix=True),
+        ours("ws_json", "WebSocket, process, JSON", "process", codec="json"),
+    ]
+    return [*cases, *stock_cases(stock_python, "cartpole")]
+
+
+def stock_cases(python: Path | None, name: str) -> list[Case]:
+    """Return the cases of the stock peer: as a loop that does not await calls it, and awaited."""
+    if python is None:
+        return []
+    return [
+        case("peer", "stock", "stock OpenEnv", stock, python, name, "sync"),
+        case("peer", "stock_async", "stock OpenEnv, awaited", stock, python, name, "async"),
+    ]
 
 
 def run(options: argparse.Namespace) -> None:
-    stay_here()
-    python = None if options.without_stock else stock_python(options.stock_python)
-    stock = None if python is None else stock_versions(python)
-    started, load = now(), load_average()
-    result = measure(all_cases(python), options.rounds, options.steps, say)
-    cold = cold_start.measure(options.cold_runs, say)
-    report = Report(
-        result=result,
-        ratios=[ratio for ratio in RATIOS if ratio.cases <= result.times_us.keys()],
-        cold_s=cold,
-        message_bytes=message_sizes(),
-        machine=this_machine(),
-        stock_versions=stock,
-        date=started,
-        load_average_start=load,
-        load_average_end=load_average(),
-    )
-    write(report, options.output)
+    run = report.Run("step", options)
+    result = measure(Group(all_cases(run.python), options.steps, ENV_ID), options.rounds)
+    cold_s, sizes = cold_starts(options.cold_runs), message_sizes()
+    cold_hit = report.spread(cold_s["embedded"])[0] < COLD_TARGET_S
+    ratios, ratio_table = report.compared(RATIOS, result.times_us)
+    cold = {
+        name.replace(" ", "_"): report.summary("seconds", s, digits=4) for name, s in cold_s.items()
+    }
+    data = {
+        "rounds": options.rounds,
+        "steps_per_round": options.steps,
+        "message_bytes": sizes._asdict(),
+        "cases": report.cases_json(result, "us_per_step"),
+        "ratios": ratios,
+        "cold_start": {"target_s": COLD_TARGET_S, "hit": cold_hit, **cold},
+    }
+    targets = {"embedded": [f"< {COLD_TARGET_S:g}", report.verdict(cold_hit)]}
+    rows = [
+        [name, *(f"{figure:.2f}" for figure in report.spread(runs)), *targets.get(name, ["", ""])]
+        for name, runs in cold_s.items()
+    ]
+    heads = ["first step from a cold start", "median s", "min s", "max s", "target", ""]
+    tables = [
+        report.times_table("one CartPole step", result),
+        ratio_table,
+        report.Table(heads, rows),
+    ]
+    about = f"{options.rounds} rounds of {options.steps} steps; cold starts: {options.cold_runs}."
+    note = f"A request of the raw sockets has {sizes.request} bytes and a reply {sizes.reply}"
+    run.publish(data, tables, about, [f"{note}, as ours have."])
+
+
+def cold_starts(runs: int) -> dict[str, list[float]]:
+    """Return the seconds from the start of a Python process to the end of its first step."""
+
+    def start(name: str, number: int = 0) -> float:
+        command = [sys.executable, "-c", COLD_SCRIPT.format(*COLD[name])]
+        started = time.perf_counter()
+        with Child(f"cold start, {name}", command) as child:
+            child.line()
+            return time.perf_counter() - started
+
+    say("cold starts: warming the file cache")
+    for name in COLD:
+        start(name)
+    return take_turns({name: partial(start, name) for name in COLD}, runs)

@@ -1,29 +1,16 @@
 """A Python that has stock OpenEnv installed: made on the first run, or named by the caller."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from importlib import metadata
 from pathlib import Path
 
-from benchmarks.children import ROOT
-from benchmarks.errors import BenchmarkError
+from benchmarks.children import ROOT, BenchmarkError
 from benchmarks.package_venv import InstallError, PackageVenv, last_line
 
 STOCK = "openenv==0.10.0"
-VENV = ROOT / ".venv-stock"
-PACKAGES = (
-    "openenv",
-    "gymnasium",
-    "open-spiel",
-    "numpy",
-    "pydantic",
-    "fastapi",
-    "uvicorn",
-    "uvloop",
-    "websockets",
-)
+SERVING = ("pydantic", "fastapi", "uvicorn", "uvloop", "websockets")
+PACKAGES = ("openenv", "gymnasium", "open-spiel", "numpy", *SERVING)
 
 _ASK = f"""
 import importlib, json, sys, openenv.core, gymnasium, uvicorn
@@ -36,32 +23,29 @@ print(json.dumps({{n: metadata.version(n) for n in {PACKAGES!r} if n in names}})
 
 
 def stock_python(named: Path | None) -> Path:
-    """Return ``named``, or the Python of a venv that is made here if it is not there yet.
-
-    Raises:
-        BenchmarkError: the packages cannot be installed.
-    """
-    return named if named is not None else _own_venv()
+    """Return ``named``, or the Python of a venv that is made here if it is not there yet."""
+    if named is not None:
+        return named
+    # The same environments at both ends: only the way to them differs.
+    same = [f"{name}=={metadata.version(name)}" for name in ("gymnasium", "open_spiel")]
+    own = PackageVenv(folder=ROOT / ".venv-stock", packages=(STOCK, *same))
+    if not own.is_made:
+        print(f"Installing {' and '.join(own.packages)} into {own.folder.name}, once.", flush=True)
+    try:
+        return own.make()
+    except InstallError as exc:
+        raise BenchmarkError(
+            f"cannot install {STOCK} for the stock peer: {exc}. Is a package index within "
+            "reach? Else name a Python that has it with --stock-python PATH, or leave the peer out "
+            "with --without-stock"
+        ) from exc
 
 
 def stock_versions(python: Path, *modules: str) -> dict[str, str]:
-    """Return the versions of the packages that ``python`` has.
-
-    Args:
-        python: It has OpenEnv.
-        *modules: What it must have besides OpenEnv and Gymnasium.
-
-    Raises:
-        BenchmarkError: it cannot be run, or lacks one of these.
-    """
+    """Return the versions of the packages that ``python`` has, ``modules`` among them."""
+    command = [str(python), "-I", "-c", _ASK, *modules]
     try:
-        done = subprocess.run(
-            [python, "-I", "-c", _ASK, *modules],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     except OSError as exc:
         raise BenchmarkError(f"--stock-python: cannot run {python}: {exc.strerror}") from exc
     if done.returncode:
@@ -72,19 +56,3 @@ def stock_versions(python: Path, *modules: str) -> dict[str, str]:
         )
     versions: dict[str, str] = json.loads(done.stdout)
     return versions
-
-
-def _own_venv() -> Path:
-    # The same environments at both ends: only the way to them differs.
-    same = [f"{name}=={metadata.version(name)}" for name in ("gymnasium", "open_spiel")]
-    own = PackageVenv(folder=VENV, packages=(STOCK, *same))
-    if not own.is_made:
-        print(f"Installing {' and '.join(own.packages)} into {VENV.name}, once.", flush=True)
-    try:
-        return own.make()
-    except InstallError as exc:
-        raise BenchmarkError(
-            f"cannot install {STOCK} for the stock peer: {exc}. Is a package index within "
-            "reach? Else name a Python that has it with --stock-python PATH, or leave the peer out "
-            "with --without-stock"
-        ) from exc

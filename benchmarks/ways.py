@@ -1,105 +1,79 @@
-"""The ways to an environment that several parts measure: here, served, and over stock OpenEnv."""
-
-from __future__ import annotations
+"""The ways to environments that several parts measure: here, served, and over stock OpenEnv."""
 
 import json
-import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
-
-from benchmarks.children import Child
-from benchmarks.errors import BenchmarkError
-from benchmarks.rounds import Case, Kind, Player
+from benchmarks.children import Child, answers
+from benchmarks.rounds import Player
 from benchmarks.workload import Played, Workload
 from openenv_gym.launchers import ServerProcess
 
-ENVIRONMENT_VARIABLE = "OPENENV_BASE_URL"
-
-Play = Callable[[gym.Env[Any, Any], Workload], Played]
-"""Plays a round on an environment, as a training loop would."""
-
-
-def stay_here() -> None:
-    """Forget the variable that would make an embedded environment a remote one."""
-    os.environ.pop(ENVIRONMENT_VARIABLE, None)
+Play = Callable[[Any, Any], Played]
+"""Plays a workload on an environment or a vector environment, as a training loop would."""
 
 
 @contextmanager
-def made(make: Callable[[], gym.Env[Any, Any]], play: Play) -> Iterator[Player]:
-    env = make()
+def made(make: Callable[..., Any], play: Play, **options: Any) -> Iterator[Player]:
+    """What ``make(**options)`` returns, in this process."""
+    env = make(**options)
     try:
         yield lambda workload: play(env, workload)
     finally:
         env.close()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Served:
-    """What ``openenv-gym serve`` serves.
-
-    Attributes:
-        environment: For the server.
-        env_id: For ``gymnasium.make``.
-        play: The loop.
-    """
-
-    environment: str
-    env_id: str
-    play: Play
-
-    @contextmanager
-    def open(
-        self, isolation: str, codec: str = "binary", *, unix: bool = False
-    ) -> Iterator[Player]:
-        """``openenv-gym serve`` in a process of its own, and our client here."""
-        arguments = [f"--isolation={isolation}"]
-        with ExitStack() as stack:
-            if unix:
-                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="openenv-gym-"))
-                arguments.append(f"--uds={folder}/socket")
-            server = stack.enter_context(ServerProcess(self.environment, *arguments))
-            remote: dict[str, Any] = {"base_url": server.base_url, "codec": codec}
-            env = made(lambda: gym.make(self.env_id, **remote), self.play)
-            yield stack.enter_context(env)
-
-    def embedded(self) -> AbstractContextManager[Player]:
-        return made(lambda: gym.make(self.env_id), self.play)
+@contextmanager
+def served(
+    environment: str,
+    arguments: list[str],
+    make: Callable[..., Any],
+    play: Play,
+    *,
+    unix: bool = False,
+    **options: Any,
+) -> Iterator[Player]:
+    """``openenv-gym serve`` in a process of its own, and our client here."""
+    with ExitStack() as stack:
+        if unix:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="openenv-gym-"))
+            arguments = [*arguments, f"--uds={folder}/socket"]
+        server = stack.enter_context(ServerProcess(environment, *arguments))
+        yield stack.enter_context(made(make, play, base_url=server.base_url, **options))
 
 
 @contextmanager
-def stock(python: Path, name: str, mode: str) -> Iterator[Player]:
-    """Stock OpenEnv at both ends of ``benchmarks.stock.<name>``, each a process of ``python``."""
-    server_command = [str(python), "-m", "benchmarks.stock.server", name]
-    with Child("the stock server", server_command) as server:
-        command = [str(python), "-m", "benchmarks.stock.player", name, mode, server.line()]
-        with Child("the stock client", command) as client:
+def stock(
+    python: Path,
+    name: str,
+    mode: str,
+    sessions: int = 1,
+    last: Callable[[list[float]], Any] = tuple,
+) -> Iterator[Player]:
+    """Stock OpenEnv at both ends of ``benchmarks.stock.<name>``, each a process of ``python``.
 
-            def play_there(workload: Workload) -> Played:
-                answer = client.ask(f"{workload.seed} {workload.steps}")
-                try:
-                    seconds, episodes, last, score = json.loads(answer)
-                except ValueError as exc:
-                    raise BenchmarkError(f"the stock client said {answer!r}") from exc
-                return Played(seconds, episodes, tuple(last), score)
+    Args:
+        python: Has OpenEnv.
+        name: Of the environment.
+        mode: ``sync``, ``async`` or ``vector``, see :mod:`benchmarks.stock.player`.
+        sessions: How many the vector form opens.
+        last: Makes of the last observation what is compared.
+    """
+    with stock_server(python, name, max(sessions, 4)) as server:
+        module = [str(python), "-m", "benchmarks.stock.player"]
+        with Child("the stock client", [*module, name, mode, server.line(), str(sessions)]) as one:
 
-            yield play_there
+            def play(workload: Workload) -> Played:
+                played = Played(*answers(one, json.dumps(workload)))
+                return played._replace(last=last(played.last))
+
+            yield play
 
 
-def stock_cases(python: Path, name: str) -> list[Case]:
-    """Return the cases of the stock peer: as a loop that does not await calls it, and awaited."""
-    return [
-        case("peer", "stock", "stock OpenEnv", lambda: stock(python, name, "sync")),
-        case("peer", "stock_async", "stock OpenEnv, awaited", lambda: stock(python, name, "async")),
-    ]
-
-
-def case(
-    kind: Kind, name: str, label: str, open_: Callable[[], AbstractContextManager[Player]]
-) -> Case:
-    return Case(name=name, label=label, kind=kind, open=open_)
+def stock_server(python: Path, name: str, sessions: int, home: str | None = None) -> Child:
+    """Start a stock server, which prints its URL."""
+    command = [str(python), "-m", "benchmarks.stock.server", name, str(sessions)]
+    return Child("the stock server", command, environ={"HOME": home} if home else None)

@@ -1,18 +1,14 @@
 """What every case plays: the same seeded episodes, action by action.
 
-Knows the standard library only, because the stock peer imports it in a venv of its own.
+The stock peer imports this in a venv of its own, so it needs the standard library only.
 """
 
-from __future__ import annotations
-
 import random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ENV_ID = "CartPole-v1"
-
 GAME = "tic_tac_toe"
-AGENT = 0
-"""The agent's seat in the game."""
+AGENT = 0  # the agent's seat in the game
 
 
 class Workload(NamedTuple):
@@ -22,28 +18,38 @@ class Workload(NamedTuple):
     steps: int
 
     def actions(self) -> list[int]:
-        """Of CartPole."""
+        """Return the actions of CartPole."""
         generator = random.Random(self.seed)
         return [generator.getrandbits(1) for _ in range(self.steps)]
 
     def draws(self) -> list[float]:
-        """From 0 to below 1: which of the legal actions of a game, ``legal[int(draw * len)]``."""
+        """Return numbers in [0, 1), which choose the legal action ``legal[int(draw * len)]``."""
         generator = random.Random(self.seed)
         return [generator.random() for _ in range(self.steps)]
 
 
-class Played(NamedTuple):
-    """What a round took, and what proves that it did the work.
+class VectorWorkload(NamedTuple):
+    """One round on many sub-environments, which play the same seeded actions in every case."""
 
-    Attributes:
-        seconds: From the first step to the last; the resets between episodes are in it, the
-            seeded reset before the first step is not.
-        episodes: How many episodes ended.
-        last: The last observation.
-        score: The sum of all rewards.
+    seed: int | None  # of the first sub-environment; None continues their generators
+    steps: int  # of all of them
+    num_envs: int
+    choices: int  # how many actions there are
+    number: int  # of the round, which decides the actions
+
+    def actions(self) -> list[list[int]]:
+        """Return for each step an action of each sub-environment."""
+        generator, choices = random.Random(self.number), range(self.choices)
+        return [generator.choices(choices, k=self.num_envs) for _ in range(self.steps)]
+
+
+class Played(NamedTuple):
+    """How long a round took, and what proves that it did the work.
+
+    The resets between episodes are in the time, the seeded reset before the first step is not.
     """
 
     seconds: float
-    episodes: int
-    last: tuple[float, ...]
-    score: float
+    episodes: int  # how many ended
+    score: float  # the sum of all rewards
+    last: Any  # the last observation, or a checksum of it

@@ -6,16 +6,14 @@ was told to fail, and is told of a fault or differs from its twin, was harmed. A
 seed that the reset tells is the twin's, too, so a wrong start is seen as well.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import count
 from typing import Any
 
+from benchmarks.children import stderr_to
 from benchmarks.faults.cases import FAULT_STEP, NUM_ENVS, NUMBERS, PLAIN, Kind, Left, Trial
-from benchmarks.faults.groups import Group, Seen
-from benchmarks.faults.quiet import stderr_to
 from benchmarks.faults.target_env import TargetEnv
-from benchmarks.faults.ways import Way, opened
+from benchmarks.faults.ways import Group, Seen, Way, opened
 from openenv_gym.conformance import same
 from openenv_gym.errors import OpenEnvGymError
 
@@ -44,24 +42,19 @@ def campaign(way: Way, kinds: Sequence[Kind], faults: int, left: list[Left]) -> 
 
 
 class _Game:
-    """A run of the environments and their twins.
-
-    Args:
-        group: The environments.
-        trials: By kind, are told what happens.
-    """
+    """A run of the environments and their twins; ``trials`` are told, by kind, what happens."""
 
     def __init__(self, group: Group, trials: dict[str, Trial]) -> None:
         self._group, self._trials = group, trials
         self._twins = [TargetEnv() for _ in range(NUM_ENVS)]
-        self._numbers = self._count()
+        self._numbers = count(PLAIN)
         self._trial: Trial | None = None
         self._victim = -1
         self._failed_s: float | None = None
         self._harmed: set[int] = set()
         self._strangers: set[int] = set()
         self._is_over = [False] * NUM_ENVS
-        for twin, number in zip(self._twins, range(NUM_ENVS), strict=True):
+        for number, twin in enumerate(self._twins):
             twin.reset(seed=number)
         group.reset(seed=0)
 
@@ -85,7 +78,7 @@ class _Game:
 
     def _round(self, fault: int | None = None) -> None:
         numbers = [next(self._numbers) for _ in range(NUM_ENVS)]
-        sent = list(numbers)
+        sent: list[Any] = list(numbers)
         if fault is not None:
             sent[self._victim] = fault
         for i, row in enumerate(self._group.step(sent)):
@@ -96,17 +89,21 @@ class _Game:
             self._trial.harmed = max(self._trial.harmed, len(self._harmed))
 
     def _take_in(self, i: int, number: int, seen: Seen) -> None:
-        trial = self._trial
+        trial = self._trial if i == self._victim else None
         if seen.is_fault:
             self._harmed.add(i)
-            if trial is not None and i == self._victim:
+            if trial is not None:
                 trial.flagged = (trial.flagged or 0) + 1
                 self._failed_s = seen.asked_s
         elif i not in self._strangers and not self._is_as_twin(i, number, seen):
             self._harmed.add(i)
             self._strangers.add(i)  # it is another game from here on
-        if trial is not None and i == self._victim and self._failed_s is not None:
-            self._recover(trial, seen)
+        if trial is not None and self._failed_s is not None:
+            if seen.ending is None:  # it has begun anew
+                trial.recovery_s.append(round(seen.told_s - self._failed_s, 4))
+            elif not seen.is_fault:  # and been stepped since
+                trial.continued += 1
+                self._failed_s = None
 
     def _is_as_twin(self, i: int, number: int, seen: Seen) -> bool:
         twin = self._twins[i]
@@ -114,19 +111,3 @@ class _Game:
             return same(seen.obs, twin.reset(seed=seen.said.get("seed"))[0])
         obs, *ending, _ = twin.step(number)
         return same((seen.obs, list(seen.ending)), (obs, ending))
-
-    def _recover(self, trial: Trial, seen: Seen) -> None:
-        """Note that the victim has begun anew, and been stepped since."""
-        assert self._failed_s is not None
-        if seen.ending is None:
-            trial.recovery_s.append(seen.told_s - self._failed_s)
-        elif not seen.is_fault:
-            trial.continued += 1
-            self._failed_s = None
-
-    @staticmethod
-    def _count() -> Iterator[int]:
-        number: Any = PLAIN
-        while True:
-            yield number
-            number += 1

@@ -1,45 +1,25 @@
-"""The kinds of faults, by number, and what comes of one. Knows the standard library only."""
-
-from __future__ import annotations
+"""The kinds of faults, by number, and what comes of one. Needs the standard library only."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-NUM_ENVS = 4
-"""How many environments a trial has."""
-
-FAULT_STEP = 5
-"""How many steps lie between two faults, and before the one of a peer."""
-
-DEADLINE_S = 1.0
-"""How long an environment may take for a step, where a kind hangs."""
-
-PLAIN = 16
-"""The numbers of actions below it are those of faults, and from it on they are mere numbers."""
-
-MAX_NUMBER = 2**31
-"""Actions are below it."""
-
-READY = "ready"
-"""What a peer's program prints when its environments are up."""
+NUM_ENVS = 4  # how many environments a trial has
+FAULT_STEP = 5  # how many steps lie between two faults, and before the one of a peer
+DEADLINE_S = 1.0  # how long an environment may take for a step, where a kind hangs
+PLAIN = 16  # actions below it are the numbers of faults, and from it on they are mere numbers
+MAX_NUMBER = 2**31  # actions are below it
 
 
-@dataclass(frozen=True, kw_only=True)
-class Kind:
-    """A kind of fault.
-
-    Attributes:
-        name: As in ``openenv_gym.testing``, but ``stop``, which is its ``kill`` by SIGSTOP.
-        is_hang: Whether the step never returns.
-    """
+class Kind(NamedTuple):
+    """A kind of fault, as in ``openenv_gym.testing``; ``stop`` is its ``kill`` by SIGSTOP."""
 
     name: str
-    is_hang: bool = False
+    is_hang: bool = False  # whether the step never returns
 
 
-KINDS = (
-    *(Kind(name=name) for name in ("raise", "abort", "segfault", "kill", "exit", "sys_exit")),
-    *(Kind(name=name, is_hang=True) for name in ("sleep", "spin", "hold_gil", "stop")),
-)
+CRASHES = ("raise", "abort", "segfault", "kill", "exit", "sys_exit")
+HANGS = ("sleep", "spin", "hold_gil", "stop")
+KINDS = tuple(Kind(name, name in HANGS) for name in CRASHES + HANGS)
 """The action with the number of a kind has it happen."""
 
 NUMBERS = {kind.name: number for number, kind in enumerate(KINDS)}
@@ -47,41 +27,23 @@ NUMBERS = {kind.name: number for number, kind in enumerate(KINDS)}
 
 @dataclass(kw_only=True)
 class Trial:
-    """What came of one kind of fault in one way.
-
-    Attributes:
-        way: How the environments are reached.
-        kind: Of the fault.
-        injected: How many happened.
-        flagged: How many were told in the info of the step; None where nothing tells.
-        continued: After how many the environment that failed was stepped again.
-        harmed: How many environments were disturbed at most, that one included.
-        recovery_s: From the call of each failed step to the return of the reset after it.
-        ended: What ended the run; empty if nothing did.
-    """
+    """What came of one kind of fault in one way."""
 
     way: str
     kind: str
-    injected: int = 0
-    flagged: int | None = None
-    continued: int = 0
-    harmed: int = 0
-    recovery_s: list[float] = field(default_factory=list)
-    ended: str = ""
+    injected: int = 0  # how many happened
+    flagged: int | None = None  # how many were told in the info of the step; None: nothing tells
+    continued: int = 0  # after how many the environment that failed was stepped again
+    harmed: int = 0  # how many environments were disturbed at most, that one included
+    recovery_s: list[float] = field(default_factory=list)  # from the call to the end of the reset
+    ended: str = ""  # what ended the run, if anything did
 
 
 @dataclass(frozen=True, kw_only=True)
 class Left:
-    """What a way has left behind after all of its faults, when its environments were closed.
-
-    Attributes:
-        way: Which.
-        sessions: On its server; None where it has none.
-        processes: Of its client, those of its server's workers included.
-        shared_memory: Files.
-    """
+    """What a way has left behind after all of its faults, when its environments were closed."""
 
     way: str
-    sessions: int | None
-    processes: int
-    shared_memory: int
+    sessions: int | None  # on its server; None where it has none
+    processes: int  # of its client, those of its server's workers included
+    shared_memory: int  # files

@@ -5,19 +5,17 @@ repeats, beside how many steps the environment has counted in the episode: so it
 answer is that of another request, and whether a step was taken twice or not at all.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import gymnasium as gym
 
+from benchmarks.children import stderr_to
 from benchmarks.faults.cases import PLAIN
-from benchmarks.faults.peers import SESSIONS, StockPlayer, stock_server
-from benchmarks.faults.quiet import stderr_to
+from benchmarks.faults.peers import StockPlayer, target_server
 from benchmarks.faults.target_env import ENV_ID
 from benchmarks.faults.ways import POLICY
 from openenv_gym.errors import OpenEnvGymError
@@ -25,178 +23,134 @@ from openenv_gym.launchers import ServerProcess
 from openenv_gym.testing import FaultProxy
 from openenv_gym.testing.proxy_link import Direction
 
-LATE_S = 0.5
-"""How long a client waits for a step."""
+LATE_S = 0.5  # how long a client waits for a step
+STEPS_AFTER = 3  # how many steps are taken after each disturbance
 
-STEPS_AFTER = 3
-"""How many steps are taken after each disturbance."""
-
-_NO_TIME_LIMIT = 1 << 20
+_ENDLESS = '--kwargs={"episode_steps": 1048576}'
+_DIRECTIONS: tuple[Direction, Direction] = ("to_server", "to_client")
 
 
 @dataclass(kw_only=True)
 class Connections:
-    """What came of disturbances.
+    """What came of disturbances."""
 
-    Attributes:
-        way: Which client and server.
-        disturbed: How often.
-        continued: How often a reset, where one was needed, and the steps after it came through.
-        unnoticed: How often the disturbed step was answered all the same.
-        answers: How many replies there were after the first disturbance.
-        mismatched: How many of them answer another request.
-        miscounted: How often the environment had counted other steps than the client.
-    """
-
-    way: str
-    disturbed: int = 0
-    continued: int = 0
-    unnoticed: int = 0
-    answers: int = 0
-    mismatched: int = 0
-    miscounted: int = 0
+    way: str  # which client and server
+    disturbed: int = 0  # how often
+    continued: int = 0  # how often a reset, where one was needed, and the steps after it worked
+    unnoticed: int = 0  # how often the disturbed step was answered all the same
+    answers: int = 0  # how many replies there were after the first disturbance
+    mismatched: int = 0  # how many of them answer another request
+    miscounted: int = 0  # how often the environment had counted other steps than the client
 
 
-class _Client(Protocol):
-    """A client that the training loop would have."""
-
-    def open(self) -> None:
-        """Begin with a new client."""
-
-    def reset(self) -> bool:
-        """Begin an episode; return whether that worked."""
-
-    def step(self, number: int) -> tuple[int, int] | None:
-        """Return the numbers that the observation has; None where the step failed."""
-
-
-class _Ours:
-    """A single environment, on any server.
-
-    Args:
-        url: Where.
-        codec: Which.
-        timeout_s: For a reply.
-    """
+class Ours:
+    """A single environment, on any server."""
 
     def __init__(self, url: str, codec: str, timeout_s: float) -> None:
         options: dict[str, Any] = {"base_url": url, "codec": codec, "timeout_s": timeout_s}
         self._env = gym.make("openenv/remote-v0", on_fault=POLICY, **options)
         self._needs_reset = False
+        self.close = self._env.close
 
     def open(self) -> None:
+        """Begin with a new client."""
         if self._needs_reset:
             self.reset()
 
     def reset(self) -> bool:
+        """Begin an episode; return whether that worked."""
         self._env.reset()
         self._needs_reset = False
         return True
 
     def step(self, number: int) -> tuple[int, int] | None:
+        """Return the numbers that the observation has; None where the step failed."""
         if self._needs_reset:
             return None
         obs, _, terminated, truncated, info = self._env.step(number)
         self._needs_reset = terminated or truncated
         return None if "openenv" in info else (int(obs[0]), int(obs[1]))
 
-    def close(self) -> None:
-        self._env.close()
 
+class Stock(StockPlayer):
+    """A stock client in a process of its own, likewise."""
 
-class _Stock:
-    """A stock client in a process of its own.
-
-    Args:
-        player: That process.
-        url: Where.
-        timeout_s: For a reply.
-    """
-
-    def __init__(self, player: StockPlayer, url: str, timeout_s: float) -> None:
-        self._player, self._url, self._timeout_s = player, url, timeout_s
+    def __init__(self, python: Path, *where: Any) -> None:
+        super().__init__(python)
+        self._where = where
 
     def open(self) -> None:
-        self._player.open(0, self._url, self._timeout_s)
+        self.connect(0, *self._where)
 
     def reset(self) -> bool:
-        return "error" not in self._player.act("reset")
+        return "error" not in self.act("reset")
 
     def step(self, number: int) -> tuple[int, int] | None:
-        told = self._player.act("step", number=number)
+        told = self.act("step", number=number)
         return None if "error" in told else (told["number"], told["steps"])
+
+
+Pair = contextlib.AbstractContextManager[tuple[Ours | Stock, FaultProxy]]
 
 
 @contextlib.contextmanager
 def our_client(
     codec: str, timeout_s: float, isolation: str = "process"
-) -> Iterator[tuple[_Client, FaultProxy]]:
+) -> Iterator[tuple[Ours, FaultProxy]]:
     """Our client on our server."""
-    kwargs = f'--kwargs={{"episode_steps": {_NO_TIME_LIMIT}}}'
-    arguments = (kwargs, f"--isolation={isolation}", "--workers=2")
-    with contextlib.ExitStack() as stack:
-        server = stack.enter_context(ServerProcess(ENV_ID, *arguments))
-        proxy = stack.enter_context(FaultProxy(server.base_url))
-        client = _Ours(proxy.base_url, codec, timeout_s)
-        yield stack.enter_context(contextlib.closing(client)), proxy
+    server = ServerProcess(ENV_ID, _ENDLESS, f"--isolation={isolation}", "--workers=2")
+    with server, FaultProxy(server.base_url) as proxy:
+        client = Ours(proxy.base_url, codec, timeout_s)
+        yield client, proxy
+        client.close()
 
 
 @contextlib.contextmanager
-def stock_client(python: Path, timeout_s: float) -> Iterator[tuple[_Client, FaultProxy]]:
+def stock_client(python: Path, timeout_s: float) -> Iterator[tuple[Stock, FaultProxy]]:
     """A stock client on a stock server."""
-    with contextlib.ExitStack() as stack:
-        server = stack.enter_context(stock_server(python, SESSIONS))
-        proxy = stack.enter_context(FaultProxy(server.line()))
-        player = stack.enter_context(StockPlayer(python))
-        yield _Stock(player, proxy.base_url, timeout_s), proxy
-
-
-Pair = contextlib.AbstractContextManager[tuple[_Client, FaultProxy]]
+    with (
+        target_server(python) as server,
+        FaultProxy(server.line()) as proxy,
+        Stock(python, proxy.base_url, timeout_s) as client,
+    ):
+        yield client, proxy
 
 
 def late_replies(way: str, pair: Pair, count: int) -> Connections:
     """Have ``count`` replies come when the client has given up waiting; it goes on by itself."""
     with stderr_to(), pair as (client, proxy):
-        run = _Run(way, client)
+        play = Play(way, client)
         for _ in range(count):
             proxy.delay(3 * LATE_S, "to_client")
-            run.disturb()
+            play.disturb()
             proxy.heal()  # what is late comes now
-            run.go_on()
-    return run.found
+            play.go_on()
+    return play.found
 
 
 def cuts(way: str, pair: Pair, count: int) -> Connections:
     """Cut ``count`` connections, at another byte of a request or a reply each time."""
     with stderr_to(), pair as (client, proxy):
-        run = _Run(way, client)
-        lengths = _lengths(run, proxy)
+        play = Play(way, client)
+        before = {name: proxy.passed(name) for name in _DIRECTIONS}
+        play.step()
+        lengths = {name: max(1, proxy.passed(name) - before[name]) for name in _DIRECTIONS}
         for number in range(count):
-            direction: Direction = ("to_server", "to_client")[number % 2]
+            direction = _DIRECTIONS[number % 2]
             # Multiplied by a prime, so that a few cuts are spread over the whole message, too.
             at = (number // 2) * 7 % lengths[direction]
             proxy.cut_after(at, direction, "close" if number % 4 < 2 else "reset")
-            run.disturb()
+            play.disturb()
             proxy.heal()
-            if not run.go_on():
-                run.begin()
-    return run.found
+            if not play.go_on():
+                play.begin()
+    return play.found
 
 
-def _lengths(run: _Run, proxy: FaultProxy) -> dict[Direction, int]:
-    """How many bytes a step takes, each way."""
-    before = {name: proxy.passed(name) for name in _DIRECTIONS}
-    run.step()
-    return {name: max(1, proxy.passed(name) - before[name]) for name in _DIRECTIONS}
-
-
-_DIRECTIONS: tuple[Direction, Direction] = ("to_server", "to_client")
-
-
-class _Run:
+class Play:
     """Steps of one client, by number, and what is wrong with the answers."""
 
-    def __init__(self, way: str, client: _Client) -> None:
+    def __init__(self, way: str, client: Any) -> None:
         self.found = Connections(way=way)
         self._client, self._number, self._steps = client, PLAIN, 0
         self.begin()

@@ -1,7 +1,5 @@
 """How servers end: told to with a session that hangs, and killed."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -16,64 +14,38 @@ from typing import Any
 import gymnasium as gym
 import psutil
 
+from benchmarks.children import stderr_to
 from benchmarks.faults.cases import NUM_ENVS, NUMBERS, PLAIN
-from benchmarks.faults.peers import (
-    LOCAL,
-    SESSIONS,
-    START_TIMEOUT_S,
-    StockPlayer,
-    line,
-    program,
-    stock_server,
-)
-from benchmarks.faults.quiet import stderr_to
+from benchmarks.faults.peers import StockPlayer, local_peer, target_server
 from benchmarks.faults.target_env import ENV_ID
 from benchmarks.faults.ways import settled
 from openenv_gym.errors import OpenEnvGymError
 from openenv_gym.launchers import ServerProcess
 
-WATCHED_S = 30.0
-"""Who has not ended by then never does, as far as this benchmark knows."""
-
-ORPHANED_S = 2.0
-"""How long workers are given to notice that their server was killed."""
-
+WATCHED_S = 30.0  # who has not ended by then never does, as far as this benchmark knows
+ORPHANED_S = 2.0  # how long workers are given to notice that their server was killed
 _FOREVER_S = 3600.0
 _HANG_S = 0.5
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Termination:
-    """A SIGTERM while a session hangs.
+    """A SIGTERM while a session hangs."""
 
-    Attributes:
-        way: Whose server.
-        drain_s: How long it was to wait for what is under way; None for its own default.
-        seconds: Until it had ended; None if it had not.
-        exitcode: How, None likewise.
-    """
-
-    way: str
-    drain_s: float | None
-    seconds: float | None
+    way: str  # whose server
+    drain_s: float | None  # how long it was to wait for what is under way; None: its default
+    seconds: float | None  # until it had ended; None if it had not
     exitcode: int | None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Orphans:
-    """What outlives a process that was killed.
-
-    Attributes:
-        way: Whose.
-        workers: How many processes it had, one of them hung.
-        orphans: How many of them run after two seconds.
-        zombies: How many have ended, and init has not reaped them within ten more.
-    """
+    """What outlives a process that was killed."""
 
     way: str
-    workers: int
-    orphans: int
-    zombies: int
+    workers: int  # how many processes it had, one of them hung
+    orphans: int  # how many of them run after two seconds
+    zombies: int  # how many have ended, and init has not reaped them within ten more
 
 
 def terminations(drain_s: float, python: Path | None) -> list[Termination]:
@@ -81,25 +53,21 @@ def terminations(drain_s: float, python: Path | None) -> list[Termination]:
     with contextlib.ExitStack() as stack:
         stack.enter_context(stderr_to())
         own = stack.enter_context(_hung_server(f"--drain-timeout={drain_s:g}"))
-        pids, watched_s = {"ws_process": own.pid}, max(WATCHED_S, drain_s + 5)
+        pids = {"ws_process": own.pid}
         if python is not None:
             pids["stock"] = stack.enter_context(_hung_stock_server(python))
-        seconds = _until_gone(pids, watched_s)
+        seconds = _until_gone(pids, max(WATCHED_S, drain_s + 5))
         code = None if seconds["ws_process"] is None else own.stop()
-    drain = {"ws_process": drain_s, "stock": None}
-    codes = {"ws_process": code, "stock": None}
-    return [
-        Termination(way=way, drain_s=drain[way], seconds=seconds[way], exitcode=codes[way])
-        for way in pids
-    ]
+    found = [Termination("ws_process", drain_s, seconds.pop("ws_process"), code)]
+    return [*found, *(Termination(way, None, took_s, None) for way, took_s in seconds.items())]
 
 
 @contextlib.contextmanager
 def _hung_stock_server(python: Path) -> Iterator[int]:
-    with stock_server(python, SESSIONS) as server, StockPlayer(python) as player:
-        player.open(0, server.line(), _FOREVER_S)
+    with target_server(python) as server, StockPlayer(python) as player:
+        player.connect(0, server.line(), _FOREVER_S)
         player.act("reset")
-        player.tell({"do": "step", "who": 0, "number": NUMBERS["sleep"]})
+        player.send(json.dumps({"do": "step", "who": 0, "number": NUMBERS["sleep"]}))
         time.sleep(_HANG_S)
         yield server.pid
         player.kill()
@@ -116,8 +84,8 @@ def _until_gone(pids: dict[str, int], watched_s: float) -> dict[str, float | Non
     while alive and time.perf_counter() - began < watched_s:
         for way, process in list(alive.items()):
             # A child of this process, whose exit code others will ask for: so it is a zombie first.
-            if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
-                took_s[way] = time.perf_counter() - began
+            if _state(process) in ("", psutil.STATUS_ZOMBIE):
+                took_s[way] = round(time.perf_counter() - began, 3)
                 del alive[way]
         time.sleep(0.02)
     return took_s
@@ -132,16 +100,9 @@ def orphans_of_ours() -> Orphans:
 
 def orphans_of(way: str) -> Orphans:
     """Kill the process of a vector environment of others, of which one environment hangs."""
-    with program("local_peer", way, "orphan") as process:
-        line(process, START_TIMEOUT_S)
-        pids = json.loads(line(process, START_TIMEOUT_S))["workers"]
+    with local_peer(way, "orphan") as (process, workers):
         time.sleep(_HANG_S)
-        return _orphans(way, process.pid, [psutil.Process(pid) for pid in pids])
-
-
-def all_orphans() -> list[Orphans]:
-    """Of ours and of others."""
-    return [orphans_of_ours(), *map(orphans_of, LOCAL)]
+        return _orphans(way, process.pid, [psutil.Process(pid) for pid in workers])
 
 
 def _orphans(way: str, pid: int, workers: list[psutil.Process]) -> Orphans:
@@ -150,7 +111,7 @@ def _orphans(way: str, pid: int, workers: list[psutil.Process]) -> Orphans:
     alive = sum(_state(worker) not in ("", psutil.STATUS_ZOMBIE) for worker in workers)
     # They are the children of init now, which may take its time.
     zombies = settled(lambda: sum(_state(one) == psutil.STATUS_ZOMBIE for one in workers))
-    return Orphans(way=way, workers=len(workers), orphans=alive, zombies=zombies)
+    return Orphans(way, len(workers), alive, zombies)
 
 
 def _state(process: psutil.Process) -> str:
@@ -166,8 +127,7 @@ def _hung_server(*arguments: str, kind: str = "sleep") -> Iterator[ServerProcess
     """A server with sessions, one of which is in a step that does not end."""
     with ServerProcess(ENV_ID, f"--workers={NUM_ENVS}", *arguments) as server:
         options: dict[str, Any] = {"base_url": server.base_url, "timeout_s": None}
-        options["on_fault"] = "raise"
-        envs = [gym.make("openenv/remote-v0", **options) for _ in range(NUM_ENVS)]
+        envs = [gym.make("openenv/remote-v0", on_fault="raise", **options) for _ in range(NUM_ENVS)]
         for env in envs:
             env.reset()
             env.step(PLAIN)

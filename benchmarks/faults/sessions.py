@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,86 +18,72 @@ import gymnasium as gym
 import psutil
 from websockets.sync.client import connect
 
+from benchmarks.children import stderr_to
 from benchmarks.faults.cases import NUMBERS, PLAIN
-from benchmarks.faults.peers import SESSIONS, stock_server
-from benchmarks.faults.quiet import stderr_to
+from benchmarks.faults.peers import target_server
 from benchmarks.faults.target_env import ENV_ID
-from benchmarks.faults.ways import POLICY, at_rest, settled
+from benchmarks.faults.ways import POLICY, at_rest, children, settled, shared_memory
 from openenv_gym.launchers import ServerProcess
 
 CRASH_EVERY = 10
-_STEPS = 2
-_WARM_UP = 1000
-_LOOKS = 100
+_STEPS, _WARM_UP, _LOOKS = 2, 1000, 100
 _TRACEBACK = b"Traceback (most recent call last)"
-_SHARED_MEMORY = Path("/dev/shm")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Usage:
-    """What a process has.
+    """What a process has."""
 
-    Attributes:
-        rss: Bytes of memory.
-        fds: Open descriptors.
-        threads: How many.
-    """
-
-    rss: int
-    fds: int
+    rss: int  # bytes of memory
+    fds: int  # open descriptors
     threads: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Growth:
-    """Before and after many sessions.
+    """Before and after many sessions."""
 
-    Attributes:
-        way: Whose server.
-        sessions: How many lie between.
-        crashed: How many of these ended with their worker.
-        aborted: How many ended because the client's socket was closed, without a goodbye.
-        server: Before, after about half of them, and after all.
-        client: Likewise; None where the clients are not ours.
-        workers: How many processes the server had before and after, those that wait included.
-        shared_memory: Files there, before and after.
-        tracebacks: How many the server logged.
-        log_bytes: How much it logged.
-        seconds: How long all this took.
-    """
-
-    way: str
-    sessions: int
-    crashed: int
-    aborted: int
-    server: tuple[Usage, Usage, Usage]
-    client: tuple[Usage, Usage, Usage] | None
-    workers: tuple[int, int]
-    shared_memory: tuple[int, int]
-    tracebacks: int
+    way: str  # whose server
+    sessions: int  # how many lie between
+    crashed: int  # how many of these ended with their worker
+    aborted: int  # how many ended because the client's socket was closed, without a goodbye
+    server: tuple[Usage, Usage, Usage]  # before, after about half of them, and after all
+    client: tuple[Usage, Usage, Usage] | None  # likewise; None where the clients are not ours
+    workers: tuple[int, int]  # processes of the server before and after, those that wait included
+    shared_memory: tuple[int, int]  # files, before and after
+    tracebacks: int  # how many the server logged
     log_bytes: int
-    seconds: float
+    seconds: float  # how long all this took
+
+
+def _look(pid: int) -> tuple[Usage, Usage, int, int]:
+    """Return the usages of a server and of this process, the server's workers, and files."""
+    usages = [
+        Usage(process.memory_info().rss, process.num_fds(), process.num_threads())
+        for process in (psutil.Process(pid), psutil.Process())
+    ]
+    return *usages, len(children(pid)), len(shared_memory())
 
 
 def grow_ours(sessions: int, seconds: float) -> Growth:
     """Sessions on a server of ours: one in ten crashes, the others end well or are aborted."""
-    with _log() as path, stderr_to(path), ServerProcess(ENV_ID, "--workers=3") as server:
+    with _log() as path, ServerProcess(ENV_ID, "--workers=3") as server:
         visits, pid = _visits(server.base_url), server.pid
-        return _grow("ws_process", visits, pid, path, sessions, seconds, lambda: at_rest(pid, 3))
+        return _grow("ws_process", visits, pid, path, (sessions, seconds), lambda: at_rest(pid, 3))
 
 
 def grow_stock(way: str, python: Path, sessions: int, seconds: float) -> Growth:
     """The same on a stock server, where none may crash."""
-    with _log() as path, stderr_to(path), stock_server(python, SESSIONS) as server:
-        url = server.line()
-        growth = _grow(way, _plain_visits(url), server.pid, path, sessions, seconds, lambda: None)
+    with _log() as path, target_server(python) as server:
+        visits = _plain_visits(server.line())
+        growth = _grow(way, visits, server.pid, path, (sessions, seconds), lambda: None)
         return replace(growth, client=None)  # it is not theirs
 
 
 @contextlib.contextmanager
 def _log() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory() as folder:
-        yield Path(folder) / "log"
+    with tempfile.TemporaryDirectory() as folder, stderr_to(path := Path(folder) / "log"):
+        yield path
 
 
 def _grow(
@@ -104,10 +91,10 @@ def _grow(
     visits: Iterator[str],
     pid: int,
     log: Path,
-    sessions: int,
-    seconds: float,
+    limits: tuple[int, float],
     await_rest: Callable[[], object],
 ) -> Growth:
+    sessions, seconds = limits
     # The first ones fill what caches and the allocator keep.
     began = time.perf_counter()
     for number in range(max(CRASH_EVERY, min(_WARM_UP, sessions // 10))):
@@ -115,40 +102,37 @@ def _grow(
             break
         next(visits)
     await_rest()
-    before = _usage(pid)
-    logged = log.stat().st_size
+    looks, logged = [_look(pid)], log.stat().st_size
     every = max(1, sessions // _LOOKS)
-    looks, ends = [before], Counter[str]()  # little: what is noted here is memory, too
+    ends = Counter[str]()  # little: what is noted here is memory, too
     began = time.perf_counter()
     while ends.total() < sessions and time.perf_counter() - began < seconds:
         ends[next(visits)] += 1
         if ends.total() % every == 0:
-            looks.append(_usage(pid))
+            looks.append(_look(pid))
     took_s = time.perf_counter() - began
-    settled(lambda: abs(_usage(pid)[2] - before[2]))
-    after = _usage(pid)
-    half = looks[len(looks) // 2]
+    settled(lambda: abs(len(children(pid)) - looks[0][2]))
+    found = (looks[0], looks[len(looks) // 2], _look(pid))
+    server, client, workers, files = zip(*found, strict=True)
     text = log.read_bytes()[logged:]
     return Growth(
         way=way,
         sessions=ends.total(),
         crashed=ends["crashed"],
         aborted=ends["aborted"],
-        server=(before[0], half[0], after[0]),
-        client=(before[1], half[1], after[1]),
-        workers=(before[2], after[2]),
-        shared_memory=(before[3], after[3]),
+        server=server,
+        client=client,
+        workers=(workers[0], workers[-1]),
+        shared_memory=(files[0], files[-1]),
         tracebacks=text.count(_TRACEBACK),
         log_bytes=len(text),
-        seconds=took_s,
+        seconds=round(took_s, 1),
     )
 
 
 def _visits(url: str) -> Iterator[str]:
     """Sessions; says how each ended."""
-    number = 0
-    while True:
-        number += 1
+    for number in count(1):
         if number % CRASH_EVERY == 0:
             _visit(url, crashes=True)
             yield "crashed"
@@ -161,9 +145,7 @@ def _visits(url: str) -> Iterator[str]:
 
 
 def _plain_visits(url: str) -> Iterator[str]:
-    number = 0
-    while True:
-        number += 1
+    for number in count(1):
         _plain_visit(url, {"number": PLAIN}, aborts=number % 2 == 0)
         yield "closed" if number % 2 else "aborted"
 
@@ -189,15 +171,3 @@ def _plain_visit(url: str, action: dict[str, Any], *, aborts: bool) -> None:
             connection.socket.shutdown(socket.SHUT_RDWR)
         else:
             connection.send(json.dumps({"type": "close"}))
-
-
-def _usage(server_pid: int) -> tuple[Usage, Usage, int, int]:
-    server = psutil.Process(server_pid)
-    files = len(list(_SHARED_MEMORY.iterdir())) if _SHARED_MEMORY.is_dir() else 0
-    workers = len(server.children(recursive=True))
-    return _of(server), _of(psutil.Process()), workers, files
-
-
-def _of(process: psutil.Process) -> Usage:
-    memory = process.memory_info().rss
-    return Usage(rss=memory, fds=process.num_fds(), threads=process.num_threads())

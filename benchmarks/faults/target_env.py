@@ -1,7 +1,5 @@
 """The environment that fails when its action says so, and tells which action it was asked for."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import gymnasium as gym
@@ -13,9 +11,7 @@ from openenv_gym.testing.faults import parse_fault
 
 ENV_ID = "benchmarks.faults.target_env:Target-v0"
 _STOP: Any = {"kind": "kill", "signal": 19}
-_FAULTS = tuple(
-    parse_fault(_STOP if kind.name == "stop" else kind.name, kind.name) for kind in KINDS
-)
+_FAULTS = [parse_fault(_STOP if kind.name == "stop" else kind.name, kind.name) for kind in KINDS]
 
 
 class TargetEnv(gym.Env[Any, Any]):
@@ -23,9 +19,6 @@ class TargetEnv(gym.Env[Any, Any]):
 
     The action with the number of a kind of fault has that fault happen, before anything else. An
     episode terminates after ``episode_steps`` steps and is never truncated.
-
-    Args:
-        episode_steps: See above.
     """
 
     metadata = {"render_modes": []}
@@ -33,8 +26,7 @@ class TargetEnv(gym.Env[Any, Any]):
     def __init__(self, episode_steps: int = 20) -> None:
         self.action_space = spaces.Discrete(MAX_NUMBER)
         self.observation_space = spaces.Box(0, MAX_NUMBER, (3,), np.int64)
-        self._episode_steps = episode_steps
-        self._steps = 0
+        self._episode_steps, self._steps = episode_steps, 0
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

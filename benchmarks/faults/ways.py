@@ -1,82 +1,165 @@
-"""Our ways to environments that fail."""
-
-from __future__ import annotations
+"""Our ways to environments that fail, which are stepped together, and what each is told."""
 
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium as gym
+import numpy as np
 import psutil
 
 from benchmarks.faults.cases import DEADLINE_S, NUM_ENVS, Left
-from benchmarks.faults.groups import Group, Singles, VecEnv, Vector
 from benchmarks.faults.target_env import ENV_ID
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.launchers.embedded import EMBEDDED
 from openenv_gym.recovery import FaultPolicy
 from openenv_gym.workers.forked import can_fork
 
+OURS = "openenv/gymnasium-v0"
+
 # What is measured is how soon it can be over, so nothing waits before it begins anew.
 POLICY = FaultPolicy(restarts=1_000_000, backoff_s=0.0)
 
-EMBEDDED_DEADLINE_S = 3.0
-"""What an embedded worker is given where kinds hang: it may have to start within that, too."""
+EMBEDDED_DEADLINE_S = 3.0  # where kinds hang; a worker may have to start within that, too
 
 _SHARED_MEMORY = Path("/dev/shm")
-_PATIENCE_S = 10.0
+_SETTLED_S = 10.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Way:
-    """A way to several environments.
+class Seen(NamedTuple):
+    """What one environment was told of a step or a reset; a row is in the order of time."""
 
-    Attributes:
-        name: Short.
-        is_served: Whether there is a server.
-        make: Makes them, given arguments for ``gymnasium.make``.
-    """
+    obs: Any
+    ending: tuple[float, bool, bool] | None  # reward, terminated, truncated; None of a reset
+    said: dict[str, Any]  # what the info says of a fault, or of the reset after one
+    asked_s: float  # when the call began
+    told_s: float  # when it returned
+
+    @property
+    def is_fault(self) -> bool:
+        return self.ending is not None and bool(self.said)
+
+    @property
+    def is_over(self) -> bool:
+        return self.ending is not None and (self.ending[1] or self.ending[2])
+
+
+Rows = list[list[Seen]]
+
+
+class Vector:
+    """A vector environment of Gymnasium in ``NEXT_STEP``: the step after an end is a reset."""
+
+    def __init__(self, envs: Any) -> None:
+        self._envs = envs
+        self._was_over = np.ones(envs.num_envs, np.bool_)
+        self.close = envs.close
+
+    def reset(self, seed: int) -> Rows:
+        asked_s = time.perf_counter()
+        obs, info = self._envs.reset(seed=seed)
+        told_s = time.perf_counter()
+        self._was_over[:] = False
+        return [[Seen(own, None, _said(info, i), asked_s, told_s)] for i, own in enumerate(obs)]
+
+    def step(self, numbers: Sequence[int]) -> Rows:
+        asked_s = time.perf_counter()
+        obs, *endings, info = self._envs.step(np.asarray(numbers))
+        told_s = time.perf_counter()
+        columns = zip(*(part.tolist() for part in endings), strict=True)
+        rows = [
+            [Seen(own, None if over else ending, _said(info, i), asked_s, told_s)]
+            for i, (own, ending, over) in enumerate(zip(obs, columns, self._was_over, strict=True))
+        ]
+        self._was_over = endings[1] | endings[2]
+        return rows
+
+
+class VecEnv:
+    """A ``VecEnv`` of Stable-Baselines3: an end and the reset after it come in one step."""
+
+    def __init__(self, envs: Any) -> None:
+        self._envs = envs
+        self.close = envs.close
+
+    def reset(self, seed: int) -> Rows:
+        self._envs.seed(seed)
+        asked_s = time.perf_counter()
+        obs = self._envs.reset()
+        resets = self._resets(range(self._envs.num_envs), obs, asked_s, time.perf_counter())
+        return [[reset] for reset in resets]
+
+    def step(self, numbers: Sequence[int]) -> Rows:
+        asked_s = time.perf_counter()
+        obs, rewards, dones, infos = self._envs.step(np.asarray(numbers))
+        told_s, rows = time.perf_counter(), []
+        for i, info in enumerate(infos):
+            by_limit = info["TimeLimit.truncated"]
+            ending = (float(rewards[i]), bool(dones[i]) and not by_limit, by_limit)
+            last = info["terminal_observation"] if dones[i] else obs[i]
+            rows.append([Seen(last, ending, info.get("openenv", {}), asked_s, told_s)])
+        over = [i for i, done in enumerate(dones) if done]
+        for i, reset in zip(over, self._resets(over, obs, asked_s, told_s), strict=True):
+            rows[i].append(reset)
+        return rows
+
+    def _resets(self, which: Iterable[int], obs: Any, asked_s: float, told_s: float) -> list[Seen]:
+        infos = self._envs.reset_infos
+        return [Seen(obs[i], None, infos[i].get("openenv", {}), asked_s, told_s) for i in which]
+
+
+def _said(info: dict[str, Any], number: int) -> dict[str, Any]:
+    """What a batched info says of one environment."""
+    said = info.get("openenv", {})
+    return {
+        key: value[number]
+        for key, value in said.items()
+        if not key.startswith("_") and said[f"_{key}"][number]
+    }
+
+
+Group = Vector | VecEnv
+
+
+class Way(NamedTuple):
+    """A way to several environments; ``make`` takes arguments for ``gymnasium.make``."""
 
     name: str
     is_served: bool
     make: Callable[[dict[str, Any]], Group]
 
 
-def _singles(arguments: dict[str, Any]) -> Group:
-    return Singles([gym.make("openenv/gymnasium-v0", **arguments) for _ in range(NUM_ENVS)])
+def _singles(arguments: dict[str, Any], name: str = OURS) -> Group:
+    """Single environments, one after the other."""
+    return Vector(gym.vector.SyncVectorEnv([partial(gym.make, name, **arguments)] * NUM_ENVS))
 
 
 def _json(arguments: dict[str, Any]) -> Group:
     del arguments["env_id"]  # it is another's server as far as this client knows
-    remote = {**arguments, "codec": "json"}
-    return Singles([gym.make("openenv/remote-v0", **remote) for _ in range(NUM_ENVS)])
+    return _singles({**arguments, "codec": "json"}, "openenv/remote-v0")
 
 
 def _vector(arguments: dict[str, Any], **more: Any) -> Group:
-    return Vector(gym.make_vec("openenv/gymnasium-v0", num_envs=NUM_ENVS, **arguments, **more))
-
-
-def _vector_alone(arguments: dict[str, Any]) -> Group:
-    return _vector(arguments, shards=NUM_ENVS)
+    return Vector(gym.make_vec(OURS, num_envs=NUM_ENVS, **arguments, **more))
 
 
 def _vec_env(arguments: dict[str, Any]) -> Group:
     from openenv_gym.sb3 import OpenEnvVecEnv  # imports torch
 
-    return VecEnv(OpenEnvVecEnv("openenv/gymnasium-v0", NUM_ENVS, shards=NUM_ENVS, **arguments))
+    return VecEnv(OpenEnvVecEnv(OURS, NUM_ENVS, shards=NUM_ENVS, **arguments))
 
 
 WAYS = (
-    Way(name="embedded", is_served=False, make=_singles),
-    Way(name="embedded_vector", is_served=False, make=_vector),
-    Way(name="ws_process", is_served=True, make=_singles),
-    Way(name="ws_json", is_served=True, make=_json),
-    Way(name="ws_vector", is_served=True, make=_vector_alone),
-    Way(name="ws_vec_env", is_served=True, make=_vec_env),
+    Way("embedded", False, _singles),
+    Way("embedded_vector", False, _vector),
+    Way("ws_process", True, _singles),
+    Way("ws_json", True, _json),
+    Way("ws_vector", True, lambda arguments: _vector(arguments, shards=NUM_ENVS)),
+    Way("ws_vec_env", True, _vec_env),
 )
 
 
@@ -84,27 +167,20 @@ WAYS = (
 def opened(way: Way, *, hangs: bool, left: list[Left]) -> Iterator[Group]:
     """The environments of a way; at their end ``left`` is told what they have left behind.
 
-    Args:
-        way: Which.
-        hangs: Whether steps will hang, so that a deadline has to end them.
-        left: Gets one more.
+    ``hangs`` says that steps will hang, so that a deadline has to end them.
     """
-    before = (_children(os.getpid()), _shared_memory())
+    processes, files = children(os.getpid()), shared_memory()
     options: dict[str, Any] = {"env_id": ENV_ID, "on_fault": POLICY}
     sessions = None
     if way.is_served:
-        # Spare workers, so that a session begins at once.
-        arguments = [f"--workers={NUM_ENVS}"]
-        if hangs:
-            arguments.append(f"--step-timeout={DEADLINE_S:g}")
-            # Steps of batched sessions may hold resets, so they have the deadline of those.
-            arguments.append(f"--reset-timeout={DEADLINE_S:g}")
+        arguments = [f"--workers={NUM_ENVS}"]  # spare ones, so that a session begins at once
+        if hangs:  # steps of batched sessions may hold resets, so they have their deadline
+            arguments += [f"--{what}-timeout={DEADLINE_S:g}" for what in ("step", "reset")]
         with ServerProcess(ENV_ID, *arguments) as server:
             spares = at_rest(server.pid, NUM_ENVS)
-            group = way.make({**options, "base_url": server.base_url})
-            with contextlib.closing(group):
+            with contextlib.closing(way.make({**options, "base_url": server.base_url})) as group:
                 yield group
-            sessions = settled(lambda: max(0, len(_children(server.pid)) - spares))
+            sessions = settled(lambda: max(0, len(children(server.pid)) - spares))
     else:
         if hangs:
             options["timeout_s"] = EMBEDDED_DEADLINE_S
@@ -113,36 +189,33 @@ def opened(way: Way, *, hangs: bool, left: list[Left]) -> Iterator[Group]:
                 yield group
         finally:
             EMBEDDED.stop()
-    processes = settled(lambda: len(_children(os.getpid()) - before[0]))
-    files = settled(lambda: len(_shared_memory() - before[1]))
-    left.append(Left(way=way.name, sessions=sessions, processes=processes, shared_memory=files))
+    own = settled(lambda: len(children(os.getpid()) - processes))
+    new = settled(lambda: len(shared_memory() - files))
+    left.append(Left(way=way.name, sessions=sessions, processes=own, shared_memory=new))
 
 
 def at_rest(pid: int, workers: int) -> int:
     """Wait until a server has as many processes as it has without a session; return how many.
 
     Right after its start, or after a session, it may be about to fork one, or to see one off.
-
-    Args:
-        pid: Of the server.
-        workers: How many wait for sessions; another process forks them.
+    ``workers`` wait for sessions; another process forks them.
     """
     count = workers + can_fork()
-    settled(lambda: abs(len(_children(pid)) - count))
+    settled(lambda: abs(len(children(pid)) - count))
     return count
 
 
 def settled(count: Callable[[], int]) -> int:
     """Return what is counted when it has come down to nothing, or what is left after a while."""
-    end_s = time.monotonic() + _PATIENCE_S
+    end_s = time.monotonic() + _SETTLED_S
     while (number := count()) > 0 and time.monotonic() < end_s:
         time.sleep(0.05)
     return number
 
 
-def _children(pid: int) -> set[int]:
+def children(pid: int) -> set[int]:
     return {child.pid for child in psutil.Process(pid).children(recursive=True)}
 
 
-def _shared_memory() -> set[str]:
+def shared_memory() -> set[str]:
     return {path.name for path in _SHARED_MEMORY.iterdir()} if _SHARED_MEMORY.is_dir() else set()

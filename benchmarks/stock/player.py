@@ -1,30 +1,25 @@
-"""The stock client's loop: ``python -m benchmarks.stock.player NAME sync|async URL``.
+"""The stock client's loop: ``python -m benchmarks.stock.player NAME MODE URL SESSIONS``.
 
-For each line of its stdin, ``SEED STEPS``, it plays one round and prints what came of it as
-JSON. ``sync`` is the client that a synchronous training loop uses, ``EnvClient.sync()``; ``async``
+For each line of its stdin, the fields of a workload as JSON, it plays a round and prints what came
+of it. ``sync`` is the client that a synchronous training loop uses, ``EnvClient.sync()``; ``async``
 awaits the same client on an event loop, without the hop to a thread of its own for each call.
+``vector`` has as many clients as sessions and awaits the steps of all of them together
+(``asyncio.gather``), which is faster than one after the other; where an episode has ended, the next
+step of its session is a reset, as in Gymnasium's vector environments.
 """
 
 import asyncio
 import json
 import sys
 import time
+from contextlib import AsyncExitStack
 from typing import Any
 
-from benchmarks.stock.peer import Peer, load
-from benchmarks.workload import Played, Workload
+from benchmarks.stock.peer import load
+from benchmarks.workload import Played, VectorWorkload, Workload
 
 
-def workload_of(line: str) -> Workload:
-    seed, steps = map(int, line.split())
-    return Workload(seed, steps)
-
-
-def tell(played: Played) -> None:
-    print(json.dumps(played), flush=True)
-
-
-def play(peer: Peer, client: Any, workload: Workload) -> Played:
+def play(peer: Any, client: Any, workload: Workload) -> Played:
     inputs, act, episodes, score = peer.inputs(workload), peer.act, 0, 0.0
     result = client.reset(seed=workload.seed)
     started = time.perf_counter()
@@ -35,10 +30,11 @@ def play(peer: Peer, client: Any, workload: Workload) -> Played:
             episodes += 1
             result = client.reset()
     seconds = time.perf_counter() - started
-    return Played(seconds, episodes, tuple(peer.values(result.observation)), score)
+    return Played(seconds, episodes, score, peer.values(result.observation))
 
 
-async def play_async(peer: Peer, client: Any, workload: Workload) -> Played:
+async def play_async(peer: Any, clients: list[Any], workload: Workload) -> Played:
+    (client,) = clients
     inputs, act, episodes, score = peer.inputs(workload), peer.act, 0, 0.0
     result = await client.reset(seed=workload.seed)
     started = time.perf_counter()
@@ -49,25 +45,48 @@ async def play_async(peer: Peer, client: Any, workload: Workload) -> Played:
             episodes += 1
             result = await client.reset()
     seconds = time.perf_counter() - started
-    return Played(seconds, episodes, tuple(peer.values(result.observation)), score)
+    return Played(seconds, episodes, score, peer.values(result.observation))
 
 
-def serve_sync(peer: Peer, url: str) -> None:
-    with peer.client(base_url=url).sync() as client:
-        for line in sys.stdin:
-            tell(play(peer, client, workload_of(line)))
+async def play_vector(peer: Any, clients: list[Any], workload: VectorWorkload) -> Played:
+    act, rows, first = peer.act, workload.actions(), workload.seed or 0
+    results = await asyncio.gather(*[c.reset(seed=first + i) for i, c in enumerate(clients)])
+    is_over, episodes, score = [False] * len(clients), 0, 0.0
+    started = time.perf_counter()
+    for row in rows:
+        calls = [
+            client.reset() if over else client.step(act(result, action))
+            for client, over, result, action in zip(clients, is_over, results, row, strict=True)
+        ]
+        results = await asyncio.gather(*calls)
+        for over, result in zip(is_over, results, strict=True):
+            score += 0.0 if over else result.reward
+        is_over = [bool(result.done) for result in results]
+        episodes += sum(is_over)
+    seconds = time.perf_counter() - started
+    last = [number for result in results for number in peer.values(result.observation)]
+    return Played(seconds, episodes, score, last)
 
 
-async def serve_async(peer: Peer, url: str) -> None:
-    async with peer.client(base_url=url) as client:
+async def answer_async(peer: Any, mode: str, url: str, sessions: int) -> None:
+    kind, player = (VectorWorkload, play_vector) if mode == "vector" else (Workload, play_async)
+    async with AsyncExitStack() as stack:
+        made = [peer.CLIENT(base_url=url) for _ in range(sessions)]
+        clients = [await stack.enter_async_context(client) for client in made]
         # Read in a thread: between the rounds the loop answers the server's pings.
         while line := await asyncio.to_thread(sys.stdin.readline):
-            tell(await play_async(peer, client, workload_of(line)))
+            print(json.dumps(await player(peer, clients, kind(*json.loads(line)))), flush=True)
+
+
+def answer(peer: Any, url: str) -> None:
+    with peer.CLIENT(base_url=url).sync() as client:
+        for line in sys.stdin:
+            print(json.dumps(play(peer, client, Workload(*json.loads(line)))), flush=True)
 
 
 if __name__ == "__main__":
-    name, mode, base_url = sys.argv[1:]
+    name, mode, base_url, count = sys.argv[1:]
     if mode == "sync":
-        serve_sync(load(name), base_url)
+        answer(load(name), base_url)
     else:
-        asyncio.run(serve_async(load(name), base_url))
+        asyncio.run(answer_async(load(name), mode, base_url, int(count)))

@@ -1,19 +1,21 @@
-"""The server: ``python -m benchmarks.stock.server NAME`` prints its URL and ends with its stdin."""
+"""A stock server: ``python -m benchmarks.stock.server NAME SESSIONS``.
+
+It prints its URL and ends with its stdin.
+"""
 
 import sys
 
 import uvicorn
 from openenv.core.env_server.http_server import create_app
 
-from benchmarks.lifeline import end_with_stdin
+from benchmarks.children import end_with_stdin
 from benchmarks.stock.peer import load
 
 
-def main(name: str) -> None:
+def main(name: str, sessions: int) -> None:
     peer = load(name)
-    app = create_app(
-        peer.environment, peer.action, peer.observation, env_name=name, max_concurrent_envs=4
-    )
+    models = (peer.CLIENT.ACTION, peer.CLIENT.OBSERVATION)
+    app = create_app(peer.ENVIRONMENT, *models, env_name=name, max_concurrent_envs=sessions)
     config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning")
     sock = config.bind_socket()
     sock.listen()  # who connects from now on is served as soon as the server runs
@@ -23,4 +25,4 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], int(sys.argv[2]))

@@ -65,7 +65,7 @@ def find_boards(text: str) -> tuple[list[tuple[list[str], Board]], list[str]]:
     while at < min(len(lines), 4 * _MOST_CELLS):  # no further: a long text is a history
         for find in (_find_box, _find_fen, _find_tokens, _find_characters):
             board = find(lines, at)
-            if board is not None and _is_drawable(board):
+            if board and all(max(one.row, one.column) < _MOST_CELLS for one in board.cells):
                 panels.append((caption, board))
                 caption, at = [board.rest] if board.rest else [], board.end
                 break
@@ -73,10 +73,6 @@ def find_boards(text: str) -> tuple[list[tuple[list[str], Board]], list[str]]:
             caption.append(lines[at])
             at += 1
     return panels, caption + lines[at:]
-
-
-def _is_drawable(board: Board) -> bool:
-    return all(max(cell.row, cell.column) < _MOST_CELLS for cell in board.cells)
 
 
 def _find_box(lines: list[str], at: int) -> Board | None:
@@ -101,16 +97,12 @@ def _find_fen(lines: list[str], at: int) -> Board | None:
         return None
     rows = []
     for part in match[0].split("/"):
-        found = re.findall(r"\d+|\+?[A-Za-z]", part)
-        rows.append([place for token in found for place in _places(token)])
+        plain = re.sub(r"\d+", lambda found: "." * min(int(found[0]), _MOST_CELLS), part)
+        rows.append(re.findall(r"\.|\+?[A-Za-z]", plain))
     if len({len(row) for row in rows}) != 1:
         return None
     cells = [Cell(y, x, token) for y, row in enumerate(rows) for x, token in enumerate(row)]
     return Board(cells, at + 1, lines[at][match.end() :].strip())
-
-
-def _places(token: str) -> list[str]:
-    return ["."] * min(int(token), _MOST_CELLS) if token.isdigit() else [token]
 
 
 def _find_characters(lines: list[str], at: int) -> Board | None:
@@ -121,12 +113,7 @@ def _find_characters(lines: list[str], at: int) -> Board | None:
             match = pattern.fullmatch(lines[number])
             if match is not None and (not rows or len(match[2]) == len(rows[0][1][2])):
                 rows.append((number - at, match))
-            elif (
-                not rows
-                or " " not in rows[0][1][2]
-                or lines[number]
-                or number - at > rows[-1][0] + 1
-            ):
+            elif not rows or " " not in rows[0][1][2] or lines[number]:
                 break
         if _are_rows([match for _, match in rows]):
             return _from_characters(lines, at, rows)
@@ -147,13 +134,9 @@ def _are_rows(rows: list[re.Match[str]]) -> bool:
 
 
 def _from_characters(lines: list[str], at: int, rows: list[tuple[int, re.Match[str]]]) -> Board:
-    start = rows[0][1].start(2)
-    gaps = [
-        x
-        for x, places in enumerate(zip(*(m[2] for _, m in rows), strict=True))
-        if set(places) == {" "}
-    ]
-    cells = []
+    start, cells = rows[0][1].start(2), []
+    columns = enumerate(zip(*(match[2] for _, match in rows), strict=True))
+    gaps = [x for x, places in columns if set(places) == {" "}]
     for y, match in rows:
         cells += [Cell(y, x, token) for x, token in enumerate(match[2]) if x not in gaps]
         if match[1]:

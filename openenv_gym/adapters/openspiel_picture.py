@@ -8,8 +8,8 @@ width. Every picture has one size, because a video needs frames of one size.
 from __future__ import annotations
 
 import re
+import textwrap
 import unicodedata
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -30,16 +30,9 @@ _LONGEST = 20_000  # characters; of a longer text the end is drawn
 _DARK, _LIGHT = (38, 38, 42), (246, 244, 236)
 _TILES = ((226, 207, 170), (212, 190, 150))
 _SOLID = {"*": (96, 104, 112), "#": (96, 104, 112)}  # walls and obstacles
-_PALETTE = (
-    (196, 62, 54),
-    (46, 110, 180),
-    (56, 142, 74),
-    (138, 84, 168),
-    (214, 134, 38),
-    (30, 138, 146),
-    (190, 74, 130),
-    (120, 96, 70),
-)
+_RED, _BLUE, _GREEN, _VIOLET = (196, 62, 54), (46, 110, 180), (56, 142, 74), (138, 84, 168)
+_ORANGE, _TEAL, _PINK, _BROWN = (214, 134, 38), (30, 138, 146), (190, 74, 130), (120, 96, 70)
+_PALETTE = (_RED, _BLUE, _GREEN, _VIOLET, _ORANGE, _TEAL, _PINK, _BROWN)
 _STONES = {"x": _DARK, "@": _DARK, "b": _DARK, "+": _DARK, "o": _LIGHT, "w": _LIGHT}
 _HEX = {"y": _DARK, "z": _DARK, "p": _LIGHT, "q": _LIGHT}  # stones that touch an edge
 _ARMS = {"─": "lr", "│": "ud", "┌": "rd", "┐": "ld", "└": "ru", "┘": "lu", "├": "udr", "┤": "udl"}
@@ -181,30 +174,20 @@ def _pitch(size: int) -> tuple[int, int]:
 
 
 def _fit(lines: list[str], width: int, height: int) -> tuple[int, list[str]]:
+    """The largest size that lines fit in, broken ones as a last resort, and then their end."""
     longest = max(map(len, lines))
-    for size in range(32, 11, -1):  # first without a break in any line
+    for size in range(32, 11, -1):
         down, across = _pitch(size)
         if len(lines) * down <= height and longest * across <= width:
             return size, lines
     for size in range(18, 9, -1):
         down, across = _pitch(size)
         most, columns = max(height // down, 1), width // across
-        if size == 10:  # too much text: gaps go first, then the beginning
-            lines = [re.sub(" {3,}", "  ", line) if len(line) > columns else line for line in lines]
-        if sum(-(-len(line) // columns) or 1 for line in lines) <= most or size == 10:
-            rows = [row for line in lines[-most:] for row in _wrap(line, columns)]
+        if len(lines) <= most or size == 10:
+            rows = [row for line in lines[-most:] for row in textwrap.wrap(line, columns) or [""]]
             if len(rows) <= most or size == 10:
-                return size, rows if len(rows) <= most else ["...", *rows[len(rows) - most + 1 :]]
+                return size, rows[-most:]
     raise AssertionError("the smallest size always fits")
-
-
-def _wrap(line: str, columns: int) -> Iterator[str]:
-    while len(line) > columns:
-        cut = line.rfind(" ", columns // 2, columns + 1)
-        cut = cut if cut > 0 else columns
-        yield line[:cut]
-        line = line[cut:].lstrip()
-    yield line
 
 
 def _plain(text: str) -> str:

@@ -12,32 +12,19 @@ from typing import Any
 import pytest
 
 from benchmarks.__main__ import parse
-from benchmarks.errors import BenchmarkError
-from benchmarks.faults import (
-    bad_input_runs,
-    connections,
-    endings,
-    hangs,
-    part,
-    peers,
-    sessions,
-    ways,
-)
-from benchmarks.faults.bad_input_runs import BadInputRun
-from benchmarks.faults.bad_inputs import BadInputs
+from benchmarks.children import BenchmarkError
+from benchmarks.faults import bad_inputs, connections, endings, hangs, part, peers, sessions, ways
+from benchmarks.faults.bad_inputs import BadInputRun, BadInputs
+from benchmarks.faults.board import Found, all_tables, rows
 from benchmarks.faults.campaign import campaign
 from benchmarks.faults.cases import KINDS, NUM_ENVS, PLAIN, Left, Trial
 from benchmarks.faults.connections import Connections
 from benchmarks.faults.endings import Orphans, Termination
-from benchmarks.faults.groups import Seen
 from benchmarks.faults.hangs import Hang
 from benchmarks.faults.part import PARTS
-from benchmarks.faults.report import FaultsReport, write
-from benchmarks.faults.scoreboard import rows
 from benchmarks.faults.sessions import Growth, Usage
 from benchmarks.faults.target_env import TargetEnv
-from benchmarks.faults.ways import WAYS
-from benchmarks.machine import this_machine
+from benchmarks.faults.ways import WAYS, Seen
 from openenv_gym.testing.faults import PlannedFaultError
 
 pytestmark = pytest.mark.timeout(300)
@@ -54,11 +41,11 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hangs, "DEADLINE_S", 6.0)  # a bystander has it too
     monkeypatch.setattr(connections, "LATE_S", 6.0)
     monkeypatch.setattr(part, "_CUT_TIMEOUT_S", CUT_TIMEOUT_S)
-    monkeypatch.setattr(bad_input_runs, "_OPEN_TIMEOUT_S", 60.0)
+    monkeypatch.setattr(bad_inputs, "_OPEN_TIMEOUT_S", 60.0)
     monkeypatch.setattr(peers, "PATIENCE_S", 60.0)
     monkeypatch.setattr(endings, "ORPHANED_S", 10.0)
     monkeypatch.setattr(endings, "_HANG_S", 5.0)
-    monkeypatch.setattr(ways, "_PATIENCE_S", 60.0)
+    monkeypatch.setattr(ways, "_SETTLED_S", 60.0)
 
 
 def told(trial: Trial) -> tuple[Any, ...]:
@@ -137,7 +124,7 @@ def test_a_campaign_sees_who_is_another_than_its_twin(monkeypatch: pytest.Monkey
 
 
 def test_a_hang_is_told_by_the_deadline_and_a_bystander_plays_on():
-    (hang,) = hangs._served(["sleep"], 1)
+    (hang,) = hangs.served(("sleep",), 1)
     assert len(hang.told_s) == len(hang.over_s) == 1 and hang.steps > 0
     assert min(hang.told_s) > 0 and hang.beside_s is not None and hang.quiet_s is not None
 
@@ -175,7 +162,7 @@ def test_replies_that_are_shifted_are_counted():
             last, self.last = self.last, number
             return (last, number - PLAIN + (number > PLAIN + 2))
 
-    run = connections._Run("stock", Shifted())
+    run = connections.Play("stock", Shifted())
     run.disturb()
     assert run.go_on()
     found = run.found
@@ -194,7 +181,7 @@ def test_the_same_seed_draws_the_same_bad_inputs_and_none_says_goodbye():
 
 
 def test_bad_inputs_end_neither_sessions_nor_the_server():
-    for run in bad_input_runs.ours(1000, 40.0):
+    for run in bad_inputs.ours(1000, 40.0):
         assert run.tried > 0 and run.refused > run.tried / 2
         assert run.server_crashes == run.worker_crashes == run.sessions_lost == run.wrong == 0
 
@@ -223,7 +210,7 @@ def test_sessions_end_in_three_ways_and_leave_nothing():
 def test_parts_are_chosen_by_name():
     options = parse(["faults", "--only", "hangs", "inputs", "--bad-inputs", "5"])
     assert options.only == ["hangs", "inputs"] and options.bad_inputs == 5
-    assert parse(["faults"]).only is None and "campaigns" in PARTS
+    assert parse(["faults"]).only == tuple(PARTS) and "campaigns" in PARTS
 
 
 def test_a_part_is_run_and_written(tmp_path: Path):
@@ -239,12 +226,15 @@ def test_a_part_is_run_and_written(tmp_path: Path):
 def test_a_part_that_fails_leaves_what_the_others_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    def fails(options: Any, stocks: Any) -> dict[str, Any]:
+    def fails(options: Any, stocks: Any, found: Found) -> None:
         raise ValueError("no machine")
 
-    found = [Hang(way="embedded", kind="sleep", deadline_s=3.0, told_s=[0.2], over_s=[0.7])]
+    def hangs_once(options: Any, stocks: Any, found: Found) -> None:
+        told: dict[str, Any] = {"deadline_s": 3.0, "told_s": [0.2], "over_s": [0.7]}
+        found.hangs.append(Hang(way="embedded", kind="sleep", **told))
+
     monkeypatch.setitem(PARTS, "inputs", fails)
-    monkeypatch.setitem(PARTS, "hangs", lambda options, stocks: {"hangs": found})
+    monkeypatch.setitem(PARTS, "hangs", hangs_once)
     chosen = parse(["faults", "--only=inputs", "--without-stock", f"--output={tmp_path}"])
     chosen.only = ["inputs", "hangs"]
     with pytest.raises(BenchmarkError, match="did not come to their end: inputs"):
@@ -254,7 +244,7 @@ def test_a_part_that_fails_leaves_what_the_others_found(
     assert [row["hit"] for row in written["scoreboard"]] == [True, False, None]
 
 
-def a_report(**changes: Any) -> FaultsReport:
+def what_was_found(**changes: Any) -> Found:
     usage = Usage(rss=1 << 20, fds=5, threads=2)
     growth = {
         "sessions": 10,
@@ -286,7 +276,7 @@ def a_report(**changes: Any) -> FaultsReport:
                 beside_s=0.0015,
             )
         ],
-        "late": [
+        "late_replies": [
             Connections(way="ours", disturbed=2, continued=2, answers=6),
             Connections(way="stock_03", disturbed=2, continued=2, answers=6, mismatched=6),
         ],
@@ -310,21 +300,12 @@ def a_report(**changes: Any) -> FaultsReport:
             Growth(way="stock_03", server=(usage, usage, usage), tracebacks=18, **growth),
         ],
     }
-    return FaultsReport(
-        **{**told, **changes},
-        seconds={"campaigns": 12.0},
-        failed={},
-        machine=this_machine(),
-        stock_versions=None,
-        date="2026-11-21",
-        load_average_start=[0.0] * 3,
-        load_average_end=[0.0] * 3,
-    )
+    return Found(**{**told, **changes})
 
 
-def test_what_it_writes(tmp_path: Path):
-    write(a_report(), tmp_path)
-    page = (tmp_path / "README.md").read_text(encoding="utf-8")
+def test_what_it_writes():
+    found = what_was_found()
+    page = "\n".join(table.markdown() for table in all_tables(found, rows(found)))
     for line in (
         "| faults injected / training went on | from 1000 / all | 4 / 4 | 1 / 0 |  |  |",
         "| environments of 4 harmed by a fault, at most | 1, with a worker for each "
@@ -339,23 +320,21 @@ def test_what_it_writes(tmp_path: Path):
         "| SIGTERM with a session that hangs, until the end | below 26 s | 25.4 s (drain 25 s) "
         "| never |  | hit |",
         "| tracebacks in the log for 1,000 sessions that end | 0 | 0 |  | 1800 | hit |",
-        "| ws_process | 2 | 2 | 2 | 1 | 0.38 | 0.50 |",
-        "| exit | 2 of 2, 1 | 2 of 2, 4 | 0 of 1, 4 |",
-        "| sleep | ws_process | 1 | 1 | 0.10 | 0.10 | 0.20 | 0.20 | 1.50 | 1.50 |",
-        "| ws_process | server | 10 | +2.00 | +2.00 | +1 | +0 |",
+        "| ws_process | exit | 2 | 2 | 2 | 1 | 0.38, 0.50 |  |",
+        "| stock 0.10 | exit | 1 |  | 0 | 4 |  | ConnectionClosedError |",
+        "| ws_process | sleep | 1 | 0.10, 0.10 | 0.20, 0.20 | 0.001 | 0.0015 | 0 |",
+        "| ours | 2 | 2 | 0 | 6 | 0 | 0 |",
+        "+2.00 MB, +2.00 in the second half, descriptors +1, threads +0 |",
     ):
         assert line in page
-    written = json.loads((tmp_path / "results/faults.json").read_text(encoding="utf-8"))
-    assert [trial["way"] for trial in written["trials"]] == ["ws_process", "embedded", "stock"]
-    assert written["growth"][0]["crashed"] == 1
-    assert written["scoreboard"][1]["hit"] is True
+    assert rows(found)[1].hit is True
 
 
 def test_a_promise_that_is_broken_is_missed():
-    lost = a_report(
+    lost = what_was_found(
         trials=[Trial(way="ws_json", kind="exit", injected=3, flagged=3, continued=2, harmed=2)],
         bad_inputs=[BadInputRun(way="ws_json", tried=10, sessions_lost=1)],
-        late=[Connections(way="ours", disturbed=1, answers=3, mismatched=1)],
+        late_replies=[Connections(way="ours", disturbed=1, answers=3, mismatched=1)],
         cuts=[Connections(way="ours", disturbed=4, continued=4, miscounted=1)],
     )
     missed = {row.figure.split(" / ")[0] for row in rows(lost) if row.hit is False}
@@ -369,7 +348,4 @@ def test_a_promise_that_is_broken_is_missed():
 
 
 def test_what_was_left_out_has_no_row():
-    nothing: Any = dict.fromkeys(
-        ("trials", "left", "hangs", "late", "cuts", "bad_inputs"), ()
-    ) | dict.fromkeys(("terminations", "orphans", "growth"), ())
-    assert rows(a_report(**nothing)) == []
+    assert rows(Found()) == []

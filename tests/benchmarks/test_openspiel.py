@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.errors import BenchmarkError
-from benchmarks.rounds import Case, Player, measure
-from benchmarks.spiel_cases import all_cases
+from benchmarks.children import BenchmarkError
+from benchmarks.openspiel import all_cases
+from benchmarks.rounds import Group, Player, case, measure
 from benchmarks.workload import Played, Workload
 
 pytestmark = pytest.mark.timeout(600)  # the first test runs the benchmark
@@ -81,25 +81,28 @@ def test_other_seeds_play_other_episodes(players: dict[str, Player]) -> None:
 def test_a_case_that_plays_otherwise_stops_the_run() -> None:
     @contextmanager
     def plays(score: float) -> Iterator[Player]:
-        yield lambda workload: Played(1.0, 2, (0.0,), score)
+        yield lambda workload: Played(1.0, 2, score, (0.0,))
 
-    def case(name: str, score: float) -> Case:
-        return Case(name=name, label=name, kind="ours", open=lambda: plays(score))
+    def group(*scores: float) -> Group:
+        cases = [
+            case("ours", name, name, plays, score) for name, score in zip("ab", scores, strict=True)
+        ]
+        return Group(cases, 10, "a game")
 
-    said: list[str] = []
-    times = measure([case("a", 1.0), case("b", 1.0)], 1, 10, said.append).times_us
-    assert times == {"a": [1e5], "b": [1e5]}
-    with pytest.raises(BenchmarkError, match=r"b did not play .* expected 2 ends, 1 in rewards"):
-        measure([case("a", 1.0), case("b", 2.0)], 1, 10, said.append)
+    assert measure(group(1.0, 1.0), 1).times_us == {"a": [1e5], "b": [1e5]}
+    with pytest.raises(
+        BenchmarkError, match=r"b of a game did not play .* expected 2 ends, 1 in rewards"
+    ):
+        measure(group(1.0, 2.0), 1)
 
 
 @pytest.mark.slow
 def test_every_case_has_a_positive_time_for_each_round(results: dict[str, Any]) -> None:
     assert [case["name"] for case in results["cases"]] == CASES
     assert (results["rounds"], results["steps_per_round"]) == (ROUNDS, STEPS)
-    for case in results["cases"]:
-        assert len(case["us_per_step"]) == ROUNDS
-        assert 0 < case["min"] <= case["median"] <= case["max"]
+    for one in results["cases"]:
+        assert len(one["us_per_step"]) == ROUNDS
+        assert 0 < one["min"] <= one["median"] <= one["max"]
     assert results["machine"]["versions"]["open-spiel"]
     assert results["stock_versions"] is None
 

@@ -14,23 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.errors import BenchmarkError
-from benchmarks.rounds import Ratio
-from benchmarks.vector import TARGETS
-from benchmarks.vector_cases import all_groups, envpool_embedded, sync
-from benchmarks.vector_limits import websocket_sizes
-from benchmarks.vector_report import Target
-from benchmarks.vector_rounds import (
-    Group,
-    GroupResult,
-    SkippedCase,
-    VectorCase,
-    VectorPlayed,
-    VectorPlayer,
-    digest,
-    measure,
-)
-from benchmarks.vector_workload import VectorWorkload
+from benchmarks.children import BenchmarkError
+from benchmarks.raw_sockets import websocket_sizes
+from benchmarks.rounds import Group, Player, Ratio, SkippedCase, case, measure
+from benchmarks.vector import RATIOS, all_groups, digest, envpool_cartpole, needing, theirs
+from benchmarks.workload import Played, VectorWorkload
 
 pytestmark = pytest.mark.timeout(600)  # the first test runs the benchmark
 
@@ -66,54 +54,53 @@ def results(folder: Path) -> dict[str, Any]:
     return loaded
 
 
-def group_of(played: dict[str, VectorPlayed | float | str]) -> Group:
+def group_of(played: dict[str, Played | float | str]) -> Group:
     """A group whose cases say what they played, or why they play nothing."""
 
     @contextmanager
-    def opened(what: VectorPlayed | float | str) -> Iterator[VectorPlayer]:
+    def opened(what: Played | float | str) -> Iterator[Player]:
         if isinstance(what, str):
             raise SkippedCase(what)
         yield lambda workload: what
 
-    def case(name: str, what: VectorPlayed | float | str) -> VectorCase:
-        return VectorCase(name=name, label=name, kind="ours", open=lambda: opened(what))
-
-    cases = [case(name, what) for name, what in played.items()]
-    return Group(name="g", label="g", num_envs=4, steps=5, cases=cases)
+    cases = [case("ours", name, name, opened, what) for name, what in played.items()]
+    return Group(cases, 5, "g", num_envs=4)
 
 
 def test_a_case_that_plays_otherwise_stops_the_run() -> None:
-    one, other = VectorPlayed(1.0, 2, 3.0, 4), VectorPlayed(1.0, 2, 3.0, 5)
-    with pytest.raises(BenchmarkError, match=r"g\.b did not play the episodes that a played"):
-        measure(group_of({"a": one, "b": other}), 1, lambda text: None)
+    one, other = Played(1.0, 2, 3.0, 4), Played(1.0, 2, 3.0, 5)
+    with pytest.raises(BenchmarkError, match=r"b of g did not play the episodes that a played"):
+        measure(group_of({"a": one, "b": other}), 1)
 
 
-def test_a_case_that_cannot_be_measured_is_left_out_and_says_why() -> None:
-    said: list[str] = []
-    played = {"a": VectorPlayed(2.0, 2, 3.0, 4), "b": "no such package", "c": 1.0}
-    result = measure(group_of(played), 2, said.append)
+def test_a_case_that_cannot_be_measured_is_left_out_and_says_why(capsys: Any) -> None:
+    played = {"a": Played(2.0, 2, 3.0, 4), "b": "no such package", "c": 1.0}
+    result = measure(group_of(played), 2)
     assert result.skipped == {"b": "no such package"}
     assert result.times_us == {"a": [1e5, 1e5], "c": [5e4, 5e4]}  # 5 steps of 4
-    assert said[0] == "g: b is left out: no such package"
+    assert "g: b is left out: no such package\n" in capsys.readouterr().out
 
 
 def test_nothing_is_measured_where_all_are_left_out() -> None:
-    result = measure(group_of({"a": "why"}), 2, lambda text: None)
+    result = measure(group_of({"a": "why"}), 2)
     assert (result.times_us, result.skipped) == ({}, {"a": "why"})
 
 
 def test_envpool_that_is_not_installed_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(SkippedCase, match=r"envpool is not installed"), envpool_embedded(2):
+    with (
+        pytest.raises(SkippedCase, match=r"envpool is not installed"),
+        needing("envpool", envpool_cartpole, 2),
+    ):
         pass
 
 
 def test_the_same_seed_plays_the_same_and_another_something_else() -> None:
     played = []
-    with sync("CartPole-v1", 3) as player:
+    with theirs("CartPole-v1", 3) as player:
         for number in (1, 1, 2):
             one = player(VectorWorkload(number, 60, 3, 2, number))
-            assert isinstance(one, VectorPlayed)
+            assert isinstance(one, Played)
             played.append(one)
     assert played[0][1:] == played[1][1:] != played[2][1:]
     assert played[0].episodes > 0
@@ -130,7 +117,7 @@ def test_a_checksum_is_of_values_and_not_of_their_places() -> None:
 def test_every_target_compares_cases_that_there_are() -> None:
     names = {f"{group}.{case}" for group, cases in CASES.items() for case in cases}
     stock = {"cartpole64.stock", "cartpole1.stock"}
-    assert {name for target in TARGETS for name in target.ratio.cases} <= names | stock
+    assert {name for ratio in RATIOS for name in ratio.cases} <= names | stock
     for python, extra in ((None, set()), (Path("python"), stock)):
         groups = all_groups(python, 400)
         found = {f"{group.name}.{case.name}" for group in groups for case in group.cases}
@@ -138,14 +125,19 @@ def test_every_target_compares_cases_that_there_are() -> None:
 
 
 def test_a_rate_does_in_place_of_a_ratio() -> None:
-    ratio = Ratio(name="r", over={"g.limit": 1}, under={"g.ours": 1}, at_least=0.5)
-    target = Target(ratio=ratio, rate=1_000_000, rate_of="g.ours")
+    target = Ratio(
+        name="r",
+        over={"g.limit": 1},
+        under={"g.ours": 1},
+        at_least=0.5,
+        rate=("g.ours", 1_000_000),
+    )
     assert target.hit({"g.limit": [0.1], "g.ours": [0.9]})  # over a million a second
     assert target.hit({"g.limit": [1.0], "g.ours": [2.0]})  # half of the limit
     assert target.reached({"g.limit": [0.25], "g.ours": [2.0]}) == pytest.approx(0.5)
     assert target.hit({"g.limit": [0.25], "g.ours": [2.0]}) is False
     assert target.formula == "g.limit / g.ours"
-    assert target.text == "at least 0.5, or 1,000,000 steps/s"
+    assert target.target == "at least 0.5, or 1,000,000 steps/s"
 
 
 @pytest.mark.parametrize(("num_envs", "frames"), [(1, (6, 2)), (8, (6, 4)), (4000, (8, 10))])
@@ -159,9 +151,8 @@ def test_the_bytes_of_a_step_are_those_of_its_messages(
 
 
 def test_a_group_without_seeds_asks_for_none() -> None:
-    group = Group(name="g", label="g", num_envs=2, steps=30, cases=[], is_seeded=False)
+    group = Group([], 30, "g", num_envs=2, is_seeded=False)
     assert group.workload(1, 10) == VectorWorkload(None, 3, 2, 2, 1)
-    assert GroupResult(group=group).times_us == {}
 
 
 @pytest.mark.slow
@@ -171,9 +162,9 @@ def test_every_case_has_a_positive_time_for_each_round(results: dict[str, Any]) 
         measured = {case["name"] for case in group["cases"]}
         assert measured | set(group["skipped"]) == CASES[group["name"]]
         assert not group["skipped"] or group["name"] in ("envpool64", "breakout8")
-        for case in group["cases"]:
-            assert len(case["us_per_env_step"]) == ROUNDS
-            assert 0 < case["min"] <= case["median"] <= case["max"]
+        for one in group["cases"]:
+            assert len(one["us_per_env_step"]) == ROUNDS
+            assert 0 < one["min"] <= one["median"] <= one["max"]
     assert results["stock_versions"] is None
 
 
@@ -197,22 +188,20 @@ def test_ratios_follow_from_the_times_of_their_rounds(results: dict[str, Any]) -
             for i in range(ROUNDS)
         ]
         assert ratio["per_round"] == pytest.approx(recomputed, rel=1e-2, abs=1e-3)
-        if ratio["or_rate"] is None and ratio["at_least"] is not None:
+        if ratio["rate"] is None and ratio["at_least"] is not None:
             part = statistics.median(recomputed) / ratio["at_least"]
             assert ratio["of_target"] == pytest.approx(part, rel=1e-2, abs=1e-3)
         assert ratio["hit"] == (None if ratio["at_least"] is None else ratio["of_target"] >= 1)
 
 
 @pytest.mark.slow
-def test_the_curve_has_a_point_for_each_number(results: dict[str, Any], folder: Path) -> None:
-    points = results["curve"]["points"]
-    assert [point["num_envs"] for point in points] == SIZES
-    for point in points:
-        assert len(point["lines"]) == 7
-        assert all(line["min"] > 0 for line in point["lines"])
-        sizes = websocket_sizes(point["num_envs"], "sync")
-        assert point["bytes"]["sync"] == sizes._asdict()
-    assert (folder / "results/vector.png").read_bytes().startswith(b"\x89PNG")
+def test_the_curve_has_two_groups_for_each_number(results: dict[str, Any]) -> None:
+    names = [f"{form}{num}" for num in SIZES for form in ("sync", "native")]
+    assert [group["name"] for group in results["curve"]] == list(results["bytes"]) == names
+    for group in results["curve"]:
+        assert len(group["cases"]) == (3 if group["name"].startswith("sync") else 4)
+        assert all(one["min"] > 0 for one in group["cases"])
+    assert results["bytes"]["sync4"] == websocket_sizes(4, "sync")._asdict()
 
 
 @pytest.mark.slow
@@ -222,4 +211,3 @@ def test_only_the_block_of_the_part_is_rewritten(folder: Path) -> None:
     assert text.endswith(f"{END}\nafter\n")
     assert "outdated" not in text
     assert "| cartpole64.sync |" in text
-    assert "(results/vector.png)" in text
