@@ -367,7 +367,7 @@ def test_illegal_action_is_replaced_at_random() -> None:
 
 @pytest.mark.parametrize("illegal_action", ["terminate", "raise", "random"])
 @pytest.mark.parametrize("game", GAMES)
-@pytest.mark.parametrize("action", NOT_ACTIONS, ids=repr)
+@pytest.mark.parametrize("action", NOT_ACTIONS)
 def test_no_action_of_the_space_leaves_the_game(
     game: str, illegal_action: Any, action: Any
 ) -> None:

@@ -121,7 +121,7 @@ def test_a_failure_keeps_its_code_and_message():
     assert CLIENT.decode_reply(text) == (None, Failed("RESET_NEEDED", "reset first"))
 
 
-@pytest.mark.parametrize("obs", [object(), None, "text", {"a": 1}, [["ragged"], 1]], ids=repr)
+@pytest.mark.parametrize("obs", [object(), None, "text", {"a": 1}, [["ragged"], 1]])
 def test_an_observation_that_is_none_is_the_environments_fault(obs: Any):
     view = GymnasiumView(
         Description(
