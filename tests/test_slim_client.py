@@ -10,21 +10,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from benchmarks.children import ROOT
-from benchmarks.package_venv import InstallError, PackageVenv
+from benchmarks.package_venv import InstallError
 from openenv_gym.launchers import ServerProcess
+from tests.venvs import CLIENT, SLIM
 
-CLIENT = ("gymnasium", "numpy", "msgspec", "pydantic", "httpx", "websockets")
-SLIM = PackageVenv(
-    folder=ROOT / ".venv-slim",
-    packages=tuple(f"{name}=={metadata.version(name)}" for name in CLIENT),
-    alone=("--editable", str(ROOT)),
-)
 PROGRAM = "tests.support.slim_client"
 NEED_OPENSPIEL = (
     "OpenSpiel could not be imported (No module named 'pyspiel'). "

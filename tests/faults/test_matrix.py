@@ -151,7 +151,7 @@ PLACES = [*SHORT, *(place for place in EVERY if place not in SHORT)]
 
 def marks(place: Place) -> Any:
     """What says in which tier a place is."""
-    return () if place in SHORT else pytest.mark.fault_matrix
+    return () if place in SHORT else pytest.mark.long
 
 
 IN_EACH_PLACE = pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_nothing_is_left(played: Played):
     assert played.left == []
 
 
-@pytest.mark.fault_matrix
+@pytest.mark.long
 @pytest.mark.parametrize("planned", PLANNED, ids=lambda planned: planned.name)
 def test_embedded_singles_share_a_worker_and_its_end(planned: Planned):
     number = PLANNED.index(planned) + 1
