@@ -89,7 +89,10 @@ def serve(no_process_is_left: None) -> Iterator[Callable[..., ServerProcess]]:
         yield start
 
 
-@pytest.fixture(params=["embedded", "binary", "json"])
+WAYS = ("embedded", "binary", "json")
+
+
+@pytest.fixture(params=WAYS)
 def reach(request: pytest.FixtureRequest, serve: Callable[..., ServerProcess]):
     """Keyword arguments of ``gymnasium.make`` that reach an environment in one of the ways."""
 
