@@ -12,6 +12,10 @@ PYTHON ?= $(shell for name in $(PYTHON_NAMES); do \
 VENV := .venv
 LANES := .venv-gym029 .venv-gym122
 LANE_PACKAGES := hypothesis pillow psutil pygame pytest pytest-timeout
+# How many processes run tests. The tests of a file share what is slow to begin, so a file is not
+# divided; and files come in their order, in which those at the end are short.
+WORKERS ?= 2
+PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP_INSTALL = $(@D)/bin/python -m pip install -qq
@@ -19,7 +23,7 @@ PIP_INSTALL = $(@D)/bin/python -m pip install -qq
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-main test-old-gymnasium faults check bench clean
+.PHONY: help demo test test-main test-venvs test-long test-old-gymnasium faults check bench clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' Makefile
@@ -27,20 +31,31 @@ help: ## show this list
 demo: $(VENV)/.demo-installed ## play Catch with four policies and compare their catch rates
 	$(VENV)/bin/python -m examples.catch_demo $(ARGS)
 
-# With ARGS one asks for a part, and the lanes are not in it.
-test: test-main $(if $(ARGS),,test-old-gymnasium) ## run all tests, or a part: make test ARGS='-k wire'
+# With ARGS one asks for a part, which runs in one process, and the lanes are not in it.
+test: test-main $(if $(ARGS),,test-old-gymnasium) ## run the tests, or a part: make test ARGS='-k wire'
 
 test-main: $(VENV)/.dev-installed
-	$(VENV)/bin/python -m pytest $(ARGS)
+	$(VENV)/bin/python -m pytest $(or $(ARGS),$(PARALLEL))
 
+# Tests make these too, but the first one has to wait then.
+test-venvs: $(VENV)/.dev-installed
+	$(VENV)/bin/python -m tests.venvs
+
+# At the same time, each in one process; a lane prints when it has ended.
 test-old-gymnasium: $(LANES:=/.installed) ## run the single-env tests under Gymnasium 0.29.1 and 1.2.2
-	@for lane in $(LANES); do \
-	    echo "$$lane: pytest -m single_env"; \
-	    $$lane/bin/python -m pytest -m single_env -p no:cacheprovider tests || exit; \
-	done
+	@run() { \
+	    $$1/bin/python -m pytest -q -m "single_env and not long" -p no:cacheprovider tests \
+	        >$$1/tests.log 2>&1; \
+	    code=$$?; echo "$$1: pytest -m single_env"; cat $$1/tests.log; return $$code; \
+	}; \
+	pids=; for lane in $(LANES); do run $$lane & pids="$$pids $$!"; done; \
+	failed=0; for pid in $$pids; do wait $$pid || failed=1; done; exit $$failed
 
-faults: $(VENV)/.dev-installed ## run the long tests of faults: every kind everywhere, 1,000 while training
-	$(VENV)/bin/python -m pytest -m fault_matrix tests/faults $(ARGS)
+test-long: $(VENV)/.dev-installed ## run what make test leaves out, an hour and more: before a change is merged
+	$(VENV)/bin/python -m pytest -m "long or hypothesis" --hypothesis-profile=long $(or $(ARGS),$(PARALLEL))
+
+faults: $(VENV)/.dev-installed ## run the part of test-long that is about faults
+	$(VENV)/bin/python -m pytest -m long tests/faults $(or $(ARGS),$(PARALLEL))
 
 check: $(VENV)/.dev-installed ## lint, formatting and types
 	$(VENV)/bin/python -m ruff check

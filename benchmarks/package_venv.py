@@ -3,8 +3,14 @@
 Needs the standard library only.
 """
 
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
 import subprocess
 import venv
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,11 +54,18 @@ class PackageVenv:
     def make(self) -> Path:
         """Return its interpreter, after making it where it is not there yet.
 
+        Several processes may ask at the same time: one makes it, the others wait for that.
+
         Raises:
             InstallError: it cannot be made, or a package cannot be installed.
         """
-        if self.is_made:
-            return self.python
+        self.folder.mkdir(exist_ok=True)
+        with _locked(self.folder):
+            if not self.is_made:
+                self._make()
+        return self.python
+
+    def _make(self) -> None:
         try:
             venv.create(self.folder, clear=True, with_pip=True)
         except (OSError, subprocess.CalledProcessError) as exc:
@@ -61,7 +74,6 @@ class PackageVenv:
             self._install("--no-deps", *self.alone)
         self._install(*self.packages)
         self._stamp.write_text(self._contents)
-        return self.python
 
     @property
     def _stamp(self) -> Path:
@@ -87,6 +99,17 @@ class PackageVenv:
                 f"pip said {last_line(done.stderr)!r}",
                 is_unreachable=any(sign in done.stderr for sign in _UNREACHABLE),
             )
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a lock on a folder, which ends with the process that holds it."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def last_line(text: str) -> str:

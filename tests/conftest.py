@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,7 +19,8 @@ collect_ignore_glob = ["support/*"]  # no tests: some of these never end to impo
 GRACE_S = 20.0  # for what is ending; what is left does not end at all
 
 # The same examples in every run, so that a run says something of the change that it is for. Others
-# are drawn with `make test ARGS='--hypothesis-profile=random'`.
+# are drawn with `make test ARGS='--hypothesis-profile=random'`, five times as many with `long`, as
+# `make test-long` does. Tests that draw many say how many with `tests.support.examples`.
 CALM = {
     "deadline": None,
     "suppress_health_check": [HealthCheck.too_slow],  # on a machine that others use, too
@@ -26,6 +28,7 @@ CALM = {
 }
 settings.register_profile("random", **CALM)
 settings.register_profile("fixed", derandomize=True, **CALM)
+settings.register_profile("long", derandomize=True, max_examples=500, **CALM)
 settings.load_profile("fixed")
 
 # Python keeps these two of its own until the interpreter ends, once somebody used them.
@@ -35,11 +38,11 @@ KEPT_BY_PYTHON = ("multiprocessing.resource_tracker", "multiprocessing.forkserve
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leaves out the files that cannot hold a test for old versions of Gymnasium.
 
-    Under ``-m single_env`` a file without that word has nothing to run, and may import what those
-    versions do not have.
+    Under ``-m "single_env and ..."`` a file without that word has nothing to run, and may import
+    what those versions do not have.
     """
     is_file = collection_path.suffix == ".py" and collection_path.name != "conftest.py"
-    if config.option.markexpr != "single_env" or not is_file:
+    if not config.option.markexpr.startswith("single_env") or not is_file:
         return None
     return "single_env" not in collection_path.read_text(encoding="utf-8") or None
 
@@ -86,7 +89,10 @@ def serve(no_process_is_left: None) -> Iterator[Callable[..., ServerProcess]]:
         yield start
 
 
-@pytest.fixture(params=["embedded", "binary", "json"])
+WAYS = ("embedded", "binary", "json")
+
+
+@pytest.fixture(params=WAYS)
 def reach(request: pytest.FixtureRequest, serve: Callable[..., ServerProcess]):
     """Keyword arguments of ``gymnasium.make`` that reach an environment in one of the ways."""
 
@@ -96,3 +102,18 @@ def reach(request: pytest.FixtureRequest, serve: Callable[..., ServerProcess]):
         return {"base_url": serve(environment).base_url, "codec": request.param}
 
     return arguments
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what the campaigns counted."""
+    counted: Counter[str] = Counter()
+    for report in terminalreporter.getreports("passed"):
+        counted.update({name: 0 for name, _ in report.user_properties})
+        for name, value in report.user_properties:
+            if isinstance(value, int):
+                counted[name] += value
+            else:
+                terminalreporter.write_line(f"{name}: {value}")
+    if counted:
+        said = ", ".join(f"{count:,} {name}" for name, count in counted.items() if count)
+        terminalreporter.write_line(f"campaigns: {said}")

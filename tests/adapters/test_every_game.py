@@ -20,6 +20,7 @@ from openenv_gym.errors import InvalidActionError
 from openenv_gym.launchers import ServerProcess
 from tests.support.openspiel import (
     EVERY_GAME,
+    GAMES_BY_KIND,
     SEEDED,
     Remote,
     assert_same,
@@ -30,7 +31,9 @@ from tests.support.openspiel import (
     replay_episode,
 )
 
-EPISODES = 20
+# Of each game, the first of them to its end; most wait for `make test-long`.
+EPISODES = [4, pytest.param(20, marks=pytest.mark.long)]
+SERVED_EPISODES = 8
 # The library solves a deal double-dummy, which takes 0.2 s and more.
 FEWER_EPISODES = {"bridge": 3, "bridge_uncontested_bidding(num_redeals=1)": 4}
 
@@ -39,11 +42,12 @@ FEWER_EPISODES = {"bridge": 3, "bridge_uncontested_bidding(num_redeals=1)": 4}
 
 
 @pytest.mark.slow  # over all games
+@pytest.mark.parametrize("episodes", EPISODES)
 @pytest.mark.parametrize("game", [*EVERY_GAME, "bridge"])
-def test_episodes_replay_on_pyspiel(game: str) -> None:
+def test_episodes_replay_on_pyspiel(game: str, episodes: int) -> None:
     num_players = load_shared(game).num_players()
     make = functools.cache(functools.partial(OpenSpielEnv, game))
-    episodes = FEWER_EPISODES.get(game, EPISODES)
+    episodes = min(episodes, FEWER_EPISODES.get(game, episodes))
     for seed in range(episodes):
         # One game to its end, however long; seats in turn, and then drawn.
         max_steps = 2000 if seed == 0 else 50
@@ -53,7 +57,7 @@ def test_episodes_replay_on_pyspiel(game: str) -> None:
 
 
 @pytest.mark.slow  # over all games
-@pytest.mark.parametrize("game", EVERY_GAME)
+@pytest.mark.parametrize("game", GAMES_BY_KIND)
 def test_embedded_episodes_replay_on_pyspiel(game: str) -> None:
     arguments: Any = {"agent_player": "random", "illegal_action": "random", "max_steps": 12}
     remote = gym.make("openenv/openspiel-v0", game=game, **arguments).unwrapped
@@ -89,7 +93,7 @@ def test_episodes_over_websocket_replay_on_pyspiel(
 ) -> None:
     arguments: Any = {"agent_player": "random", "illegal_action": "random", "max_steps": 30}
     url = serve(f"openspiel:{game}", "--kwargs", json.dumps(arguments)).base_url
-    for codec, episodes in (("binary", EPISODES), ("json", 4)):
+    for codec, episodes in (("binary", SERVED_EPISODES), ("json", 4)):
         remote = gym.make("openenv/openspiel-v0", game=game, base_url=url, codec=codec).unwrapped
         for seed in range(episodes):
             replay_episode(Remote(remote), game, seed, 30)
@@ -100,7 +104,7 @@ def test_episodes_over_websocket_replay_on_pyspiel(
 # --- Gymnasium -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("game", EVERY_GAME)
+@pytest.mark.parametrize("game", GAMES_BY_KIND)
 # The tensors have no upper bound that a game would state.
 @pytest.mark.filterwarnings("ignore:.*Box observation space maximum value is .*infinity")
 # It would take an id of Gymnasium's registry; the environment is made directly here.
@@ -112,7 +116,9 @@ def test_gymnasium_check_env(game: str) -> None:
 # --- seeds -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("game", sorted({*EVERY_GAME, *SEEDED}))
+@pytest.mark.parametrize(
+    "game", [*GAMES_BY_KIND, *(game for game in SEEDED if game not in EVERY_GAME)]
+)
 def test_seed_and_actions_give_the_episode(game: str) -> None:
     used, new = (OpenSpielEnv(game, agent_player="random", max_steps=25) for _ in range(2))
     list(play(used, np.random.default_rng(5), seed=5))
@@ -143,7 +149,7 @@ def test_chance_inside_a_game_differs_with_the_seed(game: str) -> None:
 # --- snapshots -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("game", EVERY_GAME)
+@pytest.mark.parametrize("game", GAMES_BY_KIND)
 def test_each_step_is_the_same_from_a_snapshot(game: str) -> None:
     kind, num_players = load_shared(game), load_shared(game).num_players()
     several_populations = is_mean_field(kind) and num_players > 1
@@ -167,13 +173,13 @@ def test_each_step_is_the_same_from_a_snapshot(game: str) -> None:
 # --- bad actions -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("game", EVERY_GAME)
+@pytest.mark.parametrize("game", GAMES_BY_KIND)
 def test_bad_actions_leave_the_game(game: str) -> None:
     found = {check_bad_actions(game, what) for what in get_args(IllegalAction)}
     assert len(found) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.long  # in this process all games of a kind are tried above
 @pytest.mark.timeout(120)
 def test_bad_actions_end_no_process() -> None:
     code = (

@@ -12,8 +12,8 @@ import pytest
 from openenv_gym.adapters.openspiel_env import OpenSpielEnv
 from openenv_gym.errors import EnvStartError, InvalidRequestError, OpenEnvGymError, ResetNeededError
 from tests.support.openspiel import (
-    EVERY_GAME,
     EXAMPLES,
+    GAMES_BY_KIND,
     assert_same,
     expected_observation,
     load_shared,
@@ -385,7 +385,7 @@ def test_texts_that_are_more_than_moves_are_refused(game: str) -> None:
     env.step(info["legal_actions"][0])
 
 
-@pytest.mark.parametrize("game", EVERY_GAME)
+@pytest.mark.parametrize("game", GAMES_BY_KIND)
 def test_the_text_of_any_game_is_restored_or_refused(game: str) -> None:
     env, other = make_pair(game, 0)
     episode = play(env, np.random.default_rng(0), seed=0)

@@ -91,9 +91,10 @@ def places(text: str) -> list[int]:
     return [sum(not cell.label for cell in board.cells) for _, board in find_boards(text)[0]]
 
 
+@pytest.mark.parametrize("every", [8, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.parametrize("name", [*BOARDS, *TEXTS])
-def test_whole_episodes_have_one_size_and_keep_their_board(name: str) -> None:
-    for text in states(name):
+def test_whole_episodes_have_one_size_and_keep_their_board(name: str, every: int) -> None:
+    for text in list(states(name))[::every]:
         assert_is_picture(draw(text))
         assert places(text) == BOARDS.get(name, [])
 

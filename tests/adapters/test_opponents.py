@@ -32,8 +32,6 @@ from openenv_gym.adapters.search_opponents import (
 )
 from openenv_gym.errors import InvalidRequestError
 
-pytestmark = pytest.mark.single_env
-
 SIMULTANEOUS = -2
 CHANCE = -1
 

@@ -106,7 +106,7 @@ def test_only_the_marked_block_of_the_readme_is_rewritten(folder: Path) -> None:
     assert "| embedded | embedded |" in text
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_that_is_ended_takes_its_processes_with_it(tmp_path: Path) -> None:
     process = subprocess.Popen(
         command(tmp_path, rounds=1000), cwd=ROOT, stdout=subprocess.PIPE, text=True

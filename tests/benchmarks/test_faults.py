@@ -63,7 +63,7 @@ def test_the_environment_fails_when_it_is_told_to_and_else_repeats_what_it_was_a
     assert (reward, terminated, truncated) == (0.0, True, False)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "harmed"),
     [("embedded", NUM_ENVS), ("embedded_vector", None), ("ws_process", 1), ("ws_vector", 1)],
@@ -123,6 +123,7 @@ def test_a_campaign_sees_who_is_another_than_its_twin(monkeypatch: pytest.Monkey
     assert told(trial) == (1, 1, 1, 2, "")
 
 
+@pytest.mark.long
 def test_a_hang_is_told_by_the_deadline_and_a_bystander_plays_on():
     (hang,) = hangs.served(("sleep",), 1)
     assert len(hang.told_s) == len(hang.over_s) == 1 and hang.steps > 0
@@ -136,6 +137,7 @@ def test_one_fault_ends_gymnasiums_own():
     assert left[0].processes > 0  # `close` gives up before it has ended them
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("codec", ["binary", "json"])
 def test_late_replies_answer_nothing_and_cuts_lose_no_step(codec: str):
     pair = connections.our_client(codec, connections.LATE_S, "inline")
@@ -180,26 +182,27 @@ def test_the_same_seed_draws_the_same_bad_inputs_and_none_says_goodbye():
     assert len(set(map(repr, texts + bodies))) > 800
 
 
+@pytest.mark.long
 def test_bad_inputs_end_neither_sessions_nor_the_server():
     for run in bad_inputs.ours(1000, 40.0):
         assert run.tried > 0 and run.refused > run.tried / 2
         assert run.server_crashes == run.worker_crashes == run.sessions_lost == run.wrong == 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_server_that_is_told_to_end_does_although_a_session_hangs():
     (end,) = endings.terminations(0.5, None)
     assert (end.way, end.exitcode, end.seconds is not None) == ("ws_process", 0, True)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_who_outlives_a_kill_is_counted():
     ours, other = endings.orphans_of_ours(), endings.orphans_of("async_vector")
     assert ours.workers >= NUM_ENVS and ours.orphans == ours.zombies == 0
     assert other.orphans == 1  # the one that hangs
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_sessions_end_in_three_ways_and_leave_nothing():
     growth = sessions.grow_ours(10, 40.0)
     assert 0 < growth.sessions <= 10

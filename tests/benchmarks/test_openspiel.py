@@ -96,7 +96,7 @@ def test_a_case_that_plays_otherwise_stops_the_run() -> None:
         measure(group(1.0, 2.0), 1)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_case_has_a_positive_time_for_each_round(results: dict[str, Any]) -> None:
     assert [case["name"] for case in results["cases"]] == CASES
     assert (results["rounds"], results["steps_per_round"]) == (ROUNDS, STEPS)
@@ -107,7 +107,7 @@ def test_every_case_has_a_positive_time_for_each_round(results: dict[str, Any]) 
     assert results["stock_versions"] is None
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_ratios_follow_from_the_times_of_their_rounds(results: dict[str, Any]) -> None:
     times = {case["name"]: case["us_per_step"] for case in results["cases"]}
     assert {ratio["name"]: ratio["formula"] for ratio in results["ratios"]} == RATIOS
@@ -121,7 +121,7 @@ def test_ratios_follow_from_the_times_of_their_rounds(results: dict[str, Any]) -
     assert limit["hit"] == (limit["median"] <= 1.5)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_only_the_block_of_the_part_is_rewritten(folder: Path) -> None:
     text = (folder / "README.md").read_text(encoding="utf-8")
     assert text.startswith(f"before\n{STEP_BLOCK}{BEGIN}\n")

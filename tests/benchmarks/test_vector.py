@@ -155,7 +155,7 @@ def test_a_group_without_seeds_asks_for_none() -> None:
     assert group.workload(1, 10) == VectorWorkload(None, 3, 2, 2, 1)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_case_has_a_positive_time_for_each_round(results: dict[str, Any]) -> None:
     assert [group["name"] for group in results["groups"]] == list(CASES)
     for group in results["groups"]:
@@ -168,7 +168,7 @@ def test_every_case_has_a_positive_time_for_each_round(results: dict[str, Any]) 
     assert results["stock_versions"] is None
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_ratios_follow_from_the_times_of_their_rounds(results: dict[str, Any]) -> None:
     times = {
         f"{group['name']}.{case['name']}": case["us_per_env_step"]
@@ -194,7 +194,7 @@ def test_ratios_follow_from_the_times_of_their_rounds(results: dict[str, Any]) -
         assert ratio["hit"] == (None if ratio["at_least"] is None else ratio["of_target"] >= 1)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_curve_has_two_groups_for_each_number(results: dict[str, Any]) -> None:
     names = [f"{form}{num}" for num in SIZES for form in ("sync", "native")]
     assert [group["name"] for group in results["curve"]] == list(results["bytes"]) == names
@@ -204,7 +204,7 @@ def test_the_curve_has_two_groups_for_each_number(results: dict[str, Any]) -> No
     assert results["bytes"]["sync4"] == websocket_sizes(4, "sync")._asdict()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_only_the_block_of_the_part_is_rewritten(folder: Path) -> None:
     text = (folder / "README.md").read_text(encoding="utf-8")
     assert text.startswith(f"before\n{STEP_BLOCK}{BEGIN}\n")

@@ -21,6 +21,7 @@ from openenv_gym.codecs import (
     unpack_freeform,
 )
 from openenv_gym.errors import OpenEnvGymError
+from tests.support.examples import examples
 from tests.support.rollouts import same
 from tests.support.spaces import CATALOGUE, NAMES, samples
 
@@ -60,7 +61,7 @@ documents = st.recursive(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(values)
 def test_any_value_comes_back_from_bytes_and_from_json(value: Any):
     assert same(unpack_freeform(pack_freeform(value, is_exact=True)), value)
@@ -81,7 +82,7 @@ def read_or_refuse(read: Any, *arguments: Any) -> None:
         assert peak < MEGABYTE
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(1000), deadline=None)
 @given(st.binary(max_size=200))
 @example(b"\xc7\x09\x02<m8[0s]\0\0")
 @example(b"\xd7\xff" + b"\xff" * 8)
@@ -89,7 +90,7 @@ def test_any_bytes_are_read_as_free_form_or_refused(payload: bytes):
     read_or_refuse(unpack_freeform, payload)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(st.sampled_from([1, 2, 3, 4, 5]), st.binary(max_size=60), st.sampled_from("biufcSUmM"))
 def test_any_extension_is_read_or_refused(code: int, payload: bytes, kind: str):
     head = b"<" + kind.encode() + b"8\0" if code in (2, 3) else b""
@@ -97,7 +98,7 @@ def test_any_extension_is_read_or_refused(code: int, payload: bytes, kind: str):
     read_or_refuse(unpack_freeform, b"\xc7" + bytes([len(body), code]) + body)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(values, st.data())
 def test_bytes_with_a_fault_are_read_or_refused(value: Any, data: st.DataObject):
     body = bytearray(pack_freeform(value))
@@ -108,21 +109,21 @@ def test_bytes_with_a_fault_are_read_or_refused(value: Any, data: st.DataObject)
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(payload=st.binary(max_size=200), offset=st.integers(0, 210))
 def test_any_bytes_are_read_as_a_value_or_refused(name: str, payload: bytes, offset: int):
     read_or_refuse(CODECS[name][0].unpack, payload, offset)
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(data=documents)
 def test_any_json_is_read_as_a_value_or_refused(name: str, data: Any):
     read_or_refuse(CODECS[name][1].from_json, data, "$")
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(data=st.data())
 def test_a_value_with_a_fault_is_read_or_refused(name: str, data: st.DataObject):
     body = bytearray(CODECS[name][0].pack(samples(CATALOGUE[name], 1)[0]))
@@ -132,13 +133,13 @@ def test_a_value_with_a_fault_is_read_or_refused(name: str, data: st.DataObject)
     read_or_refuse(CODECS[name][0].unpack, bytes(body), 0)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(documents, st.dictionaries(st.sampled_from(["", "/0", "/a"]), documents | st.text()))
 def test_any_info_is_read_or_refused(data: Any, types: Any):
     read_or_refuse(info_from_json, data, types)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(arrays)
 def test_any_array_of_a_box_comes_back(array: np.ndarray):
     assert same(unpack_freeform(pack_freeform([array]))[0], array)

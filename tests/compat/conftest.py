@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.package_venv import InstallError
-from tests.compat.generations import VENVS, Generation, Player, install
+from tests.compat.generations import VENVS, Generation, Player
+from tests.venvs import install
 
 HERE = Path(__file__).parent
 SERVERS = ("echo", "coding", "openspiel", "household", "screen", "endless", "tools", "traps")
@@ -32,7 +33,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         if reporter is not None:
             names = " and ".join(venv.folder.name for venv in VENVS.values())
             reporter.write_line(f"Installing OpenEnv into {names}, once: about a minute.")
-    config.stash[_failures] = install()
+    config.stash[_failures] = install(VENVS)
 
 
 @pytest.fixture(scope="session", params=list(VENVS))

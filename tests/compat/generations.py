@@ -10,14 +10,13 @@ Python part of OpenSpiel wants: nothing that serves, connects or validates impor
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from benchmarks.children import ROOT, Child
-from benchmarks.package_venv import InstallError, PackageVenv
+from benchmarks.package_venv import PackageVenv
 
 PACKAGES = (
     # servers and clients
@@ -118,18 +117,3 @@ VENVS = {
     "0.10": _venv("openenv==0.10.0", "0.10"),
     "0.3": _venv("openenv-core==0.3.0", "0.3", *FIRST_MCP),
 }
-
-
-def install() -> dict[str, InstallError]:
-    """Make the venvs that are not there yet, at the same time; return what went wrong."""
-    failures: dict[str, InstallError] = {}
-
-    def make(version: str) -> None:
-        try:
-            VENVS[version].make()
-        except InstallError as exc:
-            failures[version] = exc
-
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(make, VENVS))
-    return failures

@@ -13,6 +13,16 @@ from openenv_gym.launchers import ServerProcess
 
 FORMS = ("async", "sync", "class")
 ASYNC_OR_SYNC = ("async", "sync")
+# For what costs a server or a timeout: what a form changes and what a generation does meet nowhere.
+A_FORM_OF_EACH = pytest.mark.parametrize(
+    ("generation", "form"),
+    [
+        *(("0.10", "async"), ("0.3", "sync")),
+        pytest.param("0.10", "sync", marks=pytest.mark.long),
+        pytest.param("0.3", "async", marks=pytest.mark.long),
+    ],
+    indirect=["generation"],
+)
 CATCH = ["Discrete(3)", "Box(0.0, 1.0, (50,), float32)"]
 
 
@@ -167,7 +177,7 @@ def test_errors_are_ours_and_no_reply_is_shifted(action, error, goes_on, form, c
     assert answer["cause"] == ("TimeoutError" if "sleep_s" in action else "RuntimeError")
 
 
-@pytest.mark.parametrize("form", ASYNC_OR_SYNC)
+@A_FORM_OF_EACH
 def test_a_server_that_dies_in_a_step(form, call, serve_theirs):
     url, _ = serve_theirs("traps")
     answer = call("fault", url=url, form=form, action={"do": "exit"}, timeout_s=60)
@@ -175,14 +185,14 @@ def test_a_server_that_dies_in_a_step(form, call, serve_theirs):
     assert (answer["goes_on"], answer["anew"]) == ("ConnectionLostError", "UnreachableError")
 
 
-@pytest.mark.parametrize("form", ASYNC_OR_SYNC)
+@A_FORM_OF_EACH
 def test_a_server_that_drains_is_the_fault(form, call):
     with ServerProcess("tests.faults.envs:Faulty-v0") as server:
         fault = call("drained", url=server.base_url, pid=server.pid, form=form)
     assert fault == ["server_draining", None]
 
 
-@pytest.mark.parametrize("form", ASYNC_OR_SYNC)
+@A_FORM_OF_EACH
 def test_a_timeout_of_the_environment_gives_up_a_call_that_goes_on(form, call, their_servers):
     url = their_servers["traps"]
     assert call("own_timeout", url=url, form=form) == ["RequestTimeoutError", ANEW]
@@ -205,7 +215,7 @@ def test_a_reset_tells_of_a_connection_that_was_lost(call, their_servers):
     assert call("warned_reset", url=their_servers["traps"]) == [1, [3.0, 1.0]]
 
 
-@pytest.mark.parametrize("form", ASYNC_OR_SYNC)
+@A_FORM_OF_EACH
 def test_a_full_server_says_so(form, call, serve_theirs):
     url, _ = serve_theirs("traps", app={"max_concurrent_envs": 2})
     answer = call("capacity", url=url, form=form, sessions=2)
@@ -314,7 +324,7 @@ def test_clients_as_a_vector_environment(mode, form, call, their_servers):
     assert played["loops"] <= 1
 
 
-@pytest.mark.parametrize("form", ASYNC_OR_SYNC)
+@A_FORM_OF_EACH
 def test_all_steps_are_under_way_before_one_is_waited_for(form, call, their_servers):
     assert call("together", url=their_servers["traps"], form=form) == 3
 

@@ -36,8 +36,6 @@ from tests.support.plain_server import (
     serving,
 )
 
-pytestmark = pytest.mark.single_env
-
 INTEGER = {"type": "integer"}
 NUMBER = {"type": "number"}
 TEXT = {"type": "string"}
@@ -150,6 +148,7 @@ SERVERS: dict[str, Any] = {
 }  # fmt: skip
 
 
+@pytest.mark.single_env
 @pytest.mark.parametrize("name", SERVERS)
 def test_check_env_passes_on_every_kind_of_server(name: str):
     if name == "union" and not hasattr(gs, "OneOf"):

@@ -32,6 +32,7 @@ from openenv_gym.protocol import Open
 from openenv_gym.workers.built_env import builder_for
 from openenv_gym.workers.process import available_cores
 from tests.support.envs import Scripted
+from tests.support.pairs import in_pairs
 from tests.support.rollouts import assert_same
 
 ODD = "tests.support.envs:Batched-v0"
@@ -69,17 +70,16 @@ def play(local: SyncVectorEnv, remote: RemoteVectorEnv, steps: int) -> None:
     remote.close()
 
 
-@pytest.mark.parametrize("mode", AutoresetMode)
-@pytest.mark.parametrize("env_id", ENVS)
-@pytest.mark.parametrize(("num_envs", "shards"), [(1, 1), (4, 1), (5, 2), (7, 4)])
+@in_pairs(env_id=ENVS, mode=AutoresetMode, sizes=[(1, 1), (4, 1), (5, 2), (7, 4)])
 def test_every_mode_and_shard_is_as_in_process(
-    env_id: str, mode: AutoresetMode, num_envs: int, shards: int
+    env_id: str, mode: AutoresetMode, sizes: tuple[int, int]
 ):
+    num_envs, shards = sizes
     local = SyncVectorEnv([lambda: gym.make(env_id)] * num_envs, autoreset_mode=mode)
     play(local, embedded(env_id, num_envs, shards, autoreset_mode=mode.value), 120)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("env_id", ENVS)
 def test_two_thousand_steps(env_id: str):
     local = SyncVectorEnv([lambda: gym.make(env_id)] * 8)

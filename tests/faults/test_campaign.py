@@ -28,7 +28,7 @@ from tests.faults.leaks import Leaks, use_folder
 from tests.faults.schedule import GAP, campaign
 from tests.faults.watch import Seen, WatchedVecEnv, WatchedVector
 
-pytestmark = pytest.mark.timeout(1200)  # in `make faults`; a shorter one takes half a minute
+pytestmark = pytest.mark.timeout(1200)  # in `make test-long`; a shorter one takes half a minute
 
 SEED, EPISODE_STEPS, DEADLINE_S = 7, 20, 15.0
 SHORT_FAULTS, LONG_FAULTS = 10, 84  # of each run; 12 runs of the longer ones have 1,008
@@ -67,7 +67,7 @@ ALGORITHMS = {
 }
 """What trains, and how many steps of the vector environment a reset takes there."""
 
-_long = pytest.mark.fault_matrix
+_long = pytest.mark.long
 CAMPAIGNS = [
     *((4, SHORT_FAULTS), pytest.param(4, LONG_FAULTS, marks=_long)),
     pytest.param(16, LONG_FAULTS, marks=_long),

@@ -86,7 +86,7 @@ def end(how: str, url: str) -> End:
     "each",
     [
         pytest.param(1, marks=pytest.mark.timeout(300)),  # it starts 14 programs, most with workers
-        pytest.param(72, marks=[pytest.mark.fault_matrix, pytest.mark.timeout(1800)]),
+        pytest.param(72, marks=[pytest.mark.long, pytest.mark.timeout(1800)]),
     ],
 )
 def test_nothing_is_left_however_a_program_ends(each: int, record_property: Any):

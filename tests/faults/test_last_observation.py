@@ -11,7 +11,9 @@ import pytest
 from gymnasium.vector import AutoresetMode
 
 from openenv_gym.conformance import same
+from tests.conftest import WAYS
 from tests.faults.envs import Faulty
+from tests.support.pairs import in_pairs
 
 KINDS = [
     "tests.faults.envs:Faulty-v0",
@@ -28,8 +30,7 @@ def write_into(obs: Any) -> None:
         write_into(part)
 
 
-@pytest.mark.parametrize("after", ["reset", "step"])
-@pytest.mark.parametrize("env_id", KINDS)
+@in_pairs(indirect=["reach"], reach=WAYS, env_id=KINDS, after=["reset", "step"])
 def test_of_one_environment(env_id: str, after: str, reach: Any):
     env = gym.make("openenv/gymnasium-v0", env_id=env_id, **reach(env_id)).unwrapped
     env.reset(seed=7)
@@ -44,10 +45,12 @@ def test_of_one_environment(env_id: str, after: str, reach: Any):
     env.close()
 
 
-@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
-@pytest.mark.parametrize("after", ["reset", "step"])
-@pytest.mark.parametrize("shards", [1, 2])
-@pytest.mark.parametrize("env_id", KINDS)
+@in_pairs(
+    env_id=KINDS,
+    shards=[1, 2],
+    after=["reset", "step"],
+    mode=[AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP],
+)
 def test_of_sub_environments(env_id: str, shards: int, after: str, mode: AutoresetMode):
     envs = gym.make_vec(
         "openenv/gymnasium-v0",

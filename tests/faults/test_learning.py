@@ -17,7 +17,7 @@ from openenv_gym.sb3 import OpenEnvVecEnv
 from openenv_gym.testing import FaultLedger
 from tests.faults.kinds import FAULT
 
-pytestmark = [pytest.mark.fault_matrix, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 
 SEEDS, NUM_ENVS, STEPS, RATE = (1, 2, 3, 4), 4, 40_000, 1e-4
 LAST_EPISODES = 50

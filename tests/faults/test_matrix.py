@@ -127,11 +127,10 @@ def hurry(connections: Iterable[Any]) -> None:
 
 
 MODES = ("NextStep", "SameStep", "Disabled")
+# Each transport, each class and each isolation; what other files do not try as thoroughly.
 SHORT = [
-    Place(transport="embedded", kind="NextStep"),
     Place(transport="embedded", kind="sb3"),
     Place(transport="binary", kind="SameStep"),
-    Place(transport="binary", kind="single"),
     Place(transport="json", kind="NextStep"),
     Place(transport="binary", kind="Disabled", isolation="inline"),
     Place(transport="json", kind="single", isolation="thread"),
@@ -150,7 +149,7 @@ PLACES = [*SHORT, *(place for place in EVERY if place not in SHORT)]
 
 def marks(place: Place) -> Any:
     """What says in which tier a place is."""
-    return () if place in SHORT else pytest.mark.fault_matrix
+    return () if place in SHORT else pytest.mark.long
 
 
 IN_EACH_PLACE = pytest.mark.parametrize(
@@ -255,7 +254,7 @@ def test_nothing_is_left(played: Played):
     assert played.left == []
 
 
-@pytest.mark.fault_matrix
+@pytest.mark.long
 @pytest.mark.parametrize("planned", PLANNED, ids=lambda planned: planned.name)
 def test_embedded_singles_share_a_worker_and_its_end(planned: Planned):
     number = PLANNED.index(planned) + 1

@@ -14,12 +14,13 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-import pytest
 
 from openenv_gym.errors import OpenEnvGymError
 from openenv_gym.recovery import FaultPolicy
+from tests.conftest import WAYS
 from tests.faults.conftest import FAULTY
 from tests.faults.envs import Faulty
+from tests.support.pairs import in_pairs
 
 POLICY = FaultPolicy(restarts=100, backoff_s=0.0)
 ENDS = {"closed": None, "raised": Faulty.RAISE, "killed": Faulty.KILL}
@@ -74,9 +75,9 @@ def left_to_the_collector(session: Callable[[], None]) -> Counter[str]:
     return Counter(kind for kind in kinds if kind.startswith(("openenv_gym.", "httpx.", "ssl.")))
 
 
-@pytest.mark.parametrize("end", ENDS)
-@pytest.mark.parametrize("resets", [False, True])
-@pytest.mark.parametrize("on_fault", ["truncate", "raise"])
+@in_pairs(
+    indirect=["reach"], reach=WAYS, end=ENDS, resets=[False, True], on_fault=["truncate", "raise"]
+)
 def test_a_session_leaves_nothing_to_the_collector(
     faulty: dict[str, Any], end: str, resets: bool, on_fault: str
 ):
@@ -84,9 +85,7 @@ def test_a_session_leaves_nothing_to_the_collector(
     assert not left_to_the_collector(lambda: single(faulty, policy, ENDS[end], resets=resets))
 
 
-@pytest.mark.parametrize("end", ENDS)
-@pytest.mark.parametrize("shards", [1, 2])
-@pytest.mark.parametrize("is_served", [False, True])
+@in_pairs(end=ENDS, shards=[1, 2], is_served=[False, True])
 def test_a_vector_environment_leaves_nothing_to_the_collector(
     serve: Callable[..., Any], end: str, shards: int, is_served: bool
 ):

@@ -24,7 +24,7 @@ NUM_ENVS, STEPS, SEED = 4, 7, 7
 PATIENT = FaultPolicy(restarts=1000, max_backoff_s=0.2)
 TIMES = [
     pytest.param(2, 0.5, marks=pytest.mark.timeout(180)),
-    pytest.param(20, 3.0, marks=[pytest.mark.fault_matrix, pytest.mark.timeout(900)]),
+    pytest.param(20, 3.0, marks=[pytest.mark.long, pytest.mark.timeout(900)]),
 ]
 
 

@@ -23,7 +23,7 @@ SEED, NUM_ENVS, STEPS, DIES_AT = 7, 2, 12, 5
 PLAN = {f"1/0/{DIES_AT}": "kill"}
 METHODS = [
     "spawn",
-    *(pytest.param(name, marks=pytest.mark.fault_matrix) for name in ("fork", "forkserver")),
+    *(pytest.param(name, marks=pytest.mark.long) for name in ("fork", "forkserver")),
 ]
 
 

@@ -27,6 +27,7 @@ from tests.faults.conftest import FAULTY
 from tests.faults.envs import Faulty
 from tests.faults.kinds import FAULT
 from tests.support.family import embedded_workers, has_ended, workers_of
+from tests.support.pairs import in_pairs
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(300)  # some start an interpreter for each of many faults
@@ -38,7 +39,10 @@ LOCAL = {Faulty.RAISE, Faulty.NO_VALUE}  # faults that the worker keeps to one s
 EVERY = [Faulty.RAISE, Faulty.EXIT, Faulty.SEGV, Faulty.ABRT, Faulty.KILL, Faulty.NO_VALUE]
 
 
-@pytest.fixture(params=["embedded", "binary"])
+WHERE = ("embedded", "binary")
+
+
+@pytest.fixture(params=WHERE)
 def where(request: pytest.FixtureRequest, serve: Any) -> dict[str, Any]:
     if request.param == "embedded":
         return {"env_id": FAULTY}
@@ -87,8 +91,12 @@ def column(result: Any, number: int) -> list[Any]:
     return [*(part[number] for part in result[:-1]), info]
 
 
-@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
-@pytest.mark.parametrize("action", EVERY)
+@in_pairs(
+    indirect=["where"],
+    where=WHERE,
+    action=EVERY,
+    mode=[AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP],
+)
 def test_bystanders_play_as_without_the_fault(action: int, mode: AutoresetMode, where: Any):
     free = run(make(where, mode), mode, {})
     struck = run(make(where, mode), mode, {(5, 1): action})
@@ -230,17 +238,20 @@ def test_a_worker_that_dies_in_a_reset_of_some_ends_the_episodes_of_its_others()
     envs.close()
 
 
-def test_two_runs_with_the_same_faults_are_the_same(where: Any):
+@pytest.mark.parametrize("mode", AutoresetMode)
+@pytest.mark.parametrize(
+    "where", ["embedded", pytest.param("binary", marks=pytest.mark.long)], indirect=True
+)
+def test_two_runs_with_the_same_faults_are_the_same(where: Any, mode: AutoresetMode):
     faults = {(2, 0): Faulty.RAISE, (2, 3): Faulty.KILL, (4, 1): Faulty.EXIT, (6, 1): Faulty.RAISE,
               (6, 0): Faulty.RAISE, (8, 2): Faulty.NO_VALUE, (9, 0): Faulty.ABRT}  # fmt: skip
-    for mode in AutoresetMode:
-        first, second = (run(make(where, mode), mode, faults, 16) for _ in range(2))
-        for one, other in zip(first, second, strict=True):
-            for result in (one, other):
-                for info in (result[-1], result[-1].get("final_info", {})):
-                    for key in ("remote_traceback", "stderr_tail"):  # with addresses in them
-                        info.get("openenv", {}).pop(key, None)
-            assert same(one, other)
+    first, second = (run(make(where, mode), mode, faults, 16) for _ in range(2))
+    for one, other in zip(first, second, strict=True):
+        for result in (one, other):
+            for info in (result[-1], result[-1].get("final_info", {})):
+                for key in ("remote_traceback", "stderr_tail"):  # with addresses in them
+                    info.get("openenv", {}).pop(key, None)
+        assert same(one, other)
 
 
 def test_nothing_is_softened_before_the_first_step(where: Any):

@@ -32,6 +32,7 @@ from openenv_gym.protocol import (
 from openenv_gym.protocol.binary_messages import sequence_of
 from openenv_gym.spaces import to_descriptor
 from openenv_gym.wire.description import Description
+from tests.support.examples import examples
 from tests.support.rollouts import same
 
 BOX = gs.Box(-1, 1, (2,), np.float32)
@@ -204,7 +205,7 @@ ENCODED = [learned().encode_request(1, request) for request in REQUESTS]
 ENCODED += [learned().encode_reply(1, reply) for reply in REPLIES]
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(1000), deadline=None)
 @given(st.sampled_from([1, 2, 3, 129, 130, 131, 132, 255]), st.integers(0, 31), st.binary())
 def test_any_body_is_read_or_refused(kind: int, flags: int, payload: bytes):
     for read in (learned().decode_request, learned().decode_reply):
@@ -212,7 +213,7 @@ def test_any_body_is_read_or_refused(kind: int, flags: int, payload: bytes):
         read_or_refuse(read, payload)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(1000), deadline=None)
 @given(st.sampled_from(ENCODED), st.data())
 def test_a_body_with_a_fault_is_read_or_refused(encoded: bytes, data: st.DataObject):
     body = bytearray(encoded)

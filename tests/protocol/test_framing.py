@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from openenv_gym.errors import ProtocolError
 from openenv_gym.protocol import FrameReader, frame
+from tests.support.examples import examples
 
 bodies_of_any_size = st.lists(st.binary(max_size=40), max_size=8)
 
@@ -23,7 +24,7 @@ def cut(stream: bytes, lengths: list[int]) -> list[bytes]:
     return [*chunks, stream]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(bodies_of_any_size, st.lists(st.integers(0, 50), max_size=20))
 def test_bodies_come_out_in_order_of_any_chunks(bodies: list[bytes], lengths: list[int]):
     reader, read = FrameReader(), []

@@ -41,6 +41,7 @@ from openenv_gym.spaces import infer, to_descriptor
 from openenv_gym.wire.description import Description
 from openenv_gym.wire.schema_view import SchemaView
 from openenv_gym.wire.typed import GymnasiumView
+from tests.support.examples import examples
 
 BOX = gs.Box(-1, 1, (2,), np.float32)
 DESCRIPTION = Description(
@@ -122,7 +123,7 @@ def test_a_failure_keeps_its_code_and_message():
     assert CLIENT.decode_reply(text) == (None, Failed("RESET_NEEDED", "reset first"))
 
 
-@pytest.mark.parametrize("obs", [object(), None, "text", {"a": 1}, [["ragged"], 1]], ids=repr)
+@pytest.mark.parametrize("obs", [object(), None, "text", {"a": 1}, [["ragged"], 1]])
 def test_an_observation_that_is_none_is_the_environments_fault(obs: Any):
     view = GymnasiumView(
         Description(
@@ -193,7 +194,7 @@ fields = st.dictionaries(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(st.sampled_from(["reset", "step", "state", "close"]), documents | fields)
 def test_any_request_is_read_or_refused(kind: str, data: Any):
     try:
@@ -202,7 +203,7 @@ def test_any_request_is_read_or_refused(kind: str, data: Any):
         assert "expected" in str(exc) or "got" in str(exc)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(
     st.fixed_dictionaries(
         {"obs": documents | st.just([0.5, 1])},

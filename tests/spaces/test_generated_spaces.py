@@ -27,6 +27,7 @@ from openenv_gym.errors import InvalidRequestError
 from openenv_gym.spaces import from_schema, to_schema
 from openenv_gym.spaces.numbers import EXACT_INTEGERS
 from openenv_gym.wire.space_model import space_type
+from tests.support.examples import examples
 from tests.support.rollouts import same
 from tests.support.spaces import CATALOGUE
 from tests.support.strategies import parts, spaces, spaces_and_values, strictly_equal
@@ -42,7 +43,7 @@ Space = gs.Space[Any]
 
 def generated(max_examples: int) -> settings:
     slow = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
-    return settings(max_examples=max_examples, deadline=None, suppress_health_check=slow)
+    return settings(max_examples=examples(max_examples), deadline=None, suppress_health_check=slow)
 
 
 def published(space: Space) -> dict[str, Any]:
@@ -291,7 +292,7 @@ def test_the_schema_and_the_reader_agree_on_the_catalogue(name: str):
     space.seed(3)
     data = through_json(space, space.sample())
     for seed in range(3):
-        check_mutants(space, data, random.Random(seed), 100)
+        check_mutants(space, data, random.Random(seed), examples(100))
 
 
 # Here no reason excuses anything: whatever the change, both say the same.

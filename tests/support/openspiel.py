@@ -33,6 +33,25 @@ EVERY_GAME = [
     EXAMPLES.get(name, name) for name in pyspiel.registered_names() if name not in REFUSED_GAMES
 ]
 
+_TYPES = {kind.short_name: kind for kind in pyspiel.registered_games()}
+
+
+def kind_of(game: str) -> tuple[Any, ...]:
+    """Who moves, what is drawn, who sees what, in which form: what the adapter asks of a game."""
+    kind = _TYPES[game.partition("(")[0]]
+    tensors = kind.provides_information_state_tensor, kind.provides_observation_tensor
+    return (kind.dynamics, kind.chance_mode, kind.information, *tensors)
+
+
+OF_EACH_KIND = list({kind_of(game): game for game in reversed(EVERY_GAME)}.values())
+"""The first game of each kind; the others of a kind pass through the same lines of ours."""
+
+# Every game, of which those of a kind that another one stands for wait for `make test-long`.
+GAMES_BY_KIND = [
+    game if game in OF_EACH_KIND else pytest.param(game, marks=pytest.mark.long)
+    for game in EVERY_GAME
+]
+
 # Games with a generator of their own, and how they are loaded with its seed.
 SEEDED = {
     EXAMPLES["add_noise"]: EXAMPLES["add_noise"],

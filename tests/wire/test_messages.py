@@ -25,6 +25,7 @@ from openenv_gym.wire.messages import (
     parse_reply,
     state_message,
 )
+from tests.support.examples import examples
 
 ACCEPTED = [
     ('{"type": "reset"}', ResetMessage({})),
@@ -92,7 +93,7 @@ def test_the_error_keeps_its_code_when_pickled():
     assert isinstance(again, InvalidRequestError)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(st.binary(max_size=60) | st.text(max_size=60))
 def test_any_text_is_read_or_refused(text: str | bytes):
     with pytest.raises(MalformedMessageError):
@@ -108,7 +109,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(st.sampled_from(["reset", "step", "state", "close", "x", 5]), json_values)
 def test_any_message_is_read_or_refused(kind: Any, data: Any):
     text = json.dumps({"type": kind, "data": data})

@@ -20,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from openenv_gym.codecs import json_codec
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.wire.space_model import space_type
+from tests.support.examples import examples
 from tests.support.rollouts import same
 from tests.support.spaces import CATALOGUE, NAMES, samples
 from tests.support.strategies import spaces, values
@@ -202,7 +203,7 @@ def test_a_field_differs_from_its_space_only_as_listed(name: str):
 
 
 @settings(
-    max_examples=100,
+    max_examples=examples(100),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
