@@ -36,28 +36,11 @@ from openenv_gym.errors import (
 from openenv_gym.wire.error_codes import brief, error_for
 from openenv_gym.wire.fault_info import FAULTS_BY_CLOSE_CODE, read_fault
 
-METHODS = ("reset", "step", "close")
-
 SESSION_ENDING = (TransportError, ServerError, EnvStartError, ProtocolError)
 """Errors after which the session is gone, or nobody knows what its next reply would answer."""
 
 _SERVER_ERROR = re.compile(r"Server error: (?P<message>.*) \(code: (?P<code>\w+)\)", re.DOTALL)
 """How both generations say an error that the server answered."""
-
-
-def check_client(client: Any) -> None:
-    """Pass if ``client`` can be driven.
-
-    Raises:
-        InvalidRequestError: it lacks a method, or is something else that has them.
-    """
-    missing = [name for name in METHODS if not callable(getattr(client, name, None))]
-    if missing:
-        raise InvalidRequestError(
-            "expected an OpenEnv client, which has the methods reset, step and close, got a "
-            f"{type(client).__name__} without {', '.join(missing)}; a URL goes to "
-            "gymnasium.make('openenv/remote-v0', base_url=...)"
-        )
 
 
 def under_sync(client: Any) -> Any:
@@ -80,7 +63,14 @@ class ClientDriver:
     """
 
     def __init__(self, client: Any, *, closes_when_lost: bool = False) -> None:
-        check_client(client)
+        methods = ("reset", "step", "close")
+        missing = [name for name in methods if not callable(getattr(client, name, None))]
+        if missing:
+            raise InvalidRequestError(
+                "expected an OpenEnv client, which has the methods reset, step and close, got a "
+                f"{type(client).__name__} without {', '.join(missing)}; a URL goes to "
+                "gymnasium.make('openenv/remote-v0', base_url=...)"
+            )
         self.client = client
         self._inner = under_sync(client)
         self._closes_when_lost = closes_when_lost
@@ -160,13 +150,13 @@ class ClientDriver:
         self._socket = None
         # A peer that is gone has freed the session already.
         with contextlib.suppress(OSError, TimeoutError, ConnectionClosed, OpenEnvGymError):
-            self._run(self._call("close")).result(timeout_s)
+            self._run(_call(self.client, "close")).result(timeout_s)
 
     def __del__(self) -> None:
         if self.__dict__.get("_closes_when_lost") and not self._is_closed:
             self._is_closed = True
             if not sys.is_finalizing():
-                self._run(_closing(self.client))
+                self._run(_call(self.client, "close"))
 
     def _run(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
         if self.is_async:
@@ -178,10 +168,6 @@ class ClientDriver:
         )
         self._thread.start()
         return future
-
-    async def _call(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        result = getattr(self.client, name)(*args, **kwargs)
-        return await result if inspect.isawaitable(result) else result
 
     async def _exchange(
         self,
@@ -196,7 +182,7 @@ class ClientDriver:
         if name == "reset":
             await self._prepare(before)
         try:
-            result = await self._call(name, *args, **kwargs)
+            result = await _call(self.client, name, *args, **kwargs)
         except asyncio.CancelledError:
             raise
         except Exception as exc:  # a client of others raises whatever it likes
@@ -219,12 +205,12 @@ class ClientDriver:
         try:
             if self._needs_new_connection or _is_closed(self._socket_now()):
                 has_own = hasattr(type(self.client), "disconnect")
-                await self._call("disconnect" if has_own else "close")
+                await _call(self.client, "disconnect" if has_own else "close")
                 if before is not None:
                     before.join()
                 self._needs_new_connection = False
             if hasattr(self.client, "connect"):
-                await self._call("connect")
+                await _call(self.client, "connect")
         except (OSError, ConnectionClosed) as exc:
             raise UnreachableError(
                 f"{self.name} cannot connect: {brief(str(exc), 300)}; is the server running, and "
@@ -298,7 +284,7 @@ class ClientDriver:
         if not hasattr(self._inner, "_receive"):
             return None
         try:
-            reply = await self._call("_receive")
+            reply = await _call(self.client, "_receive")
         except (ConnectionClosed, TimeoutError, OSError, ValueError, AssertionError):
             return None
         data = reply.get("data") if isinstance(reply, dict) else None
@@ -325,29 +311,20 @@ def _is_closed(socket: Any) -> bool:
     return getattr(getattr(socket, "state", None), "name", "") in ("CLOSING", "CLOSED")
 
 
-async def _closing(client: Any) -> None:
-    with contextlib.suppress(OSError, TimeoutError, ConnectionClosed):
-        result = client.close()
-        if inspect.isawaitable(result):
-            await result
+async def _call(client: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+    result = getattr(client, name)(*args, **kwargs)
+    return await result if inspect.isawaitable(result) else result
 
 
 def _drive(coroutine: Coroutine[Any, Any, Any], future: Future[Any]) -> None:
     """Run what never waits for an event loop, because the client blocks."""
-    try:
-        coroutine.send(None)
-    except StopIteration as stop:
-        _settle(future, stop.value, None)
-    except BaseException as exc:
-        _settle(future, None, exc)
-    else:
-        coroutine.close()
-        _settle(future, None, ProtocolError("expected a client that blocks, got an awaitable"))
-
-
-def _settle(future: Future[Any], value: Any, exc: BaseException | None) -> None:
     with contextlib.suppress(InvalidStateError):  # nobody waits any more
-        if exc is None:
-            future.set_result(value)
-        else:
+        try:
+            coroutine.send(None)
+            raise ProtocolError("expected a client that blocks, got an awaitable")
+        except StopIteration as stop:
+            future.set_result(stop.value)
+        except BaseException as exc:
             future.set_exception(exc)
+        finally:
+            coroutine.close()

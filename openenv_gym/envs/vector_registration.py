@@ -15,9 +15,9 @@ from openenv_gym.endpoints import (
     ConnectOptions,
     EmbeddedEndpoint,
     ServerEndpoint,
-    take_options,
+    take,
 )
-from openenv_gym.endpoints.options import OPTIONS, OVERRIDES
+from openenv_gym.endpoints.options import OVERRIDES
 from openenv_gym.envs.registration import NAMED_OPTIONS, given_url
 from openenv_gym.envs.remote_vector_env import RemoteVectorEnv
 from openenv_gym.envs.sessions_vector_env import SessionsVectorEnv
@@ -60,18 +60,10 @@ class VectorArguments:
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
-        for name in ("num_envs", "shards"):
-            value = getattr(self, name)
-            is_unset = name == "shards" and value is None
-            if not is_unset and (type(value) is not int or value < 1):
+        shards = 1 if self.shards is None else self.shards
+        for name, value in (("num_envs", self.num_envs), ("shards", shards)):
+            if type(value) is not int or value < 1:
                 raise InvalidRequestError(f"{name}: expected a number from 1, got {value!r}")
-
-
-def _take(arguments: dict[str, Any]) -> tuple[VectorArguments, dict[str, Any]]:
-    names = {one.name for one in fields(VectorArguments)}
-    own = {name: value for name, value in arguments.items() if name in names}
-    rest = {name: value for name, value in arguments.items() if name not in names}
-    return VectorArguments(**own), rest
 
 
 def make_gymnasium_vec(
@@ -141,8 +133,8 @@ def make_remote_vec(
         raise InvalidRequestError(
             "openenv/remote-v0 needs the address of a server: pass base_url='http://host:port'"
         )
-    names = [name for name in OPTIONS if name != "check_seeding"]
-    options, rest = take_options(arguments, names)
+    names = [one.name for one in fields(ConnectOptions) if one.name != "check_seeding"]
+    options, rest = take(ConnectOptions, arguments, names)
     servers, answers = _servers(urls, options), Answers()
     may_be_ours = options.codec != "json" and not options.has_overrides
     if may_be_ours and servers[0].ask(answers).description is not None:
@@ -185,7 +177,7 @@ def make_vec(
     Raises:
         InvalidRequestError: an argument makes no sense.
     """
-    options, rest = take_options(arguments, NAMED_OPTIONS)
+    options, rest = take(ConnectOptions, arguments, NAMED_OPTIONS)
     if options.codec == "json":
         raise InvalidRequestError(
             "codec='json': many sub-environments of a named id are stepped in one message, which "
@@ -213,7 +205,7 @@ def _sharded(
     is_native: bool = False,
 ) -> RemoteVectorEnv:
     """Spread the sub-environments of one environment over servers, or where there is none, here."""
-    vector, kwargs = _take(arguments)
+    vector, kwargs = take(VectorArguments, arguments)
     shards, homes = vector.shards, list[ServerEndpoint | None](servers)
     if shards is not None:
         homes = [servers[i % len(servers)] if servers else None for i in range(shards)]

@@ -14,7 +14,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import NormalizeObservation, RecordEpisodeStatistics
 
 from openenv_gym.address import parse_address
-from openenv_gym.endpoints import EmbeddedEndpoint, ServerEndpoint
+from openenv_gym.endpoints import ConnectOptions, EmbeddedEndpoint, ServerEndpoint
 from openenv_gym.envs.remote_vector_env import RemoteVectorEnv, shard_sizes
 from openenv_gym.envs.shards import merge_infos
 from openenv_gym.errors import (
@@ -44,7 +44,7 @@ def embedded(env_id: str, num_envs: int, shards: int = 1, **options: Any) -> Rem
     requests = [Open(env_id, num_envs=size, **options) for size in shard_sizes(num_envs, shards)]
     return RemoteVectorEnv(
         [
-            EmbeddedEndpoint(request=request, worker=i, timeout_s=timeout_s)
+            EmbeddedEndpoint(request=request, worker=i, options=ConnectOptions(timeout_s=timeout_s))
             for i, request in enumerate(requests)
         ]
     )
