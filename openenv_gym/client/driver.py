@@ -2,7 +2,8 @@
 
 The client's package is never imported: a client is known by its methods. What differs between the
 generations of OpenEnv is here: ``openenv-core`` 0.3 keeps a socket whose request timed out, and
-``openenv`` 0.10 replaces one that was closed without a word, in the midst of an episode.
+``openenv`` 0.10 replaces one that was closed without a word, in the midst of an episode. Why fields
+of theirs are read is in docs/decisions/0017-client-objects.md.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ class ClientDriver:
 
     @property
     def address(self) -> Address | None:
-        """Of the server, None where the client does not tell, or has not started it yet."""
+        """The server's address, None where the client does not tell, or has not started it yet."""
         ours = getattr(self._inner, "address", None)
         if isinstance(ours, Address):
             return ours

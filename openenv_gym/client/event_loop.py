@@ -7,11 +7,12 @@ and several requests are under way at once.
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any
+
+from openenv_gym.forks import in_children
 
 
 class LoopThread:
@@ -44,6 +45,6 @@ class LoopThread:
 
 
 EVENT_LOOP = LoopThread()
+"""That of this process: a socket of an asynchronous client belongs to one loop."""
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=EVENT_LOOP._forked)
+in_children(LoopThread._forked).add(EVENT_LOOP)

@@ -36,8 +36,14 @@ def test_the_page_says_what_the_docstring_says():
 @pytest.mark.parametrize(
     ("option", "sentence"),
     [
-        ({"codec": "jsn"}, "codec: expected one of auto, binary, json, got 'jsn'; did you mean 'json'"),
-        ({"timeout_s": "long"}, "timeout_s: expected seconds above 0, or None for ever, got 'long'"),
+        (
+            {"codec": "jsn"},
+            "codec: expected one of auto, binary, json, got 'jsn'; did you mean 'json'",
+        ),
+        (
+            {"timeout_s": "long"},
+            "timeout_s: expected seconds above 0, or None for ever, got 'long'",
+        ),
         ({"timeout_s": 0}, "timeout_s: expected seconds above 0, or None for ever, got 0"),
         ({"done_means": "over"}, "done_means: expected 'terminated' or 'truncated', got 'over'"),
     ],

@@ -51,7 +51,7 @@ def test_many_are_described_by_the_session_that_is_kept(opened):
     info, connection = endpoint(num_envs=3).describe()
     assert len(opened) == 1
     assert info.description.num_envs == 3
-    assert connection.request(Reset([1, 2, 3])).obs.shape == (3, 4)
+    assert connection.request(Reset(1)).obs.shape == (3, 4)
     connection.close()
 
 
