@@ -101,10 +101,8 @@ class ClientDriver:
         ours = getattr(self._inner, "address", None)
         if isinstance(ours, Address):
             return ours
-        url = getattr(self._inner, "base_url", None) or getattr(self._inner, "_base_url", None)
-        if url is None and isinstance(ws_url := getattr(self._inner, "_ws_url", None), str):
-            url = ws_url.removesuffix("/ws")
-        return parse_address(url) if isinstance(url, str) else None
+        urls = [getattr(self._inner, name, None) for name in ("base_url", "_base_url", "_ws_url")]
+        return next((parse_address(url) for url in urls if url and isinstance(url, str)), None)
 
     def begin(self, name: str, *args: Any, **kwargs: Any) -> Future[Any]:
         """Call the method ``name``; the future gives its result, or an error of ours."""

@@ -14,6 +14,7 @@ from typing import Any
 import gymnasium as gym
 
 from openenv_gym.address import Address
+from openenv_gym.client import Connection
 from openenv_gym.client.driver import ClientDriver, under_sync
 from openenv_gym.client.event_loop import EVENT_LOOP
 from openenv_gym.client.http import get_name, get_schema
@@ -166,7 +167,7 @@ class ClientEndpoint:
         """The client object."""
         return self._driver.client
 
-    def describe(self, answers: Answers | None = None) -> Described:
+    def describe(self, answers: Answers | None = None) -> Described[Connection]:
         """Infer the spaces, and return them with a session that connects in its first reset.
 
         Raises:
@@ -192,7 +193,9 @@ class ClientEndpoint:
         self._found = info, SchemaView(inference, observation, done_means=self.options.done_means)
         return self.connect()
 
-    def connect(self, known: EnvInfo | None = None, answers: Answers | None = None) -> Described:
+    def connect(
+        self, known: EnvInfo | None = None, answers: Answers | None = None
+    ) -> Described[Connection]:
         """Return a new session on the same client, which is the only environment that it has."""
         if self._found is None:
             return self.describe()

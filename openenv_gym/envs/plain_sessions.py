@@ -49,6 +49,4 @@ class PlainSessions(Sessions):
         self._connections[number] = self._made(number, None)
 
     def _made(self, number: int, answers: Answers | None) -> Connection:
-        connection = self.endpoints[number].connect(self._infos[number], answers).connection
-        assert connection is not None
-        return connection
+        return self.endpoints[number].connect(self._infos[number], answers).connection

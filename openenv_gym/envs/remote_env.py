@@ -128,7 +128,7 @@ class RemoteEnv(gym.Env[Any, Any]):
                 if not self._may_begin_anew(exc):
                     raise
         if self._fault is None:  # there was no session yet, or it was closed, or is not softened
-            self._connection = self._connect()
+            self._connection = self._endpoint.connect(self._info).connection
             return self._first(self._connection, request)
         return self._restarts.renew(lambda: self._begin_anew(seed, options), self._fault)
 
@@ -155,7 +155,7 @@ class RemoteEnv(gym.Env[Any, Any]):
         incarnation = self._restarts.incarnation
         if seed is None:
             seed = self._restarts.seed = seed_after_fault(self._base_seed, 0, incarnation)
-        self._connection = self._connect()
+        self._connection = self._endpoint.connect(self._info).connection
         try:
             obs, info = self._first(self._connection, Reset(seed, options))
         except OpenEnvGymError as exc:
@@ -163,11 +163,6 @@ class RemoteEnv(gym.Env[Any, Any]):
             raise
         self._fault = None
         return obs, {**info, FAULT_KEY: restart_info(incarnation, seed)}
-
-    def _connect(self) -> Connection:
-        connection = self._endpoint.connect(self._info).connection
-        assert connection is not None
-        return connection
 
     def _note(self, exc: OpenEnvGymError) -> None:
         """Keep a fault, and end a worker of ours that hangs: others may wait for it, too."""

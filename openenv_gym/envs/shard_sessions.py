@@ -221,7 +221,6 @@ class ShardSessions(Sessions):
                 recovery = self._first_recovery(first, count)
                 info, connection = self._start(shard, recovery, None, together)
                 first += count
-                assert connection is not None
                 self._connections.append(connection)
                 self.infos.append(info)
         except BaseException:
@@ -346,10 +345,10 @@ class ShardSessions(Sessions):
         recovery: dict[str, Any] | None,
         known: EnvInfo | None,
         answers: Answers | None = None,
-    ) -> Described:
+    ) -> Described[Connection]:
         request = msgspec.structs.replace(shard.request, recovery=recovery)
         info, connection = replace(shard, request=request).connect(known, answers)
-        if connection is not None and len(self.shards) >= available_cores():
+        if len(self.shards) >= available_cores():
             # Every core has a shard to work for. Who looked again for replies would take one from
             # a worker, or from the server that has yet to pass on what was sent.
             connection.sleep_at_once()
@@ -363,7 +362,6 @@ class ShardSessions(Sessions):
         """
         self._connections[number].end_session(CLOSE_TIMEOUT_S)
         info, connection = self._start(self.shards[number], recovery, self.infos[number])
-        assert connection is not None
         self._connections[number], self.infos[number] = connection, info
 
     def is_native(self, number: int) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import gymnasium as gym
+import msgspec
 from gymnasium.vector import AutoresetMode
 
 from openenv_gym.address import parse_address
@@ -206,47 +207,39 @@ def _sharded(
 ) -> RemoteVectorEnv:
     """Spread the sub-environments of one environment over servers, or where there is none, here."""
     vector, kwargs = take(VectorArguments, arguments)
-    shards, homes = vector.shards, list[ServerEndpoint | None](servers)
-    if shards is not None:
-        homes = [servers[i % len(servers)] if servers else None for i in range(shards)]
-    elif servers:
-        homes = [
-            server
-            for server in servers
-            for _ in range(_sessions_of(server, answers, vector.vectorization))
-        ]
+    request = Open(
+        environment=environment,
+        kwargs=kwargs,
+        render_mode=vector.render_mode,
+        max_episode_steps=vector.max_episode_steps,
+        vectorization=vector.vectorization,
+        autoreset_mode=AutoresetMode(vector.autoreset_mode).value,
+    )
+    homes: list[EmbeddedEndpoint | ServerEndpoint]
+    if not servers:
+        cores = 1 if _is_whole(vector, is_native) else default_shards(vector.num_envs)
+        workers = range(vector.shards or cores)
+        homes = [EmbeddedEndpoint(request=request, options=options, worker=i) for i in workers]
+    elif vector.shards is not None:
+        homes = [servers[i % len(servers)] for i in range(vector.shards)]
     else:
-        is_whole = vector.vectorization == "native" or (
-            vector.vectorization == "auto" and is_native
-        )
-        homes = [None] * (1 if is_whole else default_shards(vector.num_envs))
-    endpoints: list[EmbeddedEndpoint | ServerEndpoint] = []
-    for i, size in enumerate(shard_sizes(vector.num_envs, len(homes))):
-        request = Open(
-            environment=environment,
-            kwargs=kwargs,
-            render_mode=vector.render_mode,
-            max_episode_steps=vector.max_episode_steps,
-            num_envs=size,
-            vectorization=vector.vectorization,
-            autoreset_mode=AutoresetMode(vector.autoreset_mode).value,
-        )
-        home = homes[i]
-        endpoints.append(
-            EmbeddedEndpoint(request=request, options=options, worker=i)
-            if home is None
-            else replace(home, request=request)
-        )
-    return RemoteVectorEnv(endpoints, on_fault=options.on_fault, answers=answers)
+        homes = []
+        for server in servers:  # which says itself over how many sessions it is best used
+            told = server.ask(answers).description
+            is_split = told is not None and not _is_whole(vector, told.has_vector_form)
+            homes += [server] * (told.shards if told is not None and is_split else 1)
+    sizes = shard_sizes(vector.num_envs, len(homes))
+    shards = [
+        replace(home, request=msgspec.structs.replace(request, num_envs=size))
+        for home, size in zip(homes, sizes, strict=False)  # no more shards than sub-environments
+    ]
+    return RemoteVectorEnv(shards, on_fault=options.on_fault, answers=answers)
 
 
-def _sessions_of(server: ServerEndpoint, answers: Answers, vectorization: str) -> int:
-    """Over how many sessions a server is best used, as it says itself."""
-    description = server.ask(answers).description
-    if description is None or vectorization == "native":
-        return 1
-    is_native = vectorization == "auto" and description.has_vector_form
-    return 1 if is_native else description.shards
+def _is_whole(vector: VectorArguments, has_vector_form: bool) -> bool:
+    """Whether the environment's own vector form is used, which is not split."""
+    kind = vector.vectorization
+    return kind == "native" or (kind == "auto" and has_vector_form)
 
 
 def _is_native(env_id: str) -> bool:
