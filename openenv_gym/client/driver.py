@@ -2,7 +2,8 @@
 
 The client's package is never imported: a client is known by its methods. What differs between the
 generations of OpenEnv is here: ``openenv-core`` 0.3 keeps a socket whose request timed out, and
-``openenv`` 0.10 replaces one that was closed without a word, in the midst of an episode.
+``openenv`` 0.10 replaces one that was closed without a word, in the midst of an episode. Why fields
+of theirs are read is in docs/decisions/0019-client-objects.md.
 """
 
 from __future__ import annotations
@@ -37,28 +38,11 @@ from openenv_gym.faults import Fault, fault_of_close
 from openenv_gym.wire.error_codes import brief, error_for
 from openenv_gym.wire.fault_info import fault_from_wire
 
-METHODS = ("reset", "step", "close")
-
 SESSION_ENDING = (TransportError, ServerError, EnvStartError, ProtocolError)
 """Errors after which the session is gone, or nobody knows what its next reply would answer."""
 
 _SERVER_ERROR = re.compile(r"Server error: (?P<message>.*) \(code: (?P<code>\w+)\)", re.DOTALL)
 """How both generations say an error that the server answered."""
-
-
-def check_client(client: Any) -> None:
-    """Pass if ``client`` can be driven.
-
-    Raises:
-        InvalidRequestError: it lacks a method, or is something else that has them.
-    """
-    missing = [name for name in METHODS if not callable(getattr(client, name, None))]
-    if missing:
-        raise InvalidRequestError(
-            "expected an OpenEnv client, which has the methods reset, step and close, got a "
-            f"{type(client).__name__} without {', '.join(missing)}; a URL goes to "
-            "gymnasium.make('openenv/remote-v0', base_url=...)"
-        )
 
 
 def under_sync(client: Any) -> Any:
@@ -81,7 +65,14 @@ class ClientDriver:
     """
 
     def __init__(self, client: Any, *, closes_when_lost: bool = False) -> None:
-        check_client(client)
+        methods = ("reset", "step", "close")
+        missing = [name for name in methods if not callable(getattr(client, name, None))]
+        if missing:
+            raise InvalidRequestError(
+                "expected an OpenEnv client, which has the methods reset, step and close, got a "
+                f"{type(client).__name__} without {', '.join(missing)}; a URL goes to "
+                "gymnasium.make('openenv/remote-v0', base_url=...)"
+            )
         self.client = client
         self._inner = under_sync(client)
         self._closes_when_lost = closes_when_lost
@@ -107,14 +98,12 @@ class ClientDriver:
 
     @property
     def address(self) -> Address | None:
-        """Of the server, None where the client does not tell, or has not started it yet."""
+        """The server's address, None where the client does not tell, or has not started it yet."""
         ours = getattr(self._inner, "address", None)
         if isinstance(ours, Address):
             return ours
-        url = getattr(self._inner, "base_url", None) or getattr(self._inner, "_base_url", None)
-        if url is None and isinstance(ws_url := getattr(self._inner, "_ws_url", None), str):
-            url = ws_url.removesuffix("/ws")
-        return parse_address(url) if isinstance(url, str) else None
+        urls = [getattr(self._inner, name, None) for name in ("base_url", "_base_url", "_ws_url")]
+        return next((parse_address(url) for url in urls if url and isinstance(url, str)), None)
 
     def begin(self, name: str, *args: Any, **kwargs: Any) -> Future[Any]:
         """Call the method ``name``; the future gives its result, or an error of ours."""
@@ -161,13 +150,13 @@ class ClientDriver:
         self._socket = None
         # A peer that is gone has freed the session already.
         with contextlib.suppress(OSError, TimeoutError, ConnectionClosed, OpenEnvGymError):
-            self._run(self._call("close")).result(timeout_s)
+            self._run(_call(self.client, "close")).result(timeout_s)
 
     def __del__(self) -> None:
         if self.__dict__.get("_closes_when_lost") and not self._is_closed:
             self._is_closed = True
             if not sys.is_finalizing():
-                self._run(_closing(self.client))
+                self._run(_call(self.client, "close"))
 
     def _run(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
         if self.is_async:
@@ -179,10 +168,6 @@ class ClientDriver:
         )
         self._thread.start()
         return future
-
-    async def _call(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        result = getattr(self.client, name)(*args, **kwargs)
-        return await result if inspect.isawaitable(result) else result
 
     async def _exchange(
         self,
@@ -197,7 +182,7 @@ class ClientDriver:
         if name == "reset":
             await self._prepare(before)
         try:
-            result = await self._call(name, *args, **kwargs)
+            result = await _call(self.client, name, *args, **kwargs)
         except asyncio.CancelledError:
             raise
         except Exception as exc:  # a client of others raises whatever it likes
@@ -220,12 +205,12 @@ class ClientDriver:
         try:
             if self._needs_new_connection or _is_closed(self._socket_now()):
                 has_own = hasattr(type(self.client), "disconnect")
-                await self._call("disconnect" if has_own else "close")
+                await _call(self.client, "disconnect" if has_own else "close")
                 if before is not None:
                     before.join()
                 self._needs_new_connection = False
             if hasattr(self.client, "connect"):
-                await self._call("connect")
+                await _call(self.client, "connect")
         except (OSError, ConnectionClosed) as exc:
             raise UnreachableError(
                 f"{self.name} cannot connect: {brief(str(exc), 300)}; is the server running, and "
@@ -298,7 +283,7 @@ class ClientDriver:
         if not hasattr(self._inner, "_receive"):
             return None
         try:
-            reply = await self._call("_receive")
+            reply = await _call(self.client, "_receive")
         except (ConnectionClosed, TimeoutError, OSError, ValueError, AssertionError):
             return None
         data = reply.get("data") if isinstance(reply, dict) else None
@@ -321,29 +306,20 @@ def _is_closed(socket: Any) -> bool:
     return getattr(getattr(socket, "state", None), "name", "") in ("CLOSING", "CLOSED")
 
 
-async def _closing(client: Any) -> None:
-    with contextlib.suppress(OSError, TimeoutError, ConnectionClosed):
-        result = client.close()
-        if inspect.isawaitable(result):
-            await result
+async def _call(client: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+    result = getattr(client, name)(*args, **kwargs)
+    return await result if inspect.isawaitable(result) else result
 
 
 def _drive(coroutine: Coroutine[Any, Any, Any], future: Future[Any]) -> None:
     """Run what never waits for an event loop, because the client blocks."""
-    try:
-        coroutine.send(None)
-    except StopIteration as stop:
-        _settle(future, stop.value, None)
-    except BaseException as exc:
-        _settle(future, None, exc)
-    else:
-        coroutine.close()
-        _settle(future, None, ProtocolError("expected a client that blocks, got an awaitable"))
-
-
-def _settle(future: Future[Any], value: Any, exc: BaseException | None) -> None:
     with contextlib.suppress(InvalidStateError):  # nobody waits any more
-        if exc is None:
-            future.set_result(value)
-        else:
+        try:
+            coroutine.send(None)
+            raise ProtocolError("expected a client that blocks, got an awaitable")
+        except StopIteration as stop:
+            future.set_result(stop.value)
+        except BaseException as exc:
             future.set_exception(exc)
+        finally:
+            coroutine.close()

@@ -19,7 +19,8 @@ from pydantic import BaseModel, ValidationError
 
 from openenv_gym.address import Address, parse_address
 from openenv_gym.client.connection import Connection, check_timeout
-from openenv_gym.client.websocket import WebSocketOptions, WebSocketTransport
+from openenv_gym.client.transports import open_transport
+from openenv_gym.client.websocket import WebSocketOptions
 from openenv_gym.errors import InvalidActionError, NotOpenEnvError, ProtocolError
 from openenv_gym.protocol import ClientSession, GetState, Reset, Result, SessionState, StateReply
 from openenv_gym.protocol.events import Step
@@ -85,7 +86,7 @@ class OpenEnvClient(Generic[ActT, ObsT, StateT]):
         self._address = parse_address(base_url)
         check_timeout(timeout_s)
         self._timeout_s = timeout_s
-        self._options = options or WebSocketOptions()
+        self._options = options
         self._connection: Connection | None = None
         self._models = {**_BASE_MODELS, **type_parameters(type(self))}
         if models is not None:
@@ -93,7 +94,7 @@ class OpenEnvClient(Generic[ActT, ObsT, StateT]):
 
     @property
     def address(self) -> Address:
-        """Of the server."""
+        """The address of the server."""
         return self._address
 
     @property
@@ -205,7 +206,7 @@ class OpenEnvClient(Generic[ActT, ObsT, StateT]):
     def _connect(self) -> Connection:
         # One that is broken stays, and says so: on another there would be another episode.
         if self._connection is None:
-            transport = WebSocketTransport(self._address, None, self._options)
+            transport = open_transport(self._address, options=self._options)
             session = ClientSession(JsonClientMessages(_Payloads()), SessionState.READY)
             self._connection = Connection(session, transport, self._timeout_s)
         return self._connection

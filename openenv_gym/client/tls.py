@@ -1,4 +1,4 @@
-"""Whom clients trust that were given no TLS context."""
+"""The TLS contexts of clients that were given none."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from openenv_gym.address import Address
 from openenv_gym.client.stream import Peer, StreamTransport
@@ -34,26 +34,17 @@ class WorkerSocket:
     scheme: ClassVar[str] = "worker"
 
 
-class _Way(NamedTuple):
-    """How a server's messages are carried; of no meaning to a worker."""
-
-    subprotocol: str | None
-    query: str
-    options: WebSocketOptions | None
-
-
-def _stream(place: Any, way: _Way) -> Transport:
+def _stream(place: Any, *for_servers: Any) -> Transport:
     return StreamTransport(place.sock, place.name, place.process)
 
 
-def _websocket(place: Any, way: _Way) -> Transport:
+def _websocket(place: Any, subprotocol: str | None, query: str, options: Any) -> Transport:
     from openenv_gym.client.websocket import WebSocketOptions, WebSocketTransport
 
-    options = way.options or WebSocketOptions()
-    return WebSocketTransport(place, way.subprotocol, options, way.query)
+    return WebSocketTransport(place, subprotocol, options or WebSocketOptions(), query)
 
 
-TRANSPORTS: dict[str, Callable[[Any, _Way], Transport]] = {
+TRANSPORTS: dict[str, Callable[..., Transport]] = {
     "worker": _stream,
     "unix": _websocket,
     "http": _websocket,
@@ -81,4 +72,4 @@ def open_transport(
         NotOpenEnvError: who answers there does not speak this.
         CapacityError: the server has no free session.
     """
-    return TRANSPORTS[place.scheme](place, _Way(subprotocol, query, options))
+    return TRANSPORTS[place.scheme](place, subprotocol, query, options)

@@ -2,7 +2,7 @@
 
 from openenv_gym.endpoints.embedded import EmbeddedEndpoint
 from openenv_gym.endpoints.env_info import Answers, Described, Endpoint, EnvInfo
-from openenv_gym.endpoints.options import AUTO, ConnectOptions, Timeout, take_options
+from openenv_gym.endpoints.options import AUTO, ConnectOptions, Timeout, take
 from openenv_gym.endpoints.server import ServerEndpoint
 
 __all__ = [
@@ -15,5 +15,5 @@ __all__ = [
     "EnvInfo",
     "ServerEndpoint",
     "Timeout",
-    "take_options",
+    "take",
 ]

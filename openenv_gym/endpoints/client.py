@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Sequence
+from dataclasses import fields
 from typing import Any
 
 import gymnasium as gym
 
 from openenv_gym.address import Address
+from openenv_gym.client import Connection
 from openenv_gym.client.driver import ClientDriver, under_sync
 from openenv_gym.client.event_loop import EVENT_LOOP
 from openenv_gym.client.http import get_name, get_schema
 from openenv_gym.client.websocket import WebSocketOptions
 from openenv_gym.endpoints.client_session import ClientCalls, ClientConnection
 from openenv_gym.endpoints.env_info import Answers, Described, EnvInfo
-from openenv_gym.endpoints.options import OPTIONS, OVERRIDES, take_options
+from openenv_gym.endpoints.options import OVERRIDES, ConnectOptions, take
 from openenv_gym.endpoints.probing import AsItIs
 from openenv_gym.errors import (
     InvalidRequestError,
@@ -71,12 +73,12 @@ def client_endpoint(
         )
     if isinstance(client, Awaitable):
         made = EVENT_LOOP.submit(_awaited(client)).result()
-        return ClientEndpoint(_own(made, arguments), **arguments)
+        return ClientEndpoint(made, is_own=True, **arguments)
     if isinstance(client, gym.Env):
         raise InvalidRequestError(
             f"expected an OpenEnv client, got {client}, which is a gymnasium.Env already"
         )
-    return ClientEndpoint(ClientDriver(client), **arguments)
+    return ClientEndpoint(client, **arguments)
 
 
 def client_endpoints(clients: Sequence[Any], **arguments: Any) -> list[ClientEndpoint]:
@@ -101,13 +103,8 @@ def _of_class(kind: type[Any], given: dict[str, Any], arguments: dict[str, Any])
             f"expected the address of a server beside the class {kind.__name__}: "
             f"from_client({kind.__name__}, base_url='http://host:port')"
         )
-    driver = _own(kind(**given), arguments)
-    return ClientEndpoint(driver, recipe=(kind, given, arguments), **arguments)
-
-
-def _own(client: Any, arguments: dict[str, Any]) -> ClientDriver:
-    """The driver of a client that nobody else has."""
-    return ClientDriver(client, closes_when_lost=arguments.get("closes_client", True))
+    recipe = (kind, given, arguments)
+    return ClientEndpoint(kind(**given), is_own=True, recipe=recipe, **arguments)
 
 
 async def _awaited(client: Awaitable[Any]) -> Any:
@@ -118,7 +115,8 @@ class ClientEndpoint:
     """A client object, and how it is to be played.
 
     Args:
-        driver: Calls the client.
+        client: The client.
+        is_own: Whether nobody else has the client, so that it is closed when it is lost.
         recipe: The client's class, its arguments and the ones here, where a copy can be made.
         render_mode: Gymnasium's mode, for a client with a method ``render``.
         action_type: The class of the actions, for a client that names none.
@@ -133,16 +131,19 @@ class ClientEndpoint:
 
     def __init__(
         self,
-        driver: ClientDriver,
+        client: Any,
         *,
+        is_own: bool = False,
         recipe: Any = None,
         render_mode: str | None = None,
         action_type: Any = None,
         closes_client: bool = True,
         **arguments: Any,
     ) -> None:
-        names = [name for name in OPTIONS if name not in _ITS_OWN]
-        self.options, unknown = take_options({"timeout_s": None, **arguments}, names)
+        driver = ClientDriver(client, closes_when_lost=is_own and closes_client)
+        names = [one.name for one in fields(ConnectOptions) if one.name not in _ITS_OWN]
+        given = {"timeout_s": None, **arguments}
+        self.options, unknown = take(ConnectOptions, given, names)
         if unknown:
             raise InvalidRequestError(
                 f"from_client takes {', '.join(OVERRIDES)} beside the arguments of its own, got "
@@ -166,7 +167,7 @@ class ClientEndpoint:
         """The client object."""
         return self._driver.client
 
-    def describe(self, answers: Answers | None = None) -> Described:
+    def describe(self, answers: Answers | None = None) -> Described[Connection]:
         """Infer the spaces, and return them with a session that connects in its first reset.
 
         Raises:
@@ -192,7 +193,9 @@ class ClientEndpoint:
         self._found = info, SchemaView(inference, observation, done_means=self.options.done_means)
         return self.connect()
 
-    def connect(self, known: EnvInfo | None = None, answers: Answers | None = None) -> Described:
+    def connect(
+        self, known: EnvInfo | None = None, answers: Answers | None = None
+    ) -> Described[Connection]:
         """Return a new session on the same client, which is the only environment that it has."""
         if self._found is None:
             return self.describe()

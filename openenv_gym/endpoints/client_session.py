@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
-from typing import Any, NamedTuple
+from typing import Any
 
 import gymnasium as gym
 
@@ -44,14 +44,6 @@ from openenv_gym.wire.client_schemas import plain
 from openenv_gym.wire.error_codes import brief
 
 
-class Call(NamedTuple):
-    """A method of the client, and its arguments."""
-
-    name: str
-    args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] = {}
-
-
 class ClientCalls:
     """Writes requests as calls, reads results of the client as replies.
 
@@ -74,7 +66,7 @@ class ClientCalls:
         self.error: OpenEnvGymError | None = None
 
     def encode_request(self, seq: int, request: Request) -> Any:
-        """Return the call that ``request`` is.
+        """Return the call that ``request`` is: a method of the client, and its arguments.
 
         Raises:
             InvalidActionError: the client's action class refuses the action.
@@ -82,13 +74,13 @@ class ClientCalls:
         """
         match request:
             case Step(action=action):
-                return Call("step", (self._make_action(self._view.dump_action(action)),))
+                return "step", (self._make_action(self._view.dump_action(action)),), {}
             case Reset():
-                return Call("reset", (), self._reset_arguments(request))
+                return "reset", (), self._reset_arguments(request)
             case GetState():
-                return Call("state")
+                return "state", (), {}
             case Render():
-                return Call("render")
+                return "render", (), {}
         raise InvalidRequestError(f"an OpenEnv client has no method for {type(request).__name__}")
 
     def decode_reply(self, body: Any) -> tuple[None, Reply]:
@@ -150,7 +142,7 @@ class ClientTransport(Transport):
     """Carries calls to a client, and what came of them back.
 
     Args:
-        driver: Of the client.
+        driver: Calls the client.
     """
 
     def __init__(self, driver: ClientDriver) -> None:
@@ -211,7 +203,7 @@ class ClientConnection(Connection):
     """A session on a client object; it connects with the first reset.
 
     Args:
-        driver: Of the client.
+        driver: Calls the client.
         calls: Writes requests and reads results.
         timeout_s: How long to wait for a reply beside the client's own timeout, in seconds.
         closes_client: Whether closing the session closes the client.

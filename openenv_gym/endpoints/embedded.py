@@ -37,11 +37,13 @@ class EmbeddedEndpoint:
     options: ConnectOptions = field(default_factory=ConnectOptions)
     worker: int = 0
 
-    def describe(self, answers: Answers | None = None) -> Described:
+    def describe(self, answers: Answers | None = None) -> Described[Connection]:
         """Build the environment, and keep the session: nothing is gained by building it twice."""
         return self.connect()
 
-    def connect(self, known: EnvInfo | None = None, answers: Answers | None = None) -> Described:
+    def connect(
+        self, known: EnvInfo | None = None, answers: Answers | None = None
+    ) -> Described[Connection]:
         """Make a new session, of the environment that was embedded before."""
         connection, description = self.open_session()
         try:

@@ -8,7 +8,7 @@ describes what is there, and it connects to it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from openenv_gym.address import Address
 from openenv_gym.client import Connection
@@ -23,6 +23,8 @@ from openenv_gym.protocol import Open, Opened
 from openenv_gym.spaces import Inference
 from openenv_gym.spaces.descriptor import Space
 from openenv_gym.wire.description import Description
+
+Connection_co = TypeVar("Connection_co", bound=Connection | None, covariant=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,16 +52,16 @@ class EnvInfo:
     description: Description | None = None
 
 
-class Described(NamedTuple):
+class Described(NamedTuple, Generic[Connection_co]):
     """What an endpoint has found.
 
     Attributes:
         info: What the environment is like.
-        connection: A session of it, None where the endpoint could tell without one.
+        connection: A session of it; from ``describe`` None where it could tell without one.
     """
 
     info: EnvInfo
-    connection: Connection | None
+    connection: Connection_co
 
 
 @dataclass(kw_only=True)
@@ -90,7 +92,7 @@ what was said, and writes there what it has asked. The caller does not keep the 
 class Endpoint(Protocol):
     """Where an environment is: describes it, and connects to it."""
 
-    def describe(self, answers: Answers | None = None) -> Described:
+    def describe(self, answers: Answers | None = None) -> Described[Connection | None]:
         """Find out what is there.
 
         Args:
@@ -104,7 +106,9 @@ class Endpoint(Protocol):
             OpenEnvGymError: nobody answers, or what is there is of no use.
         """
 
-    def connect(self, known: EnvInfo | None = None, answers: Answers | None = None) -> Described:
+    def connect(
+        self, known: EnvInfo | None = None, answers: Answers | None = None
+    ) -> Described[Connection]:
         """Make a new session.
 
         Args:
@@ -112,7 +116,7 @@ class Endpoint(Protocol):
             answers: What servers said a moment ago, see :data:`Answers`.
 
         Returns:
-            What the session's environment is like, and the session, which is never None.
+            What the session's environment is like, and the session.
 
         Raises:
             UnknownEnvironmentError: another environment than ``known`` is served there.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
 
 from openenv_gym.client.connection import check_timeout
 from openenv_gym.errors import InvalidRequestError
@@ -13,8 +13,11 @@ from openenv_gym.spaces.descriptor import Space
 from openenv_gym.wire.outcome import DoneMeans
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
     from openenv_gym.client.websocket import WebSocketOptions
 
+T = TypeVar("T", bound="DataclassInstance")
 Codec = Literal["auto", "binary", "json"]
 CODECS: tuple[Codec, ...] = get_args(Codec)
 Timeout: TypeAlias = float | Literal["auto"] | None
@@ -109,25 +112,26 @@ class ConnectOptions:
         return any(value is not None for value in self.overrides().values())
 
 
-OPTIONS = tuple(field.name for field in fields(ConnectOptions))
-"""The names of all options."""
-
-
-def take_options(
-    arguments: Mapping[str, Any], names: Iterable[str] = OPTIONS
-) -> tuple[ConnectOptions, dict[str, Any]]:
-    """Return the options that stand among keyword arguments, and the rest of these.
+def take(
+    kind: type[T], arguments: Mapping[str, Any], names: Iterable[str] | None = None
+) -> tuple[T, dict[str, Any]]:
+    """Make a dataclass of those keyword arguments that are fields of it.
 
     Args:
+        kind: The dataclass, such as :class:`ConnectOptions`.
         arguments: Keyword arguments.
-        names: The options that may be among them.
+        names: The fields that may be among them, all unless given.
+
+    Returns:
+        The object, and the keyword arguments that are left.
 
     Raises:
-        InvalidRequestError: an option makes no sense.
+        InvalidRequestError: a value makes no sense.
     """
-    taken = {name: arguments[name] for name in names if name in arguments}
+    known = [field.name for field in fields(kind)] if names is None else names
+    taken = {name: arguments[name] for name in known if name in arguments}
     rest = {name: value for name, value in arguments.items() if name not in taken}
-    return ConnectOptions(**taken), rest
+    return kind(**taken), rest
 
 
 def reply_timeout(timeout_s: Timeout, deadlines: Mapping[str, float]) -> float | None:

@@ -68,7 +68,7 @@ class ServerEndpoint:
     options: ConnectOptions = field(default_factory=ConnectOptions)
     probes: dict[tuple[str, str], Probed] = field(default_factory=dict, compare=False, repr=False)
 
-    def describe(self, answers: Answers | None = None) -> Described:
+    def describe(self, answers: Answers | None = None) -> Described[Connection | None]:
         """Ask for the schemas; a plain session is not opened, because there may be only one."""
         if self.request.num_envs is not None:
             return self.connect(answers=answers)
@@ -76,7 +76,9 @@ class ServerEndpoint:
         self._check(answer.description)
         return Described(self._info(answer), None)
 
-    def connect(self, known: EnvInfo | None = None, answers: Answers | None = None) -> Described:
+    def connect(
+        self, known: EnvInfo | None = None, answers: Answers | None = None
+    ) -> Described[Connection]:
         """Make a new session; the server is asked first where that says how to speak with it."""
         is_binary = self.request.num_envs is not None or self.options.codec == "binary"
         if is_binary and self.options.timeout_s != AUTO:
@@ -136,7 +138,9 @@ class ServerEndpoint:
             check_seeding=self.options.check_seeding,
         )
 
-    def _connect_binary(self, known: EnvInfo | None, description: Description | None) -> Described:
+    def _connect_binary(
+        self, known: EnvInfo | None, description: Description | None
+    ) -> Described[Connection]:
         if description is not None and self._is_ours(description):
             check_known(known, info_of(description, None), self.address)
         deadlines = {} if description is None else description.deadlines
@@ -152,7 +156,7 @@ class ServerEndpoint:
             raise
         return Described(replace(info, check_seeding=self.options.check_seeding), connection)
 
-    def _connect_json(self, known: EnvInfo | None, answer: Answer) -> Described:
+    def _connect_json(self, known: EnvInfo | None, answer: Answer) -> Described[Connection]:
         from openenv_gym.protocol.json_messages import JsonClientMessages
         from openenv_gym.wire.schema_view import SchemaView
 

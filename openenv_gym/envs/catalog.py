@@ -25,12 +25,6 @@ _ANY = {
 COLUMNS = ("id", "players", "dynamics", "chance", "rewards", "actions", "observation", "note")
 """What a terminal shows of a game."""
 
-PAGE_COLUMNS = (
-    *("id", "players", "dynamics", "chance", "rewards", "utility", "information"),
-    *("actions", "observation", "most moves", "note"),
-)
-"""What docs/openspiel.md shows of a game."""
-
 _UNBOUNDED = 10**6  # python_mfg_predator_prey says 10**9 players
 _BEGIN, _END = "<!-- table -->\n", "<!-- end of the table -->\n"
 
@@ -39,7 +33,7 @@ class Listed(NamedTuple):
     """One id.
 
     Attributes:
-        id: As ``gymnasium.make`` takes it.
+        id: The id that ``gymnasium.make`` takes.
         group: A key of :data:`GROUPS`.
         what: What it makes.
     """
@@ -79,7 +73,7 @@ def _sentence(row: GameRow) -> str:
 
 
 def game_cells(row: GameRow) -> dict[str, str]:
-    """Return what a table says of a game, by column."""
+    """Return what docs/openspiel.md says of a game, by column."""
     return {
         "id": row.name if row.why_not else f"{NAMESPACE}/{row.name}-v0",
         "players": _players(row),
@@ -143,17 +137,18 @@ def aligned(table: Sequence[Sequence[str]]) -> str:
 
 
 def markdown_table(rows: Sequence[GameRow]) -> str:
-    """Return the games as markdown, with a sentence that counts them."""
+    """Return the games as markdown, with a sentence that counts them; there is at least one."""
     refused = sum(bool(row.why_not) for row in rows)
+    table = [game_cells(row) for row in rows]
     lines = [
         f"{len(rows)} games: {len(rows) - refused} are supported, {refused} are not.",
         "",
-        f"| {' | '.join(PAGE_COLUMNS)} |",
-        "|---" * len(PAGE_COLUMNS) + "|",
+        f"| {' | '.join(table[0])} |",
+        "|---" * len(table[0]) + "|",
     ]
-    for row in rows:
-        cells = game_cells(row) | {"id": f"`{game_cells(row)['id']}`"}
-        lines.append(f"| {' | '.join(cells[column] for column in PAGE_COLUMNS)} |")
+    for cells in table:
+        cells["id"] = f"`{cells['id']}`"
+        lines.append(f"| {' | '.join(cells.values())} |")
     return "\n".join(lines)
 
 

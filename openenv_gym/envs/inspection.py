@@ -53,7 +53,7 @@ class Inspection:
 
     Attributes:
         target: What was inspected.
-        name: Of the environment.
+        name: The name of the environment.
         schemas: JSON schemas of ``action``, ``observation`` and ``state``.
         models: The pydantic classes as Python source.
         inference: Fields and spaces, and why; None where the schemas leave them open.
@@ -85,7 +85,8 @@ def inspect(
         target: A Gymnasium id, ``openspiel:GAME``, ``environment:package.module:Class``, an id
             of the ``openenv/`` namespace, or the URL of a server.
         kwargs: Keyword arguments of an environment that is named.
-        options: How a server is reached, and what the caller knows better than the schemas.
+        options: How a server is reached, and what the caller knows better than the schemas, in
+            place of the options that ``kwargs`` hold.
 
     Raises:
         UnknownEnvironmentError: there is no such environment.
@@ -93,9 +94,10 @@ def inspect(
         UnreachableError: nobody answers at the URL.
         NotOpenEnvError: who answers is no OpenEnv server.
     """
-    endpoint, options = _endpoint(target, kwargs or {}), options or ConnectOptions()
-    if isinstance(endpoint, ServerEndpoint):
+    endpoint = _endpoint(target, kwargs or {})
+    if options is not None:
         endpoint = replace(endpoint, options=options)
+    if isinstance(endpoint, ServerEndpoint):
         answer = endpoint.ask()
         sides: tuple[str, ...] = ("action", "observation", "state")
         schemas = {side: answer.schema[side] for side in sides if side in answer.schema}
@@ -112,7 +114,7 @@ def inspect(
 
         def infer_named() -> Inference:
             models = schemas["action"], schemas["observation"]
-            return infer(*models, **options.overrides())
+            return infer(*models, **endpoint.options.overrides())
 
         return _inspection(target, name, schemas, infer_named, play, are_played=True)
 
@@ -121,7 +123,7 @@ def typed_models(target: str | gym.Env[Any, Any], **kwargs: Any) -> TypedModels:
     """Return the pydantic models of an environment, in which components have names.
 
     Args:
-        target: As of :func:`inspect`; or a ``RemoteEnv``.
+        target: What :func:`inspect` takes, or a ``RemoteEnv``.
         **kwargs: Keyword arguments of an environment that is named.
 
     >>> models = typed_models("CartPole-v1")

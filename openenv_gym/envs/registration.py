@@ -19,7 +19,7 @@ from openenv_gym.endpoints import (
     EmbeddedEndpoint,
     Endpoint,
     ServerEndpoint,
-    take_options,
+    take,
 )
 from openenv_gym.endpoints.options import OVERRIDES
 from openenv_gym.envs.remote_env import RemoteEnv
@@ -114,7 +114,7 @@ def make_remote(
             "openenv/remote-v0 needs the address of a server: pass base_url='http://host:port' "
             f"or set {BASE_URL_VARIABLE}"
         )
-    how, unknown = take_options(options)
+    how, unknown = take(ConnectOptions, options)
     if unknown:
         raise InvalidRequestError(
             f"openenv/remote-v0 takes {', '.join(OVERRIDES)}, got {', '.join(unknown)}"
@@ -142,7 +142,7 @@ def _make(
     arguments: dict[str, Any],
 ) -> RemoteEnv:
     """Make an environment that is named."""
-    options, kwargs = take_options(arguments, NAMED_OPTIONS)
+    options, kwargs = take(ConnectOptions, arguments, NAMED_OPTIONS)
     request = Open(environment, kwargs, render_mode, limit)
     return RemoteEnv(_endpoint(request, given_url(base_url), options), options.on_fault)
 

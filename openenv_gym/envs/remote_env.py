@@ -166,7 +166,6 @@ class RemoteEnv(gym.Env[Any, Any]):
         if connection is not None:
             connection.end_session(CLOSE_TIMEOUT_S)
         self._connection = made = self._endpoint.connect(self._info).connection
-        assert made is not None
         return made
 
     def _begin_anew(

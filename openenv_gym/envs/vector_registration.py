@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import gymnasium as gym
+import msgspec
 from gymnasium.vector import AutoresetMode
 
 from openenv_gym.address import parse_address
@@ -15,9 +16,9 @@ from openenv_gym.endpoints import (
     ConnectOptions,
     EmbeddedEndpoint,
     ServerEndpoint,
-    take_options,
+    take,
 )
-from openenv_gym.endpoints.options import OPTIONS, OVERRIDES
+from openenv_gym.endpoints.options import OVERRIDES
 from openenv_gym.envs.registration import NAMED_OPTIONS, given_url
 from openenv_gym.envs.remote_vector_env import RemoteVectorEnv
 from openenv_gym.envs.shard_recipes import default_shards, shard_sizes
@@ -59,18 +60,10 @@ class VectorArguments:
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
-        for name in ("num_envs", "shards"):
-            value = getattr(self, name)
-            is_unset = name == "shards" and value is None
-            if not is_unset and (type(value) is not int or value < 1):
+        shards = 1 if self.shards is None else self.shards
+        for name, value in (("num_envs", self.num_envs), ("shards", shards)):
+            if type(value) is not int or value < 1:
                 raise InvalidRequestError(f"{name}: expected a number from 1, got {value!r}")
-
-
-def _take(arguments: dict[str, Any]) -> tuple[VectorArguments, dict[str, Any]]:
-    names = {one.name for one in fields(VectorArguments)}
-    own = {name: value for name, value in arguments.items() if name in names}
-    rest = {name: value for name, value in arguments.items() if name not in names}
-    return VectorArguments(**own), rest
 
 
 def make_gymnasium_vec(
@@ -140,8 +133,8 @@ def make_remote_vec(
         raise InvalidRequestError(
             "openenv/remote-v0 needs the address of a server: pass base_url='http://host:port'"
         )
-    names = [name for name in OPTIONS if name != "check_seeding"]
-    options, rest = take_options(arguments, names)
+    names = [one.name for one in fields(ConnectOptions) if one.name != "check_seeding"]
+    options, rest = take(ConnectOptions, arguments, names)
     servers, answers = _servers(urls, options), Answers()
     may_be_ours = options.codec != "json" and not options.has_overrides
     if may_be_ours and servers[0].ask(answers).description is not None:
@@ -187,7 +180,7 @@ def make_vec(
     Raises:
         InvalidRequestError: an argument makes no sense.
     """
-    options, rest = take_options(arguments, NAMED_OPTIONS)
+    options, rest = take(ConnectOptions, arguments, NAMED_OPTIONS)
     if options.codec == "json":
         raise InvalidRequestError(
             "codec='json': many sub-environments of a named id are stepped in one message, which "
@@ -215,48 +208,40 @@ def _sharded(
     is_native: bool = False,
 ) -> RemoteVectorEnv:
     """Spread the sub-environments of one environment over servers, or where there is none, here."""
-    vector, kwargs = _take(arguments)
-    shards, homes = vector.shards, list[ServerEndpoint | None](servers)
-    if shards is not None:
-        homes = [servers[i % len(servers)] if servers else None for i in range(shards)]
-    elif servers:
-        homes = [
-            server
-            for server in servers
-            for _ in range(_sessions_of(server, answers, vector.vectorization))
-        ]
+    vector, kwargs = take(VectorArguments, arguments)
+    request = Open(
+        environment=environment,
+        kwargs=kwargs,
+        render_mode=vector.render_mode,
+        max_episode_steps=vector.max_episode_steps,
+        vectorization=vector.vectorization,
+        autoreset_mode=AutoresetMode(vector.autoreset_mode).value,
+    )
+    homes: list[EmbeddedEndpoint | ServerEndpoint]
+    if not servers:
+        cores = 1 if _is_whole(vector, is_native) else default_shards(vector.num_envs)
+        workers = range(vector.shards or cores)
+        homes = [EmbeddedEndpoint(request=request, options=options, worker=i) for i in workers]
+    elif vector.shards is not None:
+        homes = [servers[i % len(servers)] for i in range(vector.shards)]
     else:
-        is_whole = vector.vectorization == "native" or (
-            vector.vectorization == "auto" and is_native
-        )
-        homes = [None] * (1 if is_whole else default_shards(vector.num_envs))
-    endpoints: list[EmbeddedEndpoint | ServerEndpoint] = []
-    for i, size in enumerate(shard_sizes(vector.num_envs, len(homes))):
-        request = Open(
-            environment=environment,
-            kwargs=kwargs,
-            render_mode=vector.render_mode,
-            max_episode_steps=vector.max_episode_steps,
-            num_envs=size,
-            vectorization=vector.vectorization,
-            autoreset_mode=AutoresetMode(vector.autoreset_mode).value,
-        )
-        home = homes[i]
-        endpoints.append(
-            EmbeddedEndpoint(request=request, options=options, worker=i)
-            if home is None
-            else replace(home, request=request)
-        )
-    return RemoteVectorEnv(endpoints, on_fault=options.on_fault, answers=answers)
+        homes = []
+        for server in servers:  # which says itself over how many sessions it is best used
+            told = server.ask(answers).description
+            is_split = told is not None and not _is_whole(vector, told.has_vector_form)
+            homes += [server] * (told.shards if told is not None and is_split else 1)
+    sizes = shard_sizes(vector.num_envs, len(homes))
+    shards = [
+        replace(home, request=msgspec.structs.replace(request, num_envs=size))
+        for home, size in zip(homes, sizes, strict=False)  # no more shards than sub-environments
+    ]
+    return RemoteVectorEnv(shards, on_fault=options.on_fault, answers=answers)
 
 
-def _sessions_of(server: ServerEndpoint, answers: Answers, vectorization: str) -> int:
-    """Over how many sessions a server is best used, as it says itself."""
-    description = server.ask(answers).description
-    if description is None or vectorization == "native":
-        return 1
-    is_native = vectorization == "auto" and description.has_vector_form
-    return 1 if is_native else description.shards
+def _is_whole(vector: VectorArguments, has_vector_form: bool) -> bool:
+    """Whether the environment's own vector form is used, which is not split."""
+    kind = vector.vectorization
+    return kind == "native" or (kind == "auto" and has_vector_form)
 
 
 def _is_native(env_id: str) -> bool:
