@@ -29,13 +29,13 @@ import time
 import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 from openenv_gym.errors import ConnectionLostError, RequestTimeoutError
 from openenv_gym.forks import in_children
+from openenv_gym.protocol.framing import Body
 
 T = TypeVar("T")
-Buffer: TypeAlias = bytes | memoryview
 
 RECEIVE_BYTES = 1 << 16
 """At most so much is read at a time; larger buffers are mapped anew by the allocator."""
@@ -116,7 +116,7 @@ def enlarge_buffers(sock: socket.socket) -> None:
         sock.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER_BYTES)
 
 
-def send_parts(sock: socket.socket, parts: Sequence[Buffer]) -> None:
+def send_parts(sock: socket.socket, parts: Sequence[Body]) -> None:
     """Send all of ``parts``, one after the other."""
     is_plain = type(sock) is socket.socket and hasattr(sock, "sendmsg")  # TLS has none
     if sum(map(len, parts)) < _GATHERED_BYTES or not is_plain:
@@ -156,7 +156,7 @@ class BlockingSocket:
         sock.settimeout(None)
         _open.add(self)
 
-    def send(self, *parts: Buffer, timeout_s: float | None = None) -> None:
+    def send(self, *parts: Body, timeout_s: float | None = None) -> None:
         """Send all of ``parts``, one after the other.
 
         Raises:
@@ -190,7 +190,7 @@ class BlockingSocket:
 
     def receive_until(
         self,
-        take_in: Callable[[Buffer], T],
+        take_in: Callable[[Body], T],
         timeout_s: float | None,
         room: Callable[[], memoryview | None] = lambda: None,
     ) -> T:
@@ -198,7 +198,7 @@ class BlockingSocket:
 
         Args:
             take_in: Told what came; returns what is false while that was not enough.
-            timeout_s: For all of it together, in seconds; None for ever.
+            timeout_s: The longest time for all of it together, in seconds; None for ever.
             room: Where to receive, None for anywhere; ``take_in`` is told the part that was filled.
 
         Raises:
@@ -223,7 +223,7 @@ class BlockingSocket:
                 "because a late answer could be taken for that to another request"
             ) from exc
 
-    def receive(self, timeout_s: float | None, room: memoryview | None = None) -> Buffer:
+    def receive(self, timeout_s: float | None, room: memoryview | None = None) -> Body:
         """Wait for some bytes, and return them, or the part of ``room`` that they fill.
 
         Raises:
@@ -234,7 +234,7 @@ class BlockingSocket:
             self._set_timeout("SO_RCVTIMEO", timeout_s)
         began_s = time.monotonic()
         try:
-            data: Buffer | None
+            data: Body | None
             if room is not None:
                 data = room[: self.sock.recv_into(room)]
             else:

@@ -27,8 +27,8 @@ def build(name: str, request: Open) -> BuiltEnv:
     """Import ``package.module:factory`` and host the ``VectorEnv`` that it makes.
 
     Args:
-        name: Of a function that takes ``num_envs`` and the keyword arguments of ``request``.
-        request: How many; one, unless it says.
+        name: The place of a function that takes ``num_envs`` and further keyword arguments.
+        request: The request, which says how many sub-environments there are; one, unless it does.
 
     Raises:
         UnknownEnvironmentError: there is no such module or function.
@@ -43,7 +43,7 @@ def host_made(envs: Any, name: str, count: int | None) -> BuiltEnv:
     """Host a ``VectorEnv`` as it is.
 
     Args:
-        envs: It.
+        envs: The vector environment.
         name: What clients are told that it is called.
         count: How many sub-environments are asked for, None for as many as it has.
 
@@ -72,7 +72,7 @@ def host(request: Open, build_one: Callable[[Open], BuiltEnv]) -> BuiltEnv:
     """Host as many sub-environments as ``request`` asks for.
 
     Args:
-        request: With ``num_envs``.
+        request: The request, which has ``num_envs``.
         build_one: Builds one sub-environment.
 
     Raises:

@@ -108,7 +108,7 @@ class OpenEnvClient(Generic[ActT, ObsT, StateT]):
         """Begin an episode.
 
         Args:
-            seed: For servers whose environment takes one.
+            seed: The name of the episode, for servers whose environment takes one.
             episode_id: Name of the episode.
             **kwargs: What else the environment's own ``reset`` takes.
 

@@ -67,11 +67,11 @@ class WebSocketOptions:
     """How a WebSocket is opened.
 
     Attributes:
-        connect_timeout_s: For TCP, TLS and the handshake together, each.
+        connect_timeout_s: The longest time for each of TCP, TLS and the handshake, in seconds.
         max_message_bytes: A longer message from the server is refused.
         headers: Sent with the handshake, such as ``Authorization``.
-        ssl_context: For ``wss`` and ``https``; the system's certificates, as they are when first
-            needed, unless given.
+        ssl_context: The TLS context for ``wss`` and ``https``. Unless given, the system's
+            certificates are trusted, as they are when first needed.
         resume_timeout_s: How long to try to take up a session again whose connection was lost;
             None for as long as the server keeps it, 0 for not at all.
 
@@ -140,7 +140,7 @@ class WebSocketTransport(Transport):
 
         Args:
             resume: What to say of a session to be taken up; None says nothing.
-            timeout_s: For TCP, TLS and the handshake, each.
+            timeout_s: The longest time for each of TCP, TLS and the handshake, in seconds.
         """
         address, wanted = self._address, self._subprotocol
         options = replace(

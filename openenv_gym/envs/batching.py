@@ -48,7 +48,7 @@ def shard_seeds(
     """Return the seed of each shard; a list only for a list, which not every vector form takes.
 
     Args:
-        seed: Of a reset.
+        seed: The seed of a reset, as the caller gave it.
         every: What :func:`seeds_of` makes of it.
         ranges: The numbers of each shard's sub-environments.
     """
@@ -150,8 +150,8 @@ def merge_infos(infos: Sequence[dict[str, Any]], counts: Sequence[int]) -> dict[
     """Return the infos of all shards as one, as ``VectorEnv._add_info`` would have made it.
 
     Args:
-        infos: Of each shard: arrays by key, each with a mask under ``_key``; an info within an
-            info is the same again.
+        infos: The infos of each shard: arrays by key, each with a mask under ``_key``; an info
+            within an info has the same form.
         counts: How many sub-environments each shard has.
     """
     if len(infos) == 1:

@@ -32,7 +32,7 @@ def from_client(
         action_type: The class of the actions, for a client that names none, such as one of tools.
         closes_client: Whether ``close`` of the environment closes the client, and with it what it
             started, as a wrapper closes what it wraps.
-        **options: Those of ``gymnasium.make("openenv/remote-v0")`` but for ``codec`` and
+        **options: The options of ``gymnasium.make("openenv/remote-v0")`` but for ``codec`` and
             ``options``, which a client brings with it. ``timeout_s`` is how long to wait beside
             the client's own timeout: for ever unless given.
 

@@ -22,10 +22,10 @@ class PlainShard(Shard):
     """A session of one environment, of any server or client; it is made with the first reset.
 
     Args:
-        endpoint: As of any shard.
-        policy: As of any shard.
-        start: As of any shard.
-        answers: As of any shard.
+        endpoint: Where sessions are made.
+        policy: What becomes of faults.
+        start: The number of the sub-environment in the whole vector environment.
+        answers: What servers said a moment ago, so that each is asked once.
         mode: How episodes begin when they have ended, which is done from here.
     """
 

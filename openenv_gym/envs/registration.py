@@ -82,7 +82,7 @@ def make_openspiel(
 
     Args:
         game: Its short name, with parameters where wanted: ``catch(rows=5,columns=4)``.
-        base_url: See :func:`make_gymnasium`.
+        base_url: The URL of the server, as :func:`make_gymnasium` takes it.
         render_mode: Gymnasium's mode.
         **kwargs: ``codec``, ``timeout_s`` and ``on_fault``, see :class:`ConnectOptions`; the
             others are keyword arguments of ``OpenSpielEnv``, such as ``opponent_policy``.
@@ -103,7 +103,7 @@ def make_remote(
     Args:
         base_url: The URL of the server; unless given, that of the variable ``OPENENV_BASE_URL``.
         render_mode: Gymnasium's mode.
-        **options: See :class:`ConnectOptions`.
+        **options: The attributes of :class:`ConnectOptions`.
 
     Raises:
         InvalidRequestError: no address is given, or an option is unknown or makes no sense.
@@ -185,7 +185,7 @@ def register_all(registry: Mapping[str, Any] | None = None) -> None:
     """Register every id of the namespace; ids that are there already stay.
 
     Args:
-        registry: Gymnasium's, for its own ids.
+        registry: The registry of Gymnasium, for its own ids.
     """
     specs = list((registry or gym.registry).values())
     for game in supported_games():

@@ -64,12 +64,13 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             endpoint of each shard, which must be of one environment.
         num_envs: How many sub-environments, where ``source`` is of URLs.
         on_fault: ``truncate``; ``raise`` raises every fault; or a ``FaultPolicy``.
-        autoreset_mode: Gymnasium's, for sessions of one environment. An endpoint of many says its
-            own.
+        autoreset_mode: The autoreset mode of Gymnasium, for sessions of one environment. An
+            endpoint of many has its own.
         answers: What servers said a moment ago, so that each is asked once.
 
     Attributes:
-        autoreset_mode: Gymnasium's; None where the environment's own vector form says nothing.
+        autoreset_mode: The autoreset mode of Gymnasium; None where the environment's own vector
+            form has none.
         batches_infos: Whether infos are batched as Gymnasium does it. Otherwise they are pairs of
             the number of a sub-environment and its info, in the order in which they were said.
 
@@ -120,8 +121,8 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
 
         Args:
             clients: What :func:`openenv_gym.from_client` takes, each client once.
-            autoreset_mode: Gymnasium's.
-            on_fault: As of this class.
+            autoreset_mode: The autoreset mode of Gymnasium.
+            on_fault: What becomes of faults, as this class takes it.
             **arguments: The arguments of :func:`openenv_gym.from_client`, for all clients.
 
         Raises:
@@ -170,8 +171,8 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
 
         Args:
             seed: A number for the first one, which counts up, or a list with one for each.
-            options: Gymnasium's; ``reset_mask``, a ``bool`` array of shape ``(num_envs,)`` with at
-                least one True, says which are reset.
+            options: The options of Gymnasium. Their ``reset_mask``, a ``bool`` array of shape
+                ``(num_envs,)`` with at least one True, says which are reset.
 
         Raises:
             InvalidRequestError: The seeds or the mask have another form.
@@ -248,7 +249,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         """Send the actions; :meth:`step_wait` returns what comes of them.
 
         Args:
-            actions: As of :meth:`step`.
+            actions: The batch that :meth:`step` takes.
         """
         self._check_idle("step")
         try:
@@ -335,8 +336,8 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         """Begin an episode everywhere; :meth:`recv` returns the first observations as they come.
 
         Args:
-            seed: As of :meth:`reset`.
-            options: Gymnasium's.
+            seed: The seed that :meth:`reset` takes.
+            options: The options of Gymnasium.
         """
         self._check_idle("async_reset")
         try:
@@ -378,7 +379,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             count: How many sub-environments to wait for.
 
         Returns:
-            As :meth:`step`, a batch of those that are ready; ``info["env_id"]`` says which. After
+            What :meth:`step` returns, of those that are ready; ``info["env_id"]`` says which. After
             a reset the rewards are 0.
 
         Raises:

@@ -62,7 +62,7 @@ class Shard(ABC):
         answers: What servers said a moment ago, so that each is asked once.
 
     Attributes:
-        endpoint: As given.
+        endpoint: Where sessions are made.
         info: What is known of the environment.
         connection: The session; None before the first one.
         span: The numbers of the sub-environments in the whole vector environment.
@@ -316,9 +316,9 @@ class Shard(ABC):
         """Return the request of a reset.
 
         Args:
-            seed: As the caller gave it to the vector environment.
+            seed: The seed that the caller gave to the vector environment.
             seeds: The seed of each sub-environment of this shard.
-            options: Gymnasium's, with ``reset_mask`` for this shard where there is a mask.
+            options: The options of Gymnasium, with this shard's part of ``reset_mask``.
         """
 
     @abstractmethod

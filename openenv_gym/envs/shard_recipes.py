@@ -32,7 +32,7 @@ def endpoints_of(source: Any, num_envs: int | None, autoreset_mode: str) -> list
     Args:
         source: The URL of a server, several, or endpoints, which are returned as they are.
         num_envs: How many sub-environments, where there are URLs.
-        autoreset_mode: Gymnasium's, by its value, where there are URLs.
+        autoreset_mode: The value of Gymnasium's ``AutoresetMode``, where there are URLs.
 
     Raises:
         InvalidRequestError: There is no shard, or no number.

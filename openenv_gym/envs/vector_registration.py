@@ -36,7 +36,7 @@ class VectorArguments:
     ``gymnasium.make_vec`` takes these as keyword arguments, by the same names.
 
     Attributes:
-        num_envs: How many.
+        num_envs: The number of sub-environments.
         shards: Over how many sessions they are spread, by turns where there are several servers.
             Unless given, one for each core, here or of each server; a vector form of the
             environment's own is not split.
@@ -44,7 +44,7 @@ class VectorArguments:
         autoreset_mode: Gymnasium's mode.
         max_episode_steps: Gymnasium's time limit; -1 lifts the environment's own.
         render_mode: Gymnasium's mode.
-        copy: Gymnasium's; what a step returns is new here either way.
+        copy: The argument ``copy`` of Gymnasium; what a step returns is new here either way.
 
     Raises:
         InvalidRequestError: ``num_envs`` or ``shards`` is no number from 1.
@@ -80,7 +80,7 @@ def make_gymnasium_vec(
         server_time_limit: Whether the environment's own time limit acts, where
             ``max_episode_steps`` says nothing.
         max_episode_steps: The time limit of each sub-environment.
-        **arguments: See :func:`make_vec`.
+        **arguments: What :func:`make_vec` takes.
 
     Raises:
         InvalidRequestError: an argument is missing, or makes no sense.
@@ -101,7 +101,7 @@ def make_openspiel_vec(game: str | None = None, **arguments: Any) -> RemoteVecto
 
     Args:
         game: Its name, with parameters where wanted.
-        **arguments: See :func:`make_vec`.
+        **arguments: What :func:`make_vec` takes.
 
     Raises:
         InvalidRequestError: an argument is missing, or makes no sense.
@@ -121,7 +121,7 @@ def make_remote_vec(
 
     Args:
         base_url: The URL of a server, or of several that share the sub-environments.
-        **arguments: Those of :class:`VectorArguments` and :class:`ConnectOptions`, but for
+        **arguments: The attributes of :class:`VectorArguments` and :class:`ConnectOptions`, but for
             ``check_seeding``; plain sessions take ``num_envs`` and ``autoreset_mode`` of the
             former.
 
@@ -173,8 +173,8 @@ def make_vec(
             embedded.
         is_native: Whether ``vectorization="auto"`` will find a vector form of the environment's
             own.
-        **arguments: Those of :class:`VectorArguments`; ``codec``, which may not be ``json``,
-            ``timeout_s`` and ``on_fault``, see :class:`ConnectOptions`; the others are keyword
+        **arguments: The attributes of :class:`VectorArguments`; ``codec``, which may not be
+            ``json``, ``timeout_s`` and ``on_fault``, see :class:`ConnectOptions`; the others are keyword
             arguments of each sub-environment.
 
     Raises:

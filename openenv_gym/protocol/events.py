@@ -40,8 +40,8 @@ class Open(msgspec.Struct, frozen=True):
     Attributes:
         environment: The name, as ``CartPole-v1`` or ``openspiel:catch``.
         kwargs: Keyword arguments of its constructor.
-        render_mode: Gymnasium's.
-        max_episode_steps: Gymnasium's: None keeps the environment's own limit,
+        render_mode: The render mode of Gymnasium.
+        max_episode_steps: The time limit in steps. None keeps the environment's own limit, and
             :data:`NO_TIME_LIMIT` lifts it.
         is_typed: Whether a client of typed models asks, and not one of Gymnasium; defaults of the
             environment may depend on it.
@@ -49,12 +49,13 @@ class Open(msgspec.Struct, frozen=True):
             are stepped in one message and answer with a :class:`BatchResult`.
         vectorization: ``sync`` steps them one after the other; ``native`` takes the
             environment's own vector entry point; ``auto`` takes that where there is one.
-        autoreset_mode: Gymnasium's, by the value of its ``AutoresetMode``.
+        autoreset_mode: The value of Gymnasium's ``AutoresetMode``.
         attributes: The names of the environment's own attributes and methods that :class:`Use` may
             name; None for all that do not begin with an underscore. A server puts its own list
             there, whatever the client asks for.
-        recovery: For a batched session whose sub-environments are stepped one after the other:
-            with it, an exception of one is its own fault, and not that of the step of all.
+        recovery: What the worker needs so that an exception of one sub-environment is a fault of
+            that one, and not of the step of all. It is for batched sessions whose sub-environments
+            are stepped one after the other.
     """
 
     environment: str | None = None
@@ -75,7 +76,7 @@ class Reset(msgspec.Struct, frozen=True):
     Attributes:
         seed: Seeds the environment's generator; None continues it. Of a batched session a
             number for the first sub-environment, which counts up, or a list with one for each.
-        options: Gymnasium's.
+        options: The options of Gymnasium.
         episode_id: Name of the episode, None for a random one.
         extra: Further arguments of a typed environment's own ``reset``.
     """

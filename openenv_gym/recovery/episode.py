@@ -156,12 +156,12 @@ class Effect:
     """What is to be done.
 
     Attributes:
-        do: What.
+        do: The thing to do.
         error: What to raise, with ``RAISE``.
-        infos: With ``TRUNCATE``, what ``info["openenv"]`` says, for each sub-environment.
-        pause_s: With ``BEGIN_ANEW``, how long to wait before, in seconds; a random part of up to
-            a half may be taken off, so that many do not come back at the same time.
-        seeds: With ``BEGIN_ANEW``, the seed of the reset, for each sub-environment.
+        infos: What ``info["openenv"]`` says, for each sub-environment, with ``TRUNCATE``.
+        pause_s: The longest pause before a ``BEGIN_ANEW``, in seconds. A random part of up to a
+            half may be taken off, so that many do not come back at the same time.
+        seeds: The seed of the reset, for each sub-environment, with ``BEGIN_ANEW``.
     """
 
     do: Do
@@ -180,12 +180,12 @@ class Episode:
 
     Args:
         policy: What becomes of faults.
-        restarts: Those of each sub-environment that lives in the session.
+        restarts: The restarts of each sub-environment that lives in the session.
 
     Attributes:
         state: Where the episode stands. In a step of ``LIVE`` that goes on, nothing changes, so
             who steps often may leave out the events of it.
-        restarts: As given.
+        restarts: The restarts of each sub-environment.
     """
 
     def __init__(self, policy: FaultPolicy, restarts: Sequence[Restarts]) -> None:
@@ -216,7 +216,7 @@ class Episode:
             now_s: When, in seconds of a clock that never goes back; needed where something
                 failed, or a reset is asked for.
             error: What was raised, where something failed.
-            seeds: With ``RESET_ASKED``, the seeds that the caller gave, for each sub-environment;
+            seeds: The seeds that the caller gave, for each sub-environment, with ``RESET_ASKED``;
                 None derives them where the session is a new one.
 
         Raises:

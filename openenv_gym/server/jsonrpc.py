@@ -20,7 +20,7 @@ INTERNAL_ERROR = -32603
 SERVER_ERROR = -32000
 
 Id: TypeAlias = str | int | None
-Body: TypeAlias = dict[str, Any]
+JsonObject: TypeAlias = dict[str, Any]
 
 
 class JsonRpcError(Exception):
@@ -114,12 +114,12 @@ def id_of(message: Any) -> Id:
     return found if type(found) in (str, int) else None
 
 
-def result_body(call_id: Id, result: dict[str, Any]) -> Body:
+def result_body(call_id: Id, result: dict[str, Any]) -> JsonObject:
     """Return the message that answers a request."""
     return {"jsonrpc": "2.0", "id": call_id, "result": result}
 
 
-def error_body(call_id: Id, error: JsonRpcError) -> Body:
+def error_body(call_id: Id, error: JsonRpcError) -> JsonObject:
     """Return the message that refuses a request."""
     said: dict[str, Any] = {"code": error.code, "message": brief(printable(str(error)))}
     if error.data is not None:

@@ -18,8 +18,8 @@ from openenv_gym.server.jsonrpc import (
     INVALID_REQUEST,
     METHOD_NOT_FOUND,
     SERVER_ERROR,
-    Body,
     Call,
+    JsonObject,
     JsonRpcError,
     error_body,
     id_of,
@@ -45,7 +45,7 @@ MAX_BATCH = 100
 UNSUPPORTED_VERSION = -32022
 
 
-class Outcome(NamedTuple):
+class Reception(NamedTuple):
     """What becomes of the body of a request.
 
     Attributes:
@@ -53,7 +53,7 @@ class Outcome(NamedTuple):
         opened: The session that an ``initialize`` among the requests opened.
     """
 
-    answer: Body | list[Body] | None
+    answer: JsonObject | list[JsonObject] | None
     opened: Session | None = None
 
 
@@ -84,7 +84,7 @@ class McpServer:
             "openenv/session/close": self._close,
         }
 
-    async def receive(self, message: Any, session: Session | None) -> Outcome:
+    async def receive(self, message: Any, session: Session | None) -> Reception:
         """Return the answer to ``message``, which is one of JSON-RPC's or a list of them.
 
         Args:
@@ -100,16 +100,16 @@ class McpServer:
         elif not 1 <= len(message) <= MAX_BATCH:
             fault = f"expected a batch of 1 to {MAX_BATCH} messages, got {len(message)}"
         if fault is not None:
-            return Outcome(error_body(None, JsonRpcError(INVALID_REQUEST, fault)))
+            return Reception(error_body(None, JsonRpcError(INVALID_REQUEST, fault)))
         outcomes = [await self._receive_one(one, session, is_batched=True) for one in message]
         answers = [out.answer for out in outcomes if isinstance(out.answer, dict)]
-        return Outcome(answers or None)
+        return Reception(answers or None)
 
     async def _receive_one(
         self, message: Any, session: Session | None, is_batched: bool = False
-    ) -> Outcome:
+    ) -> Reception:
         if is_response(message):
-            return Outcome(None)
+            return Reception(None)
         try:
             call = to_call(message)
             if call.method == "initialize" and not call.is_notification:
@@ -123,13 +123,13 @@ class McpServer:
             result = await self._answer(call, session)
         except JsonRpcError as exc:
             if isinstance(message, dict) and "id" not in message and "method" in message:
-                return Outcome(None)  # a notification has no answer, not even this one
-            return Outcome(error_body(id_of(message), exc))
+                return Reception(None)  # a notification has no answer, not even this one
+            return Reception(error_body(id_of(message), exc))
         except Exception as exc:  # the border: whatever it is, the client hears of it
             _log.exception("a request over MCP failed")
             error = JsonRpcError(INTERNAL_ERROR, f"the server failed: {type(exc).__name__}: {exc}")
-            return Outcome(error_body(id_of(message), error))
-        return Outcome(None if call.is_notification else result_body(call.call_id, result))
+            return Reception(error_body(id_of(message), error))
+        return Reception(None if call.is_notification else result_body(call.call_id, result))
 
     async def _answer(self, call: Call, session: Session | None) -> dict[str, Any]:
         if call.is_notification:
@@ -146,7 +146,7 @@ class McpServer:
             )
         return await method(call.params, session)
 
-    def _initialize(self, call: Call, session: Session | None) -> Outcome:
+    def _initialize(self, call: Call, session: Session | None) -> Reception:
         asked = call.params.get("protocolVersion")
         if not isinstance(asked, str):
             got = brief(repr(asked), 40)
@@ -168,7 +168,7 @@ class McpServer:
             "instructions": f"{about.get('name', '')}: {about.get('description', '')}\n"
             "Call reset, then step until done is true. Each session plays an episode of its own.",
         }
-        return Outcome(result_body(call.call_id, result), opened)
+        return Reception(result_body(call.call_id, result), opened)
 
     async def _ping(self, params: dict[str, Any], session: Session | None) -> dict[str, Any]:
         return {}

@@ -19,7 +19,7 @@ class Setting:
 
     Attributes:
         says: What the setting is, for ``serve --help``; None declares it internal, without a flag.
-        zero: Of a number, what 0 stands for; None where the number is not checked.
+        zero: What 0 stands for, where it is a number; None where the number is not checked.
         choices: The values that there are; empty where there is no list of them.
         parse: Makes the value of a text; raises ``InvalidRequestError`` or ``ValueError``.
         metavar: What ``--help`` shows in place of the value.
@@ -42,8 +42,8 @@ def setting(
     Args:
         default: The default, or a function without arguments that makes it; none makes the field a
             positional argument of the command.
-        says: See :class:`Setting`.
-        zero: See :class:`Setting`.
+        says: The attribute of :class:`Setting`.
+        zero: The attribute of :class:`Setting`.
         **known: The other attributes of :class:`Setting`. A number is read as the type of its
             default unless ``parse`` is given.
     """

@@ -59,7 +59,7 @@ def error_for(
 
     Args:
         code: One of the table, or any other.
-        message: For people.
+        message: The text of the error, for people.
         fault: What the peer says of a session that was lost.
         remote_traceback: Where the environment raised, "" where the peer does not show it.
     """
