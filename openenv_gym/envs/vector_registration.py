@@ -174,8 +174,8 @@ def make_vec(
         is_native: Whether ``vectorization="auto"`` will find a vector form of the environment's
             own.
         **arguments: The attributes of :class:`VectorArguments`; ``codec``, which may not be
-            ``json``, ``timeout_s`` and ``on_fault``, see :class:`ConnectOptions`; the others are keyword
-            arguments of each sub-environment.
+            ``json``, ``timeout_s`` and ``on_fault``, see :class:`ConnectOptions`; the others are
+            keyword arguments of each sub-environment.
 
     Raises:
         InvalidRequestError: an argument makes no sense.
