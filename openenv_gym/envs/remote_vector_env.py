@@ -215,6 +215,10 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             return shard.ask_reset(given, request, chosen, answers)
 
         asked = [one for one in self._shards if mask is None or mask[one.span].any()]
+        if any(one.obs is None for one in self._shards if one not in asked):
+            raise ResetNeededError(
+                "reset of some before the first reset of all; leave options['reset_mask'] out first"
+            )
         self._shards.ask({shard: partial(ask, shard) for shard in asked})
         return asked
 

@@ -270,6 +270,14 @@ def test_sent_and_received_is_the_same_as_stepped():
     sent.close()
 
 
+def test_a_reset_of_some_before_that_of_all_is_refused():
+    remote = embedded("CartPole-v1", 4, 2)
+    with pytest.raises(ResetNeededError, match="leave options\\['reset_mask'\\] out first"):
+        remote.reset(options={"reset_mask": np.array([True, True, False, False])})
+    assert remote.reset(seed=0)[0].shape == (4, 4)
+    remote.close()
+
+
 def test_what_cannot_be_sent_is_refused():
     remote = embedded("CartPole-v1", 4, 2)
     with pytest.raises(ProtocolError, match="recv without send"):
