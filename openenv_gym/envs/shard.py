@@ -246,22 +246,21 @@ class Shard(ABC):
         if waited_s and not connection.has_reply():
             timeout_s = connection.timeout_s
             if timeout_s is not None and timeout_s <= waited_s:
-                raise self.time_out()
+                raise self.time_out(
+                    f"no answer within {timeout_s:g} s, nor from others that were asked at the "
+                    "same time; the connection was closed, and reset() makes a new one"
+                )
         reply = connection.finish()
         expected = expected or self._reply
         if type(reply) is not expected:
             raise ProtocolError(f"expected a {expected.__name__}, got a {type(reply).__name__}")
         return reply
 
-    def time_out(self) -> RequestTimeoutError:
+    def time_out(self, text: str) -> RequestTimeoutError:
         """Break with a session that has had its time to answer, and return the error."""
-        timeout_s = self.session.timeout_s
         self.session.kill_peer()
         self.session.give_up()
-        return RequestTimeoutError(
-            f"no answer within {timeout_s:g} s, nor from others that were asked at the same time; "
-            "the connection was closed, and reset() makes a new one"
-        )
+        return RequestTimeoutError(text)
 
     @abstractmethod
     def settle(self, reply: Any) -> BatchResult | None:

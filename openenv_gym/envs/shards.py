@@ -156,8 +156,13 @@ class Shards(list[Shard]):
             events = poll.poll(max(0.0, 1000 * min(limits)) if limits else None)
             ready |= {numbers[descriptor] for descriptor, _ in events}
             waiting = [one for one in waiting if one not in ready]
-            for shard in [one for one in waiting if (one.left_s() or 1) <= 0]:
-                effects = _fail({shard: shard.time_out()})
+            late = [one for one in waiting if (one.left_s() or 1) <= 0]
+            for shard in late:
+                error = shard.time_out(
+                    f"no answer from {len(late)} shards within {shard.session.timeout_s:g} s; "
+                    "their connections were closed, and reset() makes new ones"
+                )
+                effects = _fail({shard: error})
                 shard.ready = shard.carry_out(effects[shard])
                 ready.add(shard)
                 waiting.remove(shard)
