@@ -139,7 +139,7 @@ def test_a_worker_that_dies_is_replaced():
 def test_a_step_that_takes_too_long():
     env = embedded(SCRIPTED)
     env.reset(seed=0)
-    env._connection._timeout_s = 0.3
+    env._connection.timeout_s = 0.3
     with pytest.raises(RequestTimeoutError, match=r"no answer from .* within 0\.3 s"):
         env.step(Scripted.HANG)
     env.close()

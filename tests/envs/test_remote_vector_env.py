@@ -312,7 +312,7 @@ def test_a_lost_shard_is_made_anew_by_reset():
 def lose_patience(remote: RemoteVectorEnv) -> None:
     """Wait for a step no longer than this; a reset, which starts workers, has its time."""
     for connection in remote._sessions._connections:
-        connection._timeout_s = 6
+        connection.timeout_s = 6
 
 
 def test_urls_are_enough(serve):

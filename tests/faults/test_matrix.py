@@ -124,7 +124,7 @@ class Place:
 def hurry(connections: Iterable[Any]) -> None:
     """Wait less long for these sessions, in which all hangs are; those made anew take longer."""
     for connection in connections:
-        connection._timeout_s = DEADLINE_S
+        connection.timeout_s = DEADLINE_S
 
 
 MODES = ("NextStep", "SameStep", "Disabled")

@@ -95,7 +95,7 @@ def test_all_that_hang_are_waited_for_at_the_same_time(serve: Any):
     envs.reset(seed=0)
     envs.step(np.ones(6, np.int64))
     for connection in envs._sessions._connections[:5]:  # who answers may take its time
-        connection._timeout_s = HURRY_S
+        connection.timeout_s = HURRY_S
     began_s = time.monotonic()
     *_, truncated, info = envs.step(np.array([Faulty.HANG] * 5 + [1]))
     assert time.monotonic() - began_s < 5 * HURRY_S  # which is what one after another takes

@@ -85,7 +85,7 @@ def test_a_hang_is_a_fault_and_its_worker_is_killed():
     for each in (env, bystander):
         each.reset(seed=0)
         each.step(0)
-    env._connection._timeout_s = 2  # from now on: it takes longer to start an interpreter
+    env._connection.timeout_s = 2  # from now on: it takes longer to start an interpreter
     pid = EMBEDDED.pid
     assert env.step(Faulty.HANG)[4]["openenv"]["fault"] == "step_timeout"
     lost = bystander.step(0)  # of the same worker
@@ -293,7 +293,7 @@ def test_a_step_that_takes_too_long_on_a_server(serve: Callable[..., ServerProce
     env = make({"env_id": FAULTY, "base_url": serve(FAULTY).base_url})
     env.reset(seed=0)
     env.step(0)
-    env._connection._timeout_s = 2
+    env._connection.timeout_s = 2
     assert env.step(Faulty.HANG)[4]["openenv"]["fault"] == "step_timeout"
     env.reset()
     assert env.step(0)[3] is False

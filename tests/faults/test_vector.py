@@ -54,7 +54,7 @@ def make(where: dict[str, Any], mode: AutoresetMode = AutoresetMode.NEXT_STEP, *
 def hurry(envs: Any, shards: int = 1) -> None:
     """Wait less long for replies of the first shards, which will hang, from now on."""
     for connection in envs._sessions._connections[:shards]:
-        connection._timeout_s = HURRY_S
+        connection.timeout_s = HURRY_S
 
 
 def run(

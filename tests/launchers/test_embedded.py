@@ -97,7 +97,7 @@ def test_a_forked_child_has_a_worker_of_its_own_and_the_parent_goes_on():
 def test_a_worker_that_hangs_is_killed_when_its_client_gives_up(way: str):
     env = gym.make("openenv/gymnasium-v0", env_id=HANGING)
     env.reset(seed=1)
-    env.unwrapped._connection._timeout_s = HURRY_S
+    env.unwrapped._connection.timeout_s = HURRY_S
     hung = psutil.Process(EMBEDDED.pid)
     with pytest.raises(RequestTimeoutError):
         env.step(Hanging.WAYS[way])
@@ -175,7 +175,7 @@ def test_the_worker_of_a_shard_that_hangs_is_killed():
         env_id=HANGING,
     )
     first = envs.reset(seed=1)[0]
-    envs.unwrapped._sessions._connections[1]._timeout_s = HURRY_S
+    envs.unwrapped._sessions._connections[1].timeout_s = HURRY_S
     hung = psutil.Process(EMBEDDED._workers[1].pid)
     envs.unwrapped.send(np.array([Hanging.SPIN]), [1])
     with pytest.raises(RequestTimeoutError):
