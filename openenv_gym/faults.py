@@ -48,47 +48,47 @@ class FaultRow:
 FAULTS: dict[FaultKind, FaultRow] = {
     FaultKind.ENV_RAISED: FaultRow(
         meaning="the environment's code raised; `remote_traceback` says where, if the server tells",
-        detected_by="the host of the environment in its worker, which catches the exception",
+        detected_by="the worker, which catches the exception of the environment",
         action_applied=True,
     ),
     FaultKind.WORKER_DIED: FaultRow(
         meaning="the process of the environment ended; `signal` or `exitcode` says how",
-        detected_by="who started the process: its socket ends, and the process is waited for",
+        detected_by="the process that started the worker, whose socket ends",
         action_applied=None,
     ),
     FaultKind.OOM: FaultRow(
         meaning="the environment needed more memory than there was",
-        detected_by="a `MemoryError` in the worker, or the kernel's counter of processes it killed",
+        detected_by="the worker, by a `MemoryError`; or the server, by the kernel's count of kills",
         action_applied=None,
     ),
     FaultKind.STEP_TIMEOUT: FaultRow(
         meaning="no reply came within `timeout_s`, or within the server's own deadline",
-        detected_by="the client that waits, or the watchdog of the server, which kills the worker",
+        detected_by="the client, which waits no longer; or the watchdog of the server, which kills",
         action_applied=None,
     ),
     FaultKind.CONNECTION_LOST: FaultRow(
         meaning="the connection broke, and the session could not be taken up again",
-        detected_by="the client: its socket ends, and resuming fails",
+        detected_by="the client: its socket ends, and the session cannot be taken up again",
         action_applied=None,  # False where the step was not sent
     ),
     FaultKind.SERVER_DRAINING: FaultRow(
         meaning="the server is shutting down and said so",
-        detected_by="the client, by close code 1012 or the error of the last request",
+        detected_by="the client, by the close code 1012 or the error that answers its last request",
         action_applied=None,
     ),
     FaultKind.SESSION_EXPIRED: FaultRow(
         meaning="the server ended a session that was idle for too long, and said so",
-        detected_by="the client, by close code 4408",
+        detected_by="the client, by the close code 4408",
         action_applied=None,
     ),
     FaultKind.BAD_REPLY: FaultRow(
         meaning="the reply cannot be read, or answers another request",
-        detected_by="the client's end of the protocol",
+        detected_by="the client, which cannot read the reply; or the server, that of its worker",
         action_applied=None,
     ),
     FaultKind.CRASH_LOOP: FaultRow(
         meaning="the environment faulted more often than it may; `EnvCrashLoopError` is raised",
-        detected_by="the budget of restarts, of the client or of the worker",
+        detected_by="the budget of restarts, in the client or in the worker",
         action_applied=None,
         is_begun_anew=False,
     ),

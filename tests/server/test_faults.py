@@ -61,7 +61,7 @@ def test_the_slot_of_a_client_that_gave_up_a_hung_step_is_freed():
     with ServerProcess(SCRIPTED, "--max-sessions=1") as server:
         env = gym.make("openenv/remote-v0", base_url=server.base_url).unwrapped
         env.reset()
-        env._connection._timeout_s = 1  # for this step alone, and not for what starts a worker
+        env._connection.timeout_s = 1  # for this step alone, and not for what starts a worker
         with pytest.raises(RequestTimeoutError):
             env.step(Scripted.HANG)
         end_s = time.monotonic() + 60
