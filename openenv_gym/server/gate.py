@@ -73,12 +73,13 @@ def check_host(request: HTTPConnection, settings: ServerSettings) -> Refusal | N
 
 
 def _is_ours(host: str, request: HTTPConnection, settings: ServerSettings) -> bool:
-    own = str((request.scope.get("server") or ("",))[0])
+    server = request.scope.get("server")
+    own = None if server is None else str(server[0])
     names = [name.lower() for name in settings.allow_hosts]
     if _is_loopback(host) or host in (own, socket.gethostname().lower(), *names):
         return True
     is_page = request.headers.get("origin") not in (None, *settings.allow_origins)
-    is_from_network = not _is_loopback(own)
+    is_from_network = own is None or not _is_loopback(own)
     return is_from_network and (is_address(host) or not (names or is_page))
 
 

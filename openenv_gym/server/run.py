@@ -129,7 +129,7 @@ def serve(settings: ServerSettings, listener: Listener) -> None:
         UnreachableError: the address cannot be had.
         OpenEnvGymError: the environment cannot be built.
     """
-    if not is_address(listener.host):  # clients use the name that the server is bound to
+    if listener.host and not is_address(listener.host):  # clients use the name that it is bound to
         settings = replace(settings, allow_hosts=[*settings.allow_hosts, listener.host])
     _allow_files_of(settings.max_sessions)  # first, for what creating the application starts
     app = app_of(Service(settings))

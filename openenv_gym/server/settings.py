@@ -28,7 +28,19 @@ Isolation = Literal["process", "thread", "inline"]
 StartMethod = Literal["forkserver", "spawn"]
 DEADLINES = ("start", "reset", "step", "close")
 
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+")
+_WHO_MAY_ASK = (
+    (
+        "allow_origins",
+        re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@*\s]+"),
+        "origins as browsers say them, such as https://example.org or http://localhost:3000",
+    ),
+    (
+        "allow_hosts",
+        re.compile(r"[\w.-]+"),
+        "names without scheme and port, such as games.example",
+    ),
+)
+"""What the names of these settings look like, and how that is told."""
 
 
 def json_object(text: str) -> dict[str, Any]:
@@ -162,12 +174,10 @@ class ServerSettings:
             names = getattr(self, name)
             if isinstance(names, str) or not all(isinstance(one, str) for one in names):
                 raise InvalidRequestError(f"{name}: expected a list of names, got {names!r:.80}")
-        for origin in self.allow_origins:
-            if _ORIGIN.fullmatch(origin) is None:
-                raise InvalidRequestError(
-                    "allow_origins: expected origins as browsers say them, such as "
-                    f"https://example.org or http://localhost:3000, got {origin!r:.80}"
-                )
+        for name, pattern, expected in _WHO_MAY_ASK:
+            for one in getattr(self, name):
+                if pattern.fullmatch(one) is None:
+                    raise InvalidRequestError(f"{name}: expected {expected}, got {one!r:.80}")
         if self.max_sessions < 1 or self.workers < 0:
             raise InvalidRequestError(
                 "expected max_sessions of at least 1 and workers of at least 0, "

@@ -18,8 +18,9 @@ from openenv_gym.errors import InvalidRequestError
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.protocol import SUBPROTOCOL
 from openenv_gym.protocol.resume import RESUME_HEADER
+from openenv_gym.server import run
 from openenv_gym.server.gate import CHECKS, Gate, Refusal
-from openenv_gym.server.settings import ServerSettings
+from openenv_gym.server.settings import Listener, ServerSettings
 from tests.support.uvicorn_thread import serving
 
 EVIL = "http://evil.example"
@@ -271,7 +272,36 @@ def test_a_page_that_is_allowed_may_read_the_answers():
         assert named.status_code == 200
 
 
-@pytest.mark.parametrize("origin", ["*", "null", "https://a.example/", "a.example", "https://", ""])
+NO_ORIGINS = ("*", "null", "https://a.example/", "a.example", "https://", "https://*", "")
+NO_HOSTS = ("*", "", "a.example:80", "http://a.example", "a.example/b")
+
+
+@pytest.mark.parametrize("origin", NO_ORIGINS)
 def test_what_is_no_origin_cannot_be_allowed(origin: str):
     with pytest.raises(InvalidRequestError, match="allow_origins: expected origins"):
         ServerSettings(environment="any", allow_origins=[origin])
+
+
+@pytest.mark.parametrize("host", NO_HOSTS)
+def test_what_is_no_name_cannot_be_allowed(host: str):
+    with pytest.raises(InvalidRequestError, match="allow_hosts: expected names"):
+        ServerSettings(environment="any", allow_hosts=[host])
+
+
+@pytest.mark.parametrize(
+    ("host", "names"),
+    [("games.example", ["a", "games.example"]), ("127.0.0.1", ["a"]), ("::", ["a"]), ("", ["a"])],
+)
+def test_a_server_is_reached_by_the_name_that_it_is_bound_to(
+    host: str, names: list[str], monkeypatch
+):
+    told = []
+
+    def begin(settings: ServerSettings) -> None:
+        told.append(settings.allow_hosts)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "Service", begin)
+    with pytest.raises(KeyboardInterrupt):
+        run.serve(ServerSettings(environment="any", allow_hosts=["a"]), Listener(host=host))
+    assert told == [names]

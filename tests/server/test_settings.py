@@ -66,7 +66,10 @@ def test_what_is_given_is_read(parser: argparse.ArgumentParser):
     }
 
 
-def test_help_says_what_each_flag_is_and_its_default(parser: argparse.ArgumentParser):
+def test_help_says_what_each_flag_is_and_its_default(
+    parser: argparse.ArgumentParser, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("COLUMNS", "1000")  # which argparse breaks its lines at, and words too
     shown = " ".join(parser.format_help().split())
     for one in (*fields(Listener), *fields(ServerSettings)):
         setting = setting_of(one)
