@@ -80,11 +80,12 @@ class ServerEndpoint:
         self, known: EnvInfo | None = None, answers: Answers | None = None
     ) -> Described[Connection]:
         """Make a new session; the server is asked first where that says how to speak with it."""
-        is_binary = self.request.num_envs is not None or self.options.codec == "binary"
-        if is_binary and self.options.timeout_s != AUTO:
+        is_batched, codec = self.request.num_envs is not None, self.options.codec
+        is_binary = is_batched or codec == "binary"
+        if is_binary and self.options.timeout_s != AUTO and (is_batched or known is None):
             return self._connect_binary(known, None)
         answer = self.ask(answers)
-        if is_binary or (self.options.codec == "auto" and self._is_ours(answer.description)):
+        if is_binary or (codec == "auto" and self._is_ours(answer.description)):
             return self._connect_binary(known, answer.description)
         return self._connect_json(known, answer)
 
@@ -141,7 +142,8 @@ class ServerEndpoint:
     def _connect_binary(
         self, known: EnvInfo | None, description: Description | None
     ) -> Described[Connection]:
-        if description is not None and self._is_ours(description):
+        is_batched = self.request.num_envs is not None
+        if description is not None and not is_batched:
             check_known(known, info_of(description, None), self.address)
         deadlines = {} if description is None else description.deadlines
         timeout_s = reply_timeout(self.options.timeout_s, deadlines)
@@ -150,7 +152,7 @@ class ServerEndpoint:
         found = opened(connection, self.request)
         try:
             info = info_of(found, self.request.render_mode)
-            check_known(known, info, self.address)  # it may have been replaced meanwhile
+            check_known(known if is_batched else None, info, self.address)
         except BaseException:
             connection.close(_CLOSE_TIMEOUT_S)
             raise

@@ -56,10 +56,10 @@ def test_many_are_described_by_the_session_that_is_kept(opened):
 
 
 def test_another_environment_than_before_is_refused_and_left(opened):
-    known, connection = endpoint().connect()
+    known, connection = endpoint(num_envs=2).connect()
     connection.close()
     with pytest.raises(UnknownEnvironmentError, match=r"expected CartPole-v1 .* got FrozenLake-v1"):
-        endpoint("FrozenLake-v1").connect(known)
+        endpoint("FrozenLake-v1", num_envs=2).connect(known)
     assert [transport._is_closed for transport in opened] == [True, True]
 
 
