@@ -115,11 +115,8 @@ class VecEnv:
 def _said(info: dict[str, Any], number: int) -> dict[str, Any]:
     """What a batched info says of one environment."""
     said = info.get("openenv", {})
-    return {
-        key: value[number]
-        for key, value in said.items()
-        if not key.startswith("_") and said[f"_{key}"][number]
-    }
+    names = [key for key in said if not key.startswith("_") and said[f"_{key}"][number]]
+    return {key: np.asarray(said[key]).tolist()[number] for key in names}
 
 
 Group = Vector | VecEnv
