@@ -4,7 +4,6 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,6 +48,35 @@ class Seen(NamedTuple):
 
 
 Rows = list[list[Seen]]
+
+
+class Singles:
+    """Single environments, one after the other; a reset follows the end of an episode at once."""
+
+    def __init__(self, envs: Sequence[Any]) -> None:
+        self._envs = envs
+
+    def reset(self, seed: int) -> Rows:
+        return [[self._reset(env, seed + i)] for i, env in enumerate(self._envs)]
+
+    def step(self, numbers: Sequence[int]) -> Rows:
+        return [self._step(env, number) for env, number in zip(self._envs, numbers, strict=True)]
+
+    def close(self) -> None:
+        for env in self._envs:
+            env.close()
+
+    def _reset(self, env: Any, seed: int | None = None) -> Seen:
+        asked_s = time.perf_counter()
+        obs, info = env.reset(seed=seed)
+        return Seen(obs, None, info.get("openenv", {}), asked_s, time.perf_counter())
+
+    def _step(self, env: Any, number: int) -> list[Seen]:
+        asked_s = time.perf_counter()
+        obs, *ending, info = env.step(number)
+        said = info.get("openenv", {})
+        seen = Seen(obs, tuple(ending), said, asked_s, time.perf_counter())
+        return [seen, self._reset(env)] if seen.is_over else [seen]
 
 
 class Vector:
@@ -115,14 +143,11 @@ class VecEnv:
 def _said(info: dict[str, Any], number: int) -> dict[str, Any]:
     """What a batched info says of one environment."""
     said = info.get("openenv", {})
-    return {
-        key: value[number]
-        for key, value in said.items()
-        if not key.startswith("_") and said[f"_{key}"][number]
-    }
+    names = [key for key in said if not key.startswith("_") and said[f"_{key}"][number]]
+    return {key: np.asarray(said[key]).tolist()[number] for key in names}
 
 
-Group = Vector | VecEnv
+Group = Singles | Vector | VecEnv
 
 
 class Way(NamedTuple):
@@ -134,8 +159,7 @@ class Way(NamedTuple):
 
 
 def _singles(arguments: dict[str, Any], name: str = OURS) -> Group:
-    """Single environments, one after the other."""
-    return Vector(gym.vector.SyncVectorEnv([partial(gym.make, name, **arguments)] * NUM_ENVS))
+    return Singles([gym.make(name, **arguments) for _ in range(NUM_ENVS)])
 
 
 def _json(arguments: dict[str, Any]) -> Group:

@@ -134,7 +134,8 @@ def _are_rows(rows: list[re.Match[str]]) -> bool:
 
 
 def _from_characters(lines: list[str], at: int, rows: list[tuple[int, re.Match[str]]]) -> Board:
-    start, cells = rows[0][1].start(2), []
+    start = rows[0][1].start(2)
+    cells: list[Cell] = []
     columns = enumerate(zip(*(match[2] for _, match in rows), strict=True))
     gaps = [x for x, places in columns if set(places) == {" "}]
     for y, match in rows:

@@ -23,7 +23,7 @@ from benchmarks.workload import Played, VectorWorkload
 pytestmark = pytest.mark.timeout(600)  # the first test runs the benchmark
 
 ROOT = Path(__file__).parents[2]
-ROUNDS, STEPS, SIZES = 2, 20, [1, 4]
+ROUNDS, STEPS, SIZES = 2, 20, [4]
 STEP_BLOCK = "<!-- step: begin, written by the benchmark -->\n\nof step\n\n<!-- step: end -->\n"
 BEGIN, END = "<!-- vector: begin, written by the benchmark -->", "<!-- vector: end -->"
 CASES = {
