@@ -12,10 +12,10 @@ PYTHON ?= $(shell for name in $(PYTHON_NAMES); do \
 VENV := .venv
 LANES := .venv-gym029 .venv-gym122
 LANE_PACKAGES := hypothesis pillow psutil pygame pytest pytest-timeout
-# How many processes run tests. The tests of a file share what is slow to begin, so a file is not
-# divided; and files come in their order, in which those at the end are short.
+# How many processes run tests. Which tests stay together, tests/support/scheduling.py says; files
+# begin in their order, in which those at the end are short.
 WORKERS ?= 2
-PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+PARALLEL := -n $(WORKERS) --no-loadscope-reorder
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP_INSTALL = $(@D)/bin/python -m pip install -qq

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -45,6 +46,14 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if not config.option.markexpr.startswith("single_env") or not is_file:
         return None
     return "single_env" not in collection_path.read_text(encoding="utf-8") or None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keeps tests together that share what is slow to begin."""
+    from tests.support.scheduling import ByFileOrGeneration
+
+    return ByFileOrGeneration(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
