@@ -11,7 +11,7 @@ from openenv_gym.envs.inspection import typed_models as typed_models
 from openenv_gym.envs.remote_env import RemoteEnv as RemoteEnv
 from openenv_gym.envs.remote_vector_env import RemoteVectorEnv as RemoteVectorEnv
 from openenv_gym.errors import OpenEnvGymError as OpenEnvGymError
-from openenv_gym.recovery import FaultPolicy as FaultPolicy
+from openenv_gym.recovery.policy import FaultPolicy as FaultPolicy
 from openenv_gym.server.app import create_app as create_app
 from openenv_gym.wire.models import Action as Action
 from openenv_gym.wire.models import EnvironmentMetadata as EnvironmentMetadata

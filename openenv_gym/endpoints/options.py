@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
 
 from openenv_gym.client.connection import check_timeout
 from openenv_gym.errors import InvalidRequestError
+from openenv_gym.recovery import OnFault, fault_policy
 from openenv_gym.spaces.descriptor import Space
 from openenv_gym.wire.outcome import DoneMeans
 
@@ -64,7 +65,7 @@ class ConnectOptions:
             ``"indices"`` of legal actions.
 
     Raises:
-        InvalidRequestError: ``codec``, ``timeout_s`` or ``done_means`` makes no sense.
+        InvalidRequestError: ``codec``, ``timeout_s``, ``done_means`` or ``on_fault`` makes no sense.
     """
 
     codec: Codec = "auto"
@@ -72,7 +73,7 @@ class ConnectOptions:
     options: WebSocketOptions | None = None
     done_means: DoneMeans = "terminated"
     check_seeding: bool = False
-    on_fault: Any = "truncate"
+    on_fault: OnFault = "truncate"
     action_space: Space | None = None
     observation_space: Space | None = None
     action_key: str | Sequence[str] | None = None
@@ -82,6 +83,7 @@ class ConnectOptions:
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
+        fault_policy(self.on_fault)
         if self.codec not in CODECS:
             close = difflib.get_close_matches(str(self.codec), CODECS, 1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
