@@ -65,7 +65,7 @@ class ConnectOptions:
             ``"indices"`` of legal actions.
 
     Raises:
-        InvalidRequestError: ``codec``, ``timeout_s``, ``done_means`` or ``on_fault`` makes no sense.
+        InvalidRequestError: ``codec``, ``timeout_s``, ``done_means`` or ``on_fault`` has no sense.
     """
 
     codec: Codec = "auto"
