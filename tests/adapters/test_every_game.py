@@ -33,7 +33,7 @@ from tests.support.openspiel import (
 
 # Of each game, the first of them to its end; most wait for `make test-long`.
 EPISODES = [4, pytest.param(20, marks=pytest.mark.long)]
-SERVED_EPISODES = 8
+SERVED_EPISODES = [8, pytest.param(20, marks=pytest.mark.long)]
 # The library solves a deal double-dummy, which takes 0.2 s and more.
 FEWER_EPISODES = {"bridge": 3, "bridge_uncontested_bidding(num_redeals=1)": 4}
 
@@ -72,6 +72,7 @@ def test_embedded_episodes_replay_on_pyspiel(game: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("episodes", SERVED_EPISODES)
 @pytest.mark.parametrize(
     "game",
     [
@@ -89,13 +90,13 @@ def test_embedded_episodes_replay_on_pyspiel(game: str) -> None:
     ],
 )
 def test_episodes_over_websocket_replay_on_pyspiel(
-    game: str, serve: Callable[..., ServerProcess]
+    game: str, episodes: int, serve: Callable[..., ServerProcess]
 ) -> None:
     arguments: Any = {"agent_player": "random", "illegal_action": "random", "max_steps": 30}
     url = serve(f"openspiel:{game}", "--kwargs", json.dumps(arguments)).base_url
-    for codec, episodes in (("binary", SERVED_EPISODES), ("json", 4)):
+    for codec, count in (("binary", episodes), ("json", 4)):
         remote = gym.make("openenv/openspiel-v0", game=game, base_url=url, codec=codec).unwrapped
-        for seed in range(episodes):
+        for seed in range(count):
             replay_episode(Remote(remote), game, seed, 30)
         play_parity(OpenSpielEnv(game, **arguments), remote, range(1), 30)
         remote.close()

@@ -167,17 +167,22 @@ def test_infos_that_cannot_travel_are_named():
 
 
 # The other classic ones are played in tests/envs/test_parity.py, for old Gymnasiums too.
-CLASSIC = [
-    "Acrobot-v1",
+# One for each simulator, and for each form of observations and actions; the others are long.
+SHORT = ["Acrobot-v1", "MountainCarContinuous-v0", "CliffWalking-v1", "LunarLander-v3", "Ant-v5"]
+OTHERS = [
     "MountainCar-v0",
-    "MountainCarContinuous-v0",
-    "CliffWalking-v1",
     "CliffWalkingSlippery-v1",
     "FrozenLake8x8-v1",
-    "LunarLander-v3",
     "BipedalWalker-v3",
+    "HalfCheetah-v5",
+    "Humanoid-v5",
+    "Reacher-v5",
+    "InvertedPendulum-v5",
 ]
-MUJOCO = ["HalfCheetah-v5", "Ant-v5", "Humanoid-v5", "Reacher-v5", "InvertedPendulum-v5"]
+ENVIRONMENTS = [
+    *SHORT,
+    *(pytest.param(env_id, marks=pytest.mark.long) for env_id in OTHERS),
+]
 
 
 # Box2D's bindings, made by SWIG, say this when they are imported, and crash if it is an error.
@@ -195,7 +200,7 @@ def assert_identical(env_id: str, play: Play, json_steps: int) -> None:
 
 
 @pytest.mark.filterwarnings(SWIG)
-@pytest.mark.parametrize("env_id", CLASSIC + MUJOCO)
+@pytest.mark.parametrize("env_id", ENVIRONMENTS)
 def test_gymnasiums_environments(env_id: str):
     assert_identical(env_id, Play(), json_steps=600)
 
@@ -207,7 +212,10 @@ def test_car_racing():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("game", ["Breakout", "MsPacman", "Pong"])
+@pytest.mark.parametrize(
+    "game",
+    ["Breakout", *(pytest.param(game, marks=pytest.mark.long) for game in ("MsPacman", "Pong"))],
+)
 def test_atari(game: str):
     assert_identical(
         f"ale_py:ALE/{game}-v5", Play(seeds=2, steps=25, picture_steps=25), json_steps=50

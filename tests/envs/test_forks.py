@@ -16,6 +16,7 @@ from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
 from openenv_gym.testing import FaultProxy
+from tests.support.pairs import in_pairs
 from tests.support.rollouts import same
 from tests.support.waiting import wait_until
 
@@ -108,9 +109,7 @@ def without_a_fork(serve) -> Callable[[str, str], str]:
     return digest
 
 
-@pytest.mark.parametrize("form", ["one", "several"])
-@pytest.mark.parametrize("codec", ["binary", "json"])
-@pytest.mark.parametrize("how", ["close", "collect", "exit"])
+@in_pairs(how=["close", "collect", "exit"], codec=["binary", "json"], form=["one", "several"])
 def test_a_child_writes_nothing_to_its_parents_server(how, codec, form, serve, without_a_fork):
     with FaultProxy(serve(CARTPOLE).base_url) as proxy:
         before, after, digest = played(

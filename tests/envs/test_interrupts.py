@@ -67,8 +67,14 @@ def make(kind: str, base_url: str, on_fault: str) -> Any:
 
 @pytest.mark.filterwarnings("ignore:.*the connection was lost; making a new one")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # in generators
-@pytest.mark.parametrize("on_fault", ["truncate", "raise"])
-@pytest.mark.parametrize("kind", ["single", "vector", "plain", "sb3"])
+@pytest.mark.parametrize(
+    ("kind", "on_fault"),
+    [
+        *((kind, "truncate") for kind in ("single", "vector", "plain", "sb3")),
+        *(("single", "raise"), ("vector", "raise")),
+        *(pytest.param(kind, "raise", marks=pytest.mark.long) for kind in ("plain", "sb3")),
+    ],
+)
 def test_an_interrupt_at_any_moment_of_a_step(kind: str, on_fault: str, serve: Any):
     env = make(kind, serve(SCRIPTED).base_url, on_fault)
     action = 0 if kind == "single" else np.zeros(env.num_envs, np.int64)
