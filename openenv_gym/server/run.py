@@ -13,6 +13,7 @@ from dataclasses import replace
 from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
 
 from openenv_gym.errors import UnreachableError
 from openenv_gym.server.app import app_of
@@ -132,7 +133,20 @@ def serve(settings: ServerSettings, listener: Listener) -> None:
     if listener.host and not is_address(listener.host):  # clients use the name that it is bound to
         settings = replace(settings, allow_hosts=[*settings.allow_hosts, listener.host])
     _allow_files_of(settings.max_sessions)  # first, for what creating the application starts
-    app = app_of(Service(settings))
+    run(app_of(Service(settings)), listener, f"openenv-gym serves {settings.environment}")
+
+
+def run(app: FastAPI, listener: Listener, title: str) -> None:
+    """Serve ``app`` until a signal says to stop.
+
+    Args:
+        app: The application.
+        listener: Where to listen.
+        title: Printed before the address when the server is ready.
+
+    Raises:
+        UnreachableError: the address cannot be had.
+    """
     if listener.lifeline is not None:
         watch_lifeline(listener.lifeline)
     config = uvicorn.Config(
@@ -148,7 +162,7 @@ def serve(settings: ServerSettings, listener: Listener) -> None:
         timeout_graceful_shutdown=_CONNECTIONS_CLOSE_S,
     )
     logging.getLogger("uvicorn.error").addFilter(_RefusalIsNoFault())
-    _Server(config, f"openenv-gym serves {settings.environment}", listener).run(_bound(listener))
+    _Server(config, title, listener).run(_bound(listener))
     if any(thread.name.startswith(SESSION_THREAD) for thread in threading.enumerate()):
         # An environment hangs in a thread, and Python would wait for the thread.
         logging.shutdown()
