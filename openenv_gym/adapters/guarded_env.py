@@ -74,8 +74,8 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
         episode = self._episode
         if episode.state is not EpisodeState.LIVE:
             effect = episode.handle(Event.STEP_ASKED)
-            if effect.error is not None:
-                raise effect.error
+            if effect.do is Do.RAISE:
+                raise episode.take_error()
         try:
             result = self.env.step(action)
             obs, _, terminated, truncated, _ = result
@@ -86,6 +86,7 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
         except Exception as exc:  # an environment raises whatever it likes: its fault
             effect = episode.failed(_error_of(exc), 0.0)
             if effect.do is Do.RAISE:
+                episode.take_error()  # which says less than what the environment raised
                 raise
             return self.last_obs(), 0.0, False, True, {FAULT_KEY: effect.infos[0]}
         if terminated or truncated:
@@ -118,7 +119,8 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
                 first = self.env.reset(seed=seed, options=options)
             except Exception as exc:  # as in a step; it is logged, and another one takes over
                 effect = self._episode.failed(_error_of(exc), 0.0)
-                if effect.do is Do.RAISE and not isinstance(effect.error, EnvCrashLoopError):
+                if effect.do is Do.RAISE and not self._episode.is_lost:
+                    self._episode.take_error()
                     raise
                 _log.warning("a sub-environment failed in reset; making it anew: %s", exc)
             else:
@@ -139,6 +141,7 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
                 last = exc
                 effect = self._episode.failed(_error_of(exc), 0.0)
                 if _is_refusal(exc):
+                    self._episode.take_error()
                     raise
                 continue
             self._episode.handle(Event.BEGUN_ANEW)
@@ -146,6 +149,7 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
                 **info,
                 FAULT_KEY: restart_info(self.restarts.incarnation, effect.seeds[0]),
             }
+        self._episode.take_error()  # which counts over time; here one reset is what counts
         raise EnvCrashLoopError(
             f"{self.restarts.name} failed in reset in each of {self.restarts.policy.restarts} "
             f"restarts, at last with {type(last).__name__}: {last}"

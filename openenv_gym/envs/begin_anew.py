@@ -38,10 +38,9 @@ def begin_anew(episode: Episode, effect: Effect, make: Callable[[Sequence[int | 
             made = make(effect.seeds)
         except OpenEnvGymError as exc:
             effect = episode.failed(exc, time.monotonic())
-            if effect.error is exc:
-                raise
+            if effect.do is Do.RAISE:
+                raise episode.take_error()  # noqa: B904 - it has its cause, or is this one
             continue
         episode.handle(Event.BEGUN_ANEW)
         return made
-    assert effect.error is not None
-    raise effect.error
+    raise episode.take_error()

@@ -138,7 +138,7 @@ class RemoteEnv(gym.Env[Any, Any]):
             except OpenEnvGymError as exc:
                 effect = self._reset_failed(exc)
                 if effect.do is Do.RAISE:
-                    raise
+                    raise self._episode.take_error()  # noqa: B904 - it is this one
         if effect.do is Do.BEGIN_ANEW or effect.do is Do.RAISE:
             make = partial(self._begin_anew, options)
             return begin_anew(self._episode, effect, make)
@@ -210,8 +210,8 @@ class RemoteEnv(gym.Env[Any, Any]):
         episode = self._episode
         if episode.state is not EpisodeState.LIVE:
             effect = episode.handle(Event.STEP_ASKED)
-            if effect.error is not None:
-                raise effect.error
+            if effect.do is Do.RAISE:
+                raise episode.take_error()
         if self._policy.is_soft:
             self._actions.append(copy_value(action))
         try:
@@ -219,7 +219,7 @@ class RemoteEnv(gym.Env[Any, Any]):
         except OpenEnvGymError as exc:
             effect = episode.failed(exc, time.monotonic())
             if effect.do is Do.RAISE:
-                raise
+                raise episode.take_error()  # noqa: B904 - it is this one
             return self._last_obs, 0.0, False, True, {FAULT_KEY: effect.infos[0]}
         if result.terminated or result.truncated:
             episode.handle(Event.ENDED)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -107,7 +107,7 @@ class Shard(ABC):
                     policy,
                     f"sub-environment {start + place} of {self.info.name}",
                     start + place,
-                    partial(self._last_actions, place),
+                    partial(_last_actions, self._actions, self._action_space, place),
                 )
                 for place in range(self.count)
             ],
@@ -222,7 +222,7 @@ class Shard(ABC):
         except OpenEnvGymError as exc:
             effect = self.episode.failed(exc, self._begun_s, is_aside=is_aside)
             if effect.do is Do.RAISE:
-                raise
+                raise self.episode.take_error()  # noqa: B904 - it is this one
             return None if effect.do is Do.PASS else effect
         return None
 
@@ -389,9 +389,10 @@ class Shard(ABC):
         if self.connection is not None:
             self.connection.abandon()
 
-    def _last_actions(self, place: int) -> list[Any]:
-        """The last actions of one sub-environment."""
-        return [list(iterate(self._action_space, batch))[place] for batch in self._actions]
+
+def _last_actions(batches: Iterable[Any], space: Any, place: int) -> list[Any]:
+    """The last actions of one sub-environment; no method, which would keep the shard alive."""
+    return [list(iterate(space, batch))[place] for batch in batches]
 
 
 def same_spaces(one: EnvInfo, other: EnvInfo) -> bool:

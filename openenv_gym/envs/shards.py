@@ -158,11 +158,11 @@ class Shards(list[Shard]):
             waiting = [one for one in waiting if one not in ready]
             late = [one for one in waiting if (one.left_s() or 1) <= 0]
             for shard in late:
-                error = shard.time_out(
+                text = (
                     f"no answer from {len(late)} shards within {shard.session.timeout_s:g} s; "
                     "their connections were closed, and reset() makes new ones"
                 )
-                effects = _fail({shard: error})
+                effects = _fail({shard: shard.time_out(text)})
                 shard.ready = shard.carry_out(effects[shard])
                 ready.add(shard)
                 waiting.remove(shard)
@@ -221,8 +221,10 @@ class Shards(list[Shard]):
         except BaseException:
             self.forget()
             raise
-        for error in (*errors.values(), *failed.values()):
-            raise error
+        errors |= failed
+        if errors:
+            failed.clear()  # what is raised has this frame, which must not have what is raised
+            raise errors.pop(next(iter(errors)))
         return replies
 
     def _drain(self) -> None:
@@ -288,15 +290,17 @@ def _receive(
     return replies, errors
 
 
-def _fail(errors: Mapping[Shard, OpenEnvGymError]) -> dict[Shard, Effect]:
-    """Return what is to be done about errors.
+def _fail(errors: dict[Shard, OpenEnvGymError]) -> dict[Shard, Effect]:
+    """Return what is to be done about errors; they are forgotten where one is raised.
 
     Raises:
         OpenEnvGymError: The first one that is no fault.
     """
     effects = {shard: shard.fail(error) for shard, error in errors.items()}
-    for effect in effects.values():
-        if effect.do is Do.RAISE:
-            assert effect.error is not None
-            raise effect.error
+    raising = [shard.episode for shard, effect in effects.items() if effect.do is Do.RAISE]
+    if raising:
+        errors.clear()
+        for other in raising[1:]:
+            other.take_error()
+        raise raising[0].take_error()
     return effects

@@ -156,8 +156,7 @@ class Effect:
     """What is to be done.
 
     Attributes:
-        do: The thing to do.
-        error: What to raise, with ``RAISE``.
+        do: The thing to do. The error that ``RAISE`` means, :meth:`Episode.take_error` gives.
         infos: What ``info["openenv"]`` says, for each sub-environment, with ``TRUNCATE``.
         pause_s: The longest pause before a ``BEGIN_ANEW``, in seconds. A random part of up to a
             half may be taken off, so that many do not come back at the same time.
@@ -165,7 +164,6 @@ class Effect:
     """
 
     do: Do
-    error: OpenEnvGymError | None = None
     infos: Sequence[dict[str, Any]] = ()
     pause_s: float = 0.0
     seeds: Sequence[int | None] = ()
@@ -173,6 +171,7 @@ class Effect:
 
 _PASS = Effect(do=Do.PASS)
 _CONNECT = Effect(do=Do.CONNECT)
+_RAISE = Effect(do=Do.RAISE)
 
 
 class Episode:
@@ -193,6 +192,7 @@ class Episode:
         self.restarts = restarts
         self._policy = policy
         self._fault: OpenEnvGymError | None = None  # the last one
+        self._raised: OpenEnvGymError | None = None  # what is to be raised
         self._seeds: Sequence[int | None] | None = None  # of the reset that is asked for
         self._since_s = 0.0  # when the environment began to be begun anew
         self._waits = 0  # how often nobody answered since then
@@ -237,7 +237,8 @@ class Episode:
             case Do.CONNECT:
                 return _CONNECT
             case Do.RAISE:
-                return Effect(do=do, error=error or _reset_needed())
+                self._raised = error or _reset_needed()
+                return _RAISE
             case Do.TRUNCATE:
                 fault = fault_of(self._fault) if self._fault else None
                 assert fault is not None
@@ -247,6 +248,16 @@ class Episode:
                 if before is not EpisodeState.LOST or event is Event.RESET_ASKED:
                     self._since_s, self._waits = now_s, 0
                 return self._begin_anew(now_s, error if event is Event.UNANSWERED else None)
+
+    def take_error(self) -> OpenEnvGymError:
+        """Return the error that is to be raised, and forget it.
+
+        Who raises it should have it in no variable: what is raised has the frame, which would have
+        what is raised, and both would wait for the collector.
+        """
+        error, self._raised = self._raised, None
+        assert error is not None, "nothing is to be raised"
+        return error
 
     def failed(self, error: OpenEnvGymError, now_s: float, *, is_aside: bool = False) -> Effect:
         """Take the failure of a request, whatever it is, and return what is to be done.

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from openenv_gym import Action, Observation, OpenEnvClient, RemoteVectorEnv, State, from_client
-from openenv_gym.envs import remote_env, remote_vector_env, shard
+from openenv_gym.envs import remote_env, shard, shards
 from openenv_gym.errors import ResetNeededError
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.launchers.embedded import EMBEDDED
@@ -32,7 +32,7 @@ PATIENCE_S = 600.0
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (remote_env, remote_vector_env, shard):
+    for module in (remote_env, shard, shards):
         monkeypatch.setattr(module, "CLOSE_TIMEOUT_S", WITHIN_S)
 
 
