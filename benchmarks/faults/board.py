@@ -224,7 +224,8 @@ def _cell(value: Any) -> str:
     if isinstance(value, tuple):
         return " to ".join(map(str, value))
     if isinstance(value, dict):
-        return ", ".join(f"{count} of {name}" for name, count in value.items())
+        most = sorted(value.items(), key=lambda item: -item[1])[:3]  # the JSON has them all
+        return ", ".join(f"{count} of {name}" for name, count in most)
     if value is None or isinstance(value, str):
         return value or ""
     return f"{value:.5g}" if isinstance(value, float) else f"{value:,}"

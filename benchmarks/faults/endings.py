@@ -47,15 +47,13 @@ class Orphans:
 def termination(drain_s: float) -> Termination:
     """Send SIGTERM to a server of ours, and wait until it has ended."""
     with stderr_to(), _hung_server(f"--drain-timeout={drain_s:g}") as server:
-        process, code = psutil.Process(server.pid), None
-        began = time.perf_counter()
+        process, began = psutil.Process(server.pid), time.perf_counter()
         process.send_signal(signal.SIGTERM)
         # A child of this process is a zombie until its exit code is asked for.
         while _is_alive(process) and time.perf_counter() - began < max(WATCHED_S, drain_s + 5):
             time.sleep(0.02)
         seconds = None if _is_alive(process) else round(time.perf_counter() - began, 3)
-        if seconds is not None:
-            code = server.stop()
+        code = None if seconds is None else server.stop()
     return Termination("ws_process", drain_s, seconds, code)
 
 

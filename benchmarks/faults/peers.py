@@ -38,20 +38,18 @@ def trial(python: Path, kind: str, left: list[Left]) -> Trial:
             first, *others = [stack.enter_context(PlainClient(url)) for _ in range(NUM_ENVS)]
             for client in (first, *others):
                 client.ask("reset")
-            for _ in range(FAULT_STEP - 1):
-                for client in (first, *others):
+                for _ in range(FAULT_STEP - 1):
                     client.step(PLAIN)
             first.step(NUMBERS[kind])
+            error, plain = first.error, (PLAIN, FAULT_STEP)
             # Right after it: a server that is about to die answers nobody.
-            expected = {"number": PLAIN, "steps": FAULT_STEP}
-            trial.harmed = 1 + sum(client.step(PLAIN) != expected for client in others)
+            trial.harmed = 1 + sum(client.step(PLAIN) != plain for client in others)
             trial.continued = int(bool(first.ask("reset") and first.step(PLAIN)))
-            trial.ended = "" if trial.continued else first.error
+            trial.ended = "" if trial.continued else error
         if trial.continued:  # else there is no server, or none that answers
             with contextlib.ExitStack() as stack:  # whether there is room for as many sessions
                 clients = [stack.enter_context(PlainClient(url)) for _ in range(SESSIONS)]
-                free = sum(client.ask("reset") is not None for client in clients)
-            lost = SESSIONS - free
+                lost = sum(client.ask("reset") is None for client in clients)
             left.append(Left(way="stock", sessions=lost, processes=0, shared_memory=0))
     return trial
 
@@ -67,8 +65,10 @@ class PlainClient(contextlib.ExitStack):
         super().__init__()
         self._address, self._connection, self.error = url.replace("http", "ws", 1) + "/ws", None, ""
 
-    def step(self, number: int) -> Any:
-        return self.ask("step", number=number)
+    def step(self, number: int) -> tuple[int, int] | None:
+        """Return the number of the action, and how many steps the episode has had."""
+        seen = self.ask("step", number=number)
+        return seen and (seen["number"], seen["steps"])
 
     def ask(self, kind: str, **data: Any) -> Any:
         """Return the observation that answers a request, or None where there is an error."""
