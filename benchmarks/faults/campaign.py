@@ -51,9 +51,8 @@ class _Game:
         self._trial: Trial | None = None
         self._victim = -1
         self._began_s = self._told_s = 0.0  # when a round began, and when it was answered
-        self._failed_s: float | None = (
-            None  # the beginning of that of the fault, until its victim goes on
-        )
+        # When the round of the last fault began, until its victim has been stepped again.
+        self._failed_s: float | None = None
         self._harmed: set[int] = set()
         self._strangers: set[int] = set()
         self._is_over = [False] * NUM_ENVS

@@ -27,7 +27,9 @@ class Trial:
     flagged: int | None = None  # how many were told in the info of the step; None: nothing tells
     continued: int = 0  # after how many the environment that failed was stepped again
     harmed: int = 0  # how many environments were disturbed at most, that one included
-    recovery_s: list[float] = field(default_factory=list)  # from the call to the end of the reset
+    recovery_s: list[float] = field(
+        default_factory=list
+    )  # from its round of steps to the end of the reset's
     ended: str = ""  # what ended the run, if anything did
 
 
