@@ -27,9 +27,7 @@ class Trial:
     flagged: int | None = None  # how many were told in the info of the step; None: nothing tells
     continued: int = 0  # after how many the environment that failed was stepped again
     harmed: int = 0  # how many environments were disturbed at most, that one included
-    recovery_s: list[float] = field(
-        default_factory=list
-    )  # from its round of steps to the end of the reset's
+    recovery_s: list[float] = field(default_factory=list)  # until the round of the reset is over
     ended: str = ""  # what ended the run, if anything did
 
 
