@@ -27,7 +27,6 @@ WARM_UP = 3  # steps of an episode before the first that counts
 Calls = dict[tuple[str, str], float]
 """How often a step calls a function, by its module, which is a file, and its name."""
 
-
 OPTIONS = {
     "steps": (500, "that are watched"),
     "num-envs": (8, "sub-environments of the vector environment"),
@@ -80,7 +79,6 @@ def run(options: argparse.Namespace) -> None:
         figures = {"package": round(sum(own.values()), 2), "all": round(sum(calls.values()), 2)}
         steps.append({"of": label, **figures, "files": files, "functions": rows})
         lines = [[function, file, f"{count:.2f}"] for (file, function), count in rows]
-        lines += [[f"{what}: {figure:g}", "", ""] for what, figure in figures.items()]
         tables.append(report.Table([label, "module", "calls"], lines, texts=2))
         notes.append(
             f"{label}: {figures['package']:g} calls of the package in {len(files)} files, "

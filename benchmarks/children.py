@@ -1,7 +1,6 @@
 """Child processes that are spoken to line by line, and that are ended by their own id."""
 
 import contextlib
-import json
 import os
 import select
 import signal
@@ -11,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 ROOT = Path(__file__).parents[1]
 GRACE_S = 5.0
@@ -67,14 +66,11 @@ class Child:
 
     def ask(self, line: str) -> str:
         """Write a line, and return the line that answers it."""
-        self.send(line)
-        return self.line()
-
-    def send(self, line: str) -> None:
         try:
             self._stdin.write(f"{line}\n".encode())
         except BrokenPipeError:
             raise BenchmarkError(f"{self._name} ended; what it said is above") from None
+        return self.line()
 
     def line(self, timeout_s: float = ANSWER_TIMEOUT_S) -> str:
         """Return the next line that it prints."""
@@ -123,23 +119,12 @@ def stderr_to(path: str | Path = os.devnull) -> Iterator[None]:
         os.close(file)
 
 
-def end_with_stdin(*, group: bool = False) -> None:
-    """End this process, or its process group by force, when stdin ends."""
+def end_with_stdin() -> None:
+    """End this process when stdin ends."""
 
     def wait() -> None:
         while os.read(0, 1):
             pass
-        if group:
-            os.killpg(0, signal.SIGKILL)
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=wait, name="lifeline", daemon=True).start()
-
-
-def answers(child: Child, request: str) -> Any:
-    """Send a line, and return the JSON that answers it."""
-    answer = child.ask(request)
-    try:
-        return json.loads(answer)
-    except ValueError as exc:
-        raise BenchmarkError(f"expected JSON, got {answer!r:.200}") from exc

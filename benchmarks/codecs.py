@@ -6,10 +6,8 @@ Every peer must first show what it gives back; what is not the value to the bit 
 import argparse
 import gc
 import pickle
-import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import repeat
 from typing import Any, NamedTuple
@@ -30,20 +28,19 @@ Call = Callable[[], object]
 PACKAGES = ("gymnasium", "numpy", "msgspec", "msgpack", "msgpack-numpy", "orjson")
 DIRECTIONS = ("encode", "decode")
 EXACT = ("binary", "message")  # codecs of ours that promise every bit
-SMALL = "cartpole"  # the sample that is to take less than so long, with each of them
-SMALL_TARGET_US = 5.0
 LOOKS = 3  # how often the first loops are timed: the system may interrupt one of them, hardly each
 
-RATIOS = tuple(
-    Ratio(
-        name=f"image_{direction}_{codec}_to_memcpy",
-        over={f"image.{direction}.{codec}": 1},
-        under={f"image.{direction}.memcpy": 1},
-        at_most=2.0,
+
+def _targets(direction: str, codec: str) -> tuple[Ratio, Ratio]:
+    image, small = f"image.{direction}.{codec}", f"cartpole.{direction}.{codec}"
+    limit = {f"image.{direction}.memcpy": 1.0}
+    return (
+        Ratio(name=f"{image}_to_memcpy", over={image: 1}, under=limit, at_most=2.0),
+        Ratio(name=small, over={small: 1}, unit="µs", at_most=5.0),
     )
-    for direction in DIRECTIONS
-    for codec in EXACT
-)
+
+
+RATIOS = sum((_targets(way, codec) for way in DIRECTIONS for codec in EXACT), ())
 
 
 class Ways(NamedTuple):
@@ -117,8 +114,7 @@ def _orjson_array(sample: Sample) -> Ways | None:
     if not isinstance(sample.value, np.ndarray):
         return None
     loads, array, dtype = orjson.loads, np.array, sample.value.dtype
-    encode = partial(orjson.dumps, sample.value, option=orjson.OPT_SERIALIZE_NUMPY)
-    return _tried(encode, lambda payload: array(loads(payload), dtype))
+    return _tried(_orjson(sample).encode, lambda payload: array(loads(payload), dtype))
 
 
 class Codec(NamedTuple):
@@ -147,10 +143,6 @@ CODECS = (
 Tried = dict[tuple[str, str], dict[str, Any]]
 """What came of a sample with a codec, by their names: ``bytes`` and ``losses``, or ``error``."""
 
-Times = Mapping[str, list[float]]
-"""Microseconds of each round, by ``sample.direction.codec``."""
-
-
 OPTIONS = {
     "rounds": (31, "of all codecs"),
     "loop-ms": (8, "how long a codec is timed at a time, roughly"),
@@ -158,7 +150,6 @@ OPTIONS = {
 
 
 def run(options: argparse.Namespace) -> None:
-    check_peers()
     run, samples, tried = report.Run("codecs", options, PACKAGES), all_samples(), Tried()
     calls = {}
     for sample in samples:
@@ -167,58 +158,49 @@ def run(options: argparse.Namespace) -> None:
             for name, way in ways.items():
                 calls[f"{sample.name}.{direction}.{name}"] = getattr(way, direction)
     times = measure(calls, options.rounds, options.loop_ms)
+    for key, us in times.items():
+        sample_name, direction, codec = key.split(".")
+        tried[sample_name, codec][direction] = report.summary("us_per_call", us, digits=4)
     ratios, ratio_table = report.compared(RATIOS, times)
-    small = [f"{SMALL}.{direction}.{codec}" for direction in DIRECTIONS for codec in EXACT]
-    hits = {name: statistics.median(times[name]) < SMALL_TARGET_US for name in small}
     data = {
         "rounds": options.rounds,
         "loop_ms": options.loop_ms,
         "samples": [{"name": sample.name, "label": sample.label} for sample in samples],
         "codecs": [{"name": one.name, "label": one.label, "kind": one.kind} for one in CODECS],
-        "cases": [
-            {"sample": sample, "codec": codec, **found, **_figures(sample, codec, times)}
-            for (sample, codec), found in tried.items()
-        ],
+        "cases": [{"sample": key[0], "codec": key[1], **found} for key, found in tried.items()],
         "ratios": ratios,
-        "small": {"sample": SMALL, "target_us": SMALL_TARGET_US, "hit": hits},
     }
     names = [codec.name for codec in CODECS]
     sizes = [[one.label, one.name, str(tried[one.name, "binary"]["bytes"])] for one in samples]
     tables = [report.Table(["one value of", "name", "bytes, binary"], sizes, texts=2)]
     for direction in DIRECTIONS:
         rows = [
-            [one.name, *(_cell(one.name, direction, name, tried, times) for name in names)]
+            [one.name, *(_cell(tried.get((one.name, name)), direction) for name in names)]
             for one in samples
         ]
         tables.append(report.Table([f"{direction}, median µs", *names], rows))
-    tables += [fidelity_table(tried), ratio_table, small_table(hits, times)]
+    tables += [fidelity_table(tried), ratio_table]
     about = f"{options.rounds} rounds of loops of {options.loop_ms} ms."
     note = "†: what comes back is not the value to the bit; the table after these says how."
     run.publish(data, tables, about, [note])
-
-
-def check_peers() -> None:
-    """Raise ``BenchmarkError`` where a peer is not installed."""
-    try:
-        import msgpack  # noqa: F401 - is it there
-        import msgpack_numpy  # noqa: F401 - is it there
-        import orjson  # noqa: F401 - is it there
-    except ImportError as exc:
-        raise BenchmarkError(
-            f"the peers are not installed: {exc}. The `dev` extra has them: pip install -e '.[dev]'"
-        ) from exc
 
 
 def ways_of(sample: Sample, tried: Tried) -> dict[str, Ways]:
     """Return the codecs that can write ``sample``; what each gives back is added to ``tried``.
 
     Raises:
-        BenchmarkError: a codec of ours that promises every bit does not give every bit back.
+        BenchmarkError: a peer is not installed, or a codec of ours that promises every bit does
+            not give every bit back.
     """
     found = {}
     for codec in CODECS:
         try:
             ways = codec.ways(sample)
+        except ImportError as exc:
+            raise BenchmarkError(
+                f"{codec.label} is not installed: {exc}. The `dev` extra has the peers: "
+                "pip install -e '.[dev]'"
+            ) from exc
         except TypeError as exc:
             if codec.kind != "peer":
                 raise
@@ -248,7 +230,12 @@ def measure(calls: Mapping[str, Call], rounds: int, loop_ms: int) -> dict[str, l
     def time_us(name: str, number: int) -> float:
         return loop_ns(calls[name], sizes[name]) / sizes[name] / 1000
 
-    return take_turns({name: partial(time_us, name) for name in calls}, rounds, without_gc)
+    gc.collect()
+    gc.disable()  # it would hit whoever is timed at that moment
+    try:
+        return take_turns({name: partial(time_us, name) for name in calls}, rounds)
+    finally:
+        gc.enable()
 
 
 def loop_ns(call: Call, size: int) -> int:
@@ -268,29 +255,10 @@ def loop_size(call: Call, goal_ns: int) -> int:
     return max(1, round(size * goal_ns / took_ns))
 
 
-@contextmanager
-def without_gc() -> Iterator[None]:
-    """Collect garbage before, and not within: it would hit whoever is timed at that moment."""
-    was_enabled = gc.isenabled()
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
-def _figures(sample: str, codec: str, times: Times) -> dict[str, Any]:
-    found = {direction: times.get(f"{sample}.{direction}.{codec}") for direction in DIRECTIONS}
-    return {way: report.summary("us_per_call", us, digits=4) for way, us in found.items() if us}
-
-
-def _cell(sample: str, direction: str, codec: str, tried: Tried, times: Times) -> str:
-    found = tried.get((sample, codec))
+def _cell(found: dict[str, Any] | None, direction: str) -> str:
     if found is None or "error" in found:
         return "" if found is None else "cannot"
-    median = statistics.median(times[f"{sample}.{direction}.{codec}"])
+    median = found[direction]["median"]
     digits = 2 if median < 10 else 1 if median < 100 else 0
     return f"{median:.{digits}f}{' †' if found['losses'] else ''}"
 
@@ -307,18 +275,3 @@ def fidelity_table(tried: Tried) -> report.Table:
                 found.setdefault(outcome, []).append(sample)
         rows += [[codec.name, what, ", ".join(names)] for what, names in found.items() if names]
     return report.Table(["codec", "what comes back", "of"], rows, texts=3)
-
-
-def small_table(hits: Mapping[str, bool], times: Times) -> report.Table:
-    target = f"< {SMALL_TARGET_US:g}"
-    rows = [
-        [
-            name,
-            *(f"{figure:.2f}" for figure in report.spread(times[name])),
-            target,
-            report.verdict(hit),
-        ]
-        for name, hit in hits.items()
-    ]
-    heads = ["the observation of CartPole", "median µs", "min µs", "max µs", "target", ""]
-    return report.Table(heads, rows)

@@ -17,8 +17,7 @@ import numpy as np
 
 from benchmarks import report
 from benchmarks.rounds import Case, Group, Player, Ratio, case, measure
-from benchmarks.step import stock_cases
-from benchmarks.ways import made, served
+from benchmarks.ways import made, served, stock_cases
 from benchmarks.workload import AGENT, GAME, Played, Workload
 from openenv_gym.adapters.openspiel_env import OpenSpielEnv
 
@@ -31,10 +30,7 @@ RATIOS = (
     Ratio.faster("process_faster_than_stock", "stock", "ws_process", 5.0),
     Ratio.faster("inline_faster_than_stock", "stock", "ws_inline"),
     Ratio.faster("json_faster_than_stock", "stock", "ws_json"),
-    Ratio.faster("process_faster_than_stock_async", "stock_async", "ws_process"),
-    Ratio.faster("in_process_faster_than_rl_environment", "rl_environment", "in_process"),
 )
-
 
 STOCK = "openenv, gymnasium and open_spiel"
 OPTIONS = {"rounds": (21, "of all cases"), "steps": (2000, "a round")}
@@ -88,22 +84,6 @@ def play_bare(game: Any, observer: Any, workload: Workload) -> Played:
     return Played(seconds, episodes, score, tuple(obs.tolist()))
 
 
-def play_rl(game: Any, workload: Workload) -> Played:
-    """Play the same round on OpenSpiel's ``rl_environment``, whose tensors are lists."""
-    draws, episodes, score = workload.draws(), 0, 0.0
-    time_step = game.reset(workload.seed)
-    started = time.perf_counter()
-    for draw in draws:
-        legal = time_step.observations["legal_actions"][AGENT]
-        time_step = game.step(legal[int(draw * len(legal))])
-        score += float(time_step.rewards[AGENT])
-        if time_step.last():
-            episodes += 1
-            time_step = game.reset()
-    seconds = time.perf_counter() - started
-    return Played(seconds, episodes, score, tuple(time_step.observations["info_state"][AGENT]))
-
-
 @contextmanager
 def bare() -> Iterator[Player]:
     import pyspiel
@@ -112,14 +92,6 @@ def bare() -> Iterator[Player]:
     game = pyspiel.load_game(GAME)
     observer = make_observation(game)
     yield lambda workload: play_bare(game, observer, workload)
-
-
-@contextmanager
-def rl_environment() -> Iterator[Player]:
-    from benchmarks.rl_game import RlGame
-
-    game = RlGame()
-    yield lambda workload: play_rl(game, workload)
 
 
 def all_cases(stock_python: Path | None) -> list[Case]:
@@ -132,7 +104,6 @@ def all_cases(stock_python: Path | None) -> list[Case]:
     cases = [
         case("limit", "bare", "bare pyspiel calls", bare),
         case("ours", "in_process", "in process", made, lambda: OpenSpielEnv(GAME), play),
-        case("peer", "rl_environment", "rl_environment, in process", rl_environment),
         case("ours", "embedded", "embedded", made, gym.make, play, id=OURS),
         ours("ws_inline", "WebSocket, inline", "inline"),
         ours("ws_process", "WebSocket, process", "process"),

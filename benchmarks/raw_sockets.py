@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchmarks.children import BenchmarkError, Child
 from benchmarks.rounds import Player
@@ -57,21 +57,20 @@ def _messages(num_envs: int, mode: str) -> tuple[bytes, bytes]:
     from openenv_gym.spaces.descriptor import to_descriptor
     from openenv_gym.wire.description import Description
 
-    form = "vector_entry_point" if mode == "native" else "sync"
-    make = gym.make_vec if num_envs else gym.make
-    env = make(ENV_ID, **({"num_envs": num_envs, "vectorization_mode": form} if num_envs else {}))
+    env: Any = gym.make(ENV_ID)
+    action, observation = to_descriptor(env.action_space), to_descriptor(env.observation_space)
     description = Description(
         environment=ENV_ID,
         view="gymnasium",
-        action=to_descriptor(env.single_action_space if num_envs else env.action_space),
-        observation=to_descriptor(
-            env.single_observation_space if num_envs else env.observation_space
-        ),
+        action=action,
+        observation=observation,
         num_envs=num_envs or None,
     )
+    if num_envs:
+        form = "vector_entry_point" if mode == "native" else "sync"
+        env = gym.make_vec(ENV_ID, num_envs=num_envs, vectorization_mode=form)
     messages = BinaryMessages()
     messages.encode_reply(0, Opened(description))  # from here on it knows the spaces
-    env.action_space.seed(0)
     env.reset(seed=0)
     action = env.action_space.sample()
     obs, reward, *rest = env.step(action)

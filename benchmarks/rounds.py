@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -82,17 +82,14 @@ class Result(NamedTuple):
 
 
 def take_turns(
-    players: Mapping[str, Callable[[int], float]],
-    rounds: int,
-    around: Callable[[], AbstractContextManager[None]] = nullcontext,
+    players: Mapping[str, Callable[[int], float]], rounds: int
 ) -> dict[str, list[float]]:
     """Call all players with the number of the round, round after round; return what they said."""
     times: dict[str, list[float]] = {name: [] for name in players}
     for number in range(1, rounds + 1):
         say(f"round {number} of {rounds}")
-        with around():
-            for name, play in players.items():
-                times[name].append(play(number))
+        for name, play in players.items():
+            times[name].append(play(number))
     return times
 
 
@@ -145,7 +142,8 @@ class Ratio:
 
     name: str  # in the JSON
     over: Mapping[str, float]  # weights of the cases above the line
-    under: Mapping[str, float]  # and below it
+    under: Mapping[str, float] = field(default_factory=dict)  # and below it; 1 where there is none
+    unit: str = ""  # of the value, where there is nothing below the line
     at_most: float | None = None  # the target, where smaller is better
     at_least: float | None = None  # the target, where greater is better
     rate: tuple[str, float] | None = None  # a case whose steps a second do instead, and how many
@@ -161,12 +159,12 @@ class Ratio:
 
     @property
     def formula(self) -> str:
-        return f"{_sum(self.over)} / {_sum(self.under)}"
+        return f"{_sum(self.over)} / {_sum(self.under)}" if self.under else _sum(self.over)
 
     @property
     def target(self) -> str:
         if self.at_most is not None:
-            return f"at most {self.at_most:g}"
+            return f"at most {self.at_most:g} {self.unit}".rstrip()
         other = f", or {self.rate[1]:,.0f} steps/s" if self.rate else ""
         return "" if self.at_least is None else f"at least {self.at_least:g}{other}"
 
@@ -189,7 +187,7 @@ class Ratio:
             return sum(weight * times[name][i] for name, weight in weights.items())
 
         rounds = range(min(len(times[name]) for name in self.cases))
-        return [weighed(self.over, i) / weighed(self.under, i) for i in rounds]
+        return [weighed(self.over, i) / (weighed(self.under, i) or 1) for i in rounds]
 
 
 def _sum(weights: Mapping[str, float]) -> str:

@@ -13,21 +13,21 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 import gymnasium as gym
 import numpy as np
 
 from benchmarks import report
 from benchmarks.raw_sockets import ping_pong, tcp_pair, websocket_sizes
-from benchmarks.rounds import Case, Group, Opened, Player, Ratio, Result, SkippedCase, case, measure
-from benchmarks.ways import made, served, stock
+from benchmarks.rounds import Group, Opened, Player, Ratio, Result, SkippedCase, case, measure
+from benchmarks.ways import digest, made, served, stock_cases
 from benchmarks.workload import ENV_ID, Played, VectorWorkload
 from openenv_gym.errors import OpenEnvGymError
 from openenv_gym.launchers import ServerProcess
 
 OURS = f"openenv/{ENV_ID}"
 BREAKOUT = "ale_py:ALE/Breakout-v5"
+NATIVE = "vector_entry_point"  # Gymnasium's name for the vector form that an environment has
 ENVPOOL = "vector:benchmarks.vector:envpool_cartpole"
 SLOW = 10  # for how many steps of the others a slow peer plays one
 ENV_STEPS = 50  # so many times `--steps` are the steps of all, in a round of the curve
@@ -55,7 +55,6 @@ RATIOS = (
     faster("breakout_to_sync", "breakout8.sync", "breakout8.embedded"),
 )
 
-
 STOCK = "openenv and gymnasium"
 OPTIONS = {
     "rounds": (9, "of all cases"),
@@ -80,10 +79,6 @@ def play(envs: Any, workload: VectorWorkload) -> Played:
     return Played(seconds, episodes, score, digest(obs))
 
 
-def digest(obs: Any) -> int:
-    return crc32(np.ascontiguousarray(obs).tobytes())
-
-
 def theirs(env_id: str, num_envs: int, mode: str = "sync", **options: Any) -> Opened:
     """A vector environment of Gymnasium."""
     options |= {"id": env_id, "num_envs": num_envs, "vectorization_mode": mode}
@@ -97,10 +92,6 @@ def async_(env_id: str, num_envs: int) -> Opened:
     return theirs(env_id, num_envs, "async", vector_kwargs=options)
 
 
-def native(num_envs: int) -> Opened:
-    return theirs(ENV_ID, num_envs, "vector_entry_point")
-
-
 def embedded(num_envs: int, **options: Any) -> Opened:
     """Our environments: CartPole, or those that Gymnasium, or a module, knows as ``env_id``."""
     name = "openenv/gymnasium-v0" if "env_id" in options else OURS
@@ -111,10 +102,6 @@ def embedded(num_envs: int, **options: Any) -> Opened:
 def ws(num_envs: int, vectorization: str = "sync", **more: Any) -> Opened:
     options = {"num_envs": num_envs, "vectorization": vectorization, **more}
     return served(ENV_ID, [], gym.make_vec, play, id=OURS, **options)
-
-
-def raw_tcp(num_envs: int) -> Opened:
-    return ping_pong(tcp_pair, websocket_sizes(num_envs, "native"))
 
 
 def envpool_cartpole(num_envs: int, **kwargs: Any) -> Any:
@@ -151,6 +138,7 @@ def all_groups(stock_python: Path | None, steps: int) -> list[Group]:
     here, cores, few = "SyncVectorEnv, in process", "a shard for each core", max(SLOW, steps // 4)
     # One pool has threads of its own; the seed is an argument, its resets take none.
     pool = {"env_id": ENVPOOL, "seed": 0, "shards": 1, "vectorization": "auto"}
+    sizes = websocket_sizes(256, "native")
     in_pool, atari = (needing, "envpool"), (needing, "ale_py")
     cartpole64 = [
         case("limit", "sync", here, theirs, ENV_ID, 64),
@@ -159,11 +147,11 @@ def all_groups(stock_python: Path | None, steps: int) -> list[Group]:
         case("ours", "embedded_1", "embedded, one shard", embedded, 64, shards=1),
         case("ours", "ws", f"WebSocket over TCP, {cores}", ws, 64),
         case("ours", "ws_1", "WebSocket over TCP, one shard", ws, 64, shards=1),
-        *_stock_cases(stock_python, 64),
+        *stock_cases(stock_python, "cartpole", 64, SLOW),
     ]
     native256 = [
-        case("limit", "native", "its vector form, in process", native, 256),
-        case("limit", "raw_tcp", "raw TCP ping-pong", raw_tcp, 256),
+        case("limit", "native", "its vector form, in process", theirs, ENV_ID, 256, NATIVE),
+        case("limit", "raw_tcp", "raw TCP ping-pong", ping_pong, tcp_pair, sizes),
         case("ours", "embedded", "embedded", embedded, 256, vectorization="native"),
         case("ours", "ws", "WebSocket over TCP", ws, 256, "native"),
     ]
@@ -181,7 +169,7 @@ def all_groups(stock_python: Path | None, steps: int) -> list[Group]:
         case("limit", "sync", here, theirs, ENV_ID, 1),
         case("peer", "async", "AsyncVectorEnv", async_, ENV_ID, 1),
         case("ours", "embedded", "embedded", embedded, 1),
-        *_stock_cases(stock_python, 1),
+        *stock_cases(stock_python, "cartpole", 1, SLOW),
     ]
     return [
         Group(cartpole64, steps, "CartPole x64", "cartpole64", 64),
@@ -192,18 +180,6 @@ def all_groups(stock_python: Path | None, steps: int) -> list[Group]:
     ]
 
 
-def _stock_cases(python: Path | None, num_envs: int) -> list[Case]:
-    if python is None:
-        return []
-
-    def last(values: list[float]) -> int:
-        return digest(np.array(values, np.float32))
-
-    label = f"stock OpenEnv, {num_envs} session{'s' if num_envs > 1 else ''} awaited"
-    where = (stock, python, "cartpole", "vector", num_envs, last)
-    return [case("peer", "stock", label, *where, share=SLOW)]
-
-
 def curve_groups(num: int, env_steps: int, url: str) -> list[Group]:
     """Return the groups of CartPole with ``num`` sub-environments, both of its forms.
 
@@ -211,14 +187,15 @@ def curve_groups(num: int, env_steps: int, url: str) -> list[Group]:
     """
     steps = min(max(env_steps // num, _FEWEST_STEPS), _MOST_STEPS)
     form, label, few = {"vectorization": "native"}, f"CartPole x{num}", min(4 * steps, _MOST_STEPS)
+    sizes = websocket_sizes(num, "native")
     one_by_one = [
         case("limit", "in_process", "SyncVectorEnv, in process", theirs, ENV_ID, num),
         case("ours", "embedded", "embedded", embedded, num),
         case("ours", "ws", "WebSocket over TCP", embedded, num, base_url=url),
     ]
     arrays = [
-        case("limit", "in_process", "its vector form, in process", native, num),
-        case("limit", "raw_tcp", "raw TCP, as many bytes", raw_tcp, num),
+        case("limit", "in_process", "its vector form, in process", theirs, ENV_ID, num, NATIVE),
+        case("limit", "raw_tcp", "raw TCP, as many bytes", ping_pong, tcp_pair, sizes),
         case("ours", "embedded", "embedded", embedded, num, **form),
         case("ours", "ws", "WebSocket over TCP", embedded, num, base_url=url, **form),
     ]

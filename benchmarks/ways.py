@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
-from benchmarks.children import Child, answers
-from benchmarks.rounds import Player
+import numpy as np
+
+from benchmarks.children import Child
+from benchmarks.rounds import Case, Player, case
 from benchmarks.workload import Played, Workload
 from openenv_gym.launchers import ServerProcess
 
@@ -46,34 +49,52 @@ def served(
 
 
 @contextmanager
-def stock(
-    python: Path,
-    name: str,
-    mode: str,
-    sessions: int = 1,
-    last: Callable[[list[float]], Any] = tuple,
-) -> Iterator[Player]:
+def stock(python: Path, name: str, mode: str, sessions: int = 1) -> Iterator[Player]:
     """Stock OpenEnv at both ends of ``benchmarks.stock.<name>``, each a process of ``python``.
 
     Args:
         python: Has OpenEnv.
         name: Of the environment.
-        mode: ``sync``, ``async`` or ``vector``, see :mod:`benchmarks.stock.player`.
+        mode: ``sync`` or ``vector``, see :mod:`benchmarks.stock.player`.
         sessions: How many the vector form opens.
-        last: Makes of the last observation what is compared.
     """
-    with stock_server(python, name, max(sessions, 4)) as server:
+    with stock_server(python, name, max(sessions, 4)) as url:
         module = [str(python), "-m", "benchmarks.stock.player"]
-        with Child("the stock client", [*module, name, mode, server.line(), str(sessions)]) as one:
+        with Child("the stock client", [*module, name, mode, url, str(sessions)]) as client:
 
             def play(workload: Workload) -> Played:
-                played = Played(*answers(one, json.dumps(workload)))
-                return played._replace(last=last(played.last))
+                played = Played(*json.loads(client.ask(json.dumps(workload))))
+                batch = np.array(played.last, np.float32)
+                last = digest(batch) if mode == "vector" else tuple(played.last)
+                return played._replace(last=last)
 
             yield play
 
 
-def stock_server(python: Path, name: str, sessions: int, home: str | None = None) -> Child:
-    """Start a stock server, which prints its URL."""
+@contextmanager
+def stock_server(python: Path, name: str, sessions: int) -> Iterator[str]:
+    """Start a stock server, which has a home folder of its own, and return its URL."""
     command = [str(python), "-m", "benchmarks.stock.server", name, str(sessions)]
-    return Child("the stock server", command, environ={"HOME": home} if home else None)
+    with (
+        tempfile.TemporaryDirectory() as home,
+        Child("the stock server", command, environ={"HOME": home}) as server,
+    ):
+        yield server.line()
+        server.kill()  # it has nothing to finish
+
+
+def stock_cases(python: Path | None, name: str, sessions: int = 0, share: int = 1) -> list[Case]:
+    """Return the case of the stock peer, if there is a Python that has it.
+
+    Without ``sessions`` it is its synchronous client; with them, as many that are awaited together.
+    """
+    if python is None:
+        return []
+    if not sessions:
+        return [case("peer", "stock", "stock OpenEnv", stock, python, name, "sync", share=share)]
+    label = f"stock OpenEnv, {sessions} session{'s' if sessions > 1 else ''} awaited"
+    return [case("peer", "stock", label, stock, python, name, "vector", sessions, share=share)]
+
+
+def digest(obs: Any) -> int:
+    return crc32(np.ascontiguousarray(obs).tobytes())

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed, WebSocketException
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 from benchmarks.children import stderr_to
 from benchmarks.ways import stock_server
@@ -175,21 +176,14 @@ def ours(inputs: int, seconds: float, seed: int = 0) -> list[BadInputRun]:
 def stock(python: Path, inputs: int, seconds: float, seed: int = 0) -> BadInputRun:
     """Texts; every crash costs a start of the server, which belongs to the time."""
     # One at a time: what is behind one that ends the session is not read, and does not count.
-    limits, server = (inputs, seconds, 1), partial(_stock_server, python)
-    return _try("stock", server, BadInputs(seed).text, limits, is_binary=False)
+    limits, same_game = (inputs, seconds, 1), partial(stock_server, python, "openspiel", 4)
+    return _try("stock", same_game, BadInputs(seed).text, limits, is_binary=False)
 
 
 @contextlib.contextmanager
 def _our_server() -> Iterator[str]:
     with ServerProcess(f"openspiel:{GAME}", "--workers=1", "--log-level=critical") as server:
         yield server.base_url
-
-
-@contextlib.contextmanager
-def _stock_server(python: Path) -> Iterator[str]:
-    with stock_server(python, "openspiel", 4) as server:  # the same game
-        yield server.line()
-        server.kill()  # it has nothing to finish
 
 
 def _try(
@@ -203,54 +197,45 @@ def _try(
     """Send inputs, session after session; a server that has crashed is started again."""
     run, (inputs, seconds, at_once) = BadInputRun(way=way), limits
     with stderr_to(), contextlib.ExitStack() as stack:
-        url = stack.enter_context(start())
-        began = time.perf_counter()
-        session, is_alive = None, False
-        while run.tried < inputs and time.perf_counter() - began < seconds:
-            if not is_alive:
-                session = _Session.opened(url, is_binary)
-            if session is None:
+        url, began = stack.enter_context(start()), time.perf_counter()
+        is_over = False
+        while not is_over:
+            # After the last input one more session shows that the server is still there.
+            is_over = run.tried >= inputs or time.perf_counter() - began > seconds
+            try:
+                with _connection(url, is_binary) as connection:
+                    session, is_alive = _Session(connection, is_binary), not is_over
+                    while is_alive and run.tried < inputs and time.perf_counter() - began < seconds:
+                        size = min(at_once, inputs - run.tried)
+                        is_alive = session.batch(list(islice(iter(draw, None), size)), run)
+            except (OSError, WebSocketException, TimeoutError):
                 run.server_crashes += 1
                 stack.close()
                 url = stack.enter_context(start())
-                continue
-            size = min(at_once, inputs - run.tried)
-            is_alive = session.batch(list(islice(iter(draw, None), size)), run)
-            if not is_alive:
-                session.close()
-        run.seconds = round(time.perf_counter() - began, 2)
-        last = session if is_alive else _Session.opened(url, is_binary)
-        if last is None:
-            run.server_crashes += 1
-        else:
-            last.close()
+    run.seconds = round(time.perf_counter() - began, 2)
     return run
 
 
+def _connection(url: str, is_binary: bool) -> ClientConnection:
+    return connect(
+        url.replace("http", "ws", 1) + "/ws",
+        subprotocols=[Subprotocol(SUBPROTOCOL)] if is_binary else None,
+        compression=None,
+        max_size=None,
+        open_timeout=_OPEN_TIMEOUT_S,
+        close_timeout=1,
+    )
+
+
 class _Session:
-    """A connection, and what a plain reset gives on it."""
+    """What is exchanged on a connection, and what a plain reset gives on it."""
 
-    def __init__(self, url: str, is_binary: bool) -> None:
-        self._is_binary, self._seq = is_binary, 0
+    def __init__(self, connection: ClientConnection, is_binary: bool) -> None:
+        self._connection, self._is_binary, self._seq = connection, is_binary, 0
         self._messages = BinaryMessages()
-        options: dict[str, Any] = {"subprotocols": [SUBPROTOCOL] if is_binary else None}
-        options |= {"compression": None, "max_size": None, "close_timeout": 1}
-        address = url.replace("http", "ws", 1) + "/ws"
-        with contextlib.ExitStack() as stack:
-            connection = connect(address, open_timeout=_OPEN_TIMEOUT_S, **options)
-            self._connection = stack.enter_context(connection)
-            if is_binary:
-                self._exchange(Open(None, {}, None, None))
-            self._first = self._reset()
-            self.close = stack.pop_all().close
-
-    @classmethod
-    def opened(cls, url: str, is_binary: bool) -> _Session | None:
-        """Return a session; None where there is no server any more."""
-        try:
-            return cls(url, is_binary)
-        except (OSError, WebSocketException, TimeoutError):
-            return None
+        if is_binary:
+            self._exchange(Open(None, {}, None, None))
+        self._first = self._reset()
 
     def batch(self, inputs: list[str | bytes], run: BadInputRun) -> bool:
         """Send inputs and read the answers; return whether the session is still there."""

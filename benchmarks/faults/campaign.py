@@ -6,19 +6,20 @@ was told to fail, and is told of a fault or differs from its twin, was harmed. A
 seed that the reset tells is the twin's, too, so a wrong start is seen as well.
 """
 
+import time
 from collections.abc import Sequence
-from itertools import count
+from itertools import count, cycle
 from typing import Any
 
 from benchmarks.children import stderr_to
-from benchmarks.faults.cases import FAULT_STEP, NUM_ENVS, NUMBERS, PLAIN, Kind, Left, Trial
+from benchmarks.faults.cases import FAULT_STEP, HANGS, NUM_ENVS, NUMBERS, PLAIN, Left, Trial
 from benchmarks.faults.target_env import TargetEnv
 from benchmarks.faults.ways import Group, Seen, Way, opened
 from openenv_gym.conformance import same
 from openenv_gym.errors import OpenEnvGymError
 
 
-def campaign(way: Way, kinds: Sequence[Kind], faults: int, left: list[Left]) -> list[Trial]:
+def campaign(way: Way, kinds: Sequence[str], faults: int, left: list[Left]) -> list[Trial]:
     """Have ``faults`` faults happen, the kinds by turns; return a trial for each kind.
 
     Args:
@@ -27,12 +28,11 @@ def campaign(way: Way, kinds: Sequence[Kind], faults: int, left: list[Left]) -> 
         faults: How many in all.
         left: Gets what was left behind.
     """
-    trials = {kind.name: Trial(way=way.name, kind=kind.name, flagged=0) for kind in kinds}
-    order = [kinds[number % len(kinds)].name for number in range(faults)]
-    with stderr_to(), opened(way, hangs=kinds[0].is_hang, left=left) as group:
+    trials = {kind: Trial(way=way.name, kind=kind, flagged=0) for kind in kinds}
+    with stderr_to(), opened(way, hangs=kinds[0] in HANGS, left=left) as group:
         game = _Game(group, trials)
         try:
-            for number, kind in enumerate(order):
+            for number, kind in zip(range(faults), cycle(kinds), strict=False):
                 game.rest()
                 game.fail(number % NUM_ENVS, kind)
             game.rest()
@@ -50,6 +50,8 @@ class _Game:
         self._numbers = count(PLAIN)
         self._trial: Trial | None = None
         self._victim = -1
+        self._began_s = self._told_s = 0.0  # when a round began, and when it was answered
+        # When the round of the last fault began, until its victim has been stepped again.
         self._failed_s: float | None = None
         self._harmed: set[int] = set()
         self._strangers: set[int] = set()
@@ -81,7 +83,10 @@ class _Game:
         sent: list[Any] = list(numbers)
         if fault is not None:
             sent[self._victim] = fault
-        for i, row in enumerate(self._group.step(sent)):
+        self._began_s = time.perf_counter()
+        rows = self._group.step(sent)
+        self._told_s = time.perf_counter()
+        for i, row in enumerate(rows):
             for seen in row:
                 self._take_in(i, numbers[i], seen)
             self._is_over[i] = row[-1].is_over
@@ -94,13 +99,13 @@ class _Game:
             self._harmed.add(i)
             if trial is not None:
                 trial.flagged = (trial.flagged or 0) + 1
-                self._failed_s = seen.asked_s
+                self._failed_s = self._began_s
         elif i not in self._strangers and not self._is_as_twin(i, number, seen):
             self._harmed.add(i)
             self._strangers.add(i)  # it is another game from here on
         if trial is not None and self._failed_s is not None:
             if seen.ending is None:  # it has begun anew
-                trial.recovery_s.append(round(seen.told_s - self._failed_s, 4))
+                trial.recovery_s.append(round(self._told_s - self._failed_s, 4))
             elif not seen.is_fault:  # and been stepped since
                 trial.continued += 1
                 self._failed_s = None

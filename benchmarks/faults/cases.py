@@ -1,7 +1,6 @@
 """The kinds of faults, by number, and what comes of one. Needs the standard library only."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 NUM_ENVS = 4  # how many environments a trial has
 FAULT_STEP = 5  # how many steps lie between two faults, and before the one of a peer
@@ -10,19 +9,12 @@ PLAIN = 16  # actions below it are the numbers of faults, and from it on they ar
 MAX_NUMBER = 2**31  # actions are below it
 
 
-class Kind(NamedTuple):
-    """A kind of fault, as in ``openenv_gym.testing``; ``stop`` is its ``kill`` by SIGSTOP."""
-
-    name: str
-    is_hang: bool = False  # whether the step never returns
-
-
+# Kinds of faults as in `openenv_gym.testing`; `stop` is its `kill` by SIGSTOP.
 CRASHES = ("raise", "abort", "segfault", "kill", "exit", "sys_exit")
 HANGS = ("sleep", "spin", "hold_gil", "stop")
-KINDS = tuple(Kind(name, name in HANGS) for name in CRASHES + HANGS)
+KINDS = CRASHES + HANGS
+NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
 """The action with the number of a kind has it happen."""
-
-NUMBERS = {kind.name: number for number, kind in enumerate(KINDS)}
 
 
 @dataclass(kw_only=True)
@@ -35,7 +27,7 @@ class Trial:
     flagged: int | None = None  # how many were told in the info of the step; None: nothing tells
     continued: int = 0  # after how many the environment that failed was stepped again
     harmed: int = 0  # how many environments were disturbed at most, that one included
-    recovery_s: list[float] = field(default_factory=list)  # from the call to the end of the reset
+    recovery_s: list[float] = field(default_factory=list)  # until the round of the reset is over
     ended: str = ""  # what ended the run, if anything did
 
 

@@ -53,16 +53,8 @@ def served(kinds: tuple[str, ...], count: int) -> list[Hang]:
         began_s = time.perf_counter()
         time.sleep(QUIET_S)
         quiet_s = _p99(bystander.within(began_s, time.perf_counter()))
-        found = []
-        for kind in kinds:
-            hang = Hang(way="ws_process", kind=kind, deadline_s=DEADLINE_S, quiet_s=quiet_s)
-            taken = []
-            for _ in range(count):
-                time.sleep(SPARE_S)
-                taken += bystander.within(*_hang(victim, hang))
-            hang.steps, hang.beside_s = len(taken), _p99(taken)
-            found.append(hang)
-    return found
+        told: dict[str, Any] = {"way": "ws_process", "deadline_s": DEADLINE_S, "quiet_s": quiet_s}
+        return [_repeat(victim, Hang(kind=kind, **told), count, bystander) for kind in kinds]
 
 
 def embedded(kinds: tuple[str, ...], count: int) -> list[Hang]:
@@ -70,10 +62,8 @@ def embedded(kinds: tuple[str, ...], count: int) -> list[Hang]:
     options: dict[str, Any] = {"env_id": ENV_ID, "on_fault": POLICY}
     env = gym.make(OURS, timeout_s=EMBEDDED_DEADLINE_S, **options)
     _begin(env)
-    found = [Hang(way="embedded", kind=kind, deadline_s=EMBEDDED_DEADLINE_S) for kind in kinds]
-    for hang in found:
-        for _ in range(count):
-            _hang(env, hang)
+    told: dict[str, Any] = {"way": "embedded", "deadline_s": EMBEDDED_DEADLINE_S}
+    found = [_repeat(env, Hang(kind=kind, **told), count) for kind in kinds]
     env.close()
     EMBEDDED.stop()
     return found
@@ -84,17 +74,22 @@ def _begin(env: Any) -> None:
     env.step(PLAIN)
 
 
-def _hang(env: Any, hang: Hang) -> tuple[float, float]:
-    """Have a step hang, begin anew; return when the step began and returned."""
-    asked_s = time.perf_counter()
-    env.step(NUMBERS[hang.kind])
-    told_s = time.perf_counter()
-    env.reset()
-    over_s = time.perf_counter()
-    env.step(PLAIN)
-    hang.told_s.append(told_s - asked_s - hang.deadline_s)
-    hang.over_s.append(over_s - asked_s - hang.deadline_s)
-    return asked_s, told_s
+def _repeat(env: Any, hang: Hang, count: int, bystander: "_Bystander | None" = None) -> Hang:
+    """Have steps hang, and begin anew after each; a bystander is watched until they return."""
+    taken: list[float] = []
+    for _ in range(count):
+        time.sleep(SPARE_S)
+        asked_s = time.perf_counter()
+        env.step(NUMBERS[hang.kind])
+        told_s = time.perf_counter()
+        env.reset()
+        over_s = time.perf_counter()
+        env.step(PLAIN)
+        hang.told_s.append(told_s - asked_s - hang.deadline_s)
+        hang.over_s.append(over_s - asked_s - hang.deadline_s)
+        taken += bystander.within(asked_s, told_s) if bystander else ()
+    hang.steps, hang.beside_s = len(taken), _p99(taken)
+    return hang
 
 
 class _Bystander:

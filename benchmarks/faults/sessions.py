@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import socket
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import gymnasium as gym
 import psutil
@@ -20,13 +18,12 @@ from websockets.sync.client import connect
 
 from benchmarks.children import stderr_to
 from benchmarks.faults.cases import NUMBERS, PLAIN
-from benchmarks.faults.peers import target_server
 from benchmarks.faults.target_env import ENV_ID
 from benchmarks.faults.ways import POLICY, at_rest, children, settled, shared_memory
 from openenv_gym.launchers import ServerProcess
 
 CRASH_EVERY = 10
-_STEPS, _WARM_UP, _LOOKS = 2, 1000, 100
+_STEPS, _WARM_UP, _WORKERS = 2, 1000, 3
 _TRACEBACK = b"Traceback (most recent call last)"
 
 
@@ -47,8 +44,8 @@ class Growth:
     sessions: int  # how many lie between
     crashed: int  # how many of these ended with their worker
     aborted: int  # how many ended because the client's socket was closed, without a goodbye
-    server: tuple[Usage, Usage, Usage]  # before, after about half of them, and after all
-    client: tuple[Usage, Usage, Usage] | None  # likewise; None where the clients are not ours
+    server: tuple[Usage, Usage, Usage]  # before, after half of them, or of the time, and after all
+    client: tuple[Usage, Usage, Usage]  # likewise
     workers: tuple[int, int]  # processes of the server before and after, those that wait included
     shared_memory: tuple[int, int]  # files, before and after
     tracebacks: int  # how many the server logged
@@ -65,62 +62,32 @@ def _look(pid: int) -> tuple[Usage, Usage, int, int]:
     return *usages, len(children(pid)), len(shared_memory())
 
 
-def grow_ours(sessions: int, seconds: float) -> Growth:
-    """Sessions on a server of ours: one in ten crashes, the others end well or are aborted."""
-    with _log() as path, ServerProcess(ENV_ID, "--workers=3") as server:
+def grow(sessions: int, seconds: float) -> Growth:
+    """Have sessions on a server: one in ten crashes, the others end well or are aborted."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        stderr_to(log := Path(folder) / "log"),
+        ServerProcess(ENV_ID, f"--workers={_WORKERS}") as server,
+    ):
         visits, pid = _visits(server.base_url), server.pid
-        return _grow("ws_process", visits, pid, path, (sessions, seconds), lambda: at_rest(pid, 3))
-
-
-def grow_stock(way: str, python: Path, sessions: int, seconds: float) -> Growth:
-    """The same on a stock server, where none may crash."""
-    with _log() as path, target_server(python) as server:
-        visits = _plain_visits(server.line())
-        growth = _grow(way, visits, server.pid, path, (sessions, seconds), lambda: None)
-        return replace(growth, client=None)  # it is not theirs
-
-
-@contextlib.contextmanager
-def _log() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory() as folder, stderr_to(path := Path(folder) / "log"):
-        yield path
-
-
-def _grow(
-    way: str,
-    visits: Iterator[str],
-    pid: int,
-    log: Path,
-    limits: tuple[int, float],
-    await_rest: Callable[[], object],
-) -> Growth:
-    sessions, seconds = limits
-    # The first ones fill what caches and the allocator keep.
-    began = time.perf_counter()
-    for number in range(max(CRASH_EVERY, min(_WARM_UP, sessions // 10))):
-        if number >= CRASH_EVERY and time.perf_counter() - began > seconds / 4:
-            break
-        next(visits)
-    await_rest()
-    looks, logged = [_look(pid)], log.stat().st_size
-    every = max(1, sessions // _LOOKS)
-    ends = Counter[str]()  # little: what is noted here is memory, too
-    began = time.perf_counter()
-    while ends.total() < sessions and time.perf_counter() - began < seconds:
-        ends[next(visits)] += 1
-        if ends.total() % every == 0:
-            looks.append(_look(pid))
-    took_s = time.perf_counter() - began
-    settled(lambda: abs(len(children(pid)) - looks[0][2]))
-    found = (looks[0], looks[len(looks) // 2], _look(pid))
-    server, client, workers, files = zip(*found, strict=True)
-    text = log.read_bytes()[logged:]
+        # The first ones fill what caches and the allocator keep.
+        _visit_all(visits, max(CRASH_EVERY, min(_WARM_UP, sessions // 10)), seconds / 4)
+        at_rest(pid, _WORKERS)
+        looks, logged, began = [_look(pid)], log.stat().st_size, time.perf_counter()
+        ends = _visit_all(visits, max(1, sessions // 2), seconds / 2)
+        looks.append(_look(pid))
+        ends += _visit_all(visits, sessions - ends.total(), seconds / 2)
+        took_s = time.perf_counter() - began
+        settled(lambda: abs(len(children(pid)) - looks[0][2]))
+        looks.append(_look(pid))
+        text = log.read_bytes()[logged:]
+    own, client, workers, files = zip(*looks, strict=True)
     return Growth(
-        way=way,
+        way="ws_process",
         sessions=ends.total(),
         crashed=ends["crashed"],
         aborted=ends["aborted"],
-        server=server,
+        server=own,
         client=client,
         workers=(workers[0], workers[-1]),
         shared_memory=(files[0], files[-1]),
@@ -128,6 +95,14 @@ def _grow(
         log_bytes=len(text),
         seconds=round(took_s, 1),
     )
+
+
+def _visit_all(visits: Iterator[str], sessions: int, seconds: float) -> Counter[str]:
+    """Have as many sessions as fit into the time; return how many ended how."""
+    ends, began = Counter[str](), time.perf_counter()
+    while ends.total() < sessions and time.perf_counter() - began < seconds:
+        ends[next(visits)] += 1
+    return ends
 
 
 def _visits(url: str) -> Iterator[str]:
@@ -140,14 +115,8 @@ def _visits(url: str) -> Iterator[str]:
             _visit(url, crashes=False)
             yield "closed"
         else:
-            _plain_visit(url, {"action": PLAIN}, aborts=True)
+            _aborted_visit(url)
             yield "aborted"
-
-
-def _plain_visits(url: str) -> Iterator[str]:
-    for number in count(1):
-        _plain_visit(url, {"number": PLAIN}, aborts=number % 2 == 0)
-        yield "closed" if number % 2 else "aborted"
 
 
 def _visit(url: str, *, crashes: bool) -> None:
@@ -160,14 +129,11 @@ def _visit(url: str, *, crashes: bool) -> None:
     env.close()
 
 
-def _plain_visit(url: str, action: dict[str, Any], *, aborts: bool) -> None:
-    """A session in JSON of whoever's client."""
-    messages = [{"type": "reset", "data": {}}, *[{"type": "step", "data": action}] * _STEPS]
+def _aborted_visit(url: str) -> None:
+    """Have a session in JSON that ends as that of a client which was killed: without a goodbye."""
+    step = {"type": "step", "data": {"action": PLAIN}}
     with connect(url.replace("http", "ws", 1) + "/ws", compression=None) as connection:
-        for message in messages:
+        for message in [{"type": "reset", "data": {}}, *[step] * _STEPS]:
             connection.send(json.dumps(message))
             assert json.loads(connection.recv(60))["type"] == "observation"
-        if aborts:  # as a client that was killed: the end of its socket, and no goodbye
-            connection.socket.shutdown(socket.SHUT_RDWR)
-        else:
-            connection.send(json.dumps({"type": "close"}))
+        connection.socket.shutdown(socket.SHUT_RDWR)

@@ -11,7 +11,7 @@ from openenv_gym.testing.faults import parse_fault
 
 ENV_ID = "benchmarks.faults.target_env:Target-v0"
 _STOP: Any = {"kind": "kill", "signal": 19}
-_FAULTS = [parse_fault(_STOP if kind.name == "stop" else kind.name, kind.name) for kind in KINDS]
+_FAULTS = [parse_fault(_STOP if kind == "stop" else kind, kind) for kind in KINDS]
 
 
 class TargetEnv(gym.Env[Any, Any]):

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,8 +35,6 @@ class Seen(NamedTuple):
     obs: Any
     ending: tuple[float, bool, bool] | None  # reward, terminated, truncated; None of a reset
     said: dict[str, Any]  # what the info says of a fault, or of the reset after one
-    asked_s: float  # when the call began
-    told_s: float  # when it returned
 
     @property
     def is_fault(self) -> bool:
@@ -67,15 +65,12 @@ class Singles:
             env.close()
 
     def _reset(self, env: Any, seed: int | None = None) -> Seen:
-        asked_s = time.perf_counter()
         obs, info = env.reset(seed=seed)
-        return Seen(obs, None, info.get("openenv", {}), asked_s, time.perf_counter())
+        return Seen(obs, None, info.get("openenv", {}))
 
     def _step(self, env: Any, number: int) -> list[Seen]:
-        asked_s = time.perf_counter()
         obs, *ending, info = env.step(number)
-        said = info.get("openenv", {})
-        seen = Seen(obs, tuple(ending), said, asked_s, time.perf_counter())
+        seen = Seen(obs, tuple(ending), info.get("openenv", {}))
         return [seen, self._reset(env)] if seen.is_over else [seen]
 
 
@@ -88,56 +83,19 @@ class Vector:
         self.close = envs.close
 
     def reset(self, seed: int) -> Rows:
-        asked_s = time.perf_counter()
         obs, info = self._envs.reset(seed=seed)
-        told_s = time.perf_counter()
         self._was_over[:] = False
-        return [[Seen(own, None, _said(info, i), asked_s, told_s)] for i, own in enumerate(obs)]
+        return [[Seen(own, None, _said(info, i))] for i, own in enumerate(obs)]
 
     def step(self, numbers: Sequence[int]) -> Rows:
-        asked_s = time.perf_counter()
         obs, *endings, info = self._envs.step(np.asarray(numbers))
-        told_s = time.perf_counter()
         columns = zip(*(part.tolist() for part in endings), strict=True)
         rows = [
-            [Seen(own, None if over else ending, _said(info, i), asked_s, told_s)]
+            [Seen(own, None if over else ending, _said(info, i))]
             for i, (own, ending, over) in enumerate(zip(obs, columns, self._was_over, strict=True))
         ]
         self._was_over = endings[1] | endings[2]
         return rows
-
-
-class VecEnv:
-    """A ``VecEnv`` of Stable-Baselines3: an end and the reset after it come in one step."""
-
-    def __init__(self, envs: Any) -> None:
-        self._envs = envs
-        self.close = envs.close
-
-    def reset(self, seed: int) -> Rows:
-        self._envs.seed(seed)
-        asked_s = time.perf_counter()
-        obs = self._envs.reset()
-        resets = self._resets(range(self._envs.num_envs), obs, asked_s, time.perf_counter())
-        return [[reset] for reset in resets]
-
-    def step(self, numbers: Sequence[int]) -> Rows:
-        asked_s = time.perf_counter()
-        obs, rewards, dones, infos = self._envs.step(np.asarray(numbers))
-        told_s, rows = time.perf_counter(), []
-        for i, info in enumerate(infos):
-            by_limit = info["TimeLimit.truncated"]
-            ending = (float(rewards[i]), bool(dones[i]) and not by_limit, by_limit)
-            last = info["terminal_observation"] if dones[i] else obs[i]
-            rows.append([Seen(last, ending, info.get("openenv", {}), asked_s, told_s)])
-        over = [i for i, done in enumerate(dones) if done]
-        for i, reset in zip(over, self._resets(over, obs, asked_s, told_s), strict=True):
-            rows[i].append(reset)
-        return rows
-
-    def _resets(self, which: Iterable[int], obs: Any, asked_s: float, told_s: float) -> list[Seen]:
-        infos = self._envs.reset_infos
-        return [Seen(obs[i], None, infos[i].get("openenv", {}), asked_s, told_s) for i in which]
 
 
 def _said(info: dict[str, Any], number: int) -> dict[str, Any]:
@@ -147,7 +105,7 @@ def _said(info: dict[str, Any], number: int) -> dict[str, Any]:
     return {key: np.asarray(said[key]).tolist()[number] for key in names}
 
 
-Group = Singles | Vector | VecEnv
+Group = Singles | Vector
 
 
 class Way(NamedTuple):
@@ -171,19 +129,12 @@ def _vector(arguments: dict[str, Any], **more: Any) -> Group:
     return Vector(gym.make_vec(OURS, num_envs=NUM_ENVS, **arguments, **more))
 
 
-def _vec_env(arguments: dict[str, Any]) -> Group:
-    from openenv_gym.sb3 import OpenEnvVecEnv  # imports torch
-
-    return VecEnv(OpenEnvVecEnv(OURS, NUM_ENVS, shards=NUM_ENVS, **arguments))
-
-
 WAYS = (
     Way("embedded", False, _singles),
     Way("embedded_vector", False, _vector),
     Way("ws_process", True, _singles),
     Way("ws_json", True, _json),
     Way("ws_vector", True, lambda arguments: _vector(arguments, shards=NUM_ENVS)),
-    Way("ws_vec_env", True, _vec_env),
 )
 
 

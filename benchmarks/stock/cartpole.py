@@ -15,9 +15,7 @@ class CartPoleAction(Action):
 
 
 class CartPoleObservation(Observation):
-    obs: list[float] = Field(
-        default_factory=list, description="position, velocity, angle, angular velocity"
-    )
+    obs: list[float] = Field(default_factory=list)
 
 
 class CartPoleEnvironment(StockEnvironment):

@@ -1,8 +1,7 @@
 """The stock client's loop: ``python -m benchmarks.stock.player NAME MODE URL SESSIONS``.
 
 For each line of its stdin, the fields of a workload as JSON, it plays a round and prints what came
-of it. ``sync`` is the client that a synchronous training loop uses, ``EnvClient.sync()``; ``async``
-awaits the same client on an event loop, without the hop to a thread of its own for each call.
+of it. ``sync`` is the client that a synchronous training loop uses, ``EnvClient.sync()``.
 ``vector`` has as many clients as sessions and awaits the steps of all of them together
 (``asyncio.gather``), which is faster than one after the other; where an episode has ended, the next
 step of its session is a reset, as in Gymnasium's vector environments.
@@ -33,21 +32,6 @@ def play(peer: Any, client: Any, workload: Workload) -> Played:
     return Played(seconds, episodes, score, peer.values(result.observation))
 
 
-async def play_async(peer: Any, clients: list[Any], workload: Workload) -> Played:
-    (client,) = clients
-    inputs, act, episodes, score = peer.inputs(workload), peer.act, 0, 0.0
-    result = await client.reset(seed=workload.seed)
-    started = time.perf_counter()
-    for given in inputs:
-        result = await client.step(act(result, given))
-        score += result.reward
-        if result.done:
-            episodes += 1
-            result = await client.reset()
-    seconds = time.perf_counter() - started
-    return Played(seconds, episodes, score, peer.values(result.observation))
-
-
 async def play_vector(peer: Any, clients: list[Any], workload: VectorWorkload) -> Played:
     act, rows, first = peer.act, workload.actions(), workload.seed or 0
     results = await asyncio.gather(*[c.reset(seed=first + i) for i, c in enumerate(clients)])
@@ -68,14 +52,14 @@ async def play_vector(peer: Any, clients: list[Any], workload: VectorWorkload) -
     return Played(seconds, episodes, score, last)
 
 
-async def answer_async(peer: Any, mode: str, url: str, sessions: int) -> None:
-    kind, player = (VectorWorkload, play_vector) if mode == "vector" else (Workload, play_async)
+async def answer_vector(peer: Any, url: str, sessions: int) -> None:
     async with AsyncExitStack() as stack:
         made = [peer.CLIENT(base_url=url) for _ in range(sessions)]
         clients = [await stack.enter_async_context(client) for client in made]
         # Read in a thread: between the rounds the loop answers the server's pings.
         while line := await asyncio.to_thread(sys.stdin.readline):
-            print(json.dumps(await player(peer, clients, kind(*json.loads(line)))), flush=True)
+            workload = VectorWorkload(*json.loads(line))
+            print(json.dumps(await play_vector(peer, clients, workload)), flush=True)
 
 
 def answer(peer: Any, url: str) -> None:
@@ -89,4 +73,4 @@ if __name__ == "__main__":
     if mode == "sync":
         answer(load(name), base_url)
     else:
-        asyncio.run(answer_async(load(name), mode, base_url, int(count)))
+        asyncio.run(answer_vector(load(name), base_url, int(count)))

@@ -19,7 +19,7 @@ import orjson
 import pytest
 
 from benchmarks.children import BenchmarkError
-from benchmarks.codecs import Ways, check_peers, loop_ns, loop_size, measure, ways_of
+from benchmarks.codecs import Ways, loop_ns, loop_size, measure, ways_of
 from benchmarks.report import replace_block
 from benchmarks.samples import Sample, all_samples, losses
 
@@ -103,22 +103,20 @@ def test_every_case_has_a_positive_time_for_each_round(
 def test_ratios_and_verdicts_follow_from_the_times(
     results: dict[str, Any], cases: dict[tuple[str, str], dict[str, Any]]
 ) -> None:
-    assert [ratio["formula"] for ratio in results["ratios"]] == [
-        f"image.{direction}.{codec} / image.{direction}.memcpy"
-        for direction in DIRECTIONS
-        for codec in ("binary", "message")
-    ]
-    for ratio in results["ratios"]:
-        ((over, _),), ((under, _),) = ratio["over"].items(), ratio["under"].items()
-        _, direction, codec = over.split(".")
-        above = cases["image", codec][direction]["us_per_call"]
-        below = cases["image", under.split(".")[2]][direction]["us_per_call"]
-        recomputed = [a / b for a, b in zip(above, below, strict=True)]
-        assert ratio["per_round"] == pytest.approx(recomputed, rel=1e-3, abs=1e-4)
-        assert ratio["hit"] == (statistics.median(recomputed) <= 2)
-    for name, hit in results["small"]["hit"].items():
-        sample, direction, codec = name.split(".")
-        assert hit == (cases[sample, codec][direction]["median"] < 5)
+    ratios = {ratio["formula"]: ratio for ratio in results["ratios"]}
+    assert len(ratios) == 8
+    for direction in DIRECTIONS:
+        below = cases["image", "memcpy"][direction]["us_per_call"]
+        for codec in ("binary", "message"):
+            above = cases["image", codec][direction]["us_per_call"]
+            recomputed = [a / b for a, b in zip(above, below, strict=True)]
+            image = ratios[f"image.{direction}.{codec} / image.{direction}.memcpy"]
+            assert image["per_round"] == pytest.approx(recomputed, rel=1e-3, abs=1e-3)
+            assert image["hit"] == (statistics.median(recomputed) <= 2)
+            small = ratios[f"cartpole.{direction}.{codec}"]
+            times = cases["cartpole", codec][direction]
+            assert small["per_round"] == pytest.approx(times["us_per_call"], abs=1e-3)
+            assert small["hit"] == (times["median"] <= 5) and small["unit"] == "µs"
 
 
 def test_what_is_said_to_come_back_is_a_fact(
@@ -182,7 +180,7 @@ def test_the_message_of_the_image_is_its_bytes_behind_sixteen() -> None:
 def test_a_peer_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "orjson", None)
     with pytest.raises(BenchmarkError, match=r"orjson.*`dev` extra"):
-        check_peers()
+        ways_of(SAMPLES["cartpole"], {})
 
 
 @pytest.mark.parametrize(

@@ -24,12 +24,11 @@ ROOT = Path(__file__).parents[2]
 ROUNDS, STEPS = 2, 30
 STEP_BLOCK = "<!-- step: begin, written by the benchmark -->\n\nof step\n\n<!-- step: end -->\n"
 BEGIN, END = "<!-- openspiel: begin, written by the benchmark -->", "<!-- openspiel: end -->"
-HERE = ["bare", "in_process", "rl_environment"]
+HERE = ["bare", "in_process"]
 """The cases that need no other process."""
 CASES = [*HERE, "embedded", "ws_inline", "ws_process", "ws_json"]
 RATIOS = {
     "in_process_to_bare": "in_process / bare",
-    "in_process_faster_than_rl_environment": "rl_environment / in_process",
 }
 
 

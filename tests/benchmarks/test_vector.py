@@ -17,7 +17,8 @@ import pytest
 from benchmarks.children import BenchmarkError
 from benchmarks.raw_sockets import websocket_sizes
 from benchmarks.rounds import Group, Player, Ratio, SkippedCase, case, measure
-from benchmarks.vector import RATIOS, all_groups, digest, envpool_cartpole, needing, theirs
+from benchmarks.vector import RATIOS, all_groups, envpool_cartpole, needing, theirs
+from benchmarks.ways import digest
 from benchmarks.workload import Played, VectorWorkload
 
 pytestmark = pytest.mark.timeout(600)  # the first test runs the benchmark
