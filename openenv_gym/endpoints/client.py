@@ -85,8 +85,10 @@ def client_endpoints(clients: Sequence[Any], **arguments: Any) -> list[ClientEnd
     """Return the endpoints of several clients, none of which may be there twice.
 
     Raises:
-        InvalidRequestError: one is.
+        InvalidRequestError: There is no client, or one is there twice.
     """
+    if not clients:
+        raise InvalidRequestError("expected at least one session, got none")
     endpoints = [client_endpoint(client, **arguments) for client in clients]
     if len({id(under_sync(endpoint.client)) for endpoint in endpoints}) < len(endpoints):
         raise InvalidRequestError(

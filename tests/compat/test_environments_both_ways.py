@@ -33,7 +33,7 @@ def test_ours_under_their_server(generation, crossed_servers, their_clients):
     assert played["state"] == {"episode_id": "mine", "step_count": 2, "letters": 5}
     about = httpx.get(f"{url}/metadata", timeout=60).json()
     assert about["name"] == "EchoEnvironment"
-    assert about["description"].startswith("Says back what it is told")
+    assert about["description"].startswith("Repeats each message")
     with pytest.raises(RemoteError, match="VALIDATION_ERROR"):
         their_clients.call("clients:generic", url=url, actions=[{"message": ""}])
 
