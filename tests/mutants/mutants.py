@@ -260,7 +260,7 @@ MUTANTS = (
         "spawn_key=(env_index, incarnation))",
         "spawn_key=(0, incarnation))",
         "All sub-environments get the same seed after a fault.",
-        ("tests/recovery/test_episode.py",),
+        ("tests/recovery/test_seeds.py",),
     ),
     Mutant(
         "recovery-told-too-early",
@@ -333,7 +333,7 @@ MUTANTS = (
         "        self._check_action(action)\n",
         "",
         "A worker gives an environment whatever action a client sends.",
-        ("tests/server/test_http.py", "tests/server/test_websocket.py"),
+        ("tests/workers/test_request_handler.py",),
     ),
     Mutant(
         "workers-private-attributes",
@@ -368,7 +368,9 @@ MUTANTS = (
         "return not self._session.is_closed",
         "return True",
         "A worker keeps the socket of a session that has said goodbye.",
-        ("tests/workers/test_worker_process.py",),
+        (
+            "tests/workers/test_worker_process.py::test_a_worker_closes_the_socket_of_who_has_said_goodbye",
+        ),
     ),
     Mutant(
         "workers-killed-is-asked",
@@ -979,7 +981,9 @@ MUTANTS = (
         '            ("*", str(incarnation)),\n            (str(env), "*"),\n',
         '            (str(env), "*"),\n            ("*", str(incarnation)),\n',
         "Of two keys with one star the other one wins.",
-        ("tests/testing/test_fault_env.py::test_exact_keys_go_before_stars",),
+        (
+            "tests/testing/test_fault_env.py::test_of_two_keys_with_one_star_that_of_the_sub_environment_goes_first",
+        ),
     ),
     Mutant(
         "testing-one-byte-more",

@@ -133,6 +133,15 @@ def test_a_client_that_leaves_without_a_word_is_noticed(worker):
     bystander.close()
 
 
+def test_a_worker_closes_the_socket_of_who_has_said_goodbye(worker):
+    transport = StreamTransport(worker.connect(), "the worker")
+    connection = Connection(ClientSession(BinaryMessages()), transport, timeout_s=20)
+    connection.request(Open(SCRIPTED))
+    connection.request(Close())
+    wait_until(transport.has_hung_up)  # though this end is still open
+    connection.abandon()
+
+
 def test_bytes_that_are_no_frame_end_only_their_session(worker):
     bystander = connect(worker)
     with worker.connect() as sock:
