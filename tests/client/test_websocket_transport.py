@@ -176,6 +176,19 @@ def test_pings_are_answered_while_nobody_reads():
         transport.close()
 
 
+def test_nobody_else_reads_while_the_caller_waits_for_a_reply(monkeypatch):
+    with peer(echo) as address:
+        transport = WebSocketTransport(address, SUBPROTOCOL, OPTIONS)
+        looked: list[bool] = []
+        monkeypatch.setattr(transport._socket, "receive_nowait", lambda: looked.append(True))
+        transport.send(b"x")
+        transport.look_after()
+        assert (transport.receive(30), looked) == (b"x", [])
+        transport.look_after()  # idle again
+        assert looked == [True]
+        transport.close()
+
+
 def test_the_collector_may_close_it_while_it_is_looked_after(monkeypatch):
     keepalive = Keepalive(period_s=0)
     with peer(echo) as address:

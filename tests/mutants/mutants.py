@@ -293,7 +293,7 @@ MUTANTS = (
         "for each in list(objects):",
         "for each in list(objects)[:1]:",
         "A forked child leaves only one object of its parent alone.",
-        ("tests/envs/test_forks.py", "tests/workers/test_worker_process.py"),
+        ("tests/envs/test_forks.py::test_a_child_writes_nothing_to_its_parents_server",),
     ),
     Mutant(
         "sockets-unit-of-poll",
@@ -378,7 +378,7 @@ MUTANTS = (
         "        if self._is_killed:  # though it may take the last bytes yet\n",
         "        if self.has_ended:\n",
         "A session is begun on a worker that was killed and has not ended yet.",
-        ("tests/workers/test_worker_process.py", "tests/launchers/test_embedded.py"),
+        ("tests/workers/test_worker_process.py::test_a_dead_worker_is_named",),
     ),
     # --- edges: adapters --------------------------------------------------------------------------
     Mutant(
@@ -443,7 +443,7 @@ MUTANTS = (
         "kind=FaultKind.OOM if is_oom else FaultKind.ENV_RAISED,",
         "kind=FaultKind.ENV_RAISED,",
         "A sub-environment without memory is told as one that raised.",
-        ("tests/faults/test_vector.py::test_bystanders_play_as_without_the_fault",),
+        ("tests/adapters/test_guarded_env.py",),
     ),
     Mutant(
         "adapters-restarts-add-up",
@@ -451,9 +451,7 @@ MUTANTS = (
         "        restarts.forget()\n",
         "",
         "A worker counts the restarts of all resets together.",
-        (
-            "tests/faults/test_vector.py::test_restarts_that_a_worker_makes_in_a_reset_count_as_others_do",
-        ),
+        ("tests/adapters/test_guarded_env.py",),
     ),
     Mutant(
         "adapters-last-row-shared",
@@ -469,9 +467,7 @@ MUTANTS = (
         "if base is not None and (mask is None or mask[number]):",
         "if base is not None:",
         "A reset of some changes the seeds that others get after faults.",
-        (
-            "tests/faults/test_vector.py::test_a_worker_that_dies_in_a_reset_of_some_ends_the_episodes_of_its_others",
-        ),
+        ("tests/adapters/test_guarded_env.py",),
     ),
     Mutant(
         "adapters-both-flags",
@@ -515,7 +511,10 @@ MUTANTS = (
         "self._is_over = closed.code not in _RESUMABLE_CLOSE_CODES",
         "self._is_over = closed.code in _RESUMABLE_CLOSE_CODES",
         "A session is taken up again where its server has ended it, and only there.",
-        ("tests/client/test_close_codes.py", "tests/client/test_pings.py"),
+        (
+            "tests/client/test_pings.py::test_who_is_let_go_for_a_late_pong_comes_back",
+            "tests/client/test_close_codes.py",
+        ),
     ),
     Mutant(
         "client-reads-for-the-caller",
@@ -523,7 +522,9 @@ MUTANTS = (
         "if self._is_waiting or self._is_closed:",
         "if self._is_closed:",
         "The keepalive thread reads a reply for which the caller waits.",
-        ("tests/client/test_websocket_transport.py",),
+        (
+            "tests/client/test_websocket_transport.py::test_nobody_else_reads_while_the_caller_waits_for_a_reply",
+        ),
     ),
     Mutant(
         "client-kills-who-computes",
@@ -532,7 +533,10 @@ MUTANTS = (
         "                self.kill_peer()",
         "self.kill_peer()",
         "Closing kills a worker in which another session computes.",
-        ("tests/launchers/test_embedded.py",),
+        (
+            "tests/launchers/test_embedded.py::test_a_goodbye_that_waits_for_others_of_the_worker_kills_nobody",
+            "tests/faults/test_close.py::test_an_embedded_worker_in_which_another_one_computes_is_left_alone",
+        ),
     ),
     Mutant(
         "client-waits-for-the-dead",
@@ -548,7 +552,7 @@ MUTANTS = (
         "elif now - idler.last_used_s >= self._period_s:",
         "elif now - idler.last_used_s < self._period_s:",
         "Pings of idle connections are not answered.",
-        ("tests/client/test_pings.py", "tests/client/test_websocket_transport.py"),
+        ("tests/client/test_websocket_transport.py::test_pings_are_answered_while_nobody_reads",),
     ),
     Mutant(
         "client-error-500",
@@ -581,7 +585,7 @@ MUTANTS = (
         "worker.stop(max(0, end_s - time.monotonic()))",
         "worker.stop(_EXIT_TIMEOUT_S)",
         "Workers that hang hold up the end of the program one after the other.",
-        ("tests/launchers/test_embedded.py",),
+        ("tests/launchers/test_embedded.py::test_at_the_end_workers_that_hang_share_their_time",),
     ),
     Mutant(
         "launchers-ctrl-c",
@@ -589,7 +593,7 @@ MUTANTS = (
         "process_group=0,  # Ctrl-C",
         "process_group=None,  # Ctrl-C",
         "Ctrl-C ends the server of a program that would go on.",
-        ("tests/launchers/test_server_process.py",),
+        ("tests/launchers/test_server_process.py::test_ctrl_c_is_not_for_it",),
     ),
     # --- edges: server ----------------------------------------------------------------------------
     Mutant(
@@ -622,7 +626,7 @@ MUTANTS = (
         "        session.guests -= 1\n",
         "",
         "A guest who has left is counted for ever.",
-        ("tests/server/test_websocket.py", "tests/server/test_sessions.py"),
+        ("tests/server/test_mcp_wire.py::test_a_session_gives_way_when_its_guest_has_left",),
     ),
     Mutant(
         "server-closed-thread-is-asked",
@@ -631,7 +635,9 @@ MUTANTS = (
         '            raise ConnectionLostError("this session was closed; open another one")\n',
         "",
         "A request to a closed session in a thread is an error of the server.",
-        ("tests/server/test_faults.py", "tests/server/test_sessions.py"),
+        (
+            "tests/server/test_faults.py::test_the_slot_of_a_client_that_gave_up_a_hung_step_is_freed",
+        ),
     ),
     Mutant(
         "server-late-for-ever",
@@ -639,7 +645,9 @@ MUTANTS = (
         "if self._was_late or not is_late:",
         "if not is_late:",
         "A server that is always busy never kills what hangs.",
-        ("tests/server/test_watchdog.py",),
+        (
+            "tests/server/test_watchdog.py::test_what_hangs_is_ended_by_a_server_that_is_always_busy_too",
+        ),
     ),
     Mutant(
         "server-step-of-many",
@@ -681,10 +689,7 @@ MUTANTS = (
         "not 1 <= request.num_envs <= self.max_num_envs:",
         "not 1 <= request.num_envs < self.max_num_envs:",
         "The largest number of sub-environments is refused.",
-        (
-            "tests/server/test_settings.py",
-            "tests/envs/test_remote_vector_env.py::test_over_servers",
-        ),
+        ("tests/server/test_settings.py",),
     ),
     Mutant(
         "server-session-of-another",
@@ -708,7 +713,9 @@ MUTANTS = (
         "if before is not None and session.engine is not before:",
         "if before is None and session.engine is not before:",
         "A step that waited acts in an episode that was begun after it was sent.",
-        ("tests/server/test_faults.py", "tests/server/test_http.py"),
+        (
+            "tests/server/test_faults.py::test_requests_that_wait_while_their_session_is_closed_are_told",
+        ),
     ),
     Mutant(
         "server-body-at-the-limit",
@@ -733,7 +740,9 @@ MUTANTS = (
         "if await self._has_begun(worker) and not worker.has_ended:",
         "if await self._has_begun(worker):",
         "A worker that died while it waited is given to a session.",
-        ("tests/server/test_faults.py",),
+        (
+            "tests/server/test_faults.py::test_a_spare_that_died_while_it_waited_is_not_given_to_anybody",
+        ),
     ),
     Mutant(
         "server-hit-is-a-miss",
