@@ -358,8 +358,7 @@ MUTANTS = (
         "os.getpid())",
         "What an environment started outlives the worker whose trainer was killed.",
         (
-            "tests/workers/test_worker_process.py::test_a_worker_ends_with_its_trainer",
-            "tests/faults/test_ends_of_programs.py",
+            "tests/workers/test_worker_process.py::test_what_a_process_has_started_ends_with_its_lifeline_too",
         ),
     ),
     Mutant(
@@ -395,7 +394,9 @@ MUTANTS = (
         "if moved and seat in (ALL, *moved):",
         "if moved and seat == ALL:",
         "What was paid before a snapshot is paid again.",
-        ("tests/adapters/test_openspiel_kinds.py",),
+        (
+            "tests/adapters/test_openspiel_kinds.py::test_what_was_paid_before_a_snapshot_is_not_paid_again",
+        ),
     ),
     Mutant(
         "adapters-mask-of-the-cache",

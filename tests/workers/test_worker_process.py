@@ -104,6 +104,27 @@ def test_a_library_that_takes_over_sigio_changes_nothing():
     process.stdout.close()
 
 
+def test_what_a_process_has_started_ends_with_its_lifeline_too():
+    script = (
+        "import subprocess, sys, time\nfrom openenv_gym.workers.lifeline import end_by_signal\n"
+        "end_by_signal(int(sys.argv[1]))\nstarted = subprocess.Popen(['sleep', '3600'])\n"
+        "print(started.pid, flush=True)\ntime.sleep(3600)"
+    )
+    lifeline = Lifeline()
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(lifeline.there)],
+        pass_fds=(lifeline.there,),
+        stdout=subprocess.PIPE,
+        process_group=0,  # as workers have one
+    )
+    lifeline.handed_over()
+    started = psutil.Process(int(process.stdout.readline()))
+    lifeline.close()
+    process.wait(20)
+    wait_until(lambda: has_ended(started))
+    process.stdout.close()
+
+
 def test_ctrl_c_is_the_trainers_to_answer(worker):
     connection = connect(worker)
     connection.request(Reset(0))
