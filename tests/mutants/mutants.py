@@ -460,7 +460,7 @@ MUTANTS = (
         "return deepcopy(next(islice(rows, number, None)))",
         "return next(islice(rows, number, None))",
         "The last observation of a sub-environment changes with its next one.",
-        ("tests/faults/test_last_observation.py::test_of_sub_environments",),
+        ("tests/faults/test_vector.py::test_same_step_has_the_fault_in_the_final_info",),
     ),
     Mutant(
         "adapters-seeds-of-others",
@@ -513,8 +513,7 @@ MUTANTS = (
         "self._is_over = closed.code in _RESUMABLE_CLOSE_CODES",
         "A session is taken up again where its server has ended it, and only there.",
         (
-            "tests/client/test_pings.py::test_who_is_let_go_for_a_late_pong_comes_back",
-            "tests/client/test_close_codes.py",
+            "tests/client/test_websocket_transport.py::test_a_session_may_be_there_still_unless_its_server_has_ended_it",
         ),
     ),
     Mutant(
@@ -570,7 +569,9 @@ MUTANTS = (
         "            self._connection = None\n",
         "",
         "A typed client does not connect again after a fault.",
-        ("tests/client/test_openenv_client.py", "tests/client/test_close_codes.py"),
+        (
+            "tests/client/test_openenv_client.py::test_a_connection_that_broke_is_made_anew_by_reset_alone",
+        ),
     ),
     Mutant(
         "client-wrong-path-is-a-loss",
@@ -578,7 +579,9 @@ MUTANTS = (
         "if status == 404 and is_resumed:",
         "if status == 404:",
         "An address without a WebSocket is taken for a session that was lost.",
-        ("tests/envs/test_remote_env.py::test_a_server_that_is_no_openenv_server",),
+        (
+            "tests/client/test_websocket_transport.py::test_a_path_without_a_websocket_is_no_lost_session",
+        ),
     ),
     Mutant(
         "launchers-time-for-each",
