@@ -669,7 +669,7 @@ MUTANTS = (
         "            self.due_s = math.inf\n            self._waiting.popleft()(body)",
         "            self._waiting.popleft()(body)",
         "A worker that has answered is killed when its deadline has passed.",
-        ("tests/server/test_watchdog.py::test_a_step_that_hangs", "tests/server/test_sessions.py"),
+        ("tests/server/test_watchdog.py::test_who_has_answered_has_no_deadline",),
     ),
     Mutant(
         "server-unread-replies",
@@ -685,7 +685,7 @@ MUTANTS = (
         "        if self._is_taken_up:\n            assert self.connection is not None\n",
         "        if self.connection is not None:\n",
         "A reply is sent to a client that has not yet taken up its session.",
-        ("tests/client/test_resume.py",),
+        ("tests/server/test_relay.py::test_who_takes_a_session_up_is_sent_nothing_before_it_asks",),
     ),
     Mutant(
         "server-one-sub-environment-less",
@@ -715,8 +715,8 @@ MUTANTS = (
         "server-step-of-a-new-episode",
         "openenv_gym/server/http_sessions.py",
         "if before is not None and session.engine is not before:",
-        "if before is None and session.engine is not before:",
-        "A step that waited acts in an episode that was begun after it was sent.",
+        "if session.engine is before is None:",
+        "A step that waited while its session was closed has an environment built.",
         (
             "tests/server/test_faults.py::test_requests_that_wait_while_their_session_is_closed_are_told",
         ),

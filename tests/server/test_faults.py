@@ -122,7 +122,7 @@ def test_requests_that_wait_while_their_session_is_closed_are_told():
 
     app = create_app(Slow)
 
-    async def play() -> list[int]:
+    async def play() -> list[httpx.Response]:
         async with client_of(app) as client:
             await client.post("/reset")
             body = {"action": {"action": 0}}
@@ -131,9 +131,11 @@ def test_requests_that_wait_while_their_session_is_closed_are_told():
             closing = asyncio.create_task(client.post("/close"))
             await client.get("/health")
             may_end.set()
-            return [answer.status_code for answer in await asyncio.gather(*steps, closing)]
+            return await asyncio.gather(*steps, closing)
 
-    assert asyncio.run(play()) == [200, 409, 200]
+    answers = asyncio.run(play())
+    assert [answer.status_code for answer in answers] == [200, 409, 200]
+    assert "closed before it was this request's turn" in answers[1].json()["detail"]["message"]
 
 
 def test_an_environment_in_a_thread_that_is_late_is_closed_all_the_same(caplog):
