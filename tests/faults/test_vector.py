@@ -254,6 +254,17 @@ def test_two_runs_with_the_same_faults_are_the_same(where: Any, mode: AutoresetM
         assert same(one, other)
 
 
+def test_a_worker_that_takes_over_derives_seeds_from_that_of_the_caller():
+    envs = make({"env_id": FAULTY, "num_envs": 1, "shards": 1}, AutoresetMode.SAME_STEP)
+    envs.reset(seed=7)
+    envs.step(np.ones(1, np.int64))
+    for incarnation, action in enumerate((Faulty.EXIT, Faulty.RAISE, Faulty.RAISE), 1):
+        info = envs.step(np.array([action]))[-1]
+        assert info["openenv"]["seed"].tolist() == [seed_after_fault(7, 0, incarnation)]
+        envs.step(np.ones(1, np.int64))
+    envs.close()
+
+
 def test_nothing_is_softened_before_the_first_step(where: Any):
     envs = make(where)
     envs.reset(seed=0)

@@ -727,7 +727,7 @@ MUTANTS = (
         "if len(raw) > limit:",
         "if len(raw) >= limit:",
         "A body of exactly the largest size is refused.",
-        ("tests/server/test_http.py", "tests/server/test_mcp_wire.py"),
+        ("tests/server/test_http.py::test_a_body_of_as_much_as_is_allowed_is_read",),
     ),
     Mutant(
         "server-taken-up-is-ended",
@@ -831,7 +831,9 @@ MUTANTS = (
         "self._ended[slice(None) if mask is None else mask] = False",
         "self._ended[:] = False",
         "After a reset of some, all that have ended may be stepped.",
-        ("tests/envs/test_remote_vector_env.py::test_wrong_masks_are_refused",),
+        (
+            "tests/envs/test_remote_vector_env.py::test_a_reset_of_some_leaves_the_others_to_be_reset",
+        ),
     ),
     Mutant(
         "envs-use-not-given-back",
@@ -904,7 +906,9 @@ MUTANTS = (
         "base_seeds=[one.base_seed for one in restarts],",
         "base_seeds=[one.seed for one in restarts],",
         "A worker that takes over derives seeds of derived seeds.",
-        ("tests/faults/test_vector.py::test_two_runs_with_the_same_faults_are_the_same",),
+        (
+            "tests/faults/test_vector.py::test_a_worker_that_takes_over_derives_seeds_from_that_of_the_caller",
+        ),
     ),
     Mutant(
         "envs-infos-move-up",
@@ -930,7 +934,7 @@ MUTANTS = (
         "time.sleep(effect.pause_s * _jitter.uniform(0.5, 1.0))",
         "time.sleep(effect.pause_s / 1000 * _jitter.uniform(0.5, 1.0))",
         "Pauses before restarts are in milliseconds for seconds.",
-        ("tests/faults/test_single.py::test_the_budget_is_kept_exactly",),
+        ("tests/envs/test_begin_anew.py",),
     ),
     Mutant(
         "envs-time-limit-inverted",
@@ -1064,9 +1068,7 @@ MUTANTS = (
         "{agent: copy.deepcopy(both) for agent in self.possible_agents}",
         "dict.fromkeys(self.possible_agents, both)",
         "Seeding the space of one agent seeds those of all.",
-        (
-            "tests/test_pettingzoo.py::test_everybody_is_told_what_it_sees_and_only_the_one_to_move_has_a_choice",
-        ),
+        ("tests/test_pettingzoo.py::test_the_spaces_of_each_agent_are_seeded_alone",),
     ),
     Mutant(
         "pettingzoo-one-move-more",
