@@ -71,7 +71,7 @@ def test_after_a_timeout_no_reply_is_read_as_another_ones(their_servers):
         assert env.step(1)[0].tolist() == [1.0, 1.0]
         proxy.black_hole("to_client")
         assert env._connection.timeout_s == 50
-        env._connection._timeout_s = 0.5  # of this step alone: the others have their time
+        env._connection.timeout_s = 0.5  # of this step alone: the others have their time
         with pytest.raises(RequestTimeoutError, match=r"0\.5 s"):
             env.step(2)
         proxy.heal()
@@ -86,7 +86,7 @@ def test_a_slow_step_of_a_typed_client(their_servers):
     with TrapClient(their_servers["traps"], timeout_s=50) as client:
         client.reset()
         assert client._connection.timeout_s == 50
-        client._connection._timeout_s = 0.3  # of this step alone: the others have their time
+        client._connection.timeout_s = 0.3  # of this step alone: the others have their time
         with pytest.raises(RequestTimeoutError):
             client.step(TrapAction(value=1, sleep_s=8))
         with pytest.raises(ConnectionLostError, match=r"RequestTimeoutError.*reset"):

@@ -476,7 +476,7 @@ MUTANTS = (
         "done and not truncated, truncated, {}",
         "done, truncated, {}",
         "A typed environment that was truncated has terminated, too.",
-        ("tests/server/test_app.py", "tests/envs/test_batched_typed.py"),
+        ("tests/envs/test_batched_typed.py",),
     ),
     # --- edges: client and launchers --------------------------------------------------------------
     Mutant(
@@ -622,7 +622,7 @@ MUTANTS = (
         "if session.guests or session.is_answering:",
         "if session.is_answering:",
         "A session in which a guest plays is ended for a new one.",
-        ("tests/server/test_sessions.py",),
+        ("tests/server/test_sessions.py::test_a_session_with_a_guest_gives_way_to_nobody",),
     ),
     Mutant(
         "server-guest-stays",
@@ -639,9 +639,7 @@ MUTANTS = (
         '            raise ConnectionLostError("this session was closed; open another one")\n',
         "",
         "A request to a closed session in a thread is an error of the server.",
-        (
-            "tests/server/test_faults.py::test_the_slot_of_a_client_that_gave_up_a_hung_step_is_freed",
-        ),
+        ("tests/server/test_faults.py::test_a_session_in_a_thread_that_was_closed_is_lost",),
     ),
     Mutant(
         "server-late-for-ever",
@@ -677,7 +675,7 @@ MUTANTS = (
         "not self._waiting and self.connection.writable.is_set():",
         "not self._waiting:",
         "A request is begun for a client that leaves its replies unread.",
-        ("tests/server/test_back_pressure.py", "tests/server/test_relay.py"),
+        ("tests/server/test_back_pressure.py::test_a_client_that_reads_nothing_is_left",),
     ),
     Mutant(
         "server-told-before-it-asks",
@@ -736,7 +734,10 @@ MUTANTS = (
         "        return  # the client has already taken the session up on another connection\n",
         "",
         "The end of the old connection ends a session that was taken up on another one.",
-        ("tests/client/test_resume.py",),
+        (
+            "tests/client/test_resume.py::test_a_cut_while_it_is_taken_up_is_taken_up_too",
+            "tests/client/test_resume.py::test_a_cut_at_each_byte_of_a_step_loses_and_repeats_nothing",
+        ),
     ),
     Mutant(
         "server-dead-spare",
@@ -781,7 +782,9 @@ MUTANTS = (
         "return info.name, info.action_space, info.observation_space",
         'return "", info.action_space, info.observation_space',
         "Another environment with the same spaces is taken for the one before.",
-        ("tests/endpoints/test_server.py", "tests/faults/test_single.py"),
+        (
+            "tests/endpoints/test_server.py::test_another_environment_with_the_same_spaces_is_refused_too",
+        ),
     ),
     Mutant(
         "endpoints-seed-of-a-client",
@@ -857,10 +860,7 @@ MUTANTS = (
         "        except OpenEnvGymError:\n            self._drain()\n            raise",
         "        except OpenEnvGymError:\n            raise",
         "Where one shard cannot be asked, the replies of the others stay under way.",
-        (
-            "tests/envs/test_remote_vector_env.py::test_an_error_in_one_shard_leaves_the_others_in_step",
-            "tests/faults/test_vector.py::test_mistakes_are_never_truncations",
-        ),
+        ("tests/faults/test_vector.py::test_a_budget_that_is_spent_leaves_the_sessions_of_others",),
     ),
     Mutant(
         "envs-dtype-of-a-truncation",
@@ -869,8 +869,7 @@ MUTANTS = (
         "zeros = np.zeros(self.count, np.float32)",
         "The rewards of a step with a fault have another dtype than all others.",
         (
-            "tests/faults/test_vector.py::test_next_step_truncates_and_resets_in_the_next_step",
-            "tests/faults/test_vector.py::test_disabled_leaves_the_reset_to_the_caller",
+            "tests/faults/test_vector.py::test_the_rewards_of_a_step_with_a_fault_are_of_the_same_dtype",
         ),
     ),
     Mutant(
@@ -880,8 +879,7 @@ MUTANTS = (
         "bool((~mask).any())",
         "A reset of some counts as one aside, though the others have ended, too.",
         (
-            "tests/faults/test_vector.py::test_disabled_leaves_the_reset_to_the_caller",
-            "tests/faults/test_vector.py::test_a_worker_that_dies_in_a_reset_of_some_ends_the_episodes_of_its_others",
+            "tests/faults/test_vector.py::test_where_all_have_ended_a_fault_in_a_reset_of_some_ends_nothing",
         ),
     ),
     Mutant(

@@ -24,7 +24,8 @@ from openenv_gym.errors import (
     UnknownEnvironmentError,
 )
 from openenv_gym.launchers import ServerProcess
-from openenv_gym.protocol import Failed, GetState, Open
+from openenv_gym.protocol import BinaryMessages, Failed, GetState, Open
+from openenv_gym.server.backends import ThreadBackend
 from openenv_gym.server.engine import Engine
 from openenv_gym.server.settings import ServerSettings
 from tests.support.envs import Scribbling, Scripted
@@ -61,7 +62,7 @@ def test_the_slot_of_a_client_that_gave_up_a_hung_step_is_freed():
     with ServerProcess(SCRIPTED, "--max-sessions=1") as server:
         env = gym.make("openenv/remote-v0", base_url=server.base_url).unwrapped
         env.reset()
-        env._connection._timeout_s = 1  # for this step alone, and not for what starts a worker
+        env._connection.timeout_s = 1  # for this step alone, and not for what starts a worker
         with pytest.raises(RequestTimeoutError):
             env.step(Scripted.HANG)
         end_s = time.monotonic() + 60
@@ -136,6 +137,17 @@ def test_requests_that_wait_while_their_session_is_closed_are_told():
     answers = asyncio.run(play())
     assert [answer.status_code for answer in answers] == [200, 409, 200]
     assert "closed before it was this request's turn" in answers[1].json()["detail"]["message"]
+
+
+def test_a_session_in_a_thread_that_was_closed_is_lost():
+    async def play() -> None:
+        backend = ThreadBackend(ServerSettings(environment=SCRIPTED, isolation="thread"))
+        await backend.request(BinaryMessages().encode_request(1, Open(SCRIPTED)))
+        await backend.close()
+        with pytest.raises(ConnectionLostError, match="this session was closed"):
+            await backend.request(BinaryMessages().encode_request(2, GetState()))
+
+    asyncio.run(play())
 
 
 def test_an_environment_in_a_thread_that_is_late_is_closed_all_the_same(caplog):

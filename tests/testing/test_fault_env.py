@@ -130,7 +130,7 @@ def test_a_fault_that_takes_a_while_ends_and_the_step_is_as_without(worker, kind
 @pytest.mark.parametrize("kind", ["sleep", "spin", "hold_gil"])
 def test_without_a_time_it_takes_for_ever(worker, kind, at_step_two):
     connection = at_step_two(kind)
-    connection._timeout_s = HURRY_S
+    connection.timeout_s = HURRY_S
     with pytest.raises(RequestTimeoutError):
         connection.request(Step(0))
     assert worker.exit_code is None
@@ -140,7 +140,7 @@ def test_without_a_time_it_takes_for_ever(worker, kind, at_step_two):
 
 def test_a_worker_that_ignores_sigterm_is_ended_by_sigkill_alone(worker, at_step_two):
     connection = at_step_two({"kind": "spin", "ignore_sigterm": True})
-    connection._timeout_s = HURRY_S
+    connection.timeout_s = HURRY_S
     with pytest.raises(RequestTimeoutError):
         connection.request(Step(0))
     wait_until(lambda: ignores(worker.pid, signal.SIGTERM))

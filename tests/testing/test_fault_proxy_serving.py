@@ -49,7 +49,7 @@ def open_session(proxy) -> Iterator[Callable[..., Connection]]:
             _, connection = endpoint.connect()
             stack.callback(connection.abandon)
             connection.request(Reset(3))
-            connection._timeout_s = timeout_s
+            connection.timeout_s = timeout_s
             return connection
 
         yield start
