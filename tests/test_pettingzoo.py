@@ -222,6 +222,14 @@ def test_the_spaces_of_each_agent_are_seeded_alone():
     assert data_equivalence(second.sample(), expected)
 
 
+def test_what_an_agent_was_told_before_its_move_is_not_paid_again():
+    env = zoo.env("cliff_walking")
+    env.reset()
+    for _ in range(3):
+        env.step(1)  # the way up
+        assert env.last()[1] == env.rewards["player_0"] == -1.0
+
+
 def test_a_reward_for_a_move_of_another_waits_for_the_agents_turn():
     env = zoo.env("tic_tac_toe")
     env.reset()
