@@ -33,6 +33,7 @@ LEFT_OUT = shutil.ignore_patterns(
 PASSED, FAILED, STOPPED = 0, 1, 2  # what pytest ends with
 WHOLE_RUN_S = 3 * 3600.0
 _FRESH_S = itertools.count(1)
+_RUNNING: set[subprocess.Popen[str]] = set()
 
 
 class ListError(Exception):
@@ -110,11 +111,13 @@ class Checkout:
             text=True,
             start_new_session=True,
         )
+        _RUNNING.add(process)
         try:
             said, _ = process.communicate(timeout=limit_s)
         except subprocess.TimeoutExpired:
             return [f"(no end within {limit_s:g} s)"]
         finally:
+            _RUNNING.discard(process)
             _end_group(process)
         if process.returncode == PASSED:
             return []
@@ -186,8 +189,17 @@ def without_false_finds(verdicts: Sequence[Verdict], checkout: Checkout) -> list
     ]
 
 
+def _end(number: int, frame: object) -> None:
+    """End this process and the tests that it runs, which are not of its own group."""
+    for process in list(_RUNNING):
+        _end_group(process)
+    sys.exit(128 + number)
+
+
 def main() -> int:
     """Run the script."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     names = [mutant.name for mutant in MUTANTS]
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=names, help="these mutants")

@@ -988,7 +988,9 @@ MUTANTS = (
         'short = is_picture and transport == "json"',
         "short = is_picture",
         "Pictures are compared for a few steps only, over every transport.",
-        ("tests/conformance/test_parity.py", "tests/cli/test_parity_command.py"),
+        (
+            "tests/conformance/test_parity.py::test_pictures_are_played_for_fewer_steps_as_json_only",
+        ),
     ),
     Mutant(
         "testing-stars-first",

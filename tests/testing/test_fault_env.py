@@ -490,7 +490,7 @@ def test_other_arguments_that_make_no_sense_are_refused():
 
 
 def test_of_two_keys_with_one_star_that_of_the_sub_environment_goes_first():
-    env = FaultEnv({"0/*/1": "raise", "*/0/1": "abort"})
+    env = FaultEnv({"0/*/1": "raise", "*/0/1": "bad_observation"})
     env.reset()
     with pytest.raises(PlannedFaultError):
         env.step(0)
