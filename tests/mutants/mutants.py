@@ -844,7 +844,7 @@ MUTANTS = (
         "        finally:\n            lock.release()",
         "        finally:\n            use.user = 0",
         "A vector environment belongs to the first thread that used it, for ever.",
-        ("tests/envs/test_threads.py",),
+        ("tests/envs/test_exclusive.py",),
     ),
     Mutant(
         "envs-hang-after-hang",
