@@ -713,7 +713,7 @@ MUTANTS = (
         "server-step-of-a-new-episode",
         "openenv_gym/server/http_sessions.py",
         "if before is not None and session.engine is not before:",
-        "if session.engine is before is None:",
+        "if before is not None and session is None:",
         "A step that waited while its session was closed has an environment built.",
         (
             "tests/server/test_faults.py::test_requests_that_wait_while_their_session_is_closed_are_told",
@@ -956,7 +956,7 @@ MUTANTS = (
         "action = legal[0] if legal else _sample(inference.action_form)",
         "action = _sample(inference.action_form)",
         "The example that is shown plays an action that may be illegal.",
-        ("tests/envs/test_inspection.py",),
+        ("tests/envs/test_inspection.py::test_the_action_that_is_played_is_the_first_legal_one",),
     ),
     Mutant(
         "envs-session-of-models",
