@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,7 @@ PASSED, FAILED, STOPPED = 0, 1, 2  # what pytest ends with
 WHOLE_RUN_S = 3 * 3600.0
 _FRESH_S = itertools.count(1)
 _RUNNING: set[subprocess.Popen[str]] = set()
+_IS_ENDING = threading.Event()
 
 
 class ListError(Exception):
@@ -100,6 +102,8 @@ class Checkout:
         Raises:
             ListError: there are no such tests.
         """
+        if _IS_ENDING.is_set():
+            raise ListError("ended by a signal")
         command = [sys.executable, "-m", "pytest", "-q", "--cache-clear", *options, *tests]
         process = subprocess.Popen(
             [*command, f"--timeout={self._timeout_s:g}"],
@@ -191,6 +195,7 @@ def without_false_finds(verdicts: Sequence[Verdict], checkout: Checkout) -> list
 
 def _end(number: int, frame: object) -> None:
     """End this process and the tests that it runs, which are not of its own group."""
+    _IS_ENDING.set()
     for process in list(_RUNNING):
         _end_group(process)
     sys.exit(128 + number)
