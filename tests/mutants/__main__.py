@@ -105,6 +105,8 @@ class Checkout:
         if _IS_ENDING.is_set():
             raise ListError("ended by a signal")
         command = [sys.executable, "-m", "pytest", "-q", "--cache-clear", *options, *tests]
+        failed = self._folder / ".pytest_cache/v/cache/lastfailed"
+        failed.unlink(missing_ok=True)  # of the tests before, where these end before they write
         process = subprocess.Popen(
             [*command, f"--timeout={self._timeout_s:g}"],
             cwd=self._folder,
@@ -127,7 +129,6 @@ class Checkout:
             return []
         if process.returncode > STOPPED:
             raise ListError(f"pytest could not run {' '.join(tests)}:\n{said[-2000:]}")
-        failed = self._folder / ".pytest_cache/v/cache/lastfailed"
         known = list(json.loads(failed.read_text())) if failed.exists() else []
         return known or [f"(pytest ended with {process.returncode})"]
 

@@ -321,8 +321,16 @@ class Line:
         self.writable = asyncio.Event()
         self.writable.set()
 
-    def take_over(self, on_message: Callable[[bytes], None], on_writable: object) -> None:
-        self.ask = on_message
+    def take_over(
+        self, on_message: Callable[[bytes], None], on_writable: Callable[[], None]
+    ) -> None:
+        self.ask, self.on_writable = on_message, on_writable
+
+    def hold(self) -> None:
+        self.is_held = True
+
+    def go_on(self) -> None:
+        self.is_held = False
 
     def send_message(self, body: bytes) -> None:
         self.sent.append(body)
@@ -343,6 +351,20 @@ def test_who_takes_a_session_up_is_sent_nothing_before_it_asks():
         assert (first.sent, second.sent) == ([], [])
         second.ask(numbered(1))
         assert (worker.bodies, second.sent) == ([numbered(1)], [numbered(1, b"done")])
+
+    asyncio.run(play())
+
+
+def test_no_request_is_begun_while_its_client_leaves_replies_unread():
+    async def play() -> None:
+        worker, line = Asked(), Line()
+        Relay(worker, BusyPoll(), numbered(0)).attach(line)
+        line.writable.clear()
+        line.ask(numbered(1))
+        assert (worker.bodies, line.is_held) == ([], True)
+        line.writable.set()
+        line.on_writable()
+        assert (worker.bodies, line.is_held) == ([numbered(1)], False)
 
     asyncio.run(play())
 
