@@ -212,6 +212,24 @@ def test_everybody_is_told_what_it_sees_and_only_the_one_to_move_has_a_choice():
         assert env.state().shape == (2, 30)
 
 
+def test_the_spaces_of_each_agent_are_seeded_alone():
+    env = zoo.env("tic_tac_toe")
+    first, second = map(env.observation_space, env.possible_agents)
+    second.seed(5)
+    expected = second.sample()
+    second.seed(5)
+    first.seed(6)
+    assert data_equivalence(second.sample(), expected)
+
+
+def test_what_an_agent_was_told_before_its_move_is_not_paid_again():
+    env = zoo.env("cliff_walking")
+    env.reset()
+    for _ in range(3):
+        env.step(1)  # the way up
+        assert env.last()[1] == env.rewards["player_0"] == -1.0
+
+
 def test_a_reward_for_a_move_of_another_waits_for_the_agents_turn():
     env = zoo.env("tic_tac_toe")
     env.reset()

@@ -3,7 +3,8 @@
 A key is ``env/incarnation/when``. ``env`` and ``incarnation`` are numbers from 0. ``when`` is the
 number of a step, counted from 1 over all episodes of the incarnation; or ``init``; or ``reset`` for
 the first reset, ``reset:2`` for the second; or ``close``. ``*`` stands for any number, and an exact
-key goes before one with stars.
+key goes before one with stars. Of two keys with one star, the one that names the sub-environment
+goes first.
 """
 
 from __future__ import annotations

@@ -7,11 +7,13 @@ from pydantic import ConfigDict
 
 from openenv_gym import Action, Observation, OpenEnvClient, State
 from openenv_gym.errors import (
+    ConnectionLostError,
     InvalidActionError,
     NotOpenEnvError,
     ResetNeededError,
     UnreachableError,
 )
+from openenv_gym.testing import FaultProxy
 
 
 class CatchAction(Action):
@@ -63,6 +65,18 @@ def test_seeds_are_honoured(url):
     with CatchClient(url) as client:
         starts = [client.reset(seed=seed).observation.info_state for seed in (1, 2, 3, 1, 2, 3)]
     assert starts[:3] == starts[3:]
+
+
+def test_a_connection_that_broke_is_made_anew_by_reset_alone(url):
+    with FaultProxy(url) as proxy, CatchClient(proxy.base_url) as client:
+        client.reset(seed=3)
+        proxy.cut()
+        for _ in range(2):
+            with pytest.raises(ConnectionLostError):
+                client.step(CatchAction(action_id=0))
+        assert proxy.accepted == 1
+        assert client.reset(seed=3).done is False
+        assert (proxy.accepted, client.state().step_count) == (2, 0)
 
 
 def test_errors_come_as_what_they_are_and_the_session_lives_on(url):

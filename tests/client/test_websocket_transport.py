@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 import trustme
 from websockets.frames import Frame
+from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 
 from openenv_gym.address import parse_address
@@ -32,6 +33,7 @@ from openenv_gym.protocol import (
     SessionState,
     StateReply,
 )
+from openenv_gym.protocol.resume import RESUME_HEADER, Resumption
 
 OPTIONS = WebSocketOptions(connect_timeout_s=30)
 
@@ -176,6 +178,19 @@ def test_pings_are_answered_while_nobody_reads():
         transport.close()
 
 
+def test_nobody_else_reads_while_the_caller_waits_for_a_reply(monkeypatch):
+    with peer(echo) as address:
+        transport = WebSocketTransport(address, SUBPROTOCOL, OPTIONS)
+        looked: list[bool] = []
+        monkeypatch.setattr(transport._socket, "receive_nowait", lambda: looked.append(True))
+        transport.send(b"x")
+        transport.look_after()
+        assert (transport.receive(30), looked) == (b"x", [])
+        transport.look_after()  # idle again
+        assert looked == [True]
+        transport.close()
+
+
 def test_the_collector_may_close_it_while_it_is_looked_after(monkeypatch):
     keepalive = Keepalive(period_s=0)
     with peer(echo) as address:
@@ -196,6 +211,39 @@ def test_a_lost_idle_connection_is_told_at_the_next_request():
         transport = WebSocketTransport(address, SUBPROTOCOL, OPTIONS)  # it may have come with this
         transport.send(b"x")
         transport.receive(30)
+
+
+@pytest.mark.parametrize(
+    ("code", "may_be_there"),
+    [(1001, True), (1011, True), (1000, False), (1012, False), (4408, False)],
+)
+def test_a_session_may_be_there_still_unless_its_server_has_ended_it(code: int, may_be_there: bool):
+    def offer(connection: ServerConnection, request: Request, response: Response) -> None:
+        response.headers[RESUME_HEADER] = Resumption("token", 60).header()
+
+    def leave(connection: ServerConnection) -> None:
+        connection.recv()
+        connection.close(code)
+
+    with peer(leave, process_response=offer) as address:
+        transport = WebSocketTransport(address, SUBPROTOCOL, OPTIONS)
+        assert transport.can_resume
+        transport.send(b"x")
+        with pytest.raises(ConnectionLostError, match=str(code)):
+            transport.receive(30)
+        assert transport.can_resume is may_be_there
+        transport.close()
+
+
+def test_a_path_without_a_websocket_is_no_lost_session():
+    def refuse(connection: ServerConnection, request: Request) -> Response:
+        return connection.respond(404, "nothing here")
+
+    with (
+        peer(echo, process_request=refuse) as address,
+        pytest.raises(NotOpenEnvError, match="got HTTP 404: nothing here"),
+    ):
+        WebSocketTransport(address, SUBPROTOCOL, OPTIONS)
 
 
 def test_a_message_over_the_limit_breaks_the_connection():

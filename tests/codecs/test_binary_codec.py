@@ -55,6 +55,15 @@ def test_arrays_are_writable_and_owned():
     assert (array == 2).all()
 
 
+def test_a_large_array_in_bytes_is_copied_because_bytes_do_not_change():
+    space = gs.Box(0, 255, (64, 64, 3), np.uint8)
+    body = bytes(binary_codec(space).pack(np.ones(space.shape, np.uint8)))
+    array, _ = binary_codec(space).unpack(body, 0)
+    array += 1
+    assert (array == 2).all()
+    assert body == b"\1" * len(body)
+
+
 def test_the_form_is_the_same_on_every_machine():
     pack = binary_codec(gs.Box(-1, 1, (1,), np.float32)).pack
     assert pack(np.array([1.0], np.float32)) == bytes.fromhex("0000803f")

@@ -122,6 +122,13 @@ def test_a_value_that_is_no_integer_is_not_rounded(value: Any):
         json_codec(gs.Discrete(3)).to_json(value)
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.int32, np.int64])
+def test_the_least_and_the_largest_integer_of_a_dtype_come_back(dtype: Any):
+    limits, space = np.iinfo(dtype), gs.Discrete(3, dtype=dtype)
+    for value in (int(limits.min), int(limits.max)):
+        assert same(round_trip(space, value), value)
+
+
 def test_an_empty_stacked_sequence_comes_back():
     space = gs.Sequence(gs.Discrete(3), stack=True)
     assert same(round_trip(space, np.zeros(0, np.int64)), np.zeros(0, np.int64))

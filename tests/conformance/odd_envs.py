@@ -33,6 +33,17 @@ class Quiet(gym.Env[np.ndarray, int]):
         return {}
 
 
+class Picture(Quiet):
+    """Observes as many zeros as a picture has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.observation_space = spaces.Box(-np.inf, np.inf, (10_001,), np.float64)
+
+    def observe(self) -> np.ndarray:
+        return np.zeros(10_001)
+
+
 class Dice(Quiet):
     """Observes what no seed determines."""
 
@@ -79,5 +90,5 @@ class Raise(Quiet):
         raise ValueError("told to raise")
 
 
-for kind in (Quiet, Dice, Pid, Elsewhere, Secretive, Crash, Hang, Raise):
+for kind in (Quiet, Picture, Dice, Pid, Elsewhere, Secretive, Crash, Hang, Raise):
     gym.register(f"{kind.__name__}-v0", kind)

@@ -158,6 +158,11 @@ def test_the_verdict(env_id: str, line: str):
     assert str(outcome).startswith(f"{ODD}:{env_id}  {line}")
 
 
+def test_pictures_are_played_for_fewer_steps_as_json_only():
+    play = Play(seeds=1, steps=4, picture_steps=2, transports=("embedded", "json"))
+    assert [outcome.steps for outcome in judge(f"{ODD}:Picture-v0", play)] == [4, 2]
+
+
 def test_infos_that_cannot_travel_are_named():
     outcomes = list(judge(f"{ODD}:Secretive-v0", Play(seeds=1, steps=5)))
     assert [outcome.verdict for outcome in outcomes] == ["identical"] * 3

@@ -63,6 +63,13 @@ def test_another_environment_than_before_is_refused_and_left(opened):
     assert [transport._is_closed for transport in opened] == [True, True]
 
 
+def test_another_environment_with_the_same_spaces_is_refused_too(opened):
+    known, connection = endpoint("CartPole-v0").connect()
+    connection.close()
+    with pytest.raises(UnknownEnvironmentError, match=r"expected CartPole-v0 .* got CartPole-v1"):
+        endpoint("CartPole-v1").connect(known)
+
+
 def test_an_embedded_environment_is_built_once_to_be_described_and_played():
     info, connection = EmbeddedEndpoint(request=Open("FrozenLake-v1")).describe()
     assert info.description.environment == info.name == "FrozenLake-v1"

@@ -182,3 +182,9 @@ def test_typed_models_name_the_components(serve):
         assert np.array_equal(np.array(result.observation.obs, np.float32), obs)
         assert result.observation.obs.pole_angle == obs[2]
     env.close()
+
+
+def test_the_action_that_is_played_is_the_first_legal_one():
+    _, first, step, _ = inspect("openspiel:tic_tac_toe").examples
+    legal = first.message["data"]["observation"]["legal_actions"]
+    assert step.message["data"]["action_id"] == legal[0] == 0

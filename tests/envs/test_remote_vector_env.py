@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 import pickle
+import re
 from typing import Any
 
 import gymnasium as gym
@@ -200,6 +201,19 @@ def test_wrong_masks_are_refused(mask: Any):
     remote.reset(seed=0)
     with pytest.raises(InvalidRequestError, match="reset_mask"):
         remote.reset(options={"reset_mask": mask})
+    remote.step(np.zeros(2, np.int64))
+    remote.close()
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_a_reset_of_some_leaves_the_others_to_be_reset(shards: int):
+    remote = embedded("tests.support.envs:Scripted-v0", 2, shards, autoreset_mode="Disabled")
+    remote.reset(seed=0)
+    remote.step(np.full(2, Scripted.END))
+    for place, ended in enumerate(([0, 1], [1])):
+        with pytest.raises(ResetNeededError, match=re.escape(f"the episodes of {ended};")):
+            remote.step(np.zeros(2, np.int64))
+        remote.reset(options={"reset_mask": np.arange(2) == place})
     remote.step(np.zeros(2, np.int64))
     remote.close()
 

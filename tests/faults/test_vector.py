@@ -254,6 +254,49 @@ def test_two_runs_with_the_same_faults_are_the_same(where: Any, mode: AutoresetM
         assert same(one, other)
 
 
+def test_the_rewards_of_a_step_with_a_fault_are_of_the_same_dtype():
+    envs = make({"env_id": FAULTY, "num_envs": 2, "shards": 1})
+    envs.reset(seed=7)
+    expected = envs.step(np.ones(2, np.int64))[1].dtype
+    _, rewards, _, truncated, _ = envs.step(np.array([Faulty.EXIT, 1]))
+    assert truncated.all() and rewards.dtype == expected
+    envs.close()
+
+
+def test_where_all_have_ended_a_fault_in_a_reset_of_some_ends_nothing():
+    plan = {"0/0/reset:2": "kill"}
+    world = {"env_id": FAULT, "first_seed": 7, "shards": 1, "num_envs": 2, "plan": plan}
+    envs = make({**world, "episode_steps": 1}, AutoresetMode.DISABLED)
+    envs.reset(seed=7)
+    assert envs.step(np.zeros(2, np.int64))[2].all()
+    info = envs.reset(options={"reset_mask": np.array([True, False])})[1]
+    assert info["openenv"]["incarnation"].tolist() == [1, 1]
+    envs.close()
+
+
+def test_a_budget_that_is_spent_leaves_the_sessions_of_others():
+    policy = FaultPolicy(restarts=0)
+    envs = make({"env_id": FAULTY, "num_envs": 2, "shards": 2, "on_fault": policy})
+    envs.reset(seed=7)
+    envs.step(np.ones(2, np.int64))
+    envs.step(np.array([1, Faulty.EXIT]))
+    with pytest.raises(EnvCrashLoopError, match="sub-environment 1 of"):
+        envs.step(np.ones(2, np.int64))
+    assert [shard.connection.is_broken for shard in envs._shards] == [False, True]
+    envs.close()
+
+
+def test_a_worker_that_takes_over_derives_seeds_from_that_of_the_caller():
+    envs = make({"env_id": FAULTY, "num_envs": 1, "shards": 1}, AutoresetMode.SAME_STEP)
+    envs.reset(seed=7)
+    envs.step(np.ones(1, np.int64))
+    for incarnation, action in enumerate((Faulty.EXIT, Faulty.RAISE, Faulty.RAISE), 1):
+        info = envs.step(np.array([action]))[-1]
+        assert info["openenv"]["seed"].tolist() == [seed_after_fault(7, 0, incarnation)]
+        envs.step(np.ones(1, np.int64))
+    envs.close()
+
+
 def test_nothing_is_softened_before_the_first_step(where: Any):
     envs = make(where)
     envs.reset(seed=0)

@@ -24,7 +24,8 @@ from openenv_gym.errors import (
     UnknownEnvironmentError,
 )
 from openenv_gym.launchers import ServerProcess
-from openenv_gym.protocol import Failed, GetState, Open
+from openenv_gym.protocol import BinaryMessages, Failed, GetState, Open
+from openenv_gym.server.backends import ThreadBackend
 from openenv_gym.server.engine import Engine
 from openenv_gym.server.settings import ServerSettings
 from tests.support.envs import Scribbling, Scripted
@@ -122,7 +123,7 @@ def test_requests_that_wait_while_their_session_is_closed_are_told():
 
     app = create_app(Slow)
 
-    async def play() -> list[int]:
+    async def play() -> list[httpx.Response]:
         async with client_of(app) as client:
             await client.post("/reset")
             body = {"action": {"action": 0}}
@@ -131,9 +132,22 @@ def test_requests_that_wait_while_their_session_is_closed_are_told():
             closing = asyncio.create_task(client.post("/close"))
             await client.get("/health")
             may_end.set()
-            return [answer.status_code for answer in await asyncio.gather(*steps, closing)]
+            return await asyncio.gather(*steps, closing)
 
-    assert asyncio.run(play()) == [200, 409, 200]
+    answers = asyncio.run(play())
+    assert [answer.status_code for answer in answers] == [200, 409, 200]
+    assert "closed before it was this request's turn" in answers[1].json()["detail"]["message"]
+
+
+def test_a_session_in_a_thread_that_was_closed_is_lost():
+    async def play() -> None:
+        backend = ThreadBackend(ServerSettings(environment=SCRIPTED, isolation="thread"))
+        await backend.request(BinaryMessages().encode_request(1, Open(SCRIPTED)))
+        await backend.close()
+        with pytest.raises(ConnectionLostError, match="this session was closed"):
+            await backend.request(BinaryMessages().encode_request(2, GetState()))
+
+    asyncio.run(play())
 
 
 def test_an_environment_in_a_thread_that_is_late_is_closed_all_the_same(caplog):

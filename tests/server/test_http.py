@@ -5,7 +5,9 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from openenv_gym import create_app
 from openenv_gym.launchers import ServerProcess
+from tests.support.uvicorn_thread import serving
 
 HEADER = "X-OpenEnv-Session"
 
@@ -152,3 +154,11 @@ def test_a_body_over_the_limit_is_refused(served):
     status, code, message = detail(client.post("/reset", content=b" " * (16 * 2**20 + 1)))
     assert (status, code) == (422, "VALIDATION_ERROR")
     assert "at most 16777216 bytes" in message
+
+
+def test_a_body_of_as_much_as_is_allowed_is_read():
+    app = create_app("CartPole-v1", isolation="inline", max_body_bytes=64)
+    with serving(app) as url, httpx.Client(base_url=url, timeout=60) as client:
+        assert client.post("/reset", content=b"{}".ljust(64)).status_code == 200
+        status, _, message = detail(client.post("/reset", content=b"{}".ljust(65)))
+        assert (status, message) == (422, "expected a body of at most 64 bytes, got more")

@@ -18,6 +18,7 @@ from openenv_gym import create_app
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.server.mcp_route import MAX_AT_ONCE
 from tests.support.uvicorn_thread import serving
+from tests.support.waiting import wait_until
 
 SCRIPTED = "tests.support.envs:Scripted-v0"
 GATED = "tests.support.envs:Gated-v0"
@@ -330,6 +331,20 @@ def test_a_client_that_vanished_gives_way_and_is_told_when_it_comes_back():
         assert "gave way to another client" in told["content"][0]["text"]
         again = client.post("/mcp", json=tool("reset"), headers=vanished).json()["result"]
         assert not again["isError"]
+
+
+def test_a_session_gives_way_when_its_guest_has_left():
+    app = create_app("CartPole-v1", max_sessions=1, http_idle_s=0.0, isolation="inline")
+    with serving(app) as url, httpx.Client(base_url=url, timeout=60) as client:
+        create = call("openenv/session/create")
+        visited = client.post("/mcp", json=create).json()["result"]["session_id"]
+        address = url.replace("http", "ws", 1) + f"/ws?session_id={visited}"
+        with connect(address) as guest:
+            guest.send(json.dumps({"type": "state"}))
+            guest.recv()
+            error = client.post("/mcp", json=create).json()["error"]
+            assert error["data"] == {"code": "CAPACITY_REACHED"}
+        wait_until(lambda: "result" in client.post("/mcp", json=create).json())
 
 
 def test_of_too_many_clients_the_one_unused_longest_is_forgotten():

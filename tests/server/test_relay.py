@@ -6,9 +6,11 @@ server, and with the environment in a thread, the task passes every message on.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,7 @@ from openenv_gym.protocol import (
     Reset,
     Step,
 )
+from openenv_gym.server.busy_poll import BusyPoll
 from openenv_gym.server.relay import Relay
 from openenv_gym.server.relay_protocol import RelayProtocol
 from tests.support.envs import Scripted
@@ -293,3 +296,78 @@ def both_slots_are_free(url: str) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
+
+
+class Asked:
+    """A worker that keeps what it is asked, and how it is to answer."""
+
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+
+    def ask(self, body: bytes, on_reply: Callable[[bytes | None], None]) -> None:
+        self.bodies.append(body)
+        self.answer = on_reply
+
+    async def loss(self) -> ConnectionLostError:
+        return ConnectionLostError("lost")
+
+
+class Line:
+    """A connection that keeps what is sent over it."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.transport = self
+        self.writable = asyncio.Event()
+        self.writable.set()
+
+    def take_over(
+        self, on_message: Callable[[bytes], None], on_writable: Callable[[], None]
+    ) -> None:
+        self.ask, self.on_writable = on_message, on_writable
+
+    def hold(self) -> None:
+        self.is_held = True
+
+    def go_on(self) -> None:
+        self.is_held = False
+
+    def send_message(self, body: bytes) -> None:
+        self.sent.append(body)
+
+    def abort(self) -> None:
+        """It is lost already."""
+
+
+def test_who_takes_a_session_up_is_sent_nothing_before_it_asks():
+    async def play() -> None:
+        worker, first, second = Asked(), Line(), Line()
+        relay = Relay(worker, BusyPoll(), numbered(0))
+        relay.attach(first)
+        first.ask(numbered(1))
+        relay.detach()
+        relay.attach(second)
+        worker.answer(numbered(1, b"done"))
+        assert (first.sent, second.sent) == ([], [])
+        second.ask(numbered(1))
+        assert (worker.bodies, second.sent) == ([numbered(1)], [numbered(1, b"done")])
+
+    asyncio.run(play())
+
+
+def test_no_request_is_begun_while_its_client_leaves_replies_unread():
+    async def play() -> None:
+        worker, line = Asked(), Line()
+        Relay(worker, BusyPoll(), numbered(0)).attach(line)
+        line.writable.clear()
+        line.ask(numbered(1))
+        assert (worker.bodies, line.is_held) == ([], True)
+        line.writable.set()
+        line.on_writable()
+        assert (worker.bodies, line.is_held) == ([numbered(1)], False)
+
+    asyncio.run(play())
+
+
+def numbered(number: int, rest: bytes = b"") -> bytes:
+    return bytes(4) + number.to_bytes(4, "little") + rest

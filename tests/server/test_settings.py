@@ -10,6 +10,7 @@ import pytest
 
 from openenv_gym.cli.flags import add_flags, flag_of, given
 from openenv_gym.errors import InvalidRequestError
+from openenv_gym.protocol import Open
 from openenv_gym.server.setting import setting_of
 from openenv_gym.server.settings import Listener, ServerSettings
 
@@ -101,3 +102,16 @@ def test_what_makes_no_sense_is_refused(kind, values, says: str):
     needed = {"environment": "any"} if kind is ServerSettings else {}
     with pytest.raises(InvalidRequestError, match=says):
         kind(**needed, **values)
+
+
+@pytest.mark.parametrize("num_envs", [1, 4, None])
+def test_as_many_sub_environments_as_are_allowed_may_be_opened(num_envs: int | None):
+    settings = ServerSettings(environment="CartPole-v1", max_num_envs=4)
+    assert settings.admit(Open(num_envs=num_envs)).num_envs == num_envs
+
+
+@pytest.mark.parametrize("num_envs", [-1, 0, 5])
+def test_more_sub_environments_than_are_allowed_and_none_are_refused(num_envs: int):
+    settings = ServerSettings(environment="CartPole-v1", max_num_envs=4)
+    with pytest.raises(InvalidRequestError, match=r"^num_envs: expected 1 to 4, .* got -?\d"):
+        settings.admit(Open(num_envs=num_envs))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 import threading
 import time
@@ -25,8 +26,11 @@ from openenv_gym.errors import (
 )
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.protocol import SUBPROTOCOL, BinaryMessages, Failed, Open, Reset, Step
+from openenv_gym.server.process_backend import ProcessBackend
 from openenv_gym.server.settings import ServerSettings
 from openenv_gym.server.watchdog import PERIOD_S, Watchdog
+from openenv_gym.workers.output import Output
+from openenv_gym.workers.process import WorkerProcess
 from tests.support.family import has_ended, only_worker_of, workers_of
 from tests.support.hanging import Hanging
 from tests.support.undying import undying
@@ -191,6 +195,22 @@ def test_a_step_over_http_that_hangs(server: ServerProcess, bystander: None):
         assert client.post("/step", json={"action": {"action": 0}}).status_code == 409
         assert client.post("/reset", json={}).status_code == 200
         client.post("/close")
+
+
+def test_who_has_answered_has_no_deadline():
+    async def play() -> None:
+        settings = ServerSettings(environment="CartPole-v1")
+        worker = WorkerProcess(output=Output())
+        backend = await ProcessBackend.start(worker, settings, Watchdog())
+        body = BinaryMessages().encode_request(1, Open("CartPole-v1"))
+        request = asyncio.ensure_future(backend.request(body))
+        await asyncio.sleep(0)
+        assert backend.due_s < math.inf
+        await request
+        assert backend.due_s == math.inf
+        await backend.close()
+
+    asyncio.run(play())
 
 
 def test_a_start_that_hangs(tmp_path: Path):

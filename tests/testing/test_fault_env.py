@@ -489,6 +489,13 @@ def test_other_arguments_that_make_no_sense_are_refused():
         FaultEnv(plna={})
 
 
+def test_of_two_keys_with_one_star_that_of_the_sub_environment_goes_first():
+    env = FaultEnv({"0/*/1": "raise", "*/0/1": "bad_observation"})
+    env.reset()
+    with pytest.raises(PlannedFaultError):
+        env.step(0)
+
+
 def test_exact_keys_go_before_stars():
     env = FaultEnv({"*/*/1": "abort", "0/*/1": "exit", "0/0/1": "raise", "*/*/*": "segfault"})
     env.reset()

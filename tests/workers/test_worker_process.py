@@ -104,6 +104,27 @@ def test_a_library_that_takes_over_sigio_changes_nothing():
     process.stdout.close()
 
 
+def test_what_a_process_has_started_ends_with_its_lifeline_too():
+    script = (
+        "import subprocess, sys, time\nfrom openenv_gym.workers.lifeline import end_by_signal\n"
+        "end_by_signal(int(sys.argv[1]))\nstarted = subprocess.Popen(['sleep', '3600'])\n"
+        "print(started.pid, flush=True)\ntime.sleep(3600)"
+    )
+    lifeline = Lifeline()
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(lifeline.there)],
+        pass_fds=(lifeline.there,),
+        stdout=subprocess.PIPE,
+        process_group=0,  # as workers have one
+    )
+    lifeline.handed_over()
+    started = psutil.Process(int(process.stdout.readline()))
+    lifeline.close()
+    process.wait(20)
+    wait_until(lambda: has_ended(started))
+    process.stdout.close()
+
+
 def test_ctrl_c_is_the_trainers_to_answer(worker):
     connection = connect(worker)
     connection.request(Reset(0))
@@ -131,6 +152,15 @@ def test_a_client_that_leaves_without_a_word_is_noticed(worker):
     bystander.request(Step(0))
     wait_until(lambda: process.num_fds() == before - 1)
     bystander.close()
+
+
+def test_a_worker_closes_the_socket_of_who_has_said_goodbye(worker):
+    transport = StreamTransport(worker.connect(), "the worker")
+    connection = Connection(ClientSession(BinaryMessages()), transport, timeout_s=20)
+    connection.request(Open(SCRIPTED))
+    connection.request(Close())
+    wait_until(transport.has_hung_up)  # though this end is still open
+    connection.abandon()
 
 
 def test_bytes_that_are_no_frame_end_only_their_session(worker):
