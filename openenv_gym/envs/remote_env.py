@@ -17,6 +17,7 @@ from openenv_gym.address import parse_address
 from openenv_gym.client import Connection
 from openenv_gym.endpoints import Endpoint, ServerEndpoint
 from openenv_gym.envs.begin_anew import CLOSE_TIMEOUT_S, begin_anew
+from openenv_gym.envs.exclusive import ExclusiveUse, exclusive
 from openenv_gym.errors import (
     ConnectionLostError,
     OpenEnvGymError,
@@ -87,6 +88,7 @@ class RemoteEnv(gym.Env[Any, Any]):
     action_masks: Callable[[], NDArray[np.bool_]]
 
     def __init__(self, source: str | Endpoint, on_fault: OnFault = "truncate") -> None:
+        self._use = ExclusiveUse()  # what another thread asks must not change the episode's state
         self._policy = fault_policy(on_fault)
         self._endpoint: Endpoint = (
             ServerEndpoint(address=parse_address(source)) if isinstance(source, str) else source
@@ -114,6 +116,7 @@ class RemoteEnv(gym.Env[Any, Any]):
         """The recipe: where the environment is, and how a session is made."""
         return self._endpoint
 
+    @exclusive
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
@@ -191,6 +194,7 @@ class RemoteEnv(gym.Env[Any, Any]):
             self._last_obs = copy_value(result.obs)
         return result.obs, result.info
 
+    @exclusive
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Act, as in Gymnasium; a reward that the server left out is 0.
 
@@ -230,6 +234,7 @@ class RemoteEnv(gym.Env[Any, Any]):
         reward = 0.0 if result.reward is None else result.reward
         return result.obs, reward, result.terminated, result.truncated, result.info
 
+    @exclusive
     def render(self) -> Any:
         """Return what the environment renders in its ``render_mode``, as in Gymnasium.
 
