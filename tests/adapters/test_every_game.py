@@ -35,7 +35,16 @@ from tests.support.openspiel import (
 EPISODES = [4, pytest.param(20, marks=pytest.mark.long)]
 SERVED_EPISODES = [8, pytest.param(20, marks=pytest.mark.long)]
 # The library solves a deal double-dummy, which takes 0.2 s and more.
-FEWER_EPISODES = {"bridge": 3, "bridge_uncontested_bidding(num_redeals=1)": 4}
+FEWER_EPISODES = {
+    "bridge": 3,
+    "bridge_uncontested_bidding(num_redeals=1)": 4,
+    # Games in Python whose population takes seconds to move.
+    "colored_trails": 2,
+    "mean_field_lin_quad": 2,
+    "python_mfg_crowd_avoidance": 1,
+    "python_mfg_periodic_aversion": 1,
+    "python_mfg_predator_prey": 1,
+}
 
 
 # --- parity with pyspiel ---------------------------------------------------------------------

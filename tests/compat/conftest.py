@@ -22,6 +22,26 @@ collect_ignore = ["stock", *(f"{name}.py" for name in OURS)]  # what servers and
 _failures = pytest.StashKey[dict[str, InstallError]]()
 
 
+NEWEST_ONLY = (
+    "test_environments_both_ways",
+    "test_from_client",
+    "test_their_clients",
+    "test_their_mcp_clients",
+    "test_traps",
+)
+"""Of these, `make test` runs the newest generation; the tests of servers and of capacity, both."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave older generations to ``make test-long`` where the wire is the same."""
+    for item in items:
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        is_old = params.get("generation") not in (None, "0.10")
+        if is_old and item.path.is_relative_to(HERE) and item.path.stem in NEWEST_ONLY:
+            item.add_marker(pytest.mark.long)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Makes the venvs before any test runs: that takes longer than a test may."""
     config = session.config

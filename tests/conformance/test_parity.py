@@ -173,8 +173,10 @@ def test_infos_that_cannot_travel_are_named():
 
 # The other classic ones are played in tests/envs/test_parity.py, for old Gymnasiums too.
 # One for each simulator, and for each form of observations and actions; the others are long.
-SHORT = ["Acrobot-v1", "MountainCarContinuous-v0", "CliffWalking-v1", "LunarLander-v3", "Ant-v5"]
+SHORT = ["CliffWalking-v1", "LunarLander-v3", "Ant-v5"]
 OTHERS = [
+    "Acrobot-v1",
+    "MountainCarContinuous-v0",
     "MountainCar-v0",
     "CliffWalkingSlippery-v1",
     "FrozenLake8x8-v1",
@@ -210,7 +212,7 @@ def test_gymnasiums_environments(env_id: str):
     assert_identical(env_id, Play(), json_steps=600)
 
 
-@pytest.mark.slow
+@pytest.mark.long  # test_atari plays pictures, too
 @pytest.mark.filterwarnings(SWIG)
 def test_car_racing():
     assert_identical("CarRacing-v3", Play(seeds=1, steps=50, picture_steps=50), json_steps=50)

@@ -120,8 +120,15 @@ def test_a_child_writes_nothing_to_its_parents_server(how, codec, form, serve, w
     assert digest == without_a_fork(codec, form)
 
 
-@pytest.mark.parametrize("form", ["one", "several"])
-@pytest.mark.parametrize("codec", ["binary", "json"])
+@pytest.mark.parametrize(
+    ("codec", "form"),
+    [
+        ("binary", "one"),
+        ("json", "several"),
+        pytest.param("binary", "several", marks=pytest.mark.long),
+        pytest.param("json", "one", marks=pytest.mark.long),
+    ],
+)
 def test_a_child_that_plays_has_sessions_of_its_own(codec, form, serve, without_a_fork):
     with FaultProxy(serve(CARTPOLE).base_url) as proxy:
         looks: list[int] = []
@@ -181,8 +188,15 @@ BUSY_TRAINER = textwrap.dedent(
 )
 
 
-@pytest.mark.parametrize("form", ["one", "several"])
-@pytest.mark.parametrize("reach", ["embedded", "served"])
+@pytest.mark.parametrize(
+    ("reach", "form"),
+    [
+        ("embedded", "several"),
+        ("served", "one"),
+        pytest.param("embedded", "one", marks=pytest.mark.long),
+        pytest.param("served", "several", marks=pytest.mark.long),
+    ],
+)
 def test_a_fork_while_another_thread_is_in_a_step(reach: str, form: str, serve):
     url = "" if reach == "embedded" else serve("tests.support.hanging:Hanging-v0").base_url
     command = [sys.executable, "-c", BUSY_TRAINER, url, form]
@@ -216,8 +230,17 @@ def test_async_vector_env_over_a_server(method: str, serve):
     parents.close()
 
 
-@pytest.mark.parametrize("reach", ["embedded", "served"])
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize(
+    ("method", "reach"),
+    [
+        ("fork", "served"),
+        ("spawn", "embedded"),
+        ("forkserver", "served"),
+        pytest.param("fork", "embedded", marks=pytest.mark.long),
+        pytest.param("spawn", "served", marks=pytest.mark.long),
+        pytest.param("forkserver", "embedded", marks=pytest.mark.long),
+    ],
+)
 def test_subproc_vec_env(method: str, reach: str, serve):
     where = {} if reach == "embedded" else {"base_url": serve(CARTPOLE).base_url}
     parents = make(where)
