@@ -161,13 +161,6 @@ class RemoteEnv(gym.Env[Any, Any]):
         return self._episode.handle(Event.GONE, time.monotonic(), exc)
 
     def _connect(self) -> Connection:
-        """Make a session, after the end of the one that there was.
-
-        A slot of the server may be free only then.
-        """
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.end_session(CLOSE_TIMEOUT_S)
         self._connection = made = self._endpoint.connect(self._info).connection
         return made
 
@@ -175,6 +168,9 @@ class RemoteEnv(gym.Env[Any, Any]):
         self, options: dict[str, Any] | None, seeds: Sequence[int | None]
     ) -> tuple[Any, dict[str, Any]]:
         """Begin an episode on a new session."""
+        connection, self._connection = self._connection, None
+        if connection is not None:  # a slot of the server may be free only then
+            connection.end_session(CLOSE_TIMEOUT_S)
         obs, info = self._first(self._connect(), Reset(seeds[0], options))
         said = restart_info(self._restarts.incarnation, seeds[0])
         return obs, {**info, FAULT_KEY: said}

@@ -209,6 +209,7 @@ class Shard(ABC):
             )
             effect = self.episode.handle(Event.GONE, time.monotonic(), lost)
             if effect.do is Do.CONNECT:
+                self.abandon()
                 self.connect(answers)
                 return self._send(request)
         return effect if effect.do is not Do.PASS else self._send(request, is_aside=is_part)
@@ -299,6 +300,8 @@ class Shard(ABC):
 
     def _begin_anew(self, seeds: Sequence[int | None]) -> BatchResult:
         """Make a new session, and return its reset as the step that it is for other shards."""
+        if self.connection is not None:  # a slot of the server may be free only then
+            self.connection.end_session(CLOSE_TIMEOUT_S)
         self.connect()
         self.session.begin(Reset(self._seed_of(seeds), self._options))
         result = self._batch(self.finish(), is_reset=True)
@@ -339,7 +342,7 @@ class Shard(ABC):
     # The session.
 
     def connect(self, answers: Answers | None = None) -> None:
-        """Make a session, in place of the one that there may be, whatever has become of it.
+        """Make a session, in place of the one that there was.
 
         Args:
             answers: What servers said a moment ago.
@@ -348,8 +351,6 @@ class Shard(ABC):
             UnknownEnvironmentError: Another environment is there now: the spaces are in use.
             OpenEnvGymError: No session can be had.
         """
-        if self.connection is not None:
-            self.connection.end_session(CLOSE_TIMEOUT_S)
         self.info, self.connection = self._recipe().connect(self.info, answers)
         if self.gives_core_away:
             self.sleep_at_once()

@@ -64,10 +64,12 @@ def test_another_environment_than_before_is_refused_and_left(opened):
 
 
 def test_another_environment_with_the_same_spaces_is_refused_too(opened):
-    known, connection = endpoint("CartPole-v0").connect()
+    known, connection = endpoint("CliffWalking-v1", num_envs=2).connect()
     connection.close()
-    with pytest.raises(UnknownEnvironmentError, match=r"expected CartPole-v0 .* got CartPole-v1"):
-        endpoint("CartPole-v1").connect(known)
+    with pytest.raises(
+        UnknownEnvironmentError, match=r"expected CliffWalking-v1 .* got CliffWalkingSlippery-v1"
+    ):
+        endpoint("CliffWalkingSlippery-v1", num_envs=2).connect(known)
 
 
 def test_an_embedded_environment_is_built_once_to_be_described_and_played():
