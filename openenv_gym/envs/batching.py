@@ -42,21 +42,6 @@ def seeds_of(seed: Any, num_envs: int) -> list[int | None]:
     return [None if one is None else int(one) for one in seed]
 
 
-def shard_seeds(
-    seed: Any, every: Sequence[int | None], ranges: Sequence[tuple[int, int]]
-) -> list[Any]:
-    """Return the seed of each shard; a list only for a list, which not every vector form takes.
-
-    Args:
-        seed: The seed of a reset, as the caller gave it.
-        every: What :func:`seeds_of` makes of it.
-        ranges: The numbers of each shard's sub-environments.
-    """
-    if seed is None or isinstance(seed, (int, np.integer)):
-        return [every[start] for start, _ in ranges]
-    return [every[start:stop] for start, stop in ranges]
-
-
 def check_reset_mask(mask: Any, num_envs: int) -> None:
     """Refuse what does not say which sub-environments are reset, as Gymnasium does.
 
