@@ -6,6 +6,10 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+import openenv_gym.server.packages  # noqa: F401  (raises before FastAPI is imported)
+
+# isort: split
+
 import gymnasium as gym
 from fastapi import FastAPI, WebSocket
 from fastapi.middleware.cors import CORSMiddleware

@@ -12,6 +12,10 @@ import time
 from dataclasses import replace
 from types import FrameType
 
+import openenv_gym.server.packages  # noqa: F401  (raises before uvicorn is imported)
+
+# isort: split
+
 import uvicorn
 from fastapi import FastAPI
 
