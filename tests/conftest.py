@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,24 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return "single_env" not in collection_path.read_text(encoding="utf-8") or None
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest takes out what is long
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leaves to ``make test-long`` the rows of a test that its ``sample`` does not take.
+
+    The rows taken are spread evenly over those that are there: the first is one of them.
+    """
+    rows: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("sample") and not item.get_closest_marker("long"):
+            rows.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for of_test in rows.values():
+        (number,) = of_test[0].get_closest_marker("sample").args
+        taken = {i * len(of_test) // number for i in range(number)}
+        for i, item in enumerate(of_test):
+            if i not in taken:
+                item.add_marker("long")
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Keeps tests together that share what is slow to begin."""
@@ -86,16 +104,17 @@ def describe(process: psutil.Process) -> str:
 @pytest.fixture(scope="session")
 def serve(no_process_is_left: None) -> Iterator[Callable[..., ServerProcess]]:
     """Starts a server with the arguments of ``openenv-gym serve``, once for the whole run."""
-    with ExitStack() as stack:
-        servers: dict[tuple[str, ...], ServerProcess] = {}
+    servers: dict[tuple[str, ...], ServerProcess] = {}
 
-        def start(environment: str, *arguments: str) -> ServerProcess:
-            key = (environment, *arguments)
-            if key not in servers:
-                servers[key] = stack.enter_context(ServerProcess(environment, *arguments))
-            return servers[key]
+    def start(environment: str, *arguments: str) -> ServerProcess:
+        key = (environment, *arguments)
+        if key not in servers:
+            servers[key] = ServerProcess(environment, *arguments)
+        return servers[key]
 
-        yield start
+    yield start
+    with ThreadPoolExecutor() as pool:  # each takes a while to end
+        list(pool.map(ServerProcess.stop, servers.values()))
 
 
 WAYS = ("embedded", "binary", "json")

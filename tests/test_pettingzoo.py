@@ -139,6 +139,7 @@ def test_pettingzoos_own_parallel_tests_pass(game):
 
 @pytest.mark.usefixtures("pettingzoo_may_warn")
 @pytest.mark.parametrize("game", ["tic_tac_toe", "goofspiel"])
+@pytest.mark.sample(3)
 def test_pettingzoos_own_tests_pass_elsewhere(game, place):
     env = seeded(zoo.env(game, **place(game)))
     api_test(env, num_cycles=20)

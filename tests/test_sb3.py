@@ -117,6 +117,7 @@ def play(local: VecEnv, remote: VecEnv, steps: int) -> int:
 
 @pytest.mark.parametrize(("num_envs", "shards"), [(1, 1), (3, 2), (8, 3)])
 @pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.sample(6)
 def test_everything_is_as_of_dummy_vec_env(name: str, num_envs: int, shards: int):
     steps = 500 if name in GAMES else 2000
     assert play(*pair(name, num_envs, shards=shards), steps) > 5

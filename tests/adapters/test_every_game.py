@@ -98,6 +98,7 @@ def test_embedded_episodes_replay_on_pyspiel(game: str) -> None:
         "tarok",
     ],
 )
+@pytest.mark.sample(3)
 def test_episodes_over_websocket_replay_on_pyspiel(
     game: str, episodes: int, serve: Callable[..., ServerProcess]
 ) -> None:

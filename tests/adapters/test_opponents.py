@@ -116,6 +116,7 @@ def seats(policy: Any, game: Any) -> tuple[Opponent, ...] | None:
 
 @pytest.mark.parametrize("name", [*NAMES, "uniform"])
 @pytest.mark.parametrize("game_name", GAMES)
+@pytest.mark.sample(29)
 def test_moves_are_legal_and_come_from_the_seed(game_name: str, name: str) -> None:
     game = pyspiel.load_game(game_name)
     if name == "uniform":

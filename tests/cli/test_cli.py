@@ -57,6 +57,7 @@ def test_wrong_arguments(arguments, says, capsys: pytest.CaptureFixture[str]):
         (["CartPole-v1", "--kwargs", '{"gravitiy": 1}'], "unexpected keyword argument 'gravitiy'"),
     ],
 )
+@pytest.mark.sample(5)
 def test_what_cannot_be_served_is_one_error_and_no_traceback(arguments, says):
     command = [sys.executable, "-m", "openenv_gym", "serve", "--port=0", *arguments]
     out = subprocess.run(command, capture_output=True, text=True, check=False)

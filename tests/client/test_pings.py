@@ -26,6 +26,7 @@ def readiness(base_url: str) -> dict[str, int]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_trainer_that_computes_for_longer_than_a_ping_may_take_is_not_let_go(serve):
     # Idle sockets are looked after within ten seconds: the rest is for a client that is stopped.
     server = serve(SCRIPTED, "--ping-interval=0.5", "--ping-timeout=17", "--resume-grace=0")
@@ -43,6 +44,7 @@ def test_a_trainer_that_computes_for_longer_than_a_ping_may_take_is_not_let_go(s
 
 
 @pytest.mark.parametrize("codec", ["binary", "json"])
+@pytest.mark.sample(1)
 def test_who_is_gone_without_a_word_is_let_go(serve, codec: str):
     server = serve(SCRIPTED, "--ping-interval=0.2", "--ping-timeout=5", "--resume-grace=6")
     wait_until(lambda: readiness(server.base_url)["sessions"] == 0)

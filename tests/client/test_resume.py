@@ -91,6 +91,7 @@ def test_a_cut_at_each_byte_of_a_step_loses_and_repeats_nothing(proxy, how, dire
 
 @pytest.mark.parametrize("how", ["close", "reset"])
 @pytest.mark.parametrize("direction", ["to_server", "to_client"])
+@pytest.mark.sample(1)
 def test_a_cut_while_it_is_taken_up_is_taken_up_too(proxy, how, direction):
     connection = open_session(proxy.base_url)
     for steps, count in enumerate(range(0, 420, 12), 1):  # through both handshakes and the step
@@ -346,6 +347,7 @@ def test_a_worker_that_died_meanwhile_is_what_is_told(serve):
     wait_until(lambda: active(server) == 0)
 
 
+@pytest.mark.long
 def test_a_worker_that_was_killed_in_a_step_meanwhile_is_what_is_told(serve):
     server = serve(HANGING, "--workers=0", "--step-timeout=6")  # the cut is to come before
     with FaultProxy(server.base_url) as proxy:

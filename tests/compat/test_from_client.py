@@ -329,6 +329,7 @@ def test_all_steps_are_under_way_before_one_is_waited_for(form, call, their_serv
     assert call("together", url=their_servers["traps"], form=form) == 3
 
 
+@pytest.mark.long
 def test_an_environment_that_nobody_closed(generation, call, serve_theirs):
     """Its class's client ends with it; a client that the caller made is the caller's."""
     url, _ = serve_theirs("endless", app={"max_concurrent_envs": 2})

@@ -110,6 +110,7 @@ def without_a_fork(serve) -> Callable[[str, str], str]:
 
 
 @in_pairs(how=["close", "collect", "exit"], codec=["binary", "json"], form=["one", "several"])
+@pytest.mark.sample(2)
 def test_a_child_writes_nothing_to_its_parents_server(how, codec, form, serve, without_a_fork):
     with FaultProxy(serve(CARTPOLE).base_url) as proxy:
         before, after, digest = played(
@@ -129,6 +130,7 @@ def test_a_child_writes_nothing_to_its_parents_server(how, codec, form, serve, w
         pytest.param("json", "one", marks=pytest.mark.long),
     ],
 )
+@pytest.mark.sample(1)
 def test_a_child_that_plays_has_sessions_of_its_own(codec, form, serve, without_a_fork):
     with FaultProxy(serve(CARTPOLE).base_url) as proxy:
         looks: list[int] = []
@@ -197,6 +199,7 @@ BUSY_TRAINER = textwrap.dedent(
         pytest.param("served", "several", marks=pytest.mark.long),
     ],
 )
+@pytest.mark.sample(1)
 def test_a_fork_while_another_thread_is_in_a_step(reach: str, form: str, serve):
     url = "" if reach == "embedded" else serve("tests.support.hanging:Hanging-v0").base_url
     command = [sys.executable, "-c", BUSY_TRAINER, url, form]
@@ -215,6 +218,7 @@ def actions(steps: int) -> list[Any]:
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.sample(1)
 def test_async_vector_env_over_a_server(method: str, serve):
     served = partial(make, {"base_url": serve(CARTPOLE).base_url})
     parents = served()
@@ -241,6 +245,7 @@ def test_async_vector_env_over_a_server(method: str, serve):
         pytest.param("forkserver", "embedded", marks=pytest.mark.long),
     ],
 )
+@pytest.mark.sample(1)
 def test_subproc_vec_env(method: str, reach: str, serve):
     where = {} if reach == "embedded" else {"base_url": serve(CARTPOLE).base_url}
     parents = make(where)

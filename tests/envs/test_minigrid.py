@@ -18,6 +18,7 @@ def registered() -> None:
 
 
 @pytest.mark.parametrize("env_id", ENV_IDS)
+@pytest.mark.sample(2)
 def test_missions_and_grids_are_the_same_remotely(env_id: str, reach):
     name, arguments = f"minigrid:{env_id}", reach(f"minigrid:{env_id}")
     if arguments.get("codec") == "json":

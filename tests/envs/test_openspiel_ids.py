@@ -140,6 +140,7 @@ def test_registering_twice_changes_nothing():
 
 
 @pytest.mark.parametrize("name", [name for name, row in ROWS.items() if not row.why_not])
+@pytest.mark.sample(26)
 def test_every_game_begins_in_process(name: str):
     env = OpenSpielEnv(ROWS[name].example)
     observation, info = env.reset(seed=0)

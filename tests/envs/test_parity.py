@@ -21,6 +21,7 @@ def test_cartpole_for_20_seeds(reach):
 
 
 @pytest.mark.parametrize("env_id", ["FrozenLake-v1", "Blackjack-v1", TAXI, "Pendulum-v1"])
+@pytest.mark.sample(6)
 def test_other_spaces(env_id: str, reach):
     local = gym.make(env_id)
     remote = gym.make(f"openenv/{env_id}", **reach(env_id))
@@ -48,6 +49,7 @@ def test_unix_socket(serve, tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.mark.parametrize("game", ["catch", "tic_tac_toe", "kuhn_poker", "2048", "blackjack"])
+@pytest.mark.sample(6)
 def test_openspiel(game: str, reach):
     local = OpenSpielEnv(game)
     remote = gym.make(f"openenv/{game}-v0", **reach(f"openspiel:{game}"))

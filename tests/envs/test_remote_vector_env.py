@@ -89,6 +89,7 @@ def test_two_thousand_steps(env_id: str):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "FrozenLake-v1"])
+@pytest.mark.sample(1)
 def test_sixty_four(env_id: str):
     local = SyncVectorEnv([lambda: gym.make(env_id)] * 64, autoreset_mode="SameStep")
     play(local, embedded(env_id, 64, 4, autoreset_mode="SameStep"), 600)

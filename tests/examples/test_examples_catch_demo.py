@@ -47,6 +47,7 @@ def test_the_demo_says_the_same_when_run_twice() -> None:
     assert "The first 4 episodes of each policy ended alike in both places." in told[0]
 
 
+@pytest.mark.long
 def test_another_seed_gives_other_games() -> None:
     first, second = (
         run_demo("--episodes=40", "--websocket-episodes=1", f"--seed={seed}") for seed in (1, 2)
@@ -103,6 +104,7 @@ CHANCES: dict[str, PolicyChances] = {
 
 
 @pytest.mark.parametrize("player", PLAYERS, ids=lambda player: player.name)
+@pytest.mark.sample(2)
 def test_the_measured_rate_is_the_one_that_follows_from_the_rules(player: Player) -> None:
     episodes = 1000
     env = gym.make("openenv/catch-v0")

@@ -33,6 +33,7 @@ def base_url(request: pytest.FixtureRequest) -> Iterator[str]:
             yield server.base_url
 
 
+@pytest.mark.sample(1)
 def test_the_client_plays_an_episode(base_url: str) -> None:
     with EchoClient(base_url) as client:
         first = client.reset(episode_id="mine")

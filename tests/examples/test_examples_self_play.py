@@ -9,6 +9,7 @@ from openenv_gym import OpenSpielEnv
 
 
 @pytest.mark.parametrize("seed", range(3))
+@pytest.mark.sample(1)
 def test_the_seats_come_near_the_value_of_the_game(seed) -> None:
     env = OpenSpielEnv("kuhn_poker", agent_player="all")
 

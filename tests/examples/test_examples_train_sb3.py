@@ -11,6 +11,7 @@ from examples import train_sb3
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
+@pytest.mark.long
 def test_catch_is_learned(capsys: pytest.CaptureFixture[str]) -> None:
     score = train_sb3.main([])
 
@@ -21,6 +22,7 @@ def test_catch_is_learned(capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
+@pytest.mark.sample(1)
 def test_cartpole_is_learned_somewhat() -> None:
     score = train_sb3.main(
         [

@@ -109,6 +109,7 @@ def test_an_embedded_worker_in_which_another_one_computes_is_left_alone(
 
 @pytest.mark.parametrize("codec", ["binary", "json"])
 @pytest.mark.parametrize("how", ["hang", "stop"])
+@pytest.mark.sample(1)
 def test_an_environment_of_a_server(how: str, codec: str, server: ServerProcess):
     env = gym.make("openenv/remote-v0", base_url=server.base_url, codec=codec, timeout_s=PATIENCE_S)
     family_of(server.pid, 3)  # with a forkserver
@@ -124,6 +125,7 @@ def test_an_environment_of_a_server(how: str, codec: str, server: ServerProcess)
 
 @pytest.mark.parametrize("reach", ["embedded", "binary", "json"])
 @pytest.mark.parametrize("how", ["hang", "stop"])
+@pytest.mark.sample(2)
 def test_sub_environments(how: str, reach: str, server: ServerProcess):
     there = {} if reach == "embedded" else {"base_url": server.base_url, "codec": reach}
     envs = several(**there)
@@ -158,6 +160,7 @@ def test_those_that_are_dead_already():
 
 
 @pytest.mark.parametrize("form", ["one", "several"])
+@pytest.mark.sample(1)
 def test_a_client_that_does_not_close(form: str, server: ServerProcess):
     clients = [Client(server.base_url, timeout_s=PATIENCE_S) for _ in range(2)]
     if form == "one":
@@ -171,12 +174,14 @@ def test_a_client_that_does_not_close(form: str, server: ServerProcess):
     envs.close()
 
 
+@pytest.mark.long
 def test_the_typed_client(server: ServerProcess):
     with Client(server.base_url, timeout_s=PATIENCE_S) as client:
         client.reset(options=HANG)
 
 
 @pytest.mark.parametrize("reach", ["embedded", "binary", "json"])
+@pytest.mark.sample(1)
 def test_what_comes_after_it_is_no_fault(reach: str, server: ServerProcess):
     there = {} if reach == "embedded" else {"base_url": server.base_url, "codec": reach}
     envs = several(**there)

@@ -64,6 +64,7 @@ class Numbered:
 
 
 @CODECS
+@pytest.mark.sample(1)
 def test_a_reply_that_comes_after_the_timeout_answers_no_other_request(
     codec: str, proxy: FaultProxy
 ):
@@ -79,6 +80,7 @@ def test_a_reply_that_comes_after_the_timeout_answers_no_other_request(
 
 @CODECS
 @pytest.mark.parametrize("direction", ["to_server", "to_client"])
+@pytest.mark.sample(2)
 def test_a_run_goes_on_after_a_cut_at_many_bytes_of_a_step(
     codec: str, direction: Any, proxy: FaultProxy
 ):

@@ -31,6 +31,7 @@ def write_into(obs: Any) -> None:
 
 
 @in_pairs(indirect=["reach"], reach=WAYS, env_id=KINDS, after=["reset", "step"])
+@pytest.mark.sample(4)
 def test_of_one_environment(env_id: str, after: str, reach: Any):
     env = gym.make("openenv/gymnasium-v0", env_id=env_id, **reach(env_id)).unwrapped
     env.reset(seed=7)
@@ -51,6 +52,7 @@ def test_of_one_environment(env_id: str, after: str, reach: Any):
     after=["reset", "step"],
     mode=[AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP],
 )
+@pytest.mark.sample(3)
 def test_of_sub_environments(env_id: str, shards: int, after: str, mode: AutoresetMode):
     envs = gym.make_vec(
         "openenv/gymnasium-v0",

@@ -66,6 +66,7 @@ def mortal() -> Iterator[Mortal]:
 
 @pytest.mark.parametrize(("times", "seconds"), TIMES)
 @pytest.mark.parametrize("codec", ["binary", "json"])
+@pytest.mark.sample(1)
 def test_all_are_truncated_once_and_go_on(
     codec: str, times: int, seconds: float, mortal: Mortal, record_property: Any
 ):
@@ -107,6 +108,7 @@ def test_all_are_truncated_once_and_go_on(
 
 
 @pytest.mark.parametrize("codec", ["binary", "json"])
+@pytest.mark.sample(1)
 def test_a_reset_waits_for_a_server_too(codec: str, mortal: Mortal):
     envs = gym.make_vec("openenv/remote-v0", 2, base_url=mortal.base_url, codec=codec)
     envs.reset(seed=SEED)

@@ -28,6 +28,7 @@ def make(where: dict[str, Any], **more: Any) -> OpenEnvVecEnv:
 
 
 @pytest.mark.parametrize("action", [Faulty.RAISE, Faulty.EXIT, Faulty.SEGV, Faulty.KILL])
+@pytest.mark.sample(4)
 def test_a_fault_is_a_terminal_observation_that_is_truncated(action: int, where: dict[str, Any]):
     envs, free = make(where), make(where)
     hurt = [2] if action == Faulty.RAISE else [2, 3]

@@ -44,6 +44,7 @@ def make(serve: Any) -> Any:
 
 @pytest.mark.parametrize("mode", AutoresetMode)
 @pytest.mark.parametrize("action", [Faulty.RAISE, Faulty.KILL])
+@pytest.mark.sample(3)
 def test_bystanders_play_as_without_the_fault(action: int, mode: AutoresetMode, make: Any):
     played = []
     for struck in (1, action):
@@ -88,6 +89,7 @@ def test_the_start_and_the_wish_to_have_them_raised(make: Any):
         envs.close()
 
 
+@pytest.mark.long
 def test_all_that_hang_are_waited_for_at_the_same_time(serve: Any):
     url = serve(FAULTY, "--step-timeout=0").base_url
     envs = gym.make_vec("openenv/remote-v0", num_envs=6, base_url=url, codec="json", timeout_s=60)

@@ -44,6 +44,7 @@ def make(arguments: dict[str, Any], **more: Any) -> Any:
 
 
 @pytest.mark.parametrize("action", KINDS)
+@pytest.mark.sample(9)
 def test_a_fault_is_a_truncation_and_the_next_reset_is_one_of_a_fresh_session(
     action: int, faulty: dict[str, Any]
 ):
@@ -175,6 +176,7 @@ def rollout(env: Any, steps: int) -> list[Any]:
     return seen
 
 
+@pytest.mark.sample(1)
 def test_two_runs_with_the_same_faults_are_the_same(faulty: dict[str, Any]):
     policy = FaultPolicy(restarts=100, max_backoff_s=0)
     first, second = (rollout(make(faulty, on_fault=policy), 25) for _ in range(2))
@@ -212,6 +214,7 @@ def test_a_reset_that_fails_is_made_again_within_the_budget(faulty: dict[str, An
 
 
 @pytest.mark.parametrize("codec", ["binary", "json"])
+@pytest.mark.sample(1)
 def test_a_server_that_comes_back_is_waited_for(codec: str):
     with ServerProcess(FAULTY) as server:
         env = make({"env_id": FAULTY, "base_url": server.base_url, "codec": codec})
@@ -234,6 +237,7 @@ def test_a_server_that_comes_back_is_waited_for(codec: str):
         pytest.param("json", False, marks=pytest.mark.long),
     ],
 )
+@pytest.mark.sample(1)
 def test_a_server_that_comes_back_with_another_environment_is_refused(codec: str, is_vector: bool):
     with ServerProcess(FAULTY) as server:
         where = {"base_url": server.base_url, "codec": codec}

@@ -45,6 +45,7 @@ def first_of_the_next(seed: int) -> Any:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # a fork with threads
+@pytest.mark.sample(1)
 def test_async_vector_env(method: str, makers: list[Callable[[], Any]]):
     envs = AsyncVectorEnv(makers, context=method)
     local = [FaultEnv() for _ in range(NUM_ENVS)]
@@ -68,6 +69,7 @@ def test_async_vector_env(method: str, makers: list[Callable[[], Any]]):
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+@pytest.mark.long
 def test_subproc_vec_env(method: str, makers: list[Callable[[], Any]]):
     envs = SubprocVecEnv(makers, start_method=method)
     envs.seed(SEED)

@@ -35,6 +35,7 @@ def test_a_constructor_that_fails_is_an_error_of_make(fault: Any):
 
 
 @pytest.mark.parametrize("fault", ["raise", "abort", "sys_exit"])
+@pytest.mark.sample(1)
 def test_a_server_whose_environment_cannot_be_built_does_not_start(fault: str):
     kwargs = json.dumps({"plan": {"0/0/init": fault}})
     with pytest.raises(EnvStartError, match="ended with exit code"):
@@ -60,6 +61,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..
 
 
 @pytest.mark.parametrize("fault", ["raise", "abort", "exit"])
+@pytest.mark.sample(3)
 def test_one_that_cannot_be_built_again_is_given_up_after_the_budget(
     fault: str, make: Callable[..., Any], tmp_path: Path
 ):
@@ -74,6 +76,7 @@ def test_one_that_cannot_be_built_again_is_given_up_after_the_budget(
     env.close()
 
 
+@pytest.mark.sample(1)
 def test_one_that_is_slow_to_build_again_is_waited_for(make: Callable[..., Any]):
     slow = {"kind": "sleep", "seconds": 0.3}
     env = make({"0/0/3": "kill", "*/1/init": slow}, FaultPolicy(max_backoff_s=0))

@@ -97,6 +97,7 @@ def column(result: Any, number: int) -> list[Any]:
     action=EVERY,
     mode=[AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP],
 )
+@pytest.mark.sample(6)
 def test_bystanders_play_as_without_the_fault(action: int, mode: AutoresetMode, where: Any):
     free = run(make(where, mode), mode, {})
     struck = run(make(where, mode), mode, {(5, 1): action})
@@ -176,6 +177,7 @@ def test_same_step_has_the_fault_in_the_final_info(where: Any):
 
 
 @pytest.mark.parametrize("factory", ["same_step", "cartpoles"])
+@pytest.mark.sample(1)
 def test_a_vector_form_that_batches_infos_itself(factory: str):
     with ServerProcess(f"vector:tests.support.envs:{factory}") as it:
         envs = gym.make_vec("openenv/remote-v0", num_envs=2, base_url=it.base_url)
@@ -242,6 +244,7 @@ def test_a_worker_that_dies_in_a_reset_of_some_ends_the_episodes_of_its_others()
 @pytest.mark.parametrize(
     "where", ["embedded", pytest.param("binary", marks=pytest.mark.long)], indirect=True
 )
+@pytest.mark.sample(1)
 def test_two_runs_with_the_same_faults_are_the_same(where: Any, mode: AutoresetMode):
     faults = {(2, 0): Faulty.RAISE, (2, 3): Faulty.KILL, (4, 1): Faulty.EXIT, (6, 1): Faulty.RAISE,
               (6, 0): Faulty.RAISE, (8, 2): Faulty.NO_VALUE, (9, 0): Faulty.ABRT}  # fmt: skip
@@ -337,6 +340,7 @@ def test_mistakes_are_never_truncations(where: Any):
 
 @pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
 @pytest.mark.parametrize("fails_with", [Faulty.RAISE, Faulty.KILL])
+@pytest.mark.sample(2)
 def test_the_budget_is_kept_exactly(fails_with: int, mode: AutoresetMode):
     # Many interpreters start one after another: none is forgotten before the last.
     policy = FaultPolicy(restarts=3, restarts_within_s=600, max_backoff_s=0)
@@ -463,6 +467,7 @@ def test_a_shard_that_hangs_is_not_waited_for_twice():
     envs.close()
 
 
+@pytest.mark.long
 def test_a_shard_that_hangs_is_told_of_though_the_others_answer():
     envs = in_play({"env_id": FAULTY}, timeout_s=PATIENCE_S)
     hurry(envs)

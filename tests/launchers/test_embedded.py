@@ -47,6 +47,7 @@ def test_environments_of_a_process_share_one_worker():
 
 @pytest.mark.parametrize("context", ["fork", "spawn", "forkserver"])
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # a fork with threads
+@pytest.mark.sample(1)
 def test_async_vector_env_over_remote_environments(context: str):
     make = pickle.loads(pickle.dumps(_make_cartpole))
     local = SyncVectorEnv([lambda: gym.make("CartPole-v1")] * 2)
@@ -94,6 +95,7 @@ def test_a_forked_child_has_a_worker_of_its_own_and_the_parent_goes_on():
 
 
 @pytest.mark.parametrize("way", ["sleep", "gil", "stop", "fork"])
+@pytest.mark.sample(1)
 def test_a_worker_that_hangs_is_killed_when_its_client_gives_up(way: str):
     env = gym.make("openenv/gymnasium-v0", env_id=HANGING)
     env.reset(seed=1)

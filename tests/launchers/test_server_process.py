@@ -93,6 +93,7 @@ def test_workers_end_with_a_killed_server():
 
 
 @pytest.mark.parametrize("way", Hanging.WAYS)
+@pytest.mark.sample(2)
 def test_workers_that_hang_end_with_a_killed_server_too(way: str):
     server = ServerProcess("tests.support.hanging:Hanging-v0")
     env = gym.make("openenv/remote-v0", base_url=server.base_url).unwrapped

@@ -164,6 +164,7 @@ def test_what_cannot_be_served(arguments, keywords, error, says):
 
 
 @pytest.mark.parametrize(("isolation", "count"), [("process", 0), ("thread", 1), ("inline", 1)])
+@pytest.mark.sample(1)
 def test_a_start_without_isolation_is_warned_of_in_one_line(
     isolation: str, count: int, capfd: pytest.CaptureFixture[str]
 ):

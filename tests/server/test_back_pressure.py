@@ -69,6 +69,7 @@ def test_requests_behind_a_step_that_hangs_are_not_read():
 
 
 @pytest.mark.parametrize("codec", ["binary", "json"])
+@pytest.mark.sample(1)
 def test_pings_of_a_client_that_reads_no_pongs_are_not_read(codec: str):
     protocols = [SUBPROTOCOL] if codec == "binary" else None
     # No other pings: what is said of them would come between the parts of one of ours.
@@ -96,6 +97,7 @@ def test_pings_of_a_client_that_reads_no_pongs_are_not_read(codec: str):
 
 
 @pytest.mark.parametrize("codec", ["binary", "json"])
+@pytest.mark.sample(1)
 def test_a_client_that_reads_nothing_is_left(codec: str):
     with ServerProcess(HANGING, "--write-timeout=1", "--max-sessions=1") as server:
         address = urlsplit(server.base_url)

@@ -86,7 +86,7 @@ def test_a_mask_says_which_are_reset(serve):
 )
 def test_what_makes_no_sense_is_said(query: str, says: str, serve):
     with connected(serve("FrozenLake-v1"), query) as client:
-        assert says in client.receive()["data"]["message"]
+        assert says in client.ask("reset")["data"]["message"]
 
 
 def test_wrong_messages_leave_the_session_as_it_was(serve):

@@ -185,6 +185,7 @@ def hanging_of(server: ServerProcess) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("way", ["spin", "stop", "fork"])
+@pytest.mark.sample(1)
 def test_what_hangs_is_killed_when_its_time_is_over(way: str, play: Begin):
     with ServerProcess(HANGING, "--drain-timeout=1", "--close-timeout=600") as server:
         hung, other = play(server), play(server)
@@ -203,6 +204,7 @@ def test_what_hangs_is_killed_when_its_time_is_over(way: str, play: Begin):
         await_end(family)
 
 
+@pytest.mark.long
 def test_an_environment_that_does_not_close_is_killed_too():
     with ServerProcess(HANGING, "--drain-timeout=1", "--close-timeout=600") as server:
         env = gym.make("openenv/remote-v0", base_url=server.base_url)
@@ -254,6 +256,7 @@ def test_ctrl_c_ends_a_server_whose_environment_hangs_while_it_is_built(tmp_path
 
 @pytest.mark.parametrize("close_s", [0.5, 0])
 @pytest.mark.parametrize("isolation", ["thread", "process"])
+@pytest.mark.sample(2)
 def test_workers_and_threads_that_hang_do_not_keep_a_server(
     isolation: str, close_s: float, play: Begin, capfd
 ):
@@ -266,6 +269,7 @@ def test_workers_and_threads_that_hang_do_not_keep_a_server(
         assert exit_code(server) == 0
 
 
+@pytest.mark.long
 def test_a_thread_that_hangs_in_a_request_over_http_does_not_keep_a_server(capfd):
     arguments = ("--drain-timeout=0.5", "--close-timeout=0", "--isolation=thread")
     with ServerProcess(HANGING, *arguments) as server:
@@ -348,6 +352,7 @@ def drained_typed(server: ServerProcess) -> str:
     ],
     ids=["binary", "json", "vector", "sessions", "typed", "from_client"],
 )
+@pytest.mark.sample(3)
 def test_the_fault_of_every_client_is_that_the_server_drains(play_on: Callable[..., str]):
     with ServerProcess(HANGING) as server:
         assert play_on(server) == "server_draining"

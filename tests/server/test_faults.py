@@ -47,6 +47,7 @@ def test_a_spare_that_died_while_it_waited_is_not_given_to_anybody():
 
 
 @pytest.mark.parametrize("codec", ["binary", "json"])
+@pytest.mark.sample(1)
 def test_the_slot_of_a_lost_worker_is_free_when_its_client_hears_of_it(codec: str):
     with ServerProcess(SCRIPTED, "--max-sessions=1") as server:
         env = gym.make("openenv/remote-v0", base_url=server.base_url, codec=codec).unwrapped
@@ -203,6 +204,7 @@ def test_arrays_among_the_arguments_are_compared():
 
 
 @pytest.mark.parametrize("codec", ["binary", "json"])
+@pytest.mark.sample(1)
 def test_an_environment_that_ends_its_worker_while_it_is_built(codec: str, tmp_path: Path):
     log = tmp_path / "built"
     kwargs = json.dumps({"log": str(log)})
@@ -220,6 +222,7 @@ def test_an_environment_that_ends_its_worker_while_it_is_built(codec: str, tmp_p
 
 @pytest.mark.parametrize("codec", ["binary", "json"])
 @pytest.mark.parametrize("action", [Scribbling.TWO_REPLIES, Scribbling.A_LENGTH])
+@pytest.mark.sample(1)
 def test_what_nobody_asked_a_worker_for_ends_its_session(codec: str, action: int, capfd):
     with ServerProcess("tests.support.envs:Scribbling-v0") as server:
         env = gym.make("openenv/remote-v0", base_url=server.base_url, codec=codec)

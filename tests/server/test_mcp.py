@@ -129,6 +129,7 @@ def test_frozen_lake_is_drawn_and_its_directions_have_names(serve):
         ("FrozenLake-v1", ("--kwargs", '{"render_mode": "ansi"}')),
     ],
 )
+@pytest.mark.sample(1)
 def test_text_is_shown_as_text(serve, environment: str, arguments: tuple[str, ...]):
     async def play(client: Client) -> str:
         await client.call_tool("reset", {"seed": 0})
@@ -271,6 +272,7 @@ def test_a_call_that_is_cancelled_is_done_all_the_same_and_the_next_one_waits_fo
     talk(serve(SLOW).base_url, play)
 
 
+@pytest.mark.long
 def test_a_goodbye_ends_a_step_that_hangs():
     async def play(base_url: str) -> None:
         url = f"{base_url}/mcp"

@@ -298,6 +298,7 @@ def test_a_websocket_is_a_session_and_a_ping_is_answered_during_a_step(tmp_path:
 
 
 @pytest.mark.parametrize("more", [0, 20])
+@pytest.mark.sample(1)
 def test_the_end_of_a_websocket_ends_its_session_though_a_step_hangs(more):
     with ServerProcess(SCRIPTED, "--max-sessions=1") as server:
         url = server.base_url.replace("http", "ws", 1) + "/mcp"

@@ -118,6 +118,7 @@ def transport(url: str) -> WebSocketTransport:
     return opened
 
 
+@pytest.mark.sample(2)
 def test_an_episode(way: tuple[str, str], relays: list[Relay]):
     name, url = way
     with session(url) as socket:
@@ -245,6 +246,7 @@ def test_long_messages_come_whole(way: tuple[str, str]):
         assert binary.ask(Step(0)).obs[0] == 1.0
 
 
+@pytest.mark.sample(2)
 def test_pings_are_answered_during_a_step_and_a_silence(way: tuple[str, str]):
     with session(way[1]) as socket:
         binary = Session(socket)
@@ -256,6 +258,7 @@ def test_pings_are_answered_during_a_step_and_a_silence(way: tuple[str, str]):
             assert socket.ping().wait(20)
 
 
+@pytest.mark.sample(1)
 def test_a_client_that_leaves_in_a_step_frees_its_slot(way: tuple[str, str]):
     if way[0] == "thread":
         pytest.skip("a thread that hangs cannot be ended, which is why process is the default")

@@ -105,6 +105,7 @@ def all_slots_are_free(server: ServerProcess) -> None:
 
 @pytest.mark.parametrize("codec", ["binary", "json"])
 @pytest.mark.parametrize("way", Hanging.WAYS)
+@pytest.mark.sample(4)
 def test_a_step_that_hangs(server: ServerProcess, bystander: None, way: str, codec: str):
     env = make(server, codec)
     env.reset(seed=1)
@@ -120,6 +121,7 @@ def test_a_step_that_hangs(server: ServerProcess, bystander: None, way: str, cod
 
 
 @pytest.mark.parametrize("codec", ["binary", "json"])
+@pytest.mark.sample(1)
 def test_a_reset_that_hangs(hasty: ServerProcess, codec: str):
     env = make(hasty, codec)
     env.reset()
@@ -141,6 +143,7 @@ def test_a_close_that_hangs(server: ServerProcess):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="how processes are traced is Linux's")
 @pytest.mark.parametrize("method", ["forkserver", "spawn"])
+@pytest.mark.sample(1)
 def test_a_worker_that_does_not_even_end_when_it_is_killed(method: str):
     arguments = (*ARGUMENTS, "--workers=0", f"--start-method={method}")
     with ServerProcess(HANGING, "--max-sessions=2", *arguments) as server:
@@ -159,6 +162,7 @@ def test_a_worker_that_does_not_even_end_when_it_is_killed(method: str):
         env.close()
 
 
+@pytest.mark.long
 def test_workers_that_hang_when_they_are_closed_do_not_pile_up():
     with ServerProcess(HANGING, "--max-sessions=1", "--close-timeout=2") as server:
         most = 0
@@ -255,6 +259,7 @@ def test_what_hangs_is_ended_by_a_server_that_is_always_busy_too():
 
 
 @pytest.mark.parametrize("codec", ["binary", "json"])
+@pytest.mark.sample(1)
 def test_a_step_that_hangs_is_ended_though_its_client_left_and_closing_has_no_limit(codec: str):
     arguments = ("--workers=0", "--step-timeout=1.5", "--close-timeout=0", "--resume-grace=0")
     with ServerProcess(HANGING, *arguments) as server:

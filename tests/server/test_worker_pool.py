@@ -218,6 +218,7 @@ def test_sessions_go_on_without_the_forkserver_and_others_begin():
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits of others are Linux's")
 @pytest.mark.parametrize("codec", ["binary", "json"])
+@pytest.mark.sample(1)
 def test_who_gets_no_worker_because_files_are_too_many_is_told_so(codec: str, capfd):
     with ServerProcess(SCRIPTED, "--workers=0") as server:
         before = make(server, codec)
@@ -252,6 +253,7 @@ def test_a_server_has_the_files_of_all_its_sessions_open_where_it_may(tmp_path: 
 
 @pytest.mark.timeout(300)  # ten interpreters begin at once
 @pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
+@pytest.mark.sample(1)
 def test_of_ten_sessions_that_begin_at_once_five_crash(start_method: str):
     if start_method == "forkserver" and not can_fork():
         pytest.skip("forking needs Linux 5.3")

@@ -156,6 +156,7 @@ def test_openspiel_has_companions_for_the_rest() -> None:
         ("gymnasium", "GYMNASIUM_ENV_KWARGS", '["fast"]', "GYMNASIUM_ENV_KWARGS: expected"),
     ],
 )
+@pytest.mark.sample(3)
 def test_a_wrong_variable_is_named_at_start(
     name: str, variable: str, value: str, complaint: str
 ) -> None:

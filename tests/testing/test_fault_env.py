@@ -100,6 +100,7 @@ ENDS = [
 
 
 @pytest.mark.parametrize(("fault", "code"), ENDS, ids=str)
+@pytest.mark.sample(4)
 def test_a_worker_ends_as_planned(folder, worker, fault, code, at_step_two):
     connection = at_step_two(fault)
     with pytest.raises(ConnectionLostError):
@@ -128,6 +129,7 @@ def test_a_fault_that_takes_a_while_ends_and_the_step_is_as_without(worker, kind
 
 
 @pytest.mark.parametrize("kind", ["sleep", "spin", "hold_gil"])
+@pytest.mark.sample(1)
 def test_without_a_time_it_takes_for_ever(worker, kind, at_step_two):
     connection = at_step_two(kind)
     connection.timeout_s = HURRY_S
@@ -257,6 +259,7 @@ def test_last_words_are_on_stderr_before_the_end():
 
 
 @pytest.mark.parametrize("codec", ["binary", "json"])
+@pytest.mark.sample(1)
 def test_it_is_served_with_a_plan_from_the_command_line(codec: str, tmp_path):
     kwargs = f'{{"plan": {{"0/0/2": "abort"}}, "ledger": "{tmp_path}"}}'
     with ServerProcess(FAULT, "--kwargs", kwargs) as server:
@@ -397,6 +400,7 @@ def test_who_is_never_reset_is_nobody(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["abort", "kill", "exit"])
+@pytest.mark.sample(1)
 def test_the_kernel_makes_room_for_the_successor_of_a_dead_process(kind: str, tmp_path, connect):
     bystander = FaultEnv(ledger=tmp_path)
     assert who(bystander) == (0, 0)

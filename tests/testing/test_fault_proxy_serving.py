@@ -83,6 +83,7 @@ def test_slow_networks_change_no_number(proxy, serve, codec):
 
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("direction", ["to_server", "to_client", "both"])
+@pytest.mark.sample(2)
 def test_a_black_hole_is_a_timeout(proxy, open_session, codec, direction):
     connection = open_session(codec, timeout_s=HURRY_S)
     proxy.black_hole(direction)
@@ -92,6 +93,7 @@ def test_a_black_hole_is_a_timeout(proxy, open_session, codec, direction):
 
 
 @pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.sample(1)
 def test_a_delay_past_the_deadline_is_a_timeout(proxy, open_session, codec):
     connection = open_session(codec, timeout_s=HURRY_S)
     proxy.delay(3600, "to_client")

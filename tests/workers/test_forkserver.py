@@ -316,6 +316,7 @@ SERVER = textwrap.dedent(
 
 @pytest.mark.parametrize("way", ["sleep", "spin", "gil", "stop"])
 @pytest.mark.parametrize("first", ["server", "forkserver first"])
+@pytest.mark.sample(4)
 def test_all_end_with_a_server_that_is_killed(first: str, way: str):
     server = subprocess.Popen(
         [sys.executable, "-c", SERVER, first, str(Hanging.WAYS[way])],
@@ -382,6 +383,7 @@ def test_a_process_that_has_got_the_number_of_a_worker_that_ended_is_left_alone(
 
 
 @pytest.mark.parametrize("how", ["forked", "spawned"])
+@pytest.mark.sample(1)
 def test_what_a_worker_that_was_reaped_left_behind_is_ended(mortal, fork, play, how):
     worker = fork(mortal) if how == "forked" else WorkerProcess(output=Output())
     connection = play(worker, HANGING)
