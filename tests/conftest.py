@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -52,18 +53,18 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leaves to ``make test-long`` the rows of a test that its ``sample`` does not take.
 
-    The rows taken are spread evenly over those that are there: the first is one of them.
+    The name of the test draws them, so that they are the same in each run, and tests with the same
+    parameters do not all leave out the same values.
     """
     rows: dict[str, list[pytest.Item]] = {}
     for item in items:
         if item.get_closest_marker("sample") and not item.get_closest_marker("long"):
             rows.setdefault(item.nodeid.partition("[")[0], []).append(item)
-    for of_test in rows.values():
+    for test, of_test in rows.items():
         (number,) = of_test[0].get_closest_marker("sample").args
-        taken = {i * len(of_test) // number for i in range(number)}
-        for i, item in enumerate(of_test):
-            if i not in taken:
-                item.add_marker("long")
+        left = max(0, len(of_test) - number)  # fewer rows are there where somebody asks for one
+        for item in random.Random(test).sample(of_test, left):
+            item.add_marker("long")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -36,4 +36,4 @@ def test_the_documentation_lists_all_of_them():
 
 def test_another_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'openenv_gym' has no attribute 'RemoteEnvs'"):
-        openenv_gym.RemoteEnvs  # noqa: B018
+        openenv_gym.RemoteEnvs  # noqa: B018 - that it raises is the test

@@ -23,7 +23,6 @@ def full_url():
 
 
 @pytest.mark.parametrize("function", ["generic", "generic_sync"])
-@pytest.mark.sample(2)
 def test_their_clients_on_our_server(function, full_url, their_clients):
     with pytest.raises(RemoteError) as raised:
         their_clients.call(f"clients:{function}", url=full_url, actions=[])
@@ -33,7 +32,6 @@ def test_their_clients_on_our_server(function, full_url, their_clients):
     assert "CAPACITY_REACHED" in text
 
 
-@pytest.mark.sample(1)
 def test_our_clients_on_their_server(serve_theirs):
     """Their handshake succeeds; the error follows unasked, and the connection is closed."""
     url, _ = serve_theirs("traps", app={"max_concurrent_envs": 1})

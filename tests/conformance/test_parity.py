@@ -208,7 +208,6 @@ def assert_identical(env_id: str, play: Play, json_steps: int) -> None:
 
 @pytest.mark.filterwarnings(SWIG)
 @pytest.mark.parametrize("env_id", ENVIRONMENTS)
-@pytest.mark.sample(1)
 def test_gymnasiums_environments(env_id: str):
     assert_identical(env_id, Play(), json_steps=600)
 

@@ -52,7 +52,11 @@ def interrupted(env: Any, action: Any, number: int) -> str:
 
 
 def make(kind: str, base_url: str, on_fault: str) -> Any:
-    policy = FaultPolicy(on_fault=on_fault, restarts=10**6, max_backoff_s=0)  # type: ignore[arg-type]
+    policy = FaultPolicy(
+        on_fault=on_fault,  # type: ignore[arg-type]  # one of its words
+        restarts=10**6,
+        max_backoff_s=0,
+    )
     common = {"timeout_s": 60, "on_fault": policy}
     if kind == "single":
         return gym.make("openenv/remote-v0", base_url=base_url, **common).unwrapped

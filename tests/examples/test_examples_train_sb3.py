@@ -22,7 +22,6 @@ def test_catch_is_learned(capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
-@pytest.mark.sample(1)
 def test_cartpole_is_learned_somewhat() -> None:
     score = train_sb3.main(
         [

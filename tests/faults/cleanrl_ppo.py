@@ -92,7 +92,7 @@ def train(envs: Any, args: Args) -> Agent:
     return agent
 
 
-def _update(  # noqa: PLR0913, PLR0917
+def _update(  # noqa: PLR0913, PLR0917 - the names of CleanRL's script
     agent: Agent,
     optimizer: torch.optim.Optimizer,
     args: Args,

@@ -76,7 +76,6 @@ CAMPAIGNS = [
 
 @pytest.mark.parametrize(("num_envs", "faults"), CAMPAIGNS)
 @pytest.mark.parametrize("name", ALGORITHMS)
-@pytest.mark.sample(1)
 def test_training_goes_on_through_a_campaign(
     name: str, num_envs: int, faults: int, tmp_path: Path, record_property: Any
 ):

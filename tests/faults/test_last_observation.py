@@ -31,7 +31,6 @@ def write_into(obs: Any) -> None:
 
 
 @in_pairs(indirect=["reach"], reach=WAYS, env_id=KINDS, after=["reset", "step"])
-@pytest.mark.sample(4)
 def test_of_one_environment(env_id: str, after: str, reach: Any):
     env = gym.make("openenv/gymnasium-v0", env_id=env_id, **reach(env_id)).unwrapped
     env.reset(seed=7)

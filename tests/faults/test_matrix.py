@@ -238,7 +238,6 @@ def played(request: pytest.FixtureRequest, serve: Callable[..., Any], known: Any
 
 
 @pytest.mark.parametrize(("played", "planned"), CASES, indirect=["played"])
-@pytest.mark.sample(39)
 def test_a_fault_is_one_truncation_and_the_next_session_is_fresh(played: Played, planned: Planned):
     played.check(PLANNED.index(planned) + 1, planned)
 

@@ -176,7 +176,6 @@ def rollout(env: Any, steps: int) -> list[Any]:
     return seen
 
 
-@pytest.mark.sample(1)
 def test_two_runs_with_the_same_faults_are_the_same(faulty: dict[str, Any]):
     policy = FaultPolicy(restarts=100, max_backoff_s=0)
     first, second = (rollout(make(faulty, on_fault=policy), 25) for _ in range(2))

@@ -97,7 +97,6 @@ def column(result: Any, number: int) -> list[Any]:
     action=EVERY,
     mode=[AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP],
 )
-@pytest.mark.sample(6)
 def test_bystanders_play_as_without_the_fault(action: int, mode: AutoresetMode, where: Any):
     free = run(make(where, mode), mode, {})
     struck = run(make(where, mode), mode, {(5, 1): action})

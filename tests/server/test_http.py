@@ -25,7 +25,6 @@ def detail(response: httpx.Response) -> tuple[int, str, str]:
     return response.status_code, body["code"], body["message"]
 
 
-@pytest.mark.sample(1)
 def test_a_step_before_a_reset_is_409_and_says_what_to_send(served):
     client, action = served
     assert client.get("/state").json()["episode_id"] is None

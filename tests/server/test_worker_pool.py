@@ -180,7 +180,7 @@ def test_a_platform_that_cannot_fork(monkeypatch: pytest.MonkeyPatch):
 
 def test_a_start_method_that_is_none():
     with pytest.raises(InvalidRequestError, match="expected one of forkserver, spawn, got 'fork'"):
-        ServerSettings(environment="any", start_method="fork")  # type: ignore[arg-type]
+        ServerSettings(environment="any", start_method="fork")  # type: ignore[arg-type]  # it is none
 
 
 def make(server: ServerProcess, codec: str = "binary") -> gym.Env:

@@ -383,7 +383,6 @@ def test_a_process_that_has_got_the_number_of_a_worker_that_ended_is_left_alone(
 
 
 @pytest.mark.parametrize("how", ["forked", "spawned"])
-@pytest.mark.sample(1)
 def test_what_a_worker_that_was_reaped_left_behind_is_ended(mortal, fork, play, how):
     worker = fork(mortal) if how == "forked" else WorkerProcess(output=Output())
     connection = play(worker, HANGING)
