@@ -100,7 +100,8 @@ class BatchedShard(Shard):
         Raises:
             EnvCrashLoopError: It did so too often.
         """
-        said = info.get(FAULT_KEY) or info.get("final_info", {}).get(FAULT_KEY)
+        final = info.get("final_info")
+        said = info.get(FAULT_KEY) or (isinstance(final, dict) and final.get(FAULT_KEY))
         if not isinstance(said, dict) or "incarnation" not in said:  # a key of the environment's
             return
         if "fault" in said:

@@ -11,7 +11,8 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space, concatenate, create_empty_array, iterate
 
 from openenv_gym.endpoints import Answers
-from openenv_gym.envs.batching import Records, same_step
+from openenv_gym.envs.batching import same_step
+from openenv_gym.envs.info_batches import Records
 from openenv_gym.envs.shard import Shard
 from openenv_gym.protocol import BatchResult, Reset, Result, Step
 from openenv_gym.recovery import Effect, EpisodeState, Event, FaultPolicy

@@ -18,11 +18,10 @@ from openenv_gym.envs.batching import (
     cut,
     is_copied,
     joined,
-    joined_infos,
-    records_of,
     seeds_of,
 )
 from openenv_gym.envs.exclusive import ExclusiveUse, exclusive
+from openenv_gym.envs.info_batches import joined_infos, records_of
 from openenv_gym.envs.shard import Shard, same_spaces
 from openenv_gym.envs.shard_recipes import (
     default_shards,

@@ -27,8 +27,9 @@ from gymnasium.vector.utils import iterate
 
 from openenv_gym.client import Connection
 from openenv_gym.endpoints import Answers, EnvInfo
-from openenv_gym.envs.batching import Records, as_step, same_step, with_restarts
+from openenv_gym.envs.batching import as_step, same_step, with_restarts
 from openenv_gym.envs.begin_anew import CLOSE_TIMEOUT_S, begin_anew
+from openenv_gym.envs.info_batches import Records
 from openenv_gym.errors import (
     ConnectionLostError,
     OpenEnvGymError,

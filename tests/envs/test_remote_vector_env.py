@@ -16,7 +16,6 @@ from gymnasium.wrappers.vector import NormalizeObservation, RecordEpisodeStatist
 
 from openenv_gym.address import parse_address
 from openenv_gym.endpoints import ConnectOptions, EmbeddedEndpoint, ServerEndpoint
-from openenv_gym.envs.batching import merge_infos
 from openenv_gym.envs.remote_vector_env import RemoteVectorEnv, shard_sizes
 from openenv_gym.errors import (
     EnvStartError,
@@ -494,21 +493,3 @@ def test_games_are_batched_too():
 def test_make_vec_refuses_what_makes_no_sense(arguments: dict[str, Any], says: str):
     with pytest.raises(InvalidRequestError, match=says):
         gym.make_vec("openenv/CartPole-v1", **{"num_envs": 2, **arguments})
-
-
-def test_infos_that_are_batched_already_are_put_together():
-    infos = [
-        {"a": np.array([1.0, 0.0]), "_a": np.array([True, False])},
-        {"b": np.array(["x"], dtype=object), "_b": np.array([True])},
-        {"a": np.array([2.0]), "_a": np.array([True]), "c": {"d": np.array([3])}},
-    ]
-    assert_same(
-        merge_infos(infos, [2, 1, 1]),
-        {
-            "a": np.array([1.0, 0.0, 0.0, 2.0]),
-            "_a": np.array([True, False, False, True]),
-            "b": np.array([None, None, "x", None], dtype=object),
-            "_b": np.array([False, False, True, False]),
-            "c": {"d": np.array([0, 0, 0, 3])},
-        },
-    )

@@ -88,7 +88,7 @@ class Batched(gym.Env[Any, Any]):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         super().reset(seed=seed)
         self.steps = 0
-        return self._observe(np.zeros(2, np.float32)), {"first": 1}
+        return self._observe(np.zeros(2, np.float32)), {"first": 1.0}
 
     def step(self, action: Any):
         self.steps += 1
