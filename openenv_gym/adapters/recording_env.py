@@ -1,4 +1,4 @@
-"""A ``SyncVectorEnv`` for a worker: its infos are not yet batched, and nothing is copied in vain."""
+"""A ``SyncVectorEnv`` for a worker: infos are not batched yet, and nothing is copied in vain."""
 
 from __future__ import annotations
 
@@ -65,10 +65,11 @@ class RecordingEnv(gym.vector.SyncVectorEnv):
     def watch(self) -> None:
         """Tell the guards of the sub-environments where their last observation is."""
         self._is_guarded = True
-        for number, guard in enumerate(self.envs):
+        guards: Any = self.envs
+        for number, guard in enumerate(guards):
             guard.last_obs = partial(self._row, number)
         # The first reset of one that was made anew has seeds that are derived already.
-        self._keeps_base = any(guard.restarts.incarnation for guard in self.envs)
+        self._keeps_base = any(guard.restarts.incarnation for guard in guards)
 
     def _row(self, number: int) -> Any:
         rows = iterate(self.observation_space, self._observations)

@@ -138,19 +138,21 @@ def joined(
         counts: How many sub-environments each shard has.
 
     Returns:
-        A batched observation, rewards of shape ``(n,)``, and terminations and truncations of that
-        shape, where ``n`` counts the sub-environments of all these shards. Where all answers are
-        resets, there are no rewards and no flags.
+        A batched observation, rewards of shape ``(n,)`` or ``(n, ...)``, and terminations and
+        truncations of shape ``(n,)``, where ``n`` counts the sub-environments of all these shards.
+        Where all answers are resets, there are no rewards and no flags.
     """
     if len(results) == 1:
         one = results[0]
         return one.obs, one.rewards, one.terminations, one.truncations
     obs = concatenate(single, [result.obs for result in results])
-    resets = [result for result in results if result.rewards is None]
-    if len(resets) == len(results):
+    steps = [result for result in results if result.rewards is not None]
+    if not steps:
         return obs, None, None, None
-    if resets:
-        results = [as_step(result, count) for result, count in zip(results, counts, strict=True)]
+    if len(steps) < len(results):
+        like = steps[0].rewards
+        pairs = zip(results, counts, strict=True)
+        results = [as_step(result, unpaid(count, like)) for result, count in pairs]
     return (
         obs,
         np.concatenate([result.rewards for result in results]),
@@ -176,21 +178,28 @@ def with_restarts(result: BatchResult, said: Records) -> BatchResult:
     return msgspec.structs.replace(result, info=info)
 
 
-def as_step(result: BatchResult, count: int, rewards_dtype: Any = np.float64) -> BatchResult:
+def unpaid(count: int, like: Any) -> Any:
+    """Return rewards of nothing, for ``count`` sub-environments, in the form of other rewards.
+
+    Args:
+        count: How many sub-environments there are.
+        like: Batched rewards, of any number of sub-environments.
+    """
+    return np.zeros((count, *like.shape[1:]), like.dtype)
+
+
+def as_step(result: BatchResult, rewards: Any) -> BatchResult:
     """Return a reset as the step that it is for the others: nothing is paid, and nothing ends.
 
     Args:
         result: The reset. What is a step already is returned as it is.
-        count: How many sub-environments it is of.
-        rewards_dtype: The dtype of the rewards.
+        rewards: Rewards of nothing, one for each sub-environment.
     """
     if result.rewards is not None:
         return result
+    terminations, truncations = np.zeros((2, len(rewards)), np.bool_)
     return msgspec.structs.replace(
-        result,
-        rewards=np.zeros(count, rewards_dtype),
-        terminations=np.zeros(count, np.bool_),
-        truncations=np.zeros(count, np.bool_),
+        result, rewards=rewards, terminations=terminations, truncations=truncations
     )
 
 

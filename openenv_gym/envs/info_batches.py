@@ -200,7 +200,7 @@ def _concatenated(parts: Sequence[Any], counts: Sequence[int]) -> NDArray[Any] |
 
 def _rows(info: dict[str, Any], key: str, count: int) -> list[Any]:
     """Return what each sub-environment of a shard says under a key, or :data:`_NOTHING`."""
-    column = info.get(key)
+    column: Any = info.get(key)
     if isinstance(column, dict):
         values: list[Any] = [{} for _ in range(count)]
         for name in column:
@@ -220,5 +220,5 @@ def _rows(info: dict[str, Any], key: str, count: int) -> list[Any]:
 
 def _has_rows(column: Any, count: int) -> bool:
     if isinstance(column, np.ndarray):
-        return column.shape[:1] == (count,)
+        return bool(column.shape[:1] == (count,))
     return isinstance(column, (list, tuple)) and len(column) == count

@@ -230,7 +230,8 @@ class BinaryMessages:
             code = body[end] if end < len(body) else len(REWARD_DTYPES)
             if code >= len(REWARD_DTYPES):
                 raise InvalidRequestError("expected the dtype of rewards, got none that is known")
-            wire, count, start, shape = _REWARD_WIRES[code], self._num_envs, end + 1, ()
+            wire, count, start = _REWARD_WIRES[code], self._num_envs, end + 1
+            shape: tuple[int, ...] = ()
             if flags & ARRAY_REWARD:
                 shape, start = _shape(body, start)
             numbers = count * math.prod(shape)

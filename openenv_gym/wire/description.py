@@ -11,6 +11,9 @@ from openenv_gym.spaces.descriptor import Descriptor, Space, from_descriptor
 
 PROTOCOL_VERSION = 1
 
+SCHEMA_KEY = "x-openenv-gym"
+"""Under which our servers tell the description of what is served, beside what OpenEnv tells."""
+
 
 class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
     """An environment as its worker describes it.

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import gymnasium.spaces as gs
 
-from openenv_gym.codecs import JsonCodec, info_from_json, json_codec
+from openenv_gym.codecs import JsonCodec, info_from_json, json_codec, reward_from_json
 from openenv_gym.errors import InvalidRequestError, NotOpenEnvError
 from openenv_gym.spaces import Inference
 from openenv_gym.spaces.blank import blank
@@ -25,14 +25,14 @@ class LoadedResult(NamedTuple):
 
     Attributes:
         obs: The observation, a value of the observation space.
-        reward: The reward, None if the server sent null.
+        reward: The reward, None if the server sent null; an array where the environment pays one.
         terminated: Whether the task itself ended the episode.
         truncated: Whether something else ended the episode.
         info: The info; it holds the fields that the observation space does not.
     """
 
     obs: Any
-    reward: float | None
+    reward: Any
     terminated: bool
     truncated: bool
     info: dict[str, Any]
@@ -157,7 +157,12 @@ class SchemaView:
         done = bool(data.get("done", False))
         terminated = bool(observation.get("terminated", done and not truncated))
         info = self._info(observation, data)
-        return LoadedResult(obs, reward_of(data), terminated, truncated, info)
+        reward = data.get("reward")
+        if isinstance(reward, list):
+            reward = reward_from_json(reward, observation.get("info_types", {}))
+        else:
+            reward = reward_of(data)
+        return LoadedResult(obs, reward, terminated, truncated, info)
 
     def _load(
         self, field: _Field, observation: dict[str, Any], missing: list[str], is_first: bool
