@@ -64,6 +64,8 @@ def reward_to_json(reward: Any) -> tuple[Any, Types]:
     if reward is None or type(reward) is float:  # that a text is NaN is known of a number
         return None if reward is None else to_json_number(reward), {}
     data, types = info_to_json(reward)
+    if isinstance(reward, list):
+        types[""] = "list"
     return data, {f"{REWARD}{path}": kind for path, kind in types.items()}
 
 

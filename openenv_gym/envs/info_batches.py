@@ -1,10 +1,10 @@
 """The infos of many sub-environments as one, in the form of Gymnasium's vector environments.
 
 An info of a batch has a column for each key, and a mask under the key with an underscore before it.
-Where all values of a key have one type and one shape, the column is the array that Gymnasium's
-``VectorEnv`` makes of them. Where they differ, Gymnasium raises, or casts them in silence; here the
-column is an array of objects, with each value as it was said. Everything here works on values
-alone.
+The column is the array that Gymnasium's ``VectorEnv`` makes for the first value, if all others go
+into it without loss: numbers and arrays of one shape, of a dtype that casts safely. Where they do
+not, Gymnasium raises, or casts them in silence; here the column is an array of objects, with each
+value as it was said. Everything here works on values alone.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def _column(key: str, numbers: Sequence[int], values: Sequence[Any], count: int)
         nested = zip(numbers, values, strict=True)
         return batch_infos(nested, count, is_objects=key == FAULT_KEY)
     room = _room(values[0], count)
-    if room is None or ((len(kinds) > 1 or np.ndarray in kinds) and not _is_one_form(values)):
+    if room is None or ((len(kinds) > 1 or np.ndarray in kinds) and not _has_place(room, values)):
         return _objects(numbers, values, count)
     try:
         for number, value in zip(numbers, values, strict=True):
@@ -131,10 +131,13 @@ def _room(first: Any, count: int) -> NDArray[Any] | None:
     return np.zeros((count, *first.shape), first.dtype) if kind is np.ndarray else None
 
 
-def _is_one_form(values: Iterable[Any]) -> bool:
-    """Whether all values are numbers or arrays of one dtype and one shape."""
+def _has_place(room: NDArray[Any], values: Iterable[Any]) -> bool:
+    """Whether all values are numbers or arrays that go into a column without loss."""
     forms = set(map(_form, values))
-    return len(forms) == 1 and None not in forms
+    return None not in forms and all(
+        shape == room.shape[1:] and np.can_cast(dtype, room.dtype, "safe")
+        for dtype, shape in forms  # type: ignore[misc]  # none is None
+    )
 
 
 def _form(value: Any) -> tuple[Any, tuple[int, ...]] | None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import gymnasium.spaces as gs
 
 from openenv_gym.codecs import JsonCodec, info_from_json, json_codec, reward_from_json
+from openenv_gym.codecs.json_info import REWARD
 from openenv_gym.errors import InvalidRequestError, NotOpenEnvError
 from openenv_gym.spaces import Inference
 from openenv_gym.spaces.blank import blank
@@ -157,11 +158,9 @@ class SchemaView:
         done = bool(data.get("done", False))
         terminated = bool(observation.get("terminated", done and not truncated))
         info = self._info(observation, data)
-        reward = data.get("reward")
-        if isinstance(reward, list):
-            reward = reward_from_json(reward, observation.get("info_types", {}))
-        else:
-            reward = reward_of(data)
+        types = observation.get("info_types", {})
+        has_type = isinstance(types, dict) and REWARD in types
+        reward = reward_from_json(data.get("reward"), types) if has_type else reward_of(data)
         return LoadedResult(obs, reward, terminated, truncated, info)
 
     def _load(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.vector import VectorEnv
 
+import tests.support.paying_envs  # noqa: F401 - registers Moody-v0
 from openenv_gym.envs.info_batches import batch_infos, joined_infos, merge_infos
 from tests.support.rollouts import assert_same
 
@@ -26,6 +28,9 @@ class _Batcher(VectorEnv):
     [
         (1, 2),
         (1, np.int64(2)),
+        (0.5, 1),
+        (2, True),
+        (np.float64(0.5), np.float32(1.5)),
         (np.float32(0.5), np.float32(NAN)),
         (True, np.bool_(False)),
         (np.bool_(True), np.bool_(False)),
@@ -52,9 +57,8 @@ def test_what_has_one_type_is_batched_as_gymnasium_does(values: tuple[Any, Any])
     [
         (1, None),
         (1, 0.5),
-        (0.5, 1),
         (True, 2),
-        (np.int8(1), np.int64(300)),
+        (np.int8(1), 2),
         (1, 2**64),
         (1, "one"),
         ({"a": 1}, None),
@@ -100,6 +104,36 @@ def test_columns_of_other_forms_become_objects(left: Any, right: Any, expected: 
     whole = merge_infos([{"a": left}, {"a": right}], [2, 1])["a"]
     assert whole.dtype == object
     assert_same(expected, list(whole))
+
+
+@pytest.mark.parametrize("codec", ["embedded", "binary", "json"])
+def test_infos_that_change_their_type_end_no_step(codec: str, serve: Any):
+    env_id = "tests.support.paying_envs:Moody-v0"
+    where = {} if codec == "embedded" else {"base_url": serve(env_id).base_url, "codec": codec}
+    name = "gymnasium" if codec == "embedded" else "remote"
+    kwargs = {"env_id": env_id} if codec == "embedded" else {}
+    envs = gym.make_vec(f"openenv/{name}-v0", num_envs=3, **where, **kwargs)
+    alone = [gym.make("Moody-v0") for _ in range(3)]
+    envs.reset(seed=0)
+    firsts = [env.reset(seed=number) for number, env in enumerate(alone)]
+    assert len(firsts) == 3
+    for _ in range(7):
+        infos = envs.step(np.zeros(3, np.int64))[4]
+        said = [env.step(0)[4] for env in alone]
+        assert_same(batch_infos(enumerate(said), 3), infos)
+    envs.close()
+
+
+def test_the_int_of_a_reset_takes_nothing_from_the_floats_of_steps():
+    envs = gym.make_vec("openenv/FrozenLake-v1", num_envs=4)
+    envs.reset(seed=0)
+    kinds = set()
+    for _ in range(30):
+        column = envs.step(np.full(4, 2))[4]["prob"]
+        kinds.add(column.dtype.kind)
+        assert all(value in (1, 1 / 3) for value in column)
+    assert kinds == {"f", "O"}
+    envs.close()
 
 
 def test_what_a_mask_leaves_out_is_none():

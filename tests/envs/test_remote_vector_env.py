@@ -36,7 +36,8 @@ from tests.support.pairs import in_pairs
 from tests.support.rollouts import assert_same
 
 ODD = "tests.support.envs:Batched-v0"
-ENVS = ["CartPole-v1", "FrozenLake-v1", "Blackjack-v1", "Pendulum-v1", ODD]
+LAKE = "tests.support.envs:Lake-v0"
+ENVS = ["CartPole-v1", LAKE, "Blackjack-v1", "Pendulum-v1", ODD]
 
 
 def embedded(env_id: str, num_envs: int, shards: int = 1, **options: Any) -> RemoteVectorEnv:
@@ -87,7 +88,7 @@ def test_two_thousand_steps(env_id: str):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("env_id", ["CartPole-v1", "FrozenLake-v1"])
+@pytest.mark.parametrize("env_id", ["CartPole-v1", LAKE])
 @pytest.mark.sample(1)
 def test_sixty_four(env_id: str):
     local = SyncVectorEnv([lambda: gym.make(env_id)] * 64, autoreset_mode="SameStep")
@@ -95,12 +96,12 @@ def test_sixty_four(env_id: str):
 
 
 def test_over_servers(serve):
-    address = parse_address(serve("FrozenLake-v1").base_url)
+    address = parse_address(serve(LAKE).base_url)
     endpoints = [
-        ServerEndpoint(address=address, request=Open("FrozenLake-v1", num_envs=size))
+        ServerEndpoint(address=address, request=Open(LAKE, num_envs=size))
         for size in shard_sizes(5, 2)
     ]
-    play(SyncVectorEnv([lambda: gym.make("FrozenLake-v1")] * 5), RemoteVectorEnv(endpoints), 100)
+    play(SyncVectorEnv([lambda: gym.make(LAKE)] * 5), RemoteVectorEnv(endpoints), 100)
 
 
 def test_the_native_form_is_that_of_gymnasium():
@@ -436,7 +437,7 @@ def embedded_request(request: Open) -> RemoteVectorEnv:
     return RemoteVectorEnv([EmbeddedEndpoint(request=request)])
 
 
-@pytest.mark.parametrize("env_id", ["CartPole-v1", "FrozenLake-v1", "Pendulum-v1"])
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "Taxi-v3", "Pendulum-v1"])
 def test_make_vec_gives_what_gymnasium_gives(env_id: str):
     local = gym.make_vec(env_id, num_envs=5)
     remote = gym.make_vec(f"openenv/{env_id}", num_envs=5)

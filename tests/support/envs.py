@@ -105,6 +105,17 @@ class Batched(gym.Env[Any, Any]):
         return {"pair": pair, "place": np.array(place, np.float32), "said": said}
 
 
+class Lake(gym.Wrapper[Any, Any, Any, Any]):
+    """FrozenLake whose info has a float in resets too; Gymnasium batches its int with a loss."""
+
+    def __init__(self) -> None:
+        super().__init__(gym.make("FrozenLake-v1"))
+
+    def reset(self, **keywords: Any):
+        obs, info = self.env.reset(**keywords)
+        return obs, {"prob": float(info["prob"])}
+
+
 class Slow(Scripted):
     """Takes its time for an action of 1."""
 
@@ -154,6 +165,7 @@ class Gated(Scripted):
 gym.register("Scripted-v0", Scripted)
 gym.register("Scribbling-v0", Scribbling)
 gym.register("Gated-v0", Gated)
+gym.register("Lake-v0", Lake)
 gym.register("Slow-v0", Slow)
 gym.register("Batched-v0", Batched)
 gym.register("Careless-v0", Careless)
