@@ -13,6 +13,7 @@ from openenv_gym.errors import EnvStartError, UnknownEnvironmentError, Unsupport
 from openenv_gym.protocol.events import NO_TIME_LIMIT, Open
 from openenv_gym.spaces import to_descriptor
 from openenv_gym.spaces.labels import label_known
+from openenv_gym.spaces.rewards import reward_descriptor
 from openenv_gym.wire.description import Description
 from openenv_gym.workers.built_env import BuiltEnv, plain_metadata
 
@@ -74,6 +75,7 @@ def host(env: gym.Env[Any, Any], name: str) -> BuiltEnv:
         view="gymnasium",
         action=to_descriptor(action_space),
         observation=to_descriptor(observation_space),
+        reward=reward_descriptor(env),
         render_modes=modes,
         render_mode=env.render_mode,
         metadata=plain_metadata(env.metadata),

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import deepcopy
 from functools import partial
-from itertools import islice
 from typing import Any
 
 import gymnasium as gym
 import msgspec
-from gymnasium.vector.utils import iterate
 
 from openenv_gym.adapters.guarded_env import GuardedEnv
 from openenv_gym.errors import EnvStartError, InvalidRequestError
 from openenv_gym.protocol import NO_TIME_LIMIT, Open, Recovery
-from openenv_gym.recovery import base_seeds_of
 from openenv_gym.spaces import to_descriptor
+from openenv_gym.spaces.rewards import inner_reward_space, reward_descriptor
 from openenv_gym.wire.description import Description
 from openenv_gym.workers.built_env import BuiltEnv, imported, plain_metadata
 
@@ -63,6 +60,7 @@ def host_made(envs: Any, name: str, count: int | None) -> BuiltEnv:
         view="gymnasium",
         render_mode=envs.render_mode,
         metadata=plain_metadata(envs.metadata),
+        reward=reward_descriptor(envs),
         about={"name": name, "description": f"Vector environment {type(envs).__name__}"},
     )
     return BuiltEnv(env=envs, description=_describe(single, envs), state=dict)
@@ -169,70 +167,23 @@ def _sync(first: BuiltEnv, build: Callable[[], BuiltEnv], request: Open, mode: A
     makers: list[Callable[[], Any]] = [make] * count
     if recovery is not None:
         makers = [partial(_guarded, make, place, recovery) for place in range(count)]
+    from openenv_gym.adapters.recording_env import RecordingEnv  # not with an old Gymnasium
+
     # What it returns is written into a message before it steps again, so nothing is copied.
-    envs = _recording(gym.vector.SyncVectorEnv)(makers, copy=False, autoreset_mode=mode)
+    envs = RecordingEnv(
+        makers,
+        reward_space=inner_reward_space(first.env),
+        first_env=0 if recovery is None else recovery.first_env,
+        copy=False,
+        autoreset_mode=mode,
+    )
     if recovery is not None:
-        envs.watch(recovery.first_env)
+        envs.watch()
     return envs
 
 
 def _guarded(make: Callable[[], Any], place: int, recovery: Recovery) -> GuardedEnv:
     return GuardedEnv(make(), make, place, recovery)
-
-
-def _recording(base: Any) -> Any:
-    """A ``SyncVectorEnv`` whose infos are what each sub-environment said, not yet batched.
-
-    Which dtype the array of a key gets depends on who says it first, among all shards of a
-    vector environment. So whoever has all of them batches them.
-    """
-
-    class Recording(base):  # type: ignore[misc]  # known here only
-        """Returns a list of pairs, a sub-environment and its info, in the order of batching."""
-
-        records: list[tuple[int, dict[str, Any]]]
-        first_env: int | None = None  # where the sub-environments are guarded
-        keeps_base = False
-
-        def watch(self, first_env: int) -> None:
-            """Tell the guards of the sub-environments where their last observation is."""
-            self.first_env = first_env
-            for number, guard in enumerate(self.envs):
-                guard.last_obs = partial(self.row, number)
-            # The first reset of one that was made anew has seeds that are derived already.
-            self.keeps_base = any(guard.restarts.incarnation for guard in self.envs)
-
-        def row(self, number: int) -> Any:
-            rows = iterate(self.observation_space, self._observations)
-            return deepcopy(next(islice(rows, number, None)))
-
-        def reset(self, **keywords: Any) -> Any:
-            self.records = []
-            if self.first_env is not None and keywords.get("seed") is not None:
-                if not self.keeps_base:
-                    _take_seeds(self.envs, self.first_env, **keywords)
-                self.keeps_base = False
-            return super().reset(**keywords)[0], self.records
-
-        def step(self, actions: Any) -> Any:
-            self.records = []
-            return *super().step(actions)[:4], self.records
-
-        def _add_info(self, infos: Any, info: dict[str, Any], number: int) -> Any:
-            if info:
-                self.records.append((number, info))
-            return infos
-
-    return Recording
-
-
-def _take_seeds(guards: Any, first_env: int, seed: Any, options: Any = None) -> None:
-    """Keep what the seeds after faults are derived from."""
-    mask = (options or {}).get("reset_mask")
-    bases = base_seeds_of(seed, len(guards), first_env)
-    for number, (guard, base) in enumerate(zip(guards, bases, strict=False)):
-        if base is not None and (mask is None or mask[number]):
-            guard.restarts.base_seed = base
 
 
 def _describe(single: Description, envs: Any) -> Description:

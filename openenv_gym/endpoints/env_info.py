@@ -35,6 +35,7 @@ class EnvInfo:
         name: Its name, for people.
         action_space: The space of the actions, of one sub-environment where there are many.
         observation_space: The space of the observations, likewise.
+        reward_space: The space of array rewards, likewise; None where rewards are numbers.
         render_mode: The mode that it was opened with.
         metadata: Gymnasium's metadata.
         has_action_masks: Whether infos carry ``legal_actions``.
@@ -45,6 +46,7 @@ class EnvInfo:
     name: str
     action_space: Space
     observation_space: Space
+    reward_space: Space | None = None
     render_mode: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     has_action_masks: bool = False
@@ -166,6 +168,7 @@ def info_of(description: Description, render_mode: str | None) -> EnvInfo:
         name=description.environment,
         action_space=action_space,
         observation_space=observation_space,
+        reward_space=description.reward_space(),
         render_mode=render_mode,
         metadata={**description.metadata, "render_modes": description.render_modes},
         has_action_masks=description.has_action_masks,

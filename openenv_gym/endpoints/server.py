@@ -34,18 +34,17 @@ from openenv_gym.protocol import (
     VIEW_PARAMETER,
     BinaryMessages,
     ClientSession,
+    GetState,
     Open,
     SessionState,
+    StateReply,
 )
 from openenv_gym.spaces import Inference, infer
 from openenv_gym.spaces.narrowing import schema_of_value
 from openenv_gym.spaces.probing import Probed
 from openenv_gym.spaces.profiles import UNKNOWN_ACTION, needs_name
-from openenv_gym.wire.description import Description
+from openenv_gym.wire.description import SCHEMA_KEY, Description
 from openenv_gym.workers.built_env import plain_metadata
-
-SCHEMA_KEY = "x-openenv-gym"
-"""Under which ``GET /schema`` of our servers carries the description of the environment."""
 
 _CLOSE_TIMEOUT_S = 5.0
 
@@ -81,12 +80,14 @@ class ServerEndpoint:
     ) -> Described[Connection]:
         """Make a new session; the server is asked first where that says how to speak with it."""
         is_batched, codec = self.request.num_envs is not None, self.options.codec
-        is_binary = is_batched or codec == "binary"
+        is_binary = codec == "binary" or (is_batched and codec == "auto")
         if is_binary and self.options.timeout_s != AUTO and (is_batched or known is None):
             return self._connect_binary(known, None)
         answer = self.ask(answers)
         if is_binary or (codec == "auto" and self._is_ours(answer.description)):
             return self._connect_binary(known, answer.description)
+        if is_batched:
+            return self._connect_batched_json(known, answer)
         return self._connect_json(known, answer)
 
     def ask(self, answers: Answers | None = None) -> Answer:
@@ -124,6 +125,7 @@ class ServerEndpoint:
 
     def _info(self, answer: Answer) -> EnvInfo:
         description = answer.description
+        self._check_is_single(description)
         if description is not None and self._is_ours(description):
             if self.options.codec == "json":  # which has no messages for rendering
                 description = msgspec.structs.replace(description, render_modes=[])
@@ -151,6 +153,8 @@ class ServerEndpoint:
         connection = Connection(ClientSession(BinaryMessages()), transport, timeout_s)
         found = opened(connection, self.request)
         try:
+            if not is_batched:
+                self._check_is_single(found)
             info = info_of(found, self.request.render_mode)
             check_known(known if is_batched else None, info, self.address)
         except BaseException:
@@ -172,6 +176,40 @@ class ServerEndpoint:
         timeout_s = reply_timeout(self.options.timeout_s, deadlines)
         transport = self._transport(None, f"?{VIEW_PARAMETER}={GYMNASIUM_VIEW}")
         return Described(info, Connection(session, transport, timeout_s))
+
+    def _connect_batched_json(self, known: EnvInfo | None, answer: Answer) -> Described[Connection]:
+        """Make a session of many sub-environments in JSON, which a server of ours has."""
+        from openenv_gym.protocol.json_messages import JsonClientMessages
+        from openenv_gym.wire.batch_view import BatchClientView
+
+        assert answer.description is not None
+        self._check(answer.description)
+        request = self.request
+        view: Any = None  # the session tells what it is of
+        messages = JsonClientMessages(view, False, request.num_envs)
+        query = f"?{VIEW_PARAMETER}={GYMNASIUM_VIEW}&num_envs={request.num_envs}"
+        query += f"&vectorization={request.vectorization}&autoreset_mode={request.autoreset_mode}"
+        timeout_s = reply_timeout(self.options.timeout_s, answer.description.deadlines)
+        session = ClientSession(messages, SessionState.READY)
+        connection = Connection(session, self._transport(None, query), timeout_s)
+        try:
+            told = connection.request(GetState())
+            said = told.state.get(SCHEMA_KEY) if isinstance(told, StateReply) else None
+            found = msgspec.convert(said, Description)
+            messages.view = BatchClientView(found)
+            found = msgspec.structs.replace(found, render_modes=[])
+            info = info_of(found, None)
+            check_known(known, info, self.address)
+        except msgspec.ValidationError as exc:
+            connection.abandon()
+            raise NotOpenEnvError(
+                f"expected the state of a batched session at {self.address} to tell its spaces: "
+                f"{exc}; install the same version of openenv-gym on both sides"
+            ) from exc
+        except BaseException:
+            connection.abandon()
+            raise
+        return Described(replace(info, check_seeding=self.options.check_seeding), connection)
 
     def _transport(self, subprotocol: str | None, query: str = "") -> Transport:
         return open_transport(self.address, subprotocol, query, self.options.options)
@@ -223,6 +261,14 @@ class ServerEndpoint:
             probe=lambda: self._probe(None if action == UNKNOWN_ACTION else schema),
             environment=name,
         )
+
+    def _check_is_single(self, description: Description | None) -> None:
+        """Refuse a vector environment where a single one is asked for."""
+        if description is not None and description.num_envs is not None:
+            raise InvalidRequestError(
+                f"{description.environment} at {self.address} is a vector environment; use "
+                "gymnasium.make_vec('openenv/remote-v0', num_envs=..., base_url=...)"
+            )
 
     def _check(self, description: Description | None) -> None:
         """Refuse what is not served there, and what cannot be said to who serves it."""

@@ -87,7 +87,9 @@ class BatchedShard(Shard):
     def _batch(self, reply: Any, *, is_reset: bool) -> BatchResult:
         result: BatchResult = reply
         if not is_reset:
-            self._rewards_dtype = result.rewards.dtype
+            rewards = self._take_rewards(result.rewards)
+            if rewards is not result.rewards:
+                result = msgspec.structs.replace(result, rewards=rewards)
         if result.info and isinstance(result.info, list) and self._is_soft:
             for place, info in result.info:  # else of a vector form that has no guards
                 if FAULT_KEY in info or "final_info" in info:
@@ -100,7 +102,8 @@ class BatchedShard(Shard):
         Raises:
             EnvCrashLoopError: It did so too often.
         """
-        said = info.get(FAULT_KEY) or info.get("final_info", {}).get(FAULT_KEY)
+        final = info.get("final_info")
+        said = info.get(FAULT_KEY) or (isinstance(final, dict) and final.get(FAULT_KEY))
         if not isinstance(said, dict) or "incarnation" not in said:  # a key of the environment's
             return
         if "fault" in said:

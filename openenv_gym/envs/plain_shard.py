@@ -11,11 +11,13 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space, concatenate, create_empty_array, iterate
 
 from openenv_gym.endpoints import Answers
-from openenv_gym.envs.batching import Records, same_step
+from openenv_gym.envs.batching import same_step
+from openenv_gym.envs.info_batches import Records
 from openenv_gym.envs.shard import Shard
 from openenv_gym.protocol import BatchResult, Reset, Result, Step
 from openenv_gym.recovery import Effect, EpisodeState, Event, FaultPolicy
 from openenv_gym.spaces.copy_value import copy_value
+from openenv_gym.spaces.rewards import batched_arrays, batched_numbers
 
 
 class PlainShard(Shard):
@@ -109,9 +111,20 @@ class PlainShard(Shard):
         info: Records = [(0, reply.info)] if reply.info else []
         if is_reset:
             return BatchResult(obs, None, None, None, info)
-        rewards = np.array([reply.reward or 0.0], np.float64)
+        rewards = self._take_rewards(self._rewards(reply.reward))
         terminations, truncations = np.array([[reply.terminated], [reply.truncated]], np.bool_)
         return BatchResult(obs, rewards, terminations, truncations, info)
+
+    def _rewards(self, reward: Any) -> Any:
+        """The reward as a batch of one: a number, or an array of the environment's reward space."""
+        if type(reward) is float:
+            return np.array([reward])
+        paid, space = np.zeros(1, object), self.info.reward_space
+        paid[0] = 0.0 if reward is None else reward
+        number = self.span.start
+        if space is not None and np.shape(paid[0]):
+            return batched_arrays(paid, space, number)
+        return batched_numbers(paid, number)
 
     def _seed_of(self, seeds: Sequence[int | None]) -> int | None:
         return seeds[0]

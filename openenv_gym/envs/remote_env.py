@@ -49,6 +49,7 @@ _OWN_ATTRIBUTES = frozenset(
         "render_mode",
         "action_space",
         "observation_space",
+        "reward_space",
         "action_masks",
         "np_random",
         "np_random_seed",
@@ -76,6 +77,8 @@ class RemoteEnv(gym.Env[Any, Any]):
         action_masks: Method that returns the legal actions as a boolean array of shape
             ``(action_space.n,)``; it exists only where the environment tells them, because
             sb3-contrib asks by its existence.
+        reward_space: The space of array rewards, as those of MO-Gymnasium; it exists only where
+            the environment has one.
 
     Raises:
         AddressError: the URL has no form of an address.
@@ -86,6 +89,7 @@ class RemoteEnv(gym.Env[Any, Any]):
     """
 
     action_masks: Callable[[], NDArray[np.bool_]]
+    reward_space: gym.Space[Any]
 
     def __init__(self, source: str | Endpoint, on_fault: OnFault = "truncate") -> None:
         self._use = ExclusiveUse()  # what another thread asks must not change the episode's state
@@ -101,6 +105,7 @@ class RemoteEnv(gym.Env[Any, Any]):
         self._episode = Episode(self._policy, [self._restarts])
         self._last_obs: Any = None
         self._last_frame: Any = None
+        self._nothing: Any = 0.0  # the last reward that was no number
         self.action_space = info.action_space
         self.observation_space = info.observation_space
         self._check_action = action_check(info.action_space)
@@ -110,6 +115,8 @@ class RemoteEnv(gym.Env[Any, Any]):
         self._check_seeding = info.check_seeding
         if info.has_action_masks:
             self.action_masks = self._masks
+        if info.reward_space is not None:
+            self.reward_space = info.reward_space
 
     @property
     def endpoint(self) -> Endpoint:
@@ -191,17 +198,19 @@ class RemoteEnv(gym.Env[Any, Any]):
         return result.obs, result.info
 
     @exclusive
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Act, as in Gymnasium; a reward that the server left out is 0.
 
-        A fault returns a copy of the last observation, no reward, ``truncated``, and an info whose
-        ``openenv`` says what happened.
+        The reward is a Python float, or the array that the environment pays. A fault returns a copy
+        of the last observation, no reward, ``truncated``, and an info whose ``openenv`` says what
+        happened.
 
         Raises:
             InvalidActionError: ``action`` is not in the action space; nothing was sent.
             ResetNeededError: There is no episode; nothing was sent.
             TransportError: The connection broke in the first step; ``reset`` makes a new one.
             RemoteEnvError: The environment raised in the first step.
+            SpaceError: What the environment returned cannot travel.
         """
         connection = self._connection
         if connection is None:
@@ -220,15 +229,26 @@ class RemoteEnv(gym.Env[Any, Any]):
             effect = episode.failed(exc, time.monotonic())
             if effect.do is Do.RAISE:
                 raise episode.take_error()  # noqa: B904 - it is this one
-            return self._last_obs, 0.0, False, True, {FAULT_KEY: effect.infos[0]}
+            return self._last_obs, self._unpaid(), False, True, {FAULT_KEY: effect.infos[0]}
         if result.terminated or result.truncated:
             episode.handle(Event.ENDED)
         elif episode.state is not EpisodeState.LIVE:
             episode.handle(Event.STEPPED)
         if self._policy.is_soft:
             self._last_obs = copy_value(result.obs)
-        reward = 0.0 if result.reward is None else result.reward
+        paid = result.reward
+        reward = paid if type(paid) is float else self._other_reward(paid)
         return result.obs, reward, result.terminated, result.truncated, result.info
+
+    def _other_reward(self, reward: Any) -> Any:
+        """The reward where it is no number, or was left out."""
+        self._nothing = self._unpaid() if reward is None else reward
+        return self._nothing
+
+    def _unpaid(self) -> Any:
+        """No reward, in the form of those that the environment pays."""
+        is_array = isinstance(self._nothing, np.ndarray)
+        return np.zeros_like(self._nothing) if is_array else 0.0
 
     @exclusive
     def render(self) -> Any:

@@ -18,11 +18,10 @@ from openenv_gym.envs.batching import (
     cut,
     is_copied,
     joined,
-    joined_infos,
-    records_of,
     seeds_of,
 )
 from openenv_gym.envs.exclusive import ExclusiveUse, exclusive
+from openenv_gym.envs.info_batches import joined_infos, records_of
 from openenv_gym.envs.shard import Shard, same_spaces
 from openenv_gym.envs.shard_recipes import (
     default_shards,
@@ -71,6 +70,8 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
     Attributes:
         autoreset_mode: The autoreset mode of Gymnasium; None where the environment's own vector
             form has none.
+        reward_space: The space of array rewards, of one sub-environment, as those of MO-Gymnasium;
+            it exists only where the environment has one.
         batches_infos: Whether infos are batched as Gymnasium does it. Otherwise they are pairs of
             the number of a sub-environment and its info, in the order in which they were said.
 
@@ -150,6 +151,8 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         self.has_action_masks = info.has_action_masks
         self.single_action_space: Any = info.action_space
         self.single_observation_space: Any = info.observation_space
+        if info.reward_space is not None:
+            self.reward_space = info.reward_space
         batched = first.batched_spaces(self.num_envs)
         self.action_space, self.observation_space = batched
         self._check_action = action_check(self.action_space)
@@ -230,14 +233,16 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             actions: A batch of ``num_envs`` actions, of ``action_space``.
 
         Returns:
-            The batched observation; rewards of shape ``(num_envs,)`` and dtype ``float64``;
-            terminations and truncations of the same shape and dtype ``bool``; the infos.
+            The batched observation; rewards of shape ``(num_envs,)`` and dtype ``float64``, or
+            ``(num_envs, *reward_space.shape)`` where the environment pays arrays; terminations and
+            truncations of shape ``(num_envs,)`` and dtype ``bool``; the infos.
 
         Raises:
             InvalidActionError: An action is not in its space; nothing was sent.
             ResetNeededError: There was no reset yet; nothing was sent.
             TransportError: A connection broke.
             RemoteEnvError: A sub-environment raised.
+            SpaceError: What a sub-environment returned has no place in a batch, or cannot travel.
         """
         if self._shards.is_under_way:
             raise _busy("step")
@@ -314,7 +319,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             self.single_observation_space, parts, counts
         )
         if rewards is None:
-            rewards = np.zeros(sum(counts), np.float64)
+            rewards = np.concatenate([shard.unpaid() for shard in results])
             terminations, truncations = np.zeros((2, sum(counts)), np.bool_)
         info = self._merged([part.info for part in parts], counts)
         return obs, rewards, terminations, truncations, info

@@ -24,9 +24,13 @@ from openenv_gym.envs.remote_vector_env import RemoteVectorEnv
 from openenv_gym.envs.shard_recipes import default_shards, shard_sizes
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.protocol import NO_TIME_LIMIT, Open
+from openenv_gym.wire.description import Description
 
 _PLAIN = ("num_envs", "autoreset_mode")
 """What plain sessions take of :class:`VectorArguments`."""
+
+_JSON = (*_PLAIN, "vectorization", "shards")
+"""What batched sessions in JSON take of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,13 +121,13 @@ def make_remote_vec(
     """Make many of whatever the OpenEnv servers at ``base_url`` serve.
 
     Our servers step them in one message. Others get a session for each, in turns; so do ours with
-    ``codec="json"``.
+    ``codec="json"``, unless it is a vector form of the environment's own that steps them.
 
     Args:
         base_url: The URL of a server, or of several that share the sub-environments.
         **arguments: The attributes of :class:`VectorArguments` and :class:`ConnectOptions`, but for
             ``check_seeding``; plain sessions take ``num_envs`` and ``autoreset_mode`` of the
-            former.
+            former, and with ``codec="json"`` servers of ours take ``vectorization`` too.
 
     Raises:
         InvalidRequestError: no address is given, or an argument makes no sense.
@@ -136,15 +140,16 @@ def make_remote_vec(
     names = [one.name for one in fields(ConnectOptions) if one.name != "check_seeding"]
     options, rest = take(ConnectOptions, arguments, names)
     servers, answers = _servers(urls, options), Answers()
-    may_be_ours = options.codec != "json" and not options.has_overrides
-    if may_be_ours and servers[0].ask(answers).description is not None:
+    told = None if options.has_overrides else servers[0].ask(answers).description
+    if told is not None and (options.codec != "json" or _is_whole_json(rest, told)):
         return _sharded(None, servers, options, rest, answers)
     if options.codec == "binary":
         raise InvalidRequestError(
             "codec='binary' needs servers of ours, their own spaces and no overrides, which "
             f"{servers[0].address} or the arguments do not give; use codec='json' or 'auto'"
         )
-    if others := [name for name in rest if name not in _PLAIN]:
+    known = _PLAIN if told is None else (*_PLAIN, "vectorization")
+    if others := [name for name in rest if name not in known]:
         raise InvalidRequestError(
             f"plain sessions take {', '.join(OVERRIDES)}, got {', '.join(others)} too"
         )
@@ -242,6 +247,23 @@ def _is_whole(vector: VectorArguments, has_vector_form: bool) -> bool:
     """Whether the environment's own vector form is used, which is not split."""
     kind = vector.vectorization
     return kind == "native" or (kind == "auto" and has_vector_form)
+
+
+def _is_whole_json(arguments: dict[str, Any], told: Description) -> bool:
+    """Whether one session in JSON has all sub-environments of a server of ours.
+
+    Raises:
+        InvalidRequestError: an argument cannot be said in JSON.
+    """
+    vector, _ = take(VectorArguments, arguments)
+    if told.num_envs is None and not _is_whole(vector, told.has_vector_form):
+        return False
+    if others := [name for name in arguments if name not in _JSON]:
+        raise InvalidRequestError(
+            f"codec='json' takes {', '.join(_JSON)} for a vector form of the environment's own, "
+            f"got {', '.join(others)} too; start the server with these, or leave the codec out"
+        )
+    return True
 
 
 def _is_native(env_id: str) -> bool:

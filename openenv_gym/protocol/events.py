@@ -133,11 +133,17 @@ class Opened(msgspec.Struct, frozen=True):
 class Result(msgspec.Struct, frozen=True):
     """What a reset or a step returned.
 
-    ``reward`` is None after a reset, but that of a typed environment which gives one.
+    Attributes:
+        obs: The observation.
+        reward: A Python float; an array, a list or a tuple where the environment pays such; None
+            after a reset, but that of a typed environment which gives one.
+        terminated: Whether the task itself ended the episode.
+        truncated: Whether something else did.
+        info: The info.
     """
 
     obs: Any
-    reward: float | None
+    reward: Any
     terminated: bool
     truncated: bool
     info: dict[str, Any]
@@ -148,7 +154,8 @@ class BatchResult(msgspec.Struct, frozen=True):
 
     Attributes:
         obs: The batched observation.
-        rewards: ``float64`` of shape ``(num_envs,)``; None after a reset, as the flags are.
+        rewards: ``float64`` of shape ``(num_envs,)``; of array rewards ``(num_envs, *shape)`` and
+            their dtype; None after a reset, as the flags are.
         terminations: ``bool`` of the same shape.
         truncations: ``bool`` of the same shape.
         info: Batched, with an array for each key and a mask under the key with an underscore

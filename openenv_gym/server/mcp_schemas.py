@@ -57,9 +57,8 @@ def result_schema(view: TypedView) -> Schema:
         observation.get("properties", {}).pop(name, None)
     reward: Schema = {"type": ["number", "string", "null"]}
     done: Schema = {"type": "boolean"}
-    if view.num_envs is not None:
-        reward = {"anyOf": [{"type": "null"}, {"type": "array", "items": reward}]}
-        done = {"type": "array", "items": done}
+    if view.num_envs is not None or view.pays_arrays:
+        reward = {"anyOf": [{"type": "null"}, {"type": "array"}]}
     schema: Schema = {
         "type": "object",
         "description": NUMBERS_NOTE,

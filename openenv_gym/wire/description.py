@@ -11,6 +11,9 @@ from openenv_gym.spaces.descriptor import Descriptor, Space, from_descriptor
 
 PROTOCOL_VERSION = 1
 
+SCHEMA_KEY = "x-openenv-gym"
+"""Under which our servers tell the description of what is served, beside what OpenEnv tells."""
+
 
 class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
     """An environment as its worker describes it.
@@ -20,6 +23,7 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
         view: The name of its typed view: ``gymnasium``, ``openspiel`` or ``model``.
         action: The descriptor of the action space; None if only a schema is known.
         observation: The descriptor of the observation space; None if only a schema is known.
+        reward: The descriptor of the space of array rewards; None where rewards are numbers.
         render_modes: The modes with which the environment can be opened.
         render_mode: The mode with which it was opened, None for none.
         metadata: The JSON-able part of the environment's own ``metadata``.
@@ -49,6 +53,7 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
     view: str
     action: Descriptor | None = None
     observation: Descriptor | None = None
+    reward: Descriptor | None = None
     render_modes: list[str] = []
     render_mode: str | None = None
     metadata: dict[str, Any] = {}
@@ -73,6 +78,10 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
     def observation_space(self) -> Space | None:
         """The observation space, None if only a schema is known."""
         return None if self.observation is None else from_descriptor(self.observation)
+
+    def reward_space(self) -> Space | None:
+        """The space of array rewards, of one sub-environment; None where rewards are numbers."""
+        return None if self.reward is None else from_descriptor(self.reward)
 
     def batched_action_space(self) -> Space | None:
         """The space of the actions that a step of a batched session takes."""

@@ -137,7 +137,7 @@ def _explain(text: str | bytes, exc: msgspec.ValidationError) -> MalformedMessag
 
 
 def observation_message(
-    observation: dict[str, Any], reward: float | str | None, done: bool, metadata: dict[str, Any]
+    observation: dict[str, Any], reward: Any, done: bool, metadata: dict[str, Any]
 ) -> bytes:
     """Return the reply to a reset or a step."""
     data: dict[str, Any] = {"observation": observation, "reward": reward, "done": done}

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import gymnasium.spaces as gs
 
-from openenv_gym.codecs import JsonCodec, info_from_json, json_codec
+from openenv_gym.codecs import JsonCodec, info_from_json, json_codec, reward_from_json
+from openenv_gym.codecs.json_info import REWARD
 from openenv_gym.errors import InvalidRequestError, NotOpenEnvError
 from openenv_gym.spaces import Inference
 from openenv_gym.spaces.blank import blank
@@ -25,14 +26,14 @@ class LoadedResult(NamedTuple):
 
     Attributes:
         obs: The observation, a value of the observation space.
-        reward: The reward, None if the server sent null.
+        reward: The reward, None if the server sent null; an array where the environment pays one.
         terminated: Whether the task itself ended the episode.
         truncated: Whether something else ended the episode.
         info: The info; it holds the fields that the observation space does not.
     """
 
     obs: Any
-    reward: float | None
+    reward: Any
     terminated: bool
     truncated: bool
     info: dict[str, Any]
@@ -157,7 +158,10 @@ class SchemaView:
         done = bool(data.get("done", False))
         terminated = bool(observation.get("terminated", done and not truncated))
         info = self._info(observation, data)
-        return LoadedResult(obs, reward_of(data), terminated, truncated, info)
+        types = observation.get("info_types", {})
+        has_type = isinstance(types, dict) and REWARD in types
+        reward = reward_from_json(data.get("reward"), types) if has_type else reward_of(data)
+        return LoadedResult(obs, reward, terminated, truncated, info)
 
     def _load(
         self, field: _Field, observation: dict[str, Any], missing: list[str], is_first: bool

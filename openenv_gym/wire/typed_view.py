@@ -36,12 +36,16 @@ class TypedView(ABC):
         observation_schema: JSON schema of the observation model.
         state_schema: JSON schema of the state model.
         num_envs: The number of sub-environments of a batched session, None for a single one.
+        pays_arrays: Whether rewards are arrays.
+        beside_state: What stands beside the environment's own fields in a state.
     """
 
     action_schema: dict[str, Any]
     observation_schema: dict[str, Any]
     state_schema: dict[str, Any]
     num_envs: int | None = None
+    pays_arrays: bool = False
+    beside_state: dict[str, Any] = {}
 
     @abstractmethod
     def parse_action(self, data: dict[str, Any]) -> Any:

@@ -37,6 +37,7 @@ from openenv_gym.protocol.events import (
     failure,
 )
 from openenv_gym.spaces.check import action_check
+from openenv_gym.spaces.rewards import carried_reward, wrong_flags
 from openenv_gym.workers.attributes import use
 from openenv_gym.workers.built_env import Builder, BuiltEnv
 
@@ -129,8 +130,13 @@ class RequestHandler:
         self._step_count += 1
         if built.description.num_envs is not None:
             return BatchResult(obs, reward, terminated, truncated, info)
-        number = None if reward is None else float(reward)
-        return Result(obs, number, bool(terminated), bool(truncated), info)
+        if type(reward) is not float:
+            reward = carried_reward(reward)
+        try:
+            flags = bool(terminated), bool(truncated)
+        except (TypeError, ValueError) as exc:
+            raise wrong_flags(terminated, truncated) from exc
+        return Result(obs, reward, *flags, info)
 
     def _state(self, request: GetState) -> Reply:
         counted = {"episode_id": self._episode_id, "step_count": self._step_count}

@@ -88,7 +88,7 @@ class Batched(gym.Env[Any, Any]):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         super().reset(seed=seed)
         self.steps = 0
-        return self._observe(np.zeros(2, np.float32)), {"first": 1}
+        return self._observe(np.zeros(2, np.float32)), {"first": 1.0}
 
     def step(self, action: Any):
         self.steps += 1
@@ -103,6 +103,17 @@ class Batched(gym.Env[Any, Any]):
         said = "abc"[: 1 + self.steps % 3]
         pair = (np.int64(self.steps), np.array([self.steps % 2, 1], np.int8))
         return {"pair": pair, "place": np.array(place, np.float32), "said": said}
+
+
+class Lake(gym.Wrapper[Any, Any, Any, Any]):
+    """FrozenLake whose info has a float in resets too; Gymnasium batches its int with a loss."""
+
+    def __init__(self) -> None:
+        super().__init__(gym.make("FrozenLake-v1"))
+
+    def reset(self, **keywords: Any):
+        obs, info = self.env.reset(**keywords)
+        return obs, {"prob": float(info["prob"])}
 
 
 class Slow(Scripted):
@@ -154,6 +165,7 @@ class Gated(Scripted):
 gym.register("Scripted-v0", Scripted)
 gym.register("Scribbling-v0", Scribbling)
 gym.register("Gated-v0", Gated)
+gym.register("Lake-v0", Lake)
 gym.register("Slow-v0", Slow)
 gym.register("Batched-v0", Batched)
 gym.register("Careless-v0", Careless)
