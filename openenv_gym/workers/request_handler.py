@@ -37,6 +37,7 @@ from openenv_gym.protocol.events import (
     failure,
 )
 from openenv_gym.spaces.check import action_check
+from openenv_gym.wire.raised import raised_as
 from openenv_gym.workers.attributes import use
 from openenv_gym.workers.built_env import Builder, BuiltEnv
 
@@ -161,7 +162,7 @@ def _anything_goes(action: Any) -> None:
 
 def _env_failure(exc: Exception, kind: type[Any]) -> Failed:
     """The reply for an exception of the environment's own code."""
-    error = EnvStartError if kind is Open else RemoteEnvError
+    error = raised_as(EnvStartError if kind is Open else RemoteEnvError, type(exc))
     text = f"the environment raised {type(exc).__name__} in {kind.__name__.lower()}: {exc}"
     fault = Fault(kind=FaultKind.OOM) if isinstance(exc, MemoryError) else None
     return failure(error(text, fault=fault), "".join(traceback.format_exception(exc)))
