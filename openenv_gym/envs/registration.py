@@ -25,6 +25,7 @@ from openenv_gym.endpoints.options import OVERRIDES
 from openenv_gym.envs.remote_env import RemoteEnv
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.protocol import NO_TIME_LIMIT, Open
+from openenv_gym.wire.raised import raised_as
 
 NAMESPACE = "openenv"
 BASE_URL_VARIABLE = "OPENENV_BASE_URL"
@@ -116,8 +117,10 @@ def make_remote(
         )
     how, unknown = take(ConnectOptions, options)
     if unknown:
-        raise InvalidRequestError(
-            f"openenv/remote-v0 takes {', '.join(OVERRIDES)}, got {', '.join(unknown)}"
+        # A TypeError, for which TorchRL and others wait where they try an argument.
+        raise raised_as(InvalidRequestError, TypeError)(
+            f"openenv/remote-v0 takes {', '.join(OVERRIDES)}, got {', '.join(unknown)}: got an "
+            f"unexpected keyword argument {next(iter(unknown))!r}"
         )
     request = Open(None, {}, render_mode)
     endpoint = ServerEndpoint(address=parse_address(url), request=request, options=how)

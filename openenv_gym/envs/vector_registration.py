@@ -24,6 +24,7 @@ from openenv_gym.envs.remote_vector_env import RemoteVectorEnv
 from openenv_gym.envs.shard_recipes import default_shards, shard_sizes
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.protocol import NO_TIME_LIMIT, Open
+from openenv_gym.wire.raised import raised_as
 
 _PLAIN = ("num_envs", "autoreset_mode")
 """What plain sessions take of :class:`VectorArguments`."""
@@ -145,8 +146,9 @@ def make_remote_vec(
             f"{servers[0].address} or the arguments do not give; use codec='json' or 'auto'"
         )
     if others := [name for name in rest if name not in _PLAIN]:
-        raise InvalidRequestError(
-            f"plain sessions take {', '.join(OVERRIDES)}, got {', '.join(others)} too"
+        raise raised_as(InvalidRequestError, TypeError)(
+            f"plain sessions take {', '.join(OVERRIDES)}, got {', '.join(others)} too: got an "
+            f"unexpected keyword argument {others[0]!r}"
         )
     vector = VectorArguments(**rest)
     plain = [replace(server, options=replace(options, codec="json")) for server in servers]

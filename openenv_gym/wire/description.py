@@ -28,6 +28,13 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
         schemas: The JSON schemas ``action``, ``observation`` and ``state`` of the ``model`` view.
         kwargs: The keyword arguments of the environment that a server was started with, without
             those that JSON cannot write.
+        defaults: The keyword arguments with which the environment is registered, without those
+            that were given and those that JSON cannot write.
+        keywords: The names of the keyword arguments that its constructor takes; None where it
+            takes any, or nobody knows.
+        attributes: The names of its attributes and methods that :class:`Use` may name; a name with
+            a dot is of a method of an attribute.
+        has_all_attributes: Whether all others may be named that do not begin with an underscore.
         about: What the environment says about itself to people: name, description and so on.
         num_envs: The number of sub-environments of a batched session, None for a single
             environment. ``action`` and ``observation`` describe one sub-environment.
@@ -56,6 +63,10 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
     has_action_masks: bool = False
     schemas: dict[str, Any] = {}
     kwargs: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
+    keywords: list[str] | None = None
+    attributes: list[str] = []
+    has_all_attributes: bool = False
     about: dict[str, Any] = {}
     num_envs: int | None = None
     batched_action: Descriptor | None = None

@@ -40,6 +40,7 @@ from openenv_gym.spaces.check import action_check
 from openenv_gym.wire.raised import raised_as
 from openenv_gym.workers.attributes import use
 from openenv_gym.workers.built_env import Builder, BuiltEnv
+from openenv_gym.workers.facts import with_facts
 
 
 class RequestHandler:
@@ -99,7 +100,7 @@ class RequestHandler:
         space = built.description.batched_action_space()
         if space is not None:
             self._check_action = action_check(space)
-        return Opened(built.description)
+        return Opened(with_facts(built, request))
 
     def _reset(self, request: Reset) -> Reply:
         built = self._there
