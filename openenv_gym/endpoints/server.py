@@ -128,8 +128,10 @@ class ServerEndpoint:
     def _info(self, answer: Answer) -> EnvInfo:
         description = answer.description
         if description is not None and self._is_ours(description):
-            if self.options.codec == "json":  # which has no messages for rendering
-                description = msgspec.structs.replace(description, render_modes=[])
+            if self.options.codec == "json":  # which has no messages for these
+                description = msgspec.structs.replace(
+                    description, render_modes=[], attributes=[], has_all_attributes=False
+                )
             info = info_of(description, self.request.render_mode)
             return replace(info, check_seeding=self.options.check_seeding)
         inference = self.infer(answer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from copy import copy
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from openenv_gym.address import parse_address
 from openenv_gym.client import Connection
 from openenv_gym.endpoints import Endpoint, ServerEndpoint
+from openenv_gym.envs.asking import attribute, generator_of, is_atari
 from openenv_gym.envs.begin_anew import CLOSE_TIMEOUT_S, begin_anew
 from openenv_gym.envs.exclusive import ExclusiveUse, exclusive
 from openenv_gym.errors import (
@@ -25,7 +27,7 @@ from openenv_gym.errors import (
     ResetNeededError,
     TransportError,
 )
-from openenv_gym.protocol import Render, Rendered, Reset, Result, Step
+from openenv_gym.protocol import Render, Rendered, Reset, Result, Step, Use, Used
 from openenv_gym.recovery import (
     KEPT_ACTIONS,
     Do,
@@ -56,8 +58,8 @@ _OWN_ATTRIBUTES = frozenset(
     }
 )
 _ELSEWHERE = (
-    ": the environment lives in another process, and its own attributes can neither be read nor "
-    "set from here; pass arguments when it is made, or options to reset()"
+    ": the environment lives in another process, and its own attributes cannot be {} from here; "
+    "pass arguments when it is made, or options to reset()"
 )
 
 
@@ -95,6 +97,7 @@ class RemoteEnv(gym.Env[Any, Any]):
         )
         self._legal_actions: list[int] = []
         self._info, self._connection = info, _ = self._endpoint.describe()
+        self._answered: dict[str, Any] = {}  # what was read last, by the name of the attribute
         self.name = info.name
         self._actions: deque[Any] = deque(maxlen=KEPT_ACTIONS)
         self._restarts = Restarts(self._policy, info.name, last_actions=self._actions.copy)
@@ -186,6 +189,8 @@ class RemoteEnv(gym.Env[Any, Any]):
                     "the server ignores seeds, so no run on it can be repeated"
                 )
             result = again
+        if request.seed is not None and is_atari(self._info.description):
+            self._np_random = generator_of(result.info) or self._np_random
         if self._policy.is_soft:
             self._last_obs = copy_value(result.obs)
         return result.obs, result.info
@@ -283,15 +288,55 @@ class RemoteEnv(gym.Env[Any, Any]):
         return mask
 
     def __getattr__(self, name: str) -> Any:
-        """Say of what is not here that it may be there."""
-        where = "" if name.startswith("_") else _ELSEWHERE
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{where}")
+        """Read what is not here where the environment lives, if that is allowed there.
+
+        A session begins where there is none yet.
+
+        Raises:
+            AttributeError: There is none of this name, or it may not be read.
+        """
+        info = self.__dict__.get("_info")  # not there before the environment was described
+        described = None if info is None else info.description
+        is_private = name.startswith("_") and (described is None or not described.may_use(name))
+        if described is None or is_private:
+            where = "" if is_private else _ELSEWHERE.format("read")
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{where}")
+        return attribute(name, self, described, self._ask)
+
+    @exclusive
+    def _ask(self, request: Use) -> Any:
+        """Return what the environment answers; after a fault, what it answered last."""
+        if self._connection is None:
+            self._connect()
+        assert self._connection is not None
+        is_told = request.name in self._answered and not (request.args or request.kwargs)
+        try:
+            reply = self._connection.request(request)
+        except TransportError:
+            # As of a picture: the next step tells the fault, or has told it.
+            if not is_told or self._episode.state is EpisodeState.UNPROVEN:
+                raise
+            return copy_value(self._answered[request.name])
+        if type(reply) is not Used or len(reply.values) != 1:
+            raise ProtocolError(f"expected an answer to {request.name}, got {reply!r:.80}")
+        if request.how != "is_method" and self._policy.is_soft:
+            self._answered[request.name] = reply.values[0]
+        return reply.values[0]
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute that this class has; others would change nothing, in silence."""
         if name not in _OWN_ATTRIBUTES and not name.startswith("_"):
-            raise AttributeError(f"cannot set {name!r} of {self}{_ELSEWHERE}")
-        super().__setattr__(name, value)
+            raise AttributeError(f"cannot set {name!r} of {self}{_ELSEWHERE.format('set')}")
+        super().__setattr__(name, self._with_arguments(value) if name == "spec" else value)
+
+    def _with_arguments(self, spec: Any) -> Any:
+        """The spec with the arguments that the environment has where it lives."""
+        described, request = self._info.description, getattr(self._endpoint, "request", None)
+        if spec is None or described is None or request is None or request.environment is None:
+            return spec
+        spec = copy(spec)
+        spec.kwargs = {**described.defaults, **described.kwargs, **spec.kwargs}
+        return spec
 
     def __del__(self) -> None:
         """Close the socket of an environment that nobody closed; its session ends with it."""

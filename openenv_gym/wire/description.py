@@ -93,6 +93,17 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
         """The space of the observations of a batched session."""
         return _batched(self.batched_observation, self.observation_space(), self.num_envs)
 
+    def may_use(self, name: str) -> bool:
+        """Whether :class:`Use` may name ``name``.
+
+        >>> told = Description(environment="any", view="gymnasium", attributes=["ale.lives"])
+        >>> [told.may_use(name) for name in ("ale.lives", "ale", "gravity")]
+        [True, False, False]
+        """
+        is_private = any(part.startswith("_") for part in name.split("."))
+        is_named = name in self.attributes and not name.startswith("__")
+        return is_named or (self.has_all_attributes and not is_private)
+
     def to_json(self) -> bytes:
         """This description as JSON."""
         return msgspec.json.encode(self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from openenv_gym.errors import (
@@ -56,7 +57,6 @@ class RequestHandler:
         self._check_action: Callable[[Any], None] = _anything_goes
         self._episode_id: str | None = None
         self._step_count = 0
-        self._attributes: list[str] | None = []
         self._handlers: dict[type[Any], Callable[[Any], Reply]] = {
             Open: self._open,
             Reset: self._reset,
@@ -96,11 +96,11 @@ class RequestHandler:
                 f"render_mode: expected one of {modes or 'none at all'} "
                 f"for {built.description.environment}, got {request.render_mode!r}"
             )
-        self._built, self._attributes = built, request.attributes
+        self._built = built = replace(built, description=with_facts(built, request))
         space = built.description.batched_action_space()
         if space is not None:
             self._check_action = action_check(space)
-        return Opened(with_facts(built, request))
+        return Opened(built.description)
 
     def _reset(self, request: Reset) -> Reply:
         built = self._there
@@ -148,7 +148,7 @@ class RequestHandler:
 
     def _use(self, request: Use) -> Reply:
         built = self._there
-        return Used(use(built.env, built.description.num_envs, request, self._attributes))
+        return Used(use(built.env, request, built.description))
 
     def _close(self, request: Close) -> Reply:
         built, self._built = self._built, None
