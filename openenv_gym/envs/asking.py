@@ -53,9 +53,10 @@ def _check_allowed(name: str, whose: object, described: Description) -> None:
         raise UnknownAttributeError(f"{whose} has no attribute {name!r} that may be used from here")
     allowed = ", ".join(described.attributes) or "none"
     raise UnknownAttributeError(
-        f"{whose} has no attribute {name!r}: the environment lives in another process, whose "
-        f"server or protocol allows {allowed}; start the server with --attributes {name}, and do "
-        "not connect with codec='json'; or pass arguments when it is made, or options to reset()"
+        f"{whose} has no attribute {name!r}: the environment lives in another process, and the "
+        f"names that may be read from here are: {allowed}. A server is started with the names that "
+        f"it allows (--attributes {name}), and codec='json' has none; or pass arguments when it is "
+        "made, or options to reset()"
     )
 
 
@@ -74,11 +75,11 @@ class RemoteAle:
         left: int = self._call("ale.lives")
         return left
 
-    def getScreenRGB(self, buffer: Any = None) -> Any:  # noqa: N802 - the name of ale_py
+    def getScreenRGB(self, buffer: Any = None) -> Any:
         """Return the picture, ``uint8`` of shape ``(210, 160, 3)``, or write it into ``buffer``."""
         return self._picture("ale.getScreenRGB", buffer)
 
-    def getScreenGrayscale(self, buffer: Any = None) -> Any:  # noqa: N802 - the name of ale_py
+    def getScreenGrayscale(self, buffer: Any = None) -> Any:
         """Return the picture, ``uint8`` of shape ``(210, 160)``, or write it into ``buffer``."""
         return self._picture("ale.getScreenGrayscale", buffer)
 

@@ -37,7 +37,7 @@ GAMES_FILE = os.path.join(os.path.dirname(__file__), "openspiel_games.json")
 _HERE = "openenv_gym.envs.registration"
 _VECTOR = "openenv_gym.envs.vector_registration"
 
-NAMED_OPTIONS = ("codec", "timeout_s", "on_fault")
+NAMED_OPTIONS = ("codec", "timeout_s", "check_seeding", "on_fault")
 """The options of an environment that is named; what else is given are arguments of its own."""
 
 
@@ -57,8 +57,8 @@ def make_gymnasium(
             and where that is not set either, the environment is embedded.
         render_mode: Gymnasium's mode.
         server_time_limit: Whether the environment's own time limit acts where it runs.
-        **kwargs: ``codec``, ``timeout_s`` and ``on_fault``, see :class:`ConnectOptions`; the
-            others are keyword arguments of the environment.
+        **kwargs: ``codec``, ``timeout_s``, ``check_seeding`` and ``on_fault``, see
+            :class:`ConnectOptions`; the others are keyword arguments of the environment.
 
     Raises:
         InvalidRequestError: an argument is missing, or makes no sense.
@@ -85,8 +85,9 @@ def make_openspiel(
         game: Its short name, with parameters where wanted: ``catch(rows=5,columns=4)``.
         base_url: The URL of the server, as :func:`make_gymnasium` takes it.
         render_mode: Gymnasium's mode.
-        **kwargs: ``codec``, ``timeout_s`` and ``on_fault``, see :class:`ConnectOptions`; the
-            others are keyword arguments of ``OpenSpielEnv``, such as ``opponent_policy``.
+        **kwargs: ``codec``, ``timeout_s``, ``check_seeding`` and ``on_fault``, see
+            :class:`ConnectOptions`; the others are keyword arguments of ``OpenSpielEnv``,
+            such as ``opponent_policy``.
 
     Raises:
         InvalidRequestError: an argument is missing, or makes no sense.

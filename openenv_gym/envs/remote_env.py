@@ -11,7 +11,6 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.utils.env_checker import data_equivalence
 from numpy.typing import NDArray
 
 from openenv_gym.address import parse_address
@@ -20,6 +19,7 @@ from openenv_gym.endpoints import Endpoint, ServerEndpoint
 from openenv_gym.envs.asking import attribute, generator_of, is_atari
 from openenv_gym.envs.begin_anew import CLOSE_TIMEOUT_S, begin_anew
 from openenv_gym.envs.exclusive import ExclusiveUse, exclusive
+from openenv_gym.envs.seeding import SeedCheck
 from openenv_gym.errors import (
     ConnectionLostError,
     OpenEnvGymError,
@@ -110,7 +110,7 @@ class RemoteEnv(gym.Env[Any, Any]):
         self.render_mode = info.render_mode
         self.metadata = info.metadata
         self._has_action_masks = info.has_action_masks
-        self._check_seeding = info.check_seeding
+        self._seeds = SeedCheck(info)
         if info.has_action_masks:
             self.action_masks = self._masks
 
@@ -134,6 +134,8 @@ class RemoteEnv(gym.Env[Any, Any]):
             RemoteEnvError: The environment raised, before the first step.
             EnvCrashLoopError: It was made anew as often, or waited for as long, as it may.
         """
+        if seed is not None and self._seeds.is_asked:
+            self._seeds.look_at(self, seed, options)
         super().reset(seed=seed)
         self._restarts.take_seed(seed, seed)
         effect = self._episode.handle(Event.RESET_ASKED, time.monotonic(), seeds=[seed])
@@ -180,15 +182,6 @@ class RemoteEnv(gym.Env[Any, Any]):
 
     def _first(self, connection: Connection, request: Reset) -> tuple[Any, dict[str, Any]]:
         result = self._exchange(connection, request)
-        if self._check_seeding and request.seed is not None:
-            self._check_seeding = False
-            again = self._exchange(connection, request)
-            if not data_equivalence(result.obs, again.obs):
-                gym.logger.warn(
-                    f"{self}: two resets with the seed {request.seed} gave different observations; "
-                    "the server ignores seeds, so no run on it can be repeated"
-                )
-            result = again
         if request.seed is not None and is_atari(self._info.description):
             self._np_random = generator_of(result.info) or self._np_random
         if self._policy.is_soft:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gymnasium as gym
@@ -122,9 +122,8 @@ def make_remote_vec(
 
     Args:
         base_url: The URL of a server, or of several that share the sub-environments.
-        **arguments: The attributes of :class:`VectorArguments` and :class:`ConnectOptions`, but for
-            ``check_seeding``; plain sessions take ``num_envs`` and ``autoreset_mode`` of the
-            former.
+        **arguments: The attributes of :class:`VectorArguments` and :class:`ConnectOptions`; plain
+            sessions take ``num_envs`` and ``autoreset_mode`` of the former.
 
     Raises:
         InvalidRequestError: no address is given, or an argument makes no sense.
@@ -134,8 +133,7 @@ def make_remote_vec(
         raise InvalidRequestError(
             "openenv/remote-v0 needs the address of a server: pass base_url='http://host:port'"
         )
-    names = [one.name for one in fields(ConnectOptions) if one.name != "check_seeding"]
-    options, rest = take(ConnectOptions, arguments, names)
+    options, rest = take(ConnectOptions, arguments)
     servers, answers = _servers(urls, options), Answers()
     may_be_ours = options.codec != "json" and not options.has_overrides
     if may_be_ours and servers[0].ask(answers).description is not None:
@@ -176,8 +174,8 @@ def make_vec(
         is_native: Whether ``vectorization="auto"`` will find a vector form of the environment's
             own.
         **arguments: The attributes of :class:`VectorArguments`; ``codec``, which may not be
-            ``json``, ``timeout_s`` and ``on_fault``, see :class:`ConnectOptions`; the others are
-            keyword arguments of each sub-environment.
+            ``json``, ``timeout_s``, ``check_seeding`` and ``on_fault``, see
+            :class:`ConnectOptions`; the others are keyword arguments of each sub-environment.
 
     Raises:
         InvalidRequestError: an argument makes no sense.

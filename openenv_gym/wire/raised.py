@@ -85,19 +85,19 @@ def named_pair(kind: type[OpenEnvGymError], raised: str) -> type[OpenEnvGymError
     other = RAISED.get(raised)
     if other is None or issubclass(kind, other) or _OURS.get(kind.__name__) is not kind:
         return kind
-    return _pair(kind, other)
+    return _pair(kind.__name__, raised)
 
 
 @cache
-def _pair(kind: type[OpenEnvGymError], raised: type[Exception]) -> type[OpenEnvGymError]:
+def _pair(ours: str, raised: str) -> type[OpenEnvGymError]:
     return type(
-        f"{kind.__name__}_{raised.__name__}",
-        (kind, raised),
+        f"{ours}_{raised}",
+        (_OURS[ours], RAISED[raised]),
         {
             "__module__": __name__,
-            "__doc__": f"{kind.__doc__} It is a ``{raised.__name__}`` too.",
+            "__doc__": f"{_OURS[ours].__doc__} It is a ``{raised}`` too.",
             "__str__": Exception.__str__,  # a KeyError shows the repr of its message
-            "raised": raised.__name__,
+            "raised": raised,
         },
     )
 

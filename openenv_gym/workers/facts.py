@@ -87,14 +87,15 @@ def keywords_of(maker: Any) -> list[str] | None:
     ['gas', 'radius']
     """
     # A constructor with `**others` hands them on to that of the next base.
-    makers = [base.__init__ for base in maker.__mro__] if isinstance(maker, type) else [maker]
+    bases = maker.__mro__ if isinstance(maker, type) else ()
+    makers = [base.__dict__["__init__"] for base in bases if "__init__" in base.__dict__] or [maker]
     names: dict[str, None] = {}
     for one in makers:
         try:
             signature = inspect.signature(one)
         except (TypeError, ValueError):
             return None
-        parameters = list(signature.parameters.values())[isinstance(maker, type) :]
+        parameters = list(signature.parameters.values())[bool(bases) :]
         kinds = {parameter.name: parameter.kind for parameter in parameters}
         names |= dict.fromkeys(
             name
