@@ -47,10 +47,13 @@ class OpenEnvGymError(Exception):
         code: The code of this error on the wire, see :mod:`openenv_gym.wire.error_codes`.
         fault_kind: The kind of fault that an error of this class is, where it does not say itself;
             None for one that is no fault.
+        raised: The name of the class that the environment's own code raised, where the error has
+            that class too, see :mod:`openenv_gym.wire.raised`; else "".
         fault: The fault that was given; it never changes.
     """
 
     code = "SERVER_ERROR"
+    raised: ClassVar[str] = ""
     fault_kind: ClassVar[FaultKind | None] = None
 
     def __init__(self, message: str = "", *, fault: Fault | None = None) -> None:

@@ -15,7 +15,11 @@ from openenv_gym.spaces import to_descriptor
 from openenv_gym.spaces.labels import label_known
 from openenv_gym.spaces.rewards import reward_descriptor
 from openenv_gym.wire.description import Description
+from openenv_gym.wire.raised import raised_as
 from openenv_gym.workers.built_env import BuiltEnv, plain_metadata
+
+_NO_RENDER_MODE = "unexpected keyword argument 'render_mode'"
+"""What Python says where a constructor takes none; TorchRL waits for these words."""
 
 
 def build(name: str, request: Open) -> BuiltEnv:
@@ -50,15 +54,16 @@ def make(name: str, request: Open) -> gym.Env[Any, Any]:
             mode["render_mode"] = request.render_mode
         env: gym.Env[Any, Any] = gym.make(spec, disable_env_checker=True, **mode, **request.kwargs)
     except TypeError as exc:
-        if request.render_mode is None or "render_mode" not in str(exc):
+        # Another keyword may be the wrong one, and the message quotes all that were given.
+        if request.render_mode is None or _NO_RENDER_MODE not in str(exc):
             raise
         raise UnsupportedRenderModeError(
-            f"render_mode: {name} takes none, got {request.render_mode!r}"
+            f"render_mode: {name} takes none, got {request.render_mode!r}: {exc}"
         ) from exc
     except error.DependencyNotInstalled as exc:
-        raise EnvStartError(f"{name}: {exc}") from exc
+        raise raised_as(EnvStartError, type(exc))(f"{name}: {exc}") from exc
     except error.UnregisteredEnv as exc:
-        raise UnknownEnvironmentError(
+        raise raised_as(UnknownEnvironmentError, type(exc))(
             f"{exc} An id that a module registers is named with it, as module:id; what your own "
             "script registers is not known where the environment runs, so put it into a module"
         ) from exc

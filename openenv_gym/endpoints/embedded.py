@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from openenv_gym.client import Connection
 from openenv_gym.client.transports import WorkerSocket, open_transport
@@ -47,7 +47,8 @@ class EmbeddedEndpoint:
         """Make a new session, of the environment that was embedded before."""
         connection, description = self.open_session()
         try:
-            return Described(info_of(description, self.request.render_mode), connection)
+            info = info_of(description, self.request.render_mode)
+            return Described(replace(info, check_seeding=self.options.check_seeding), connection)
         except BaseException:
             connection.abandon()
             raise

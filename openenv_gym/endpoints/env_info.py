@@ -39,7 +39,8 @@ class EnvInfo:
         render_mode: The mode that it was opened with.
         metadata: Gymnasium's metadata.
         has_action_masks: Whether infos carry ``legal_actions``.
-        check_seeding: Whether the first seeded reset is made twice and compared.
+        check_seeding: Whether seeds are checked before the first seeded reset.
+        seeded: False where a server of ours says that the environment takes no seed.
         description: What a worker or a server of ours says of it; None where others serve it.
     """
 
@@ -51,6 +52,7 @@ class EnvInfo:
     metadata: dict[str, Any] = field(default_factory=dict)
     has_action_masks: bool = False
     check_seeding: bool = False
+    seeded: bool = True
     description: Description | None = None
 
 
@@ -172,6 +174,7 @@ def info_of(description: Description, render_mode: str | None) -> EnvInfo:
         render_mode=render_mode,
         metadata={**description.metadata, "render_modes": description.render_modes},
         has_action_masks=description.has_action_masks,
+        seeded=description.seeded,
         description=description,
     )
 

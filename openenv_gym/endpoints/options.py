@@ -52,7 +52,8 @@ class ConnectOptions:
             what was too slow.
         options: How a WebSocket is opened, a ``WebSocketOptions``: headers, TLS, limits.
         done_means: Whether a bare ``done`` is ``"terminated"`` (unless given) or ``"truncated"``.
-        check_seeding: ``True`` makes the first seeded reset twice, and warns where the two differ.
+        check_seeding: ``True`` plays some steps before the first seeded reset, twice with its seed
+            and once with another, and warns where seeds do not mean what they should.
         on_fault: What becomes of a fault: ``"truncate"`` ends the episode, ``"raise"`` raises; or
             a ``FaultPolicy``.
         action_space: The space of the actions; a ``Dict`` whose keys are fields takes these fields.

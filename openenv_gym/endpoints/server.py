@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
+from gymnasium.error import NameNotFound
 
 from openenv_gym.address import Address
 from openenv_gym.client import Connection, Transport
@@ -43,7 +44,9 @@ from openenv_gym.spaces import Inference, infer
 from openenv_gym.spaces.narrowing import schema_of_value
 from openenv_gym.spaces.probing import Probed
 from openenv_gym.spaces.profiles import UNKNOWN_ACTION, needs_name
+from openenv_gym.wire.arguments import refusal_of_arguments
 from openenv_gym.wire.description import SCHEMA_KEY, Description
+from openenv_gym.wire.raised import raised_as
 from openenv_gym.workers.built_env import plain_metadata
 
 _CLOSE_TIMEOUT_S = 5.0
@@ -127,8 +130,10 @@ class ServerEndpoint:
         description = answer.description
         self._check_is_single(description)
         if description is not None and self._is_ours(description):
-            if self.options.codec == "json":  # which has no messages for rendering
-                description = msgspec.structs.replace(description, render_modes=[])
+            if self.options.codec == "json":  # which has no messages for these
+                description = msgspec.structs.replace(
+                    description, render_modes=[], attributes=[], has_all_attributes=False
+                )
             info = info_of(description, self.request.render_mode)
             return replace(info, check_seeding=self.options.check_seeding)
         inference = self.infer(answer)
@@ -139,6 +144,7 @@ class ServerEndpoint:
             metadata={"render_modes": []},
             has_action_masks=inference.legal_actions is not None,
             check_seeding=self.options.check_seeding,
+            seeded=description is None or description.seeded,
         )
 
     def _connect_binary(
@@ -274,11 +280,12 @@ class ServerEndpoint:
         """Refuse what is not served there, and what cannot be said to who serves it."""
         kwargs, mode = self.request.kwargs, self.request.render_mode
         is_ours = self._is_ours(description)
-        if kwargs and (self.options.codec == "json" or not is_ours):
-            raise InvalidRequestError(
-                f"OpenEnv's JSON protocol cannot say keyword arguments of an environment, got "
-                f"{', '.join(kwargs)}; leave them out, and start the server at {self.address} "
-                "with them"
+        is_said = is_ours and (self.options.codec != "json" or plain_metadata(kwargs) == kwargs)
+        if kwargs and not is_said:
+            raise raised_as(InvalidRequestError, TypeError)(
+                f"OpenEnv's JSON protocol cannot say keyword arguments of an environment: got an "
+                f"unexpected keyword argument {next(iter(kwargs))!r}; leave out "
+                f"{', '.join(kwargs)}, and start the server at {self.address} with them"
             )
         if self.options.codec == "binary" and not is_ours:
             raise NotOpenEnvError(
@@ -297,17 +304,15 @@ class ServerEndpoint:
     def _check_ours(self, description: Description) -> None:
         wanted, kwargs = self.request.environment, self.request.kwargs
         if wanted is not None and wanted != description.environment:
-            raise UnknownEnvironmentError(
+            raise raised_as(UnknownEnvironmentError, NameNotFound)(
                 f"expected {wanted} at {self.address}, which serves {description.environment}; "
                 "start a server for it, or use openenv/remote-v0 to take what is served"
             )
         # What JSON cannot say is compared by the server, when the session begins.
-        if kwargs and plain_metadata(kwargs) != description.kwargs:
-            raise UnknownEnvironmentError(
-                f"expected the arguments that {description.environment} at {self.address} was "
-                f"started with, {description.kwargs}, got {kwargs}; start a server with these "
-                "(--kwargs)"
-            )
+        defaults, served = description.defaults, description.kwargs
+        if kwargs and {**defaults, **plain_metadata(kwargs)} != {**defaults, **served}:
+            what = f"{description.environment} at {self.address}"
+            raise refusal_of_arguments(kwargs, served, what, description)
         mode = self.request.render_mode
         modes = [] if self.options.codec == "json" else description.render_modes
         if mode is not None and mode not in modes:

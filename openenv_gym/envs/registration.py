@@ -25,6 +25,7 @@ from openenv_gym.endpoints.options import OVERRIDES
 from openenv_gym.envs.remote_env import RemoteEnv
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.protocol import NO_TIME_LIMIT, Open
+from openenv_gym.wire.raised import raised_as
 
 NAMESPACE = "openenv"
 BASE_URL_VARIABLE = "OPENENV_BASE_URL"
@@ -36,7 +37,7 @@ GAMES_FILE = os.path.join(os.path.dirname(__file__), "openspiel_games.json")
 _HERE = "openenv_gym.envs.registration"
 _VECTOR = "openenv_gym.envs.vector_registration"
 
-NAMED_OPTIONS = ("codec", "timeout_s", "on_fault")
+NAMED_OPTIONS = ("codec", "timeout_s", "check_seeding", "on_fault")
 """The options of an environment that is named; what else is given are arguments of its own."""
 
 
@@ -56,8 +57,8 @@ def make_gymnasium(
             and where that is not set either, the environment is embedded.
         render_mode: Gymnasium's mode.
         server_time_limit: Whether the environment's own time limit acts where it runs.
-        **kwargs: ``codec``, ``timeout_s`` and ``on_fault``, see :class:`ConnectOptions`; the
-            others are keyword arguments of the environment.
+        **kwargs: ``codec``, ``timeout_s``, ``check_seeding`` and ``on_fault``, see
+            :class:`ConnectOptions`; the others are keyword arguments of the environment.
 
     Raises:
         InvalidRequestError: an argument is missing, or makes no sense.
@@ -84,8 +85,9 @@ def make_openspiel(
         game: Its short name, with parameters where wanted: ``catch(rows=5,columns=4)``.
         base_url: The URL of the server, as :func:`make_gymnasium` takes it.
         render_mode: Gymnasium's mode.
-        **kwargs: ``codec``, ``timeout_s`` and ``on_fault``, see :class:`ConnectOptions`; the
-            others are keyword arguments of ``OpenSpielEnv``, such as ``opponent_policy``.
+        **kwargs: ``codec``, ``timeout_s``, ``check_seeding`` and ``on_fault``, see
+            :class:`ConnectOptions`; the others are keyword arguments of ``OpenSpielEnv``,
+            such as ``opponent_policy``.
 
     Raises:
         InvalidRequestError: an argument is missing, or makes no sense.
@@ -116,8 +118,10 @@ def make_remote(
         )
     how, unknown = take(ConnectOptions, options)
     if unknown:
-        raise InvalidRequestError(
-            f"openenv/remote-v0 takes {', '.join(OVERRIDES)}, got {', '.join(unknown)}"
+        # A TypeError, for which TorchRL and others wait where they try an argument.
+        raise raised_as(InvalidRequestError, TypeError)(
+            f"openenv/remote-v0 takes {', '.join(OVERRIDES)}, got {', '.join(unknown)}: got an "
+            f"unexpected keyword argument {next(iter(unknown))!r}"
         )
     request = Open(None, {}, render_mode)
     endpoint = ServerEndpoint(address=parse_address(url), request=request, options=how)

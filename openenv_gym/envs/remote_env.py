@@ -5,19 +5,21 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from copy import copy
 from functools import partial
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.utils.env_checker import data_equivalence
 from numpy.typing import NDArray
 
 from openenv_gym.address import parse_address
 from openenv_gym.client import Connection
 from openenv_gym.endpoints import Endpoint, ServerEndpoint
+from openenv_gym.envs.asking import attribute, generator_of, is_atari
 from openenv_gym.envs.begin_anew import CLOSE_TIMEOUT_S, begin_anew
 from openenv_gym.envs.exclusive import ExclusiveUse, exclusive
+from openenv_gym.envs.seeding import SeedCheck
 from openenv_gym.errors import (
     ConnectionLostError,
     OpenEnvGymError,
@@ -25,7 +27,7 @@ from openenv_gym.errors import (
     ResetNeededError,
     TransportError,
 )
-from openenv_gym.protocol import Render, Rendered, Reset, Result, Step
+from openenv_gym.protocol import Render, Rendered, Reset, Result, Step, Use, Used
 from openenv_gym.recovery import (
     KEPT_ACTIONS,
     Do,
@@ -57,8 +59,8 @@ _OWN_ATTRIBUTES = frozenset(
     }
 )
 _ELSEWHERE = (
-    ": the environment lives in another process, and its own attributes can neither be read nor "
-    "set from here; pass arguments when it is made, or options to reset()"
+    ": the environment lives in another process, and its own attributes cannot be {} from here; "
+    "pass arguments when it is made, or options to reset()"
 )
 
 
@@ -99,6 +101,7 @@ class RemoteEnv(gym.Env[Any, Any]):
         )
         self._legal_actions: list[int] = []
         self._info, self._connection = info, _ = self._endpoint.describe()
+        self._answered: dict[str, Any] = {}  # what was read last, by the name of the attribute
         self.name = info.name
         self._actions: deque[Any] = deque(maxlen=KEPT_ACTIONS)
         self._restarts = Restarts(self._policy, info.name, last_actions=self._actions.copy)
@@ -112,7 +115,7 @@ class RemoteEnv(gym.Env[Any, Any]):
         self.render_mode = info.render_mode
         self.metadata = info.metadata
         self._has_action_masks = info.has_action_masks
-        self._check_seeding = info.check_seeding
+        self._seeds = SeedCheck(info)
         if info.has_action_masks:
             self.action_masks = self._masks
         if info.reward_space is not None:
@@ -138,6 +141,8 @@ class RemoteEnv(gym.Env[Any, Any]):
             RemoteEnvError: The environment raised, before the first step.
             EnvCrashLoopError: It was made anew as often, or waited for as long, as it may.
         """
+        if seed is not None and self._seeds.is_asked:
+            self._seeds.look_at(self, seed, options)
         super().reset(seed=seed)
         self._restarts.take_seed(seed, seed)
         effect = self._episode.handle(Event.RESET_ASKED, time.monotonic(), seeds=[seed])
@@ -184,15 +189,8 @@ class RemoteEnv(gym.Env[Any, Any]):
 
     def _first(self, connection: Connection, request: Reset) -> tuple[Any, dict[str, Any]]:
         result = self._exchange(connection, request)
-        if self._check_seeding and request.seed is not None:
-            self._check_seeding = False
-            again = self._exchange(connection, request)
-            if not data_equivalence(result.obs, again.obs):
-                gym.logger.warn(
-                    f"{self}: two resets with the seed {request.seed} gave different observations; "
-                    "the server ignores seeds, so no run on it can be repeated"
-                )
-            result = again
+        if request.seed is not None and is_atari(self._info.description):
+            self._np_random = generator_of(result.info) or self._np_random
         if self._policy.is_soft:
             self._last_obs = copy_value(result.obs)
         return result.obs, result.info
@@ -303,15 +301,55 @@ class RemoteEnv(gym.Env[Any, Any]):
         return mask
 
     def __getattr__(self, name: str) -> Any:
-        """Say of what is not here that it may be there."""
-        where = "" if name.startswith("_") else _ELSEWHERE
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{where}")
+        """Read what is not here where the environment lives, if that is allowed there.
+
+        A session begins where there is none yet.
+
+        Raises:
+            AttributeError: There is none of this name, or it may not be read.
+        """
+        info = self.__dict__.get("_info")  # not there before the environment was described
+        described = None if info is None else info.description
+        is_private = name.startswith("_") and (described is None or not described.may_use(name))
+        if described is None or is_private:
+            where = "" if is_private else _ELSEWHERE.format("read")
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{where}")
+        return attribute(name, self, described, self._ask)
+
+    @exclusive
+    def _ask(self, request: Use) -> Any:
+        """Return what the environment answers; after a fault, what it answered last."""
+        if self._connection is None:
+            self._connect()
+        assert self._connection is not None
+        is_told = request.name in self._answered and not (request.args or request.kwargs)
+        try:
+            reply = self._connection.request(request)
+        except TransportError:
+            # As of a picture: the next step tells the fault, or has told it.
+            if not is_told or self._episode.state is EpisodeState.UNPROVEN:
+                raise
+            return copy_value(self._answered[request.name])
+        if type(reply) is not Used or len(reply.values) != 1:
+            raise ProtocolError(f"expected an answer to {request.name}, got {reply!r:.80}")
+        if request.how != "is_method" and self._policy.is_soft:
+            self._answered[request.name] = reply.values[0]
+        return reply.values[0]
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute that this class has; others would change nothing, in silence."""
         if name not in _OWN_ATTRIBUTES and not name.startswith("_"):
-            raise AttributeError(f"cannot set {name!r} of {self}{_ELSEWHERE}")
-        super().__setattr__(name, value)
+            raise AttributeError(f"cannot set {name!r} of {self}{_ELSEWHERE.format('set')}")
+        super().__setattr__(name, self._with_arguments(value) if name == "spec" else value)
+
+    def _with_arguments(self, spec: Any) -> Any:
+        """The spec with the arguments that the environment has where it lives."""
+        described, request = self._info.description, getattr(self._endpoint, "request", None)
+        if spec is None or described is None or request is None or request.environment is None:
+            return spec
+        spec = copy(spec)
+        spec.kwargs = {**described.defaults, **described.kwargs, **spec.kwargs}
+        return spec
 
     def __del__(self) -> None:
         """Close the socket of an environment that nobody closed; its session ends with it."""

@@ -22,6 +22,7 @@ from openenv_gym.envs.batching import (
 )
 from openenv_gym.envs.exclusive import ExclusiveUse, exclusive
 from openenv_gym.envs.info_batches import joined_infos, records_of
+from openenv_gym.envs.seeding import SeedCheck, listed
 from openenv_gym.envs.shard import Shard, same_spaces
 from openenv_gym.envs.shard_recipes import (
     default_shards,
@@ -162,6 +163,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         if first.mode is not None:
             self.metadata["autoreset_mode"] = first.mode
         self._is_copied = is_copied(info.observation_space)
+        self._seeds = SeedCheck(info)
 
     @exclusive
     def reset(
@@ -184,6 +186,8 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         """
         self._check_idle("reset")
         mask = (options or {}).get("reset_mask")
+        if self._seeds.is_asked and mask is None and any(one is not None for one in listed(seed)):
+            self._seeds.look_at(self, seed, options)
         try:
             results = self._shards.collect(self._ask_reset(seed, options, mask))
         except BaseException:  # also an interrupt: nobody waits for the others then

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gymnasium as gym
@@ -25,6 +25,7 @@ from openenv_gym.envs.shard_recipes import default_shards, shard_sizes
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.protocol import NO_TIME_LIMIT, Open
 from openenv_gym.wire.description import Description
+from openenv_gym.wire.raised import raised_as
 
 _PLAIN = ("num_envs", "autoreset_mode")
 """What plain sessions take of :class:`VectorArguments`."""
@@ -125,9 +126,9 @@ def make_remote_vec(
 
     Args:
         base_url: The URL of a server, or of several that share the sub-environments.
-        **arguments: The attributes of :class:`VectorArguments` and :class:`ConnectOptions`, but for
-            ``check_seeding``; plain sessions take ``num_envs`` and ``autoreset_mode`` of the
-            former, and with ``codec="json"`` servers of ours take ``vectorization`` too.
+        **arguments: The attributes of :class:`VectorArguments` and :class:`ConnectOptions`; plain
+            sessions take ``num_envs`` and ``autoreset_mode`` of the former, and with
+            ``codec="json"`` servers of ours take ``vectorization`` too.
 
     Raises:
         InvalidRequestError: no address is given, or an argument makes no sense.
@@ -137,8 +138,7 @@ def make_remote_vec(
         raise InvalidRequestError(
             "openenv/remote-v0 needs the address of a server: pass base_url='http://host:port'"
         )
-    names = [one.name for one in fields(ConnectOptions) if one.name != "check_seeding"]
-    options, rest = take(ConnectOptions, arguments, names)
+    options, rest = take(ConnectOptions, arguments)
     servers, answers = _servers(urls, options), Answers()
     told = None if options.has_overrides else servers[0].ask(answers).description
     if told is not None and (options.codec != "json" or _is_whole_json(rest, told)):
@@ -150,8 +150,9 @@ def make_remote_vec(
         )
     known = _PLAIN if told is None else (*_PLAIN, "vectorization")
     if others := [name for name in rest if name not in known]:
-        raise InvalidRequestError(
-            f"plain sessions take {', '.join(OVERRIDES)}, got {', '.join(others)} too"
+        raise raised_as(InvalidRequestError, TypeError)(
+            f"plain sessions take {', '.join(OVERRIDES)}, got {', '.join(others)} too: got an "
+            f"unexpected keyword argument {others[0]!r}"
         )
     vector = VectorArguments(**rest)
     plain = [replace(server, options=replace(options, codec="json")) for server in servers]
@@ -179,8 +180,8 @@ def make_vec(
         is_native: Whether ``vectorization="auto"`` will find a vector form of the environment's
             own.
         **arguments: The attributes of :class:`VectorArguments`; ``codec``, which may not be
-            ``json``, ``timeout_s`` and ``on_fault``, see :class:`ConnectOptions`; the others are
-            keyword arguments of each sub-environment.
+            ``json``, ``timeout_s``, ``check_seeding`` and ``on_fault``, see
+            :class:`ConnectOptions`; the others are keyword arguments of each sub-environment.
 
     Raises:
         InvalidRequestError: an argument makes no sense.

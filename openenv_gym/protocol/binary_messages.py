@@ -329,16 +329,19 @@ class _WireFailed(msgspec.Struct):
     message: str
     traceback: str
     fault: dict[str, Any] | None
+    raised: str
 
 
 def _pack_failed(event: Failed) -> bytes:
     fault = fault_to_wire(event.fault)
-    return _pack_fields(_WireFailed(event.code, event.message, event.traceback, fault))
+    said = _WireFailed(event.code, event.message, event.traceback, fault, event.raised)
+    return _pack_fields(said)
 
 
 def _unpack_failed(payload: memoryview) -> Failed:
     said: _WireFailed = _fields(_WireFailed)(payload)
-    return Failed(said.code, said.message, said.traceback, fault_from_wire(said.fault))
+    fault = fault_from_wire(said.fault)
+    return Failed(said.code, said.message, said.traceback, fault, said.raised)
 
 
 _PACK_REQUEST: dict[type[Any], Callable[[Any], tuple[int, bytes]]] = {

@@ -200,18 +200,27 @@ class Failed(msgspec.Struct, frozen=True):
         message: What was expected, what came, where, and what to do.
         traceback: The environment's own, where there is one and it may be shown.
         fault: What is known of a session that was lost; None where none was.
+        raised: The name of the class that the environment raised, see
+            :mod:`openenv_gym.wire.raised`; "" where the error has no such class.
     """
 
     code: str
     message: str
     traceback: str = ""
     fault: Fault | None = None
+    raised: str = ""
 
     def to_exception(self) -> OpenEnvGymError:
         """The exception that stands for this reply."""
         text = f"{self.message}\n\nIn the environment's process:\n{self.traceback}"
         said = text if self.traceback else self.message
-        return error_for(self.code, said, fault=self.fault, remote_traceback=self.traceback)
+        return error_for(
+            self.code,
+            said,
+            fault=self.fault,
+            remote_traceback=self.traceback,
+            raised=self.raised,
+        )
 
 
 Request: TypeAlias = Open | Reset | Step | GetState | Render | Use | Close
@@ -220,4 +229,5 @@ Reply: TypeAlias = Opened | Result | BatchResult | StateReply | Rendered | Used 
 
 def failure(exc: OpenEnvGymError, traceback: str = "") -> Failed:
     """Return the reply that says ``exc``."""
-    return Failed(exc.code, brief(printable(str(exc))), printable(traceback), exc.fault)
+    text, trace = brief(printable(str(exc))), printable(traceback)
+    return Failed(exc.code, text, trace, exc.fault, exc.raised)

@@ -135,8 +135,8 @@ class JsonServerMessages:
                 return encode_json({"type": "observation", "data": self.result_data(reply)})
             case StateReply(state=state):
                 return state_message({**info_to_json(state)[0], **self._view.beside_state})
-            case Failed(code=code, message=message, fault=fault):
-                return error_message(message, code, fault)
+            case Failed(code=code, message=message, fault=fault, raised=raised):
+                return error_message(message, code, fault, raised)
         raise ProtocolError(f"no JSON message stands for {type(reply).__name__}")
 
     def _batch_data(self, result: BatchResult) -> dict[str, Any]:
@@ -246,7 +246,13 @@ class JsonClientMessages:
             return None, StateReply(data)
         if kind == "error":
             fault = fault_from_wire(data.get("fault"))
-            return None, Failed(str(data.get("code", "UNKNOWN")), _reason(data), fault=fault)
+            raised = data.get("raised")
+            return None, Failed(
+                str(data.get("code", "UNKNOWN")),
+                _reason(data),
+                fault=fault,
+                raised=raised if isinstance(raised, str) else "",
+            )
         return None, failure(ProtocolError(f"expected an observation, got a {kind!r} message"))
 
 

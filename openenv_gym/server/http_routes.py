@@ -122,7 +122,8 @@ def _answering_errors(route: Route) -> Route:
             return await route(request)
         except OpenEnvGymError as exc:
             status = next((code for kind, code in _STATUS if isinstance(exc, kind)), 500)
-            return _json({"detail": error_data(str(exc), exc.code, exc.fault)}, status)
+            said = error_data(str(exc), exc.code, exc.fault, exc.raised)
+            return _json({"detail": said}, status)
 
     return answered
 

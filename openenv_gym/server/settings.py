@@ -15,11 +15,15 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import msgspec
+from gymnasium.error import NameNotFound
 
 from openenv_gym.codecs import pack_freeform
 from openenv_gym.errors import InvalidRequestError, UnknownEnvironmentError
 from openenv_gym.protocol import Open
 from openenv_gym.server.setting import check, setting
+from openenv_gym.wire.arguments import refusal_of_arguments
+from openenv_gym.wire.description import Description
+from openenv_gym.wire.raised import raised_as
 from openenv_gym.workers.built_env import Builder, build
 from openenv_gym.workers.forked import can_fork
 from openenv_gym.workers.process import available_cores
@@ -211,11 +215,15 @@ class ServerSettings:
         """Whether workers make the environment by its name, with what a client asks for."""
         return self.builder is build
 
-    def admit(self, request: Open) -> Open:
+    def admit(self, request: Open, told: Description | None = None) -> Open:
         """Return what a worker is to open for a client that asks for ``request``.
 
         Only the environment named at start can be opened, with the arguments named at start; a
         client chooses the render mode and the time limit.
+
+        Args:
+            request: What the client asks for.
+            told: What the environment says of itself, None where that is not known yet.
 
         Raises:
             UnknownEnvironmentError: the client asks for another environment, or other arguments.
@@ -223,15 +231,14 @@ class ServerSettings:
         """
         served = self.environment
         if request.environment not in (None, served):
-            raise UnknownEnvironmentError(
+            raise raised_as(UnknownEnvironmentError, NameNotFound)(
                 f"expected {served}, which is served here, got {request.environment}; "
                 "start a server for it"
             )
-        if request.kwargs and not _are_same(dict(request.kwargs), dict(self.kwargs)):
-            raise UnknownEnvironmentError(
-                f"expected the arguments that {served} was started with, {dict(self.kwargs)}, "
-                f"got {request.kwargs}; start a server with these (--kwargs)"
-            )
+        if request.kwargs:
+            defaults = {} if told is None else told.defaults
+            if not _are_same({**defaults, **request.kwargs}, {**defaults, **self.kwargs}):
+                raise refusal_of_arguments(request.kwargs, self.kwargs, served, told)
         if request.num_envs is not None and not 1 <= request.num_envs <= self.max_num_envs:
             raise InvalidRequestError(
                 f"num_envs: expected 1 to {self.max_num_envs}, the most that this server allows, "

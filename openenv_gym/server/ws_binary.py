@@ -195,4 +195,4 @@ def _admitted(service: Service, body: bytes) -> bytes:
         return body
     if not isinstance(request, Open):
         raise ProtocolError(f"expected open as the first request, got {type(request).__name__}")
-    return messages.encode_request(seq, service.settings.admit(request))
+    return messages.encode_request(seq, service.settings.admit(request, service.description))

@@ -139,7 +139,7 @@ async def _decline(
             number = sequence_of(first) if isinstance(first, bytes) else 0
             await websocket.send_bytes(BinaryMessages().encode_reply(number, failure(exc)))
         else:
-            await _send_text(websocket, error_message(str(exc), exc.code, exc.fault))
+            await _send_text(websocket, error_message(str(exc), exc.code, exc.fault, exc.raised))
         await websocket.close(code)
 
 

@@ -32,6 +32,13 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
         schemas: The JSON schemas ``action``, ``observation`` and ``state`` of the ``model`` view.
         kwargs: The keyword arguments of the environment that a server was started with, without
             those that JSON cannot write.
+        defaults: The keyword arguments with which the environment is registered, without those
+            that were given and those that JSON cannot write.
+        keywords: The names of the keyword arguments that its constructor takes; None where it
+            takes any, or nobody knows.
+        attributes: The names of its attributes and methods that :class:`Use` may name; a name with
+            a dot is of a method of an attribute.
+        has_all_attributes: Whether all others may be named that do not begin with an underscore.
         about: What the environment says about itself to people: name, description and so on.
         num_envs: The number of sub-environments of a batched session, None for a single
             environment. ``action`` and ``observation`` describe one sub-environment.
@@ -46,6 +53,8 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
             so that they use all cores. Only servers set it.
         deadlines: The seconds that an environment may take for ``start``, ``reset``, ``step`` and
             ``close`` before it is killed. Only servers set it, and only for what they limit.
+        seeded: Whether a reset passes its seed on; False where the environment's own ``reset``
+            has no parameter for one.
         protocol: The version of the binary protocol.
     """
 
@@ -61,6 +70,10 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
     has_action_masks: bool = False
     schemas: dict[str, Any] = {}
     kwargs: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
+    keywords: list[str] | None = None
+    attributes: list[str] = []
+    has_all_attributes: bool = False
     about: dict[str, Any] = {}
     num_envs: int | None = None
     batched_action: Descriptor | None = None
@@ -69,6 +82,7 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
     has_vector_form: bool = False
     shards: int = 1
     deadlines: dict[str, float] = {}
+    seeded: bool = True
     protocol: int = PROTOCOL_VERSION
 
     def action_space(self) -> Space | None:
@@ -90,6 +104,17 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
     def batched_observation_space(self) -> Space | None:
         """The space of the observations of a batched session."""
         return _batched(self.batched_observation, self.observation_space(), self.num_envs)
+
+    def may_use(self, name: str) -> bool:
+        """Whether :class:`Use` may name ``name``.
+
+        >>> told = Description(environment="any", view="gymnasium", attributes=["ale.lives"])
+        >>> [told.may_use(name) for name in ("ale.lives", "ale", "gravity")]
+        [True, False, False]
+        """
+        is_private = any(part.startswith("_") for part in name.split("."))
+        is_named = name in self.attributes and not name.startswith("__")
+        return is_named or (self.has_all_attributes and not is_private)
 
     def to_json(self) -> bytes:
         """This description as JSON."""

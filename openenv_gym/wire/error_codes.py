@@ -11,6 +11,7 @@ from dataclasses import replace
 from openenv_gym import errors
 from openenv_gym.errors import OpenEnvGymError, fault_of
 from openenv_gym.faults import Fault
+from openenv_gym.wire.raised import named_pair
 
 INVALID_JSON = "INVALID_JSON"
 UNKNOWN_TYPE = "UNKNOWN_TYPE"
@@ -50,7 +51,12 @@ _EXCEPTIONS: dict[str, type[OpenEnvGymError]] = {
 
 
 def error_for(
-    code: str, message: str, *, fault: Fault | None = None, remote_traceback: str = ""
+    code: str,
+    message: str,
+    *,
+    fault: Fault | None = None,
+    remote_traceback: str = "",
+    raised: str = "",
 ) -> OpenEnvGymError:
     """Return the exception that stands for ``code``.
 
@@ -62,6 +68,7 @@ def error_for(
         message: The text of the error, for people.
         fault: What the peer says of a session that was lost.
         remote_traceback: Where the environment raised, "" where the peer does not show it.
+        raised: The name of the class that the environment raised, "" where nobody says.
     """
     kind = _EXCEPTIONS.get(code)
     if kind is None:
@@ -70,7 +77,7 @@ def error_for(
         fault = fault_of(kind())
     if fault is not None and remote_traceback:
         fault = replace(fault, remote_traceback=remote_traceback)
-    return kind(message, fault=fault)
+    return named_pair(kind, raised)(message, fault=fault)
 
 
 def brief(text: str, limit: int = MAX_MESSAGE_CHARS) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from openenv_gym.errors import (
@@ -38,8 +39,10 @@ from openenv_gym.protocol.events import (
 )
 from openenv_gym.spaces.check import action_check
 from openenv_gym.spaces.rewards import carried_reward, wrong_flags
+from openenv_gym.wire.raised import raised_as
 from openenv_gym.workers.attributes import use
 from openenv_gym.workers.built_env import Builder, BuiltEnv
+from openenv_gym.workers.facts import with_facts
 
 
 class RequestHandler:
@@ -55,7 +58,6 @@ class RequestHandler:
         self._check_action: Callable[[Any], None] = _anything_goes
         self._episode_id: str | None = None
         self._step_count = 0
-        self._attributes: list[str] | None = []
         self._handlers: dict[type[Any], Callable[[Any], Reply]] = {
             Open: self._open,
             Reset: self._reset,
@@ -95,7 +97,7 @@ class RequestHandler:
                 f"render_mode: expected one of {modes or 'none at all'} "
                 f"for {built.description.environment}, got {request.render_mode!r}"
             )
-        self._built, self._attributes = built, request.attributes
+        self._built = built = replace(built, description=with_facts(built, request))
         space = built.description.batched_action_space()
         if space is not None:
             self._check_action = action_check(space)
@@ -152,7 +154,7 @@ class RequestHandler:
 
     def _use(self, request: Use) -> Reply:
         built = self._there
-        return Used(use(built.env, built.description.num_envs, request, self._attributes))
+        return Used(use(built.env, request, built.description))
 
     def _close(self, request: Close) -> Reply:
         built, self._built = self._built, None
@@ -167,7 +169,7 @@ def _anything_goes(action: Any) -> None:
 
 def _env_failure(exc: Exception, kind: type[Any]) -> Failed:
     """The reply for an exception of the environment's own code."""
-    error = EnvStartError if kind is Open else RemoteEnvError
+    error = raised_as(EnvStartError if kind is Open else RemoteEnvError, type(exc))
     text = f"the environment raised {type(exc).__name__} in {kind.__name__.lower()}: {exc}"
     fault = Fault(kind=FaultKind.OOM) if isinstance(exc, MemoryError) else None
     return failure(error(text, fault=fault), "".join(traceback.format_exception(exc)))

@@ -10,9 +10,11 @@ from openenv_gym.protocol import (
     Result,
     ServerSession,
     SessionState,
+    Used,
     failure,
 )
 from openenv_gym.protocol.binary_messages import sequence_of
+from openenv_gym.wire.raised import raised_as
 from openenv_gym.workers.built_env import Builder, build
 from openenv_gym.workers.request_handler import RequestHandler
 
@@ -45,9 +47,12 @@ class WorkerSession:
         try:
             return self._session.send(reply)
         except Exception as exc:  # objects of the environment may raise whatever they like
+            # An attribute that cannot travel is none, for those who ask whether there is one.
+            is_used = type(reply) is Used
+            error = raised_as(RemoteEnvError, AttributeError) if is_used else RemoteEnvError
             what = f"what the environment returned cannot travel: {type(exc).__name__}: {exc}"
             # What a step returns is the same in the next episode, so it is no fault.
-            kind = SpaceError if isinstance(reply, (Result, BatchResult)) else RemoteEnvError
+            kind = SpaceError if isinstance(reply, (Result, BatchResult)) else error
             return self._session.send(failure(kind(what)))
 
     def close(self) -> None:
