@@ -28,7 +28,7 @@ class Home:
 
 
 class Homes:
-    async def make(self) -> Home:
+    async def make(self, *, is_roaming: bool = False) -> Home:
         await asyncio.sleep(0)
         return Home()
 
