@@ -172,9 +172,3 @@ class Backends:
     def close(self) -> None:
         """End the workers that wait."""
         self._pool.close()
-
-    def abandon(self) -> None:
-        """End all workers, when nobody is left who could close their sessions."""
-        self._pool.close()
-        for watched in self.watchdog.forget():
-            watched.abandon()

@@ -283,12 +283,6 @@ class ProcessBackend:
         self._worker.kill()
         self._protocol.abort()
 
-    def abandon(self) -> None:
-        """End the worker, when no event loop is left to do it."""
-        self._worker.stop(timeout_s=0, killed_s=_EXIT_TIMEOUT_S)
-        if self._line is not None:
-            self._line.close()
-
     def _give_up(self, what: str) -> None:
         """Kill a worker whose answers cannot be told apart any more."""
         why = f"something wrote to the socket of this session's worker, which was killed: {what}"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import threading
-import weakref
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any
@@ -49,8 +49,7 @@ class Service:
         self.busy_poll = BusyPoll()
         self.home = Home(self._move, self._settle)
         self.sessions = Sessions(settings, self.backends, home=self.home)
-        # At the end of the process, or of an application whose lifespan was not run.
-        weakref.finalize(self, self.backends.abandon)
+        atexit.register(self.backends.close)
         _all.add(self)
         try:
             described = _run(self._describe())

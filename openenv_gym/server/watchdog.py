@@ -91,9 +91,6 @@ class Watched(Protocol):
     def expire(self) -> None:
         """End the worker, whose answer is overdue."""
 
-    def abandon(self) -> None:
-        """End the worker, and ask no event loop for anything."""
-
 
 class Watchdog:
     """Ends the workers whose answers are overdue."""
@@ -126,11 +123,10 @@ class Watchdog:
         if self._watched:
             self._wind()
 
-    def forget(self) -> list[Watched]:
-        """Look at nobody any more; return those who were watched."""
-        watched, self._next = list(self._watched), None
+    def forget(self) -> None:
+        """Look at nobody any more, in a forked child."""
         self._watched.clear()
-        return watched
+        self._next = None
 
     def __len__(self) -> int:
         return len(self._watched)

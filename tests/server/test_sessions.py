@@ -61,7 +61,7 @@ def test_slots_that_are_being_filled_count(sessions: Sessions):
 
 
 def test_a_failed_start_gives_its_slot_back(sessions: Sessions, monkeypatch: pytest.MonkeyPatch):
-    async def fail(self: Homes) -> Home:
+    async def fail(self: Homes, *, is_roaming: bool) -> Home:
         raise OSError("no process")
 
     with monkeypatch.context() as patched, pytest.raises(OSError, match="no process"):
