@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from openenv_gym.cli.flags import parsing
+from openenv_gym.errors import InvalidRequestError
 from openenv_gym.server.settings import json_object
 
 _MOST_ITEMS = 8
@@ -53,18 +54,37 @@ def add_to(commands: Any) -> None:
         "--mask-means", choices=["mask", "indices"], help="what the field action_mask holds"
     )
     parser.add_argument(
+        "--header",
+        type=parsing(header),
+        default=[],
+        action="append",
+        metavar="NAME:VALUE",
+        help="a header for a server, such as 'Authorization: Bearer ...'; may be given more than "
+        "once",
+    )
+    parser.add_argument(
         "--json", action="store_true", help="print one JSON object, with nothing left out"
     )
     parser.set_defaults(run=run)
 
 
+def header(text: str) -> tuple[str, str]:
+    """Return the name and the value of a header in ``text``, for argparse."""
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise InvalidRequestError(f"expected a header as 'Name: value', got {text!r}")
+    return name.strip(), value.strip()
+
+
 def run(options: argparse.Namespace) -> None:
     """Print what is found; an environment whose spaces stay open is an error at the end."""
+    from openenv_gym.client.websocket import WebSocketOptions
     from openenv_gym.endpoints import ConnectOptions
     from openenv_gym.envs.inspection import inspect
     from openenv_gym.errors import SpaceError
 
     overrides = ConnectOptions(
+        options=WebSocketOptions(headers=dict(options.header)) if options.header else None,
         action_key=_key(options.action_key),
         observation_key=_key(options.observation_key),
         fixed_action=options.fixed_action,

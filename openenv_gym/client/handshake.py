@@ -9,6 +9,7 @@ from websockets.datastructures import Headers
 from websockets.exceptions import InvalidStatus
 
 from openenv_gym.address import Address
+from openenv_gym.client.redirects import redirect_in
 from openenv_gym.errors import CapacityError, ConnectionLostError, NotOpenEnvError, OpenEnvGymError
 from openenv_gym.protocol.resume import ASK
 
@@ -27,6 +28,17 @@ def add_headers(headers: Headers, address: Address, given: Mapping[str, str]) ->
         headers["Authorization"] = f"Basic {base64.b64encode(credentials).decode()}"
     for name, value in given.items():
         headers[name] = value
+
+
+def redirect_of(exc: Exception | None) -> str | None:
+    """Return where the answer to a handshake redirects to, None where it does not.
+
+    Args:
+        exc: What ``websockets`` made of the response.
+    """
+    if not isinstance(exc, InvalidStatus):
+        return None
+    return redirect_in(exc.response.status_code, exc.response.headers.get("Location"))
 
 
 def refused_handshake(address: Address, exc: Exception | None, is_resumed: bool) -> OpenEnvGymError:

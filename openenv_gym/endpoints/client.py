@@ -230,9 +230,10 @@ class ClientEndpoint:
 
     def _schemas(self, address: Address | None) -> tuple[Schema, Schema, str | None]:
         """The schemas of action and observation, and the name that the server gives to both."""
-        http = WebSocketOptions(
-            headers=dict(getattr(under_sync(self.client), "_headers", {}) or {})
-        )
+        inner = under_sync(self.client)
+        http = getattr(inner, "_options", None)  # of our client; OpenEnv's have headers alone
+        if not isinstance(http, WebSocketOptions):
+            http = WebSocketOptions(headers=dict(getattr(inner, "_headers", {}) or {}))
         served: Schema = {}
         if address is not None:
             # Without them the class may tell enough, or a reset.

@@ -37,6 +37,9 @@ OVERRIDES = (
 )
 """The options that say more of the spaces than the schemas of a server do."""
 
+NAMED_OPTIONS = ("codec", "timeout_s", "check_seeding", "on_fault")
+"""The options of an environment that is named, beside ``options``."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectOptions:
@@ -66,7 +69,8 @@ class ConnectOptions:
             ``"indices"`` of legal actions.
 
     Raises:
-        InvalidRequestError: ``codec``, ``timeout_s``, ``done_means`` or ``on_fault`` has no sense.
+        InvalidRequestError: ``codec``, ``timeout_s``, ``options``, ``done_means`` or ``on_fault``
+            makes no sense.
     """
 
     codec: Codec = "auto"
@@ -93,6 +97,11 @@ class ConnectOptions:
             )
         if self.timeout_s != AUTO:
             check_timeout(self.timeout_s)
+        if not _opens_websockets(self.options):
+            raise InvalidRequestError(
+                "options: expected a WebSocketOptions, such as WebSocketOptions(headers={...}), "
+                f"got a {type(self.options).__name__}"
+            )
         if self.done_means not in get_args(DoneMeans):
             raise InvalidRequestError(
                 f"done_means: expected 'terminated' or 'truncated', got {self.done_means!r}"
@@ -135,6 +144,28 @@ def take(
     taken = {name: arguments[name] for name in known if name in arguments}
     rest = {name: value for name, value in arguments.items() if name not in taken}
     return kind(**taken), rest
+
+
+def take_named(arguments: Mapping[str, Any]) -> tuple[ConnectOptions, dict[str, Any]]:
+    """Take the options of an environment that is named; the rest are arguments of its own.
+
+    An environment may have an argument ``options`` itself, so only a ``WebSocketOptions`` and None
+    are taken for ours.
+
+    Raises:
+        InvalidRequestError: a value makes no sense.
+    """
+    is_ours = _opens_websockets(arguments.get("options"))
+    return take(ConnectOptions, arguments, (*NAMED_OPTIONS, *(["options"] if is_ours else [])))
+
+
+def _opens_websockets(options: Any) -> bool:
+    """Whether this is a ``WebSocketOptions``, or None for the default ones."""
+    if options is None:
+        return True
+    from openenv_gym.client.websocket import WebSocketOptions
+
+    return isinstance(options, WebSocketOptions)
 
 
 def reply_timeout(timeout_s: Timeout, deadlines: Mapping[str, float]) -> float | None:

@@ -12,8 +12,11 @@ import gymnasium as gym
 
 from openenv_gym.address import parse_address
 from openenv_gym.client import Connection
+from openenv_gym.client.websocket import WebSocketOptions
 from openenv_gym.codecs import json_codec
-from openenv_gym.endpoints import ConnectOptions, EmbeddedEndpoint, ServerEndpoint
+from openenv_gym.endpoints import ConnectOptions, EmbeddedEndpoint, ServerEndpoint, take
+from openenv_gym.endpoints.options import take_named
+from openenv_gym.envs.registration import check_embedded
 from openenv_gym.envs.remote_env import RemoteEnv
 from openenv_gym.errors import (
     CapacityError,
@@ -73,7 +76,10 @@ class Inspection:
 
 
 def inspect(
-    target: str, *, kwargs: dict[str, Any] | None = None, options: ConnectOptions | None = None
+    target: str,
+    *,
+    kwargs: dict[str, Any] | None = None,
+    options: ConnectOptions | WebSocketOptions | None = None,
 ) -> Inspection:
     """Return how the environment ``target`` looks from outside.
 
@@ -85,17 +91,22 @@ def inspect(
         target: A Gymnasium id, ``openspiel:GAME``, ``environment:package.module:Class``, an id
             of the ``openenv/`` namespace, or the URL of a server.
         kwargs: Keyword arguments of an environment that is named.
-        options: How a server is reached, and what the caller knows better than the schemas, in
-            place of the options that ``kwargs`` hold.
+        options: How a server is reached, a ``WebSocketOptions``; or that and what the caller knows
+            better than the schemas, in place of the options that ``kwargs`` hold.
 
     Raises:
+        InvalidRequestError: an argument makes no sense.
         UnknownEnvironmentError: there is no such environment.
         EnvStartError: it cannot be built.
         UnreachableError: nobody answers at the URL.
         NotOpenEnvError: who answers is no OpenEnv server.
     """
-    endpoint = _endpoint(target, kwargs or {})
-    if options is not None:
+    arguments = dict(kwargs or {})
+    websocket = options.options if isinstance(options, ConnectOptions) else options
+    if websocket is not None:  # who makes an id asks the server first
+        arguments["options"] = websocket
+    endpoint = _endpoint(target, arguments)
+    if isinstance(options, ConnectOptions):
         endpoint = replace(endpoint, options=options)
     if isinstance(endpoint, ServerEndpoint):
         answer = endpoint.ask()
@@ -124,7 +135,9 @@ def typed_models(target: str | gym.Env[Any, Any], **kwargs: Any) -> TypedModels:
 
     Args:
         target: What :func:`inspect` takes, or a ``RemoteEnv``.
-        **kwargs: Keyword arguments of an environment that is named.
+        **kwargs: Keyword arguments of an environment that is named; of ``gymnasium.make`` for an
+            id of the ``openenv/`` namespace; for the URL of a server, ``options`` alone, a
+            ``WebSocketOptions``.
 
     >>> models = typed_models("CartPole-v1")
     >>> models.action(action=1).action.name
@@ -155,14 +168,17 @@ def _endpoint(
     if isinstance(target, gym.Env):
         env = target.unwrapped
     elif "://" in target:
-        if kwargs:
+        options, unknown = take(ConnectOptions, kwargs, ["options"])
+        if unknown:
             raise InvalidRequestError(
                 f"expected no keyword arguments for {target}, which has been started with its own, "
-                f"got {', '.join(kwargs)}"
+                f"got {', '.join(unknown)}"
             )
-        return ServerEndpoint(address=parse_address(target))
+        return ServerEndpoint(address=parse_address(target), options=options)
     elif not target.removeprefix("openenv_gym:").startswith("openenv/"):
-        return EmbeddedEndpoint(request=Open(target, kwargs))
+        options, own = take_named(kwargs)
+        check_embedded(options)
+        return EmbeddedEndpoint(request=Open(target, own), options=options)
     else:
         env = gym.make(target, disable_env_checker=True, **kwargs).unwrapped
         env.close()

@@ -21,7 +21,7 @@ from openenv_gym.endpoints import (
     ServerEndpoint,
     take,
 )
-from openenv_gym.endpoints.options import OVERRIDES
+from openenv_gym.endpoints.options import OVERRIDES, take_named
 from openenv_gym.envs.remote_env import RemoteEnv
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.protocol import NO_TIME_LIMIT, Open
@@ -36,9 +36,6 @@ GAMES_FILE = os.path.join(os.path.dirname(__file__), "openspiel_games.json")
 
 _HERE = "openenv_gym.envs.registration"
 _VECTOR = "openenv_gym.envs.vector_registration"
-
-NAMED_OPTIONS = ("codec", "timeout_s", "check_seeding", "on_fault")
-"""The options of an environment that is named; what else is given are arguments of its own."""
 
 
 def make_gymnasium(
@@ -57,8 +54,9 @@ def make_gymnasium(
             and where that is not set either, the environment is embedded.
         render_mode: Gymnasium's mode.
         server_time_limit: Whether the environment's own time limit acts where it runs.
-        **kwargs: ``codec``, ``timeout_s``, ``check_seeding`` and ``on_fault``, see
-            :class:`ConnectOptions`; the others are keyword arguments of the environment.
+        **kwargs: ``codec``, ``timeout_s``, ``check_seeding``, ``on_fault``, and ``options`` where
+            it is a ``WebSocketOptions``, see :class:`ConnectOptions`; the others are keyword
+            arguments of the environment.
 
     Raises:
         InvalidRequestError: an argument is missing, or makes no sense.
@@ -85,9 +83,9 @@ def make_openspiel(
         game: Its short name, with parameters where wanted: ``catch(rows=5,columns=4)``.
         base_url: The URL of the server, as :func:`make_gymnasium` takes it.
         render_mode: Gymnasium's mode.
-        **kwargs: ``codec``, ``timeout_s``, ``check_seeding`` and ``on_fault``, see
-            :class:`ConnectOptions`; the others are keyword arguments of ``OpenSpielEnv``,
-            such as ``opponent_policy``.
+        **kwargs: ``codec``, ``timeout_s``, ``check_seeding``, ``on_fault`` and ``options``, see
+            :class:`ConnectOptions`; the others are keyword arguments of ``OpenSpielEnv``, such as
+            ``opponent_policy``.
 
     Raises:
         InvalidRequestError: an argument is missing, or makes no sense.
@@ -146,7 +144,7 @@ def _make(
     arguments: dict[str, Any],
 ) -> RemoteEnv:
     """Make an environment that is named."""
-    options, kwargs = take(ConnectOptions, arguments, NAMED_OPTIONS)
+    options, kwargs = take_named(arguments)
     request = Open(environment, kwargs, render_mode, limit)
     return RemoteEnv(_endpoint(request, given_url(base_url), options), options.on_fault)
 
@@ -154,12 +152,22 @@ def _make(
 def _endpoint(request: Open, url: str | None, options: ConnectOptions) -> Endpoint:
     if url:
         return ServerEndpoint(address=parse_address(url), request=request, options=options)
-    if options.codec == "json":
-        raise InvalidRequestError(
-            "codec='json' needs a server: pass base_url='http://host:port' or set "
-            f"{BASE_URL_VARIABLE}; an embedded environment speaks binary"
-        )
+    check_embedded(options)
     return EmbeddedEndpoint(request=request, options=options)
+
+
+def check_embedded(options: ConnectOptions) -> None:
+    """Pass if the options make sense without a server.
+
+    Raises:
+        InvalidRequestError: they need one.
+    """
+    given = "codec='json'" if options.codec == "json" else "options=WebSocketOptions(...)"
+    if options.codec == "json" or options.options is not None:
+        raise InvalidRequestError(
+            f"{given} needs a server: pass base_url='http://host:port' or set "
+            f"{BASE_URL_VARIABLE}; an embedded environment speaks binary, without a WebSocket"
+        )
 
 
 def is_builtin(spec: Any) -> bool:

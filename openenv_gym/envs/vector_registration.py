@@ -18,8 +18,8 @@ from openenv_gym.endpoints import (
     ServerEndpoint,
     take,
 )
-from openenv_gym.endpoints.options import OVERRIDES
-from openenv_gym.envs.registration import NAMED_OPTIONS, given_url
+from openenv_gym.endpoints.options import OVERRIDES, take_named
+from openenv_gym.envs.registration import check_embedded, given_url
 from openenv_gym.envs.remote_vector_env import RemoteVectorEnv
 from openenv_gym.envs.shard_recipes import default_shards, shard_sizes
 from openenv_gym.errors import InvalidRequestError
@@ -180,13 +180,14 @@ def make_vec(
         is_native: Whether ``vectorization="auto"`` will find a vector form of the environment's
             own.
         **arguments: The attributes of :class:`VectorArguments`; ``codec``, which may not be
-            ``json``, ``timeout_s``, ``check_seeding`` and ``on_fault``, see
-            :class:`ConnectOptions`; the others are keyword arguments of each sub-environment.
+            ``json``, ``timeout_s``, ``check_seeding``, ``on_fault``, and ``options`` where it is a
+            ``WebSocketOptions``, see :class:`ConnectOptions`; the others are keyword arguments of
+            each sub-environment.
 
     Raises:
         InvalidRequestError: an argument makes no sense.
     """
-    options, rest = take(ConnectOptions, arguments, NAMED_OPTIONS)
+    options, rest = take_named(arguments)
     if options.codec == "json":
         raise InvalidRequestError(
             "codec='json': many sub-environments of a named id are stepped in one message, which "
@@ -194,6 +195,8 @@ def make_vec(
             "session each"
         )
     servers = _servers(given_url(base_url), options)
+    if not servers:
+        check_embedded(options)
     return _sharded(environment, servers, options, rest, Answers(), is_native=is_native)
 
 

@@ -18,6 +18,7 @@ from openenv_gym import __version__
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.server import http_routes, http_sessions, mcp_route
 from openenv_gym.server.gate import Gate
+from openenv_gym.server.home import AtHome
 from openenv_gym.server.service import Service
 from openenv_gym.server.settings import Isolation, ServerSettings
 from openenv_gym.server.ws_route import websocket_endpoint
@@ -64,6 +65,7 @@ def app_of(service: Service) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        service.begin()
         yield
         await service.close()
 
@@ -75,6 +77,7 @@ def app_of(service: Service) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.service = service
+    app.add_middleware(AtHome, home=service.home)
     origins = list(service.settings.allow_origins)
     if origins:  # which browsers have to be told, or their pages cannot read the answers
         app.add_middleware(

@@ -41,9 +41,11 @@ def routes(service: Service) -> APIRouter:
     limit = service.settings.max_body_bytes
 
     @router.get("/", tags=["server"])
-    async def root() -> dict[str, str]:
+    async def root(request: Request) -> dict[str, str]:
         """Where to go from here."""
-        return {"environment": service.settings.environment, "schema": "/schema", "docs": "/docs"}
+        prefix = request.scope.get("root_path", "").rstrip("/")  # where it is mounted, or a proxy's
+        pages = {"schema": f"{prefix}/schema", "docs": f"{prefix}/docs"}
+        return {"environment": service.settings.environment, **pages}
 
     @router.get("/metadata", tags=["environment"])
     async def metadata() -> dict[str, Any]:

@@ -12,10 +12,12 @@ from typing import Any
 import msgspec
 
 from openenv_gym.faults import FaultKind
+from openenv_gym.forks import in_children
 from openenv_gym.protocol import Close, Open
 from openenv_gym.server.backends import Backends
 from openenv_gym.server.busy_poll import BusyPoll
 from openenv_gym.server.engine import Engine
+from openenv_gym.server.home import Home
 from openenv_gym.server.sessions import Sessions
 from openenv_gym.server.settings import ServerSettings
 from openenv_gym.wire.description import Description
@@ -44,9 +46,11 @@ class Service:
     def __init__(self, settings: ServerSettings) -> None:
         self.settings = settings
         self.backends = Backends(settings)
-        self.sessions = Sessions(settings, self.backends)
         self.busy_poll = BusyPoll()
+        self.home = Home(self._move, self._settle)
+        self.sessions = Sessions(settings, self.backends, home=self.home)
         atexit.register(self.backends.close)
+        _all.add(self)
         try:
             described = _run(self._describe())
             kwargs = plain_metadata(settings.kwargs)
@@ -62,6 +66,27 @@ class Service:
     def state_before_reset(self) -> dict[str, Any]:
         """The answer to a question for the state where there is no episode yet."""
         return {"episode_id": None, "step_count": 0, **self.description.state}
+
+    def begin(self) -> None:
+        """Note that the server runs the lifespan, in the event loop of all its requests."""
+        self.home.keep()
+        self.backends.refill()  # a forked child has no workers yet
+
+    def _move(self) -> None:
+        """Go on in the event loop that runs now."""
+        self.backends.watchdog.move()
+        self.busy_poll.begin_anew()
+        self.sessions.move()
+
+    async def _settle(self) -> None:
+        await self.sessions.settle()
+
+    def _begin_anew(self) -> None:
+        """In a forked child: all that goes on is the parent's."""
+        self.home.begin_anew()
+        self.backends.watchdog.forget()
+        self.busy_poll.begin_anew()
+        self.sessions.forget()
 
     async def drain(self, timeout_s: float) -> None:
         """Finish what is under way, begin nothing more, and tell every client.
@@ -86,6 +111,7 @@ class Service:
         """End all sessions and workers."""
         await self.sessions.close()
         await asyncio.to_thread(self.backends.close)
+        self.home.release()
 
     async def _describe(self) -> Description:
         backend = await self.backends.make()
@@ -96,6 +122,9 @@ class Service:
             return description
         finally:
             await backend.close()
+
+
+_all = in_children(Service._begin_anew)
 
 
 def _run(work: Coroutine[Any, Any, Description]) -> Description:
