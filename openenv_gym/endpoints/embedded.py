@@ -47,7 +47,7 @@ class EmbeddedEndpoint:
         """Make a new session, of the environment that was embedded before."""
         connection, description = self.open_session()
         try:
-            return Described(info_of(description, self.request.render_mode), connection)
+            return Described(info_of(description, self.request), connection)
         except BaseException:
             connection.abandon()
             raise

@@ -146,16 +146,23 @@ def _told(info: EnvInfo) -> str:
     return f"{info.name} (actions {info.action_space}, observations {info.observation_space})"
 
 
-def info_of(description: Description, render_mode: str | None) -> EnvInfo:
+def info_of(description: Description, request: Open) -> EnvInfo:
     """Return what a worker or a server of ours says of its environment.
 
     Args:
         description: What it says.
-        render_mode: The mode with which the environment is opened.
+        request: What was asked for.
 
     Raises:
-        UnknownEnvironmentError: the environment has models of its own, and no spaces.
+        UnknownEnvironmentError: the environment has models of its own, and no spaces; or it is a
+            vector environment, and a single one was asked for.
     """
+    if description.num_envs is not None and request.num_envs is None:
+        raise UnknownEnvironmentError(
+            f"{description.environment} is a vector environment, which steps all its "
+            "sub-environments in one message; expected a single environment; use "
+            "gymnasium.make_vec, without codec='json'"
+        )
     action_space, observation_space = description.action_space(), description.observation_space()
     if action_space is None or observation_space is None:
         raise UnknownEnvironmentError(
@@ -166,7 +173,7 @@ def info_of(description: Description, render_mode: str | None) -> EnvInfo:
         name=description.environment,
         action_space=action_space,
         observation_space=observation_space,
-        render_mode=render_mode,
+        render_mode=request.render_mode,
         metadata={**description.metadata, "render_modes": description.render_modes},
         has_action_masks=description.has_action_masks,
         description=description,

@@ -127,7 +127,7 @@ class ServerEndpoint:
         if description is not None and self._is_ours(description):
             if self.options.codec == "json":  # which has no messages for rendering
                 description = msgspec.structs.replace(description, render_modes=[])
-            info = info_of(description, self.request.render_mode)
+            info = info_of(description, self.request)
             return replace(info, check_seeding=self.options.check_seeding)
         inference = self.infer(answer)
         return EnvInfo(
@@ -144,14 +144,14 @@ class ServerEndpoint:
     ) -> Described[Connection]:
         is_batched = self.request.num_envs is not None
         if description is not None and not is_batched:
-            check_known(known, info_of(description, None), self.address)
+            check_known(known, info_of(description, self.request), self.address)
         deadlines = {} if description is None else description.deadlines
         timeout_s = reply_timeout(self.options.timeout_s, deadlines)
         transport = self._transport(SUBPROTOCOL)
         connection = Connection(ClientSession(BinaryMessages()), transport, timeout_s)
         found = opened(connection, self.request)
         try:
-            info = info_of(found, self.request.render_mode)
+            info = info_of(found, self.request)
             check_known(known if is_batched else None, info, self.address)
         except BaseException:
             connection.close(_CLOSE_TIMEOUT_S)

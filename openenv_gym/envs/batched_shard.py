@@ -35,10 +35,21 @@ class BatchedShard(Shard):
         description = self.info.description
         assert description is not None  # of a session of ours
         self.count = description.num_envs or 0
+        if self.count != count:
+            self._take_all()
         self._space = description.batched_observation_space()
         self._action_space = description.batched_action_space()
         mode = description.autoreset_mode
         self.mode = None if mode is None else AutoresetMode(mode)
+
+    def _take_all(self) -> None:
+        """Be the only shard from now on, as the worker has said that it is."""
+        self.has_all, count = True, self.count
+        request = msgspec.structs.replace(self.endpoint.request, num_envs=count, part=None)
+        self.endpoint = replace(self.endpoint, request=request)
+        self._recovery = msgspec.structs.replace(
+            self._recovery, incarnations=[0] * count, base_seeds=[None] * count
+        )
 
     def batched_spaces(self, num_envs: int) -> tuple[Any, Any]:
         """Return the spaces that the session tells, where it has all ``num_envs``."""
@@ -124,6 +135,4 @@ class BatchedShard(Shard):
         """Whether the session has a vector form of the environment's own."""
         description = self.info.description
         assert description is not None
-        is_made = description.has_vector_form and self.endpoint.request.vectorization != "sync"
-        is_next_step = self.mode is AutoresetMode.NEXT_STEP
-        return description.environment.startswith("vector:") or (is_made and is_next_step)
+        return description.has_vector_form

@@ -237,8 +237,12 @@ class ServerSettings:
                 f"num_envs: expected 1 to {self.max_num_envs}, the most that this server allows, "
                 f"got {request.num_envs}; spread them over more sessions or servers"
             )
+        part = request.part
+        if part is not None:  # a session here has what was counted above, and no more
+            part = msgspec.structs.replace(part, is_wanted=True)
         return msgspec.structs.replace(
             request,
+            part=part,
             environment=served,
             kwargs=dict(self.kwargs),
             attributes=list(self.attributes),

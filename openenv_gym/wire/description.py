@@ -37,7 +37,8 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
             the same way; else None.
         autoreset_mode: The autoreset mode of a batched session, as the value of Gymnasium's
             ``AutoresetMode``.
-        has_vector_form: Whether the environment has a vector entry point of its own.
+        has_vector_form: Whether the environment has a vector form of its own; of a batched session,
+            whether that is what steps its sub-environments.
         shards: The number of sessions over which one client best spreads its sub-environments,
             so that they use all cores. Only servers set it.
         deadlines: The seconds that an environment may take for ``start``, ``reset``, ``step`` and
