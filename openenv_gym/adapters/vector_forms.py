@@ -14,7 +14,7 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.envs.registration import load_env_creator
 
-from openenv_gym.errors import EnvStartError, InvalidRequestError
+from openenv_gym.errors import EnvStartError, InvalidRequestError, OpenEnvGymError
 from openenv_gym.protocol import NO_TIME_LIMIT, Open, Part
 from openenv_gym.workers.built_env import BuiltEnv
 
@@ -96,9 +96,8 @@ def native(request: Open, first: BuiltEnv, mode: Any) -> Any:
     spec, part, name = first.env.spec, request.part, first.description.environment
     is_needed = request.vectorization == "native"
     if spec is None or spec.vector_entry_point is None:
-        if is_needed:
-            raise EnvStartError(f"{name} has no vector entry point; use vectorization='sync'")
-        return None
+        text = f"{name} has no vector entry point; use vectorization='sync'"
+        return _none_unless(is_needed, EnvStartError(text))
     is_later = part is not None and not part.is_wanted and part.first_env > 0
     if request.vectorization == "sync" or is_later:
         return None
@@ -107,10 +106,8 @@ def native(request: Open, first: BuiltEnv, mode: Any) -> Any:
         names, may_be_twins = _what_is_told(spec.vector_entry_point)
         if "first_env" in names:
             arguments["first_env"] = part.first_env
-        elif may_be_twins and is_needed:
-            raise InvalidRequestError(_twins(name, part))
         elif may_be_twins:
-            return None
+            return _none_unless(is_needed, InvalidRequestError(_twins(name, part)))
     if request.max_episode_steps is not None:
         arguments["max_episode_steps"] = _limit(request.max_episode_steps)
     if request.render_mode is not None:
@@ -121,12 +118,14 @@ def native(request: Open, first: BuiltEnv, mode: Any) -> Any:
     if own_mode is mode:
         return envs
     envs.close()
+    text = f"the vector form of {name} resets in the mode {own_mode} only; use vectorization='sync'"
+    return _none_unless(is_needed, EnvStartError(text))
+
+
+def _none_unless(is_needed: bool, error: OpenEnvGymError) -> None:
+    """Return None, where another form will do, or raise ``error``."""
     if is_needed:
-        raise EnvStartError(
-            f"the vector form of {name} resets in the mode {own_mode} only; use "
-            "vectorization='sync'"
-        )
-    return None
+        raise error
 
 
 def _what_is_told(entry_point: Any) -> tuple[set[str], bool]:

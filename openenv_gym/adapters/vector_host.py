@@ -18,6 +18,7 @@ from openenv_gym.errors import EnvStartError, InvalidRequestError
 from openenv_gym.protocol import Open, Recovery
 from openenv_gym.recovery import base_seeds_of
 from openenv_gym.spaces import to_descriptor
+from openenv_gym.spaces.batch import batch_space
 from openenv_gym.wire.description import Description
 from openenv_gym.workers.built_env import BuiltEnv, imported, plain_metadata
 
@@ -226,8 +227,6 @@ def _take_seeds(guards: Any, first_env: int, seed: Any, options: Any = None) -> 
 
 
 def _describe(single: Description, envs: Any) -> Description:
-    from gymnasium.vector.utils import batch_space
-
     mode = envs.metadata.get("autoreset_mode")
     whole = msgspec.structs.replace(
         single,
@@ -236,6 +235,8 @@ def _describe(single: Description, envs: Any) -> Description:
         action=_labelled(single.action, envs.single_action_space),
         observation=_labelled(single.observation, envs.single_observation_space),
     )
+    if not whole.has_vector_form:  # the batches of SyncVectorEnv, which are the usual ones
+        return whole
     own: dict[str, Any] = {}
     for side, batched, space in (
         ("batched_action", envs.action_space, envs.single_action_space),

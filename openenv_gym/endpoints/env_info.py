@@ -163,7 +163,7 @@ def info_of(description: Description, request: Open) -> EnvInfo:
             "sub-environments in one message; expected a single environment; use "
             "gymnasium.make_vec, without codec='json'"
         )
-    action_space, observation_space = description.action_space(), description.observation_space()
+    action_space, observation_space = description.action_space, description.observation_space
     if action_space is None or observation_space is None:
         raise UnknownEnvironmentError(
             f"{description.environment} has models of its own and no Gymnasium spaces; "

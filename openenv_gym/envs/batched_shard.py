@@ -18,6 +18,7 @@ from openenv_gym.envs.shard import Shard
 from openenv_gym.errors import OpenEnvGymError, RemoteEnvError
 from openenv_gym.protocol import BatchResult, Recovery, Reset, Step
 from openenv_gym.recovery import EpisodeState, Event
+from openenv_gym.spaces.batch import batch_space
 from openenv_gym.wire.fault_info import FAULT_KEY, fault_from_info
 
 
@@ -37,8 +38,8 @@ class BatchedShard(Shard):
         self.count = description.num_envs or 0
         if self.count != count:
             self._take_all()
-        self._space = description.batched_observation_space()
-        self._action_space = description.batched_action_space()
+        self._space = description.batched_observation_space
+        self._action_space = description.batched_action_space
         mode = description.autoreset_mode
         self.mode = None if mode is None else AutoresetMode(mode)
 
@@ -53,13 +54,10 @@ class BatchedShard(Shard):
 
     def batched_spaces(self, num_envs: int) -> tuple[Any, Any]:
         """Return the spaces that the session tells, where it has all ``num_envs``."""
-        description = self.info.description
-        assert description is not None
-        if num_envs != self.count:
-            description = msgspec.structs.replace(
-                description, num_envs=num_envs, batched_action=None, batched_observation=None
-            )
-        return description.batched_action_space(), description.batched_observation_space()
+        if num_envs == self.count:
+            return self._action_space, self._space
+        spaces = self.info.action_space, self.info.observation_space
+        return batch_space(spaces[0], num_envs), batch_space(spaces[1], num_envs)
 
     def _recipe(self) -> Any:
         """The endpoint, with what the worker needs to begin sub-environments anew by itself."""

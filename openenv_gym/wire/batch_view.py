@@ -26,8 +26,8 @@ class BatchView(TypedView):
 
     def __init__(self, description: Description) -> None:
         action, observation = (
-            description.batched_action_space(),
-            description.batched_observation_space(),
+            description.batched_action_space,
+            description.batched_observation_space,
         )
         if action is None or observation is None or description.num_envs is None:
             raise ProtocolError("a batched session needs both spaces")

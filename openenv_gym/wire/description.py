@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import msgspec
 
 from openenv_gym.errors import ProtocolError
+from openenv_gym.spaces.batch import batch_space
 from openenv_gym.spaces.descriptor import Descriptor, Space, from_descriptor
 
 PROTOCOL_VERSION = 1
@@ -67,21 +69,27 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
     deadlines: dict[str, float] = {}
     protocol: int = PROTOCOL_VERSION
 
+    # Each is made once: that of a large observation takes a second.
+
+    @cached_property
     def action_space(self) -> Space | None:
         """The action space, None if only a schema is known."""
         return None if self.action is None else from_descriptor(self.action)
 
+    @cached_property
     def observation_space(self) -> Space | None:
         """The observation space, None if only a schema is known."""
         return None if self.observation is None else from_descriptor(self.observation)
 
+    @cached_property
     def batched_action_space(self) -> Space | None:
         """The space of the actions that a step of a batched session takes."""
-        return _batched(self.batched_action, self.action_space(), self.num_envs)
+        return _batched(self.batched_action, self.action_space, self.num_envs)
 
+    @cached_property
     def batched_observation_space(self) -> Space | None:
         """The space of the observations of a batched session."""
-        return _batched(self.batched_observation, self.observation_space(), self.num_envs)
+        return _batched(self.batched_observation, self.observation_space, self.num_envs)
 
     def to_json(self) -> bytes:
         """This description as JSON."""
@@ -93,10 +101,7 @@ def _batched(own: Descriptor | None, single: Space | None, num_envs: int | None)
         return single
     if own is not None:
         return from_descriptor(own)
-    from gymnasium.vector.utils import batch_space
-
-    space: Space = batch_space(single, num_envs)
-    return space
+    return batch_space(single, num_envs)
 
 
 def description_from_json(payload: bytes | memoryview) -> Description:

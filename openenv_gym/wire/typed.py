@@ -58,8 +58,8 @@ class _SpaceView(TypedView):
 
     def __init__(self, description: Description) -> None:
         action_space, observation_space = (
-            description.action_space(),
-            description.observation_space(),
+            description.action_space,
+            description.observation_space,
         )
         if action_space is None or observation_space is None:
             raise ProtocolError(f"the {description.view} view needs both spaces")
