@@ -16,9 +16,11 @@ from openenv_gym.adapters.guarded_env import GuardedEnv
 from openenv_gym.adapters.vector_forms import count_of, native, told
 from openenv_gym.errors import EnvStartError, InvalidRequestError
 from openenv_gym.protocol import Open, Recovery
+from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES
 from openenv_gym.recovery import base_seeds_of
 from openenv_gym.spaces import to_descriptor
 from openenv_gym.spaces.batch import batch_space
+from openenv_gym.spaces.size import least_bytes
 from openenv_gym.wire.description import Description
 from openenv_gym.workers.built_env import BuiltEnv, imported, plain_metadata
 
@@ -122,6 +124,7 @@ def host(request: Open, build_one: Callable[[Open], BuiltEnv]) -> BuiltEnv:
             raise
         first = build()
     try:
+        _check_length(first, count_of(request))
         envs = native(request, first, mode)
     except BaseException:
         first.env.close()
@@ -132,6 +135,17 @@ def host(request: Open, build_one: Callable[[Open], BuiltEnv]) -> BuiltEnv:
     else:
         first.env.close()
     return BuiltEnv(env=envs, description=_describe(about, envs), state=first.state)
+
+
+def _check_length(first: BuiltEnv, count: int) -> None:
+    """Refuse at once what takes long to build, and whose batches no message could hold."""
+    needed = count * least_bytes(first.env.observation_space)
+    if needed > MAX_MESSAGE_BYTES:
+        raise InvalidRequestError(
+            f"observations of {first.description.environment} (x{count}): expected at most "
+            f"{MAX_MESSAGE_BYTES} bytes, the most that a message has, got {needed}; spread the "
+            "sub-environments over more sessions (shards=)"
+        )
 
 
 def _autoreset_mode(value: str) -> Any:

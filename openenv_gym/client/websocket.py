@@ -50,11 +50,11 @@ from openenv_gym.errors import (
 )
 from openenv_gym.faults import fault_of_close
 from openenv_gym.protocol import Body
+from openenv_gym.protocol.limits import LIMIT_HEADER, MAX_MESSAGE_BYTES, limit_in
 from openenv_gym.protocol.resume import ASK, RESUME_HEADER, Resumption, resumption_in
 from openenv_gym.protocol.websocket_frames import BINARY, TEXT, FrameSplitter, client_frame
 from openenv_gym.sockets import BlockingSocket
 
-DEFAULT_MAX_MESSAGE_BYTES = 100 * 2**20
 MAX_HANDSHAKE_BYTES = 64 * 2**10
 _RESUMABLE_CLOSE_CODES = {1001, 1011}
 """A proxy that goes away, and a server to which pings and pongs do not come through."""
@@ -68,7 +68,8 @@ class WebSocketOptions:
 
     Attributes:
         connect_timeout_s: The longest time for each of TCP, TLS and the handshake, in seconds.
-        max_message_bytes: A longer message from the server is refused.
+        max_message_bytes: A longer message from the server is refused. A server of ours is told,
+            and answers with an error in place of a longer one.
         headers: Sent with the handshake, such as ``Authorization``.
         ssl_context: The TLS context for ``wss`` and ``https``. Unless given, the system's
             certificates are trusted, as they are when first needed.
@@ -76,17 +77,21 @@ class WebSocketOptions:
             None for as long as the server keeps it, 0 for not at all.
 
     Raises:
-        InvalidRequestError: ``resume_timeout_s`` is no time.
+        InvalidRequestError: ``resume_timeout_s`` is no time, or ``max_message_bytes`` no number.
     """
 
     connect_timeout_s: float = 10.0
-    max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES
+    max_message_bytes: int = MAX_MESSAGE_BYTES
     headers: dict[str, str] = field(default_factory=dict)
     ssl_context: ssl.SSLContext | None = None
     resume_timeout_s: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what is no time."""
+        """Refuse what is no time, and what is no number of bytes."""
+        if type(self.max_message_bytes) is not int or self.max_message_bytes < 1:
+            raise InvalidRequestError(
+                f"max_message_bytes: expected bytes from 1, got {self.max_message_bytes!r:.80}"
+            )
         if self.resume_timeout_s is not None and not 0 <= self.resume_timeout_s < math.inf:
             raise InvalidRequestError(
                 "resume_timeout_s: expected seconds, 0 for never, or None for as long as the "
@@ -120,6 +125,7 @@ class WebSocketTransport(Transport):
         self._opcode = TEXT if subprotocol is None else BINARY
         self._address, self._subprotocol = address, subprotocol
         self._options, self._query = options, query
+        self.max_message_bytes = options.max_message_bytes
         self._messages: deque[Body] = deque()
         self._lock = threading.RLock()  # the collector may close it in the thread that holds it
         self._is_waiting = False
@@ -303,6 +309,7 @@ class WebSocketTransport(Transport):
         address = self._address
         request = self._protocol.connect()
         add_headers(request.headers, address, options.headers)
+        request.headers[LIMIT_HEADER] = str(options.max_message_bytes)
         if resume is not None:
             request.headers[RESUME_HEADER] = resume
         self._protocol.send_request(request)
@@ -321,6 +328,7 @@ class WebSocketTransport(Transport):
             ) from exc
         if response is None or self._protocol.handshake_exc is not None:
             raise refused_handshake(address, self._protocol.handshake_exc, is_resuming(resume))
+        self.takes_bytes = limit_in(response.headers.get(LIMIT_HEADER))
         self._take_offer(response.headers.get(RESUME_HEADER), resume)
         if rest:
             self._take_in(rest)

@@ -15,14 +15,19 @@ from openenv_gym.client import Connection
 from openenv_gym.errors import (
     ConnectionLostError,
     EnvStartError,
+    InvalidRequestError,
     ProtocolError,
     UnknownEnvironmentError,
 )
 from openenv_gym.faults import FaultKind
 from openenv_gym.protocol import Open, Opened
+from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES
 from openenv_gym.spaces import Inference
 from openenv_gym.spaces.descriptor import Space
+from openenv_gym.spaces.size import least_bytes
 from openenv_gym.wire.description import Description
+
+_CLOSE_TIMEOUT_S = 5.0
 
 Connection_co = TypeVar("Connection_co", bound=Connection | None, covariant=True)
 
@@ -180,6 +185,37 @@ def info_of(description: Description, request: Open) -> EnvInfo:
     )
 
 
+def check_lengths(description: Description, limits: tuple[int, int]) -> None:
+    """Pass if actions and observations fit into messages, in binary.
+
+    Args:
+        description: What the environment is like, with all its sub-environments.
+        limits: The longest message that the peer takes, and the longest that is taken from it.
+
+    Raises:
+        InvalidRequestError: one does not; the message says which limit is to be raised.
+    """
+    spaces = description.batched_action_space, description.batched_observation_space
+    for space, limit, (kind, higher) in zip(spaces, limits, _LIMITS, strict=True):
+        needed = 0 if space is None else least_bytes(space)
+        if needed > limit:
+            way_out = (
+                "no message is longer" if limit == MAX_MESSAGE_BYTES else f"raise it: {higher}"
+            )
+            raise InvalidRequestError(
+                f"{kind} of {description.environment} (x{description.num_envs or 1}): expected "
+                f"messages of at most {limit} bytes, got {needed}; {way_out}; or spread many "
+                "sub-environments over more sessions (shards=)"
+            )
+
+
+_LIMITS = (
+    ("actions", "serve --max-message-bytes"),
+    ("observations", "options=WebSocketOptions(max_message_bytes=...)"),
+)
+"""What the limits hold for, in their order, and how each is raised."""
+
+
 def opened(connection: Connection, request: Open) -> Description:
     """Open an environment over a connection, and return what it says of itself.
 
@@ -195,6 +231,11 @@ def opened(connection: Connection, request: Open) -> Description:
         raise
     if not isinstance(reply, Opened):
         raise ProtocolError(f"expected an environment to open, got a {type(reply).__name__}")
+    try:
+        check_lengths(reply.description, connection.limits)
+    except BaseException:
+        connection.close(_CLOSE_TIMEOUT_S)
+        raise
     return reply.description
 
 

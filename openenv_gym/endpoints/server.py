@@ -17,6 +17,7 @@ from openenv_gym.endpoints.env_info import (
     Described,
     EnvInfo,
     check_known,
+    check_lengths,
     info_of,
     opened,
 )
@@ -37,6 +38,7 @@ from openenv_gym.protocol import (
     Open,
     SessionState,
 )
+from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES
 from openenv_gym.spaces import Inference, infer
 from openenv_gym.spaces.narrowing import schema_of_value
 from openenv_gym.spaces.probing import Probed
@@ -74,6 +76,10 @@ class ServerEndpoint:
             return self.connect(answers=answers)
         answer = self.ask(answers)
         self._check(answer.description)
+        told = answer.description
+        if told is not None and self.options.codec != "json" and self._is_ours(told):
+            takes = told.max_message_bytes or MAX_MESSAGE_BYTES
+            check_lengths(told, (takes, self.options.websocket.max_message_bytes))
         return Described(self._info(answer), None)
 
     def connect(

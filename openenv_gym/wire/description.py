@@ -45,6 +45,7 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
             so that they use all cores. Only servers set it.
         deadlines: The seconds that an environment may take for ``start``, ``reset``, ``step`` and
             ``close`` before it is killed. Only servers set it, and only for what they limit.
+        max_message_bytes: The longest message that a client may send. Only servers set it.
         protocol: The version of the binary protocol.
     """
 
@@ -67,6 +68,7 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
     has_vector_form: bool = False
     shards: int = 1
     deadlines: dict[str, float] = {}
+    max_message_bytes: int | None = None
     protocol: int = PROTOCOL_VERSION
 
     # Each is made once: that of a large observation takes a second.

@@ -105,6 +105,13 @@ class Batched(gym.Env[Any, Any]):
         return {"pair": pair, "place": np.array(place, np.float32), "said": said}
 
 
+class Sized(Scripted):
+    """Says four times as many KiB in the info of a step as its action is."""
+
+    def step(self, action: int):
+        return *super().step(0)[:4], {"said": bytes(4096 * int(action))}
+
+
 class Slow(Scripted):
     """Takes its time for an action of 1."""
 
@@ -154,6 +161,7 @@ class Gated(Scripted):
 gym.register("Scripted-v0", Scripted)
 gym.register("Scribbling-v0", Scribbling)
 gym.register("Gated-v0", Gated)
+gym.register("Sized-v0", Sized)
 gym.register("Slow-v0", Slow)
 gym.register("Batched-v0", Batched)
 gym.register("Careless-v0", Careless)
