@@ -124,7 +124,7 @@ def host(request: Open, build_one: Callable[[Open], BuiltEnv]) -> BuiltEnv:
             raise
         first = build()
     try:
-        _check_length(first, count_of(request))
+        _check_length(first, request.num_envs or 1)
         envs = native(request, first, mode)
     except BaseException:
         first.env.close()

@@ -46,6 +46,8 @@ class Transport(Protocol):
         Raises:
             RequestTimeoutError: nothing came in time.
             ConnectionLostError: the connection broke.
+            InvalidRequestError: a message was longer than its receiver takes, which ended the
+                connection.
         """
 
     def close(self) -> None:

@@ -30,11 +30,11 @@ from dataclasses import dataclass, field, replace
 
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidState
-from websockets.frames import Close
 from websockets.http11 import Response
 from websockets.uri import parse_uri
 
 from openenv_gym.address import Address
+from openenv_gym.client.ends import closed_by_peer, unreadable
 from openenv_gym.client.handshake import add_headers, is_resuming, refused_handshake
 from openenv_gym.client.keepalive import KEEPALIVE
 from openenv_gym.client.resume import keep_trying, note_reached
@@ -48,7 +48,6 @@ from openenv_gym.errors import (
     TransportError,
     UnreachableError,
 )
-from openenv_gym.faults import fault_of_close
 from openenv_gym.protocol import Body
 from openenv_gym.protocol.limits import LIMIT_HEADER, MAX_MESSAGE_BYTES, limit_in
 from openenv_gym.protocol.resume import ASK, RESUME_HEADER, Resumption, resumption_in
@@ -277,7 +276,7 @@ class WebSocketTransport(Transport):
             messages, control = self._splitter.feed(data)
         except ProtocolError as exc:
             self._is_over = True  # asked again, the peer would say the same
-            raise ConnectionLostError(f"{self._socket.peer}: {exc}") from exc
+            raise unreadable(self._socket.peer, exc) from exc
         self._messages.extend(messages)
         if control:
             self._protocol.receive_data(control)
@@ -290,15 +289,8 @@ class WebSocketTransport(Transport):
         """Pass as long as the peer has not closed the connection."""
         closed = self._protocol.close_rcvd
         if closed is not None:
-            raise self._closing(closed)
-
-    def _closing(self, closed: Close) -> ConnectionLostError:
-        """How the peer closed the connection."""
-        self._is_over = closed.code not in _RESUMABLE_CLOSE_CODES
-        return ConnectionLostError(
-            f"{self._socket.peer} closed the connection: {closed.code} {closed.reason}",
-            fault=fault_of_close(closed.code),
-        )
+            self._is_over = closed.code not in _RESUMABLE_CLOSE_CODES
+            raise closed_by_peer(self._socket.peer, closed)
 
     def _flush(self) -> None:
         for data in self._protocol.data_to_send():
