@@ -10,10 +10,14 @@ import gymnasium as gym
 import msgspec
 
 from openenv_gym.adapters.guarded_env import GuardedEnv
+from openenv_gym.adapters.vector_forms import count_of, native, told
 from openenv_gym.errors import EnvStartError, InvalidRequestError
-from openenv_gym.protocol import NO_TIME_LIMIT, Open, Recovery
+from openenv_gym.protocol import Open, Recovery
+from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES
 from openenv_gym.spaces import to_descriptor
+from openenv_gym.spaces.batch import batch_space
 from openenv_gym.spaces.rewards import inner_reward_space, reward_descriptor
+from openenv_gym.spaces.size import least_bytes
 from openenv_gym.wire.description import Description
 from openenv_gym.workers.built_env import BuiltEnv, imported, plain_metadata
 
@@ -24,16 +28,34 @@ def build(name: str, request: Open) -> BuiltEnv:
     """Import ``package.module:factory`` and host the ``VectorEnv`` that it makes.
 
     Args:
-        name: The place of a function that takes ``num_envs`` and further keyword arguments.
+        name: The place of a function that takes ``num_envs`` and further keyword arguments. It is
+            told ``first_env``, ``max_episode_steps`` and ``render_mode`` where it has parameters
+            for what is asked of these.
         request: The request, which says how many sub-environments there are; one, unless it does.
 
     Raises:
         UnknownEnvironmentError: there is no such module or function.
         EnvStartError: it made something else.
+        InvalidRequestError: more is asked of it than it takes, or than it does.
     """
-    factory = imported("vector", name, "factory")
-    count = request.num_envs or 1
-    return host_made(factory(num_envs=count, **request.kwargs), f"vector:{name}", count)
+    factory, full = imported("vector", name, "factory"), f"vector:{name}"
+    if request.vectorization == "sync":
+        raise InvalidRequestError(
+            f"vectorization: {full} makes one vector environment, whose sub-environments cannot be "
+            "stepped one after the other; expected 'native' or 'auto', got 'sync' (which "
+            "OpenEnvVecEnv asks for)"
+        )
+    count = count_of(request)
+    arguments = {**request.kwargs, **told(factory, full, request)}
+    built = host_made(factory(num_envs=count, **arguments), full, count)
+    mode, asked = built.description.autoreset_mode, request.autoreset_mode
+    if asked not in (Open().autoreset_mode, mode):
+        built.env.close()
+        raise InvalidRequestError(
+            f"autoreset_mode: {full} resets in a mode of its own, {mode}, got {asked}; leave it "
+            "out, or have the function make what resets so"
+        )
+    return built
 
 
 def host_made(envs: Any, name: str, count: int | None) -> BuiltEnv:
@@ -62,6 +84,7 @@ def host_made(envs: Any, name: str, count: int | None) -> BuiltEnv:
         metadata=plain_metadata(envs.metadata),
         reward=reward_descriptor(envs),
         about={"name": name, "description": f"Vector environment {type(envs).__name__}"},
+        has_vector_form=True,
     )
     return BuiltEnv(env=envs, description=_describe(single, envs), state=dict)
 
@@ -98,10 +121,29 @@ def host(request: Open, build_one: Callable[[Open], BuiltEnv]) -> BuiltEnv:
             first.env.close()
             raise
         first = build()
-    envs = _native(request, first, mode)
+    try:
+        _check_length(first, request.num_envs or 1)
+        envs = native(request, first, mode)
+    except BaseException:
+        first.env.close()
+        raise
+    about = msgspec.structs.replace(first.description, has_vector_form=envs is not None)
     if envs is None:
         envs = _sync(first, build, request, mode)
-    return BuiltEnv(env=envs, description=_describe(first.description, envs), state=first.state)
+    else:
+        first.env.close()
+    return BuiltEnv(env=envs, description=_describe(about, envs), state=first.state)
+
+
+def _check_length(first: BuiltEnv, count: int) -> None:
+    """Refuse at once what takes long to build, and whose batches no message could hold."""
+    needed = count * least_bytes(first.env.observation_space)
+    if needed > MAX_MESSAGE_BYTES:
+        raise InvalidRequestError(
+            f"observations of {first.description.environment} (x{count}): expected at most "
+            f"{MAX_MESSAGE_BYTES} bytes, the most that a message has, got {needed}; spread the "
+            "sub-environments over more sessions (shards=)"
+        )
 
 
 def _autoreset_mode(value: str) -> Any:
@@ -118,43 +160,6 @@ def _autoreset_mode(value: str) -> Any:
         raise InvalidRequestError(
             f"autoreset_mode: expected one of {known}, got {value!r}"
         ) from exc
-
-
-def _native(request: Open, first: BuiltEnv, mode: Any) -> Any:
-    """The environment's own vector form, None where it has none or another is asked for."""
-    spec = first.env.spec
-    has_one = spec is not None and spec.vector_entry_point is not None
-    if request.vectorization == "native" and not has_one:
-        first.env.close()
-        raise EnvStartError(
-            f"{first.description.environment} has no vector entry point; use vectorization='sync'"
-        )
-    if request.vectorization == "sync" or not has_one:
-        return None
-    assert spec is not None
-    limit: dict[str, Any] = {}
-    if request.max_episode_steps is not None:
-        limit["max_episode_steps"] = (
-            None if request.max_episode_steps == NO_TIME_LIMIT else request.max_episode_steps
-        )
-    envs = gym.make_vec(
-        spec.id,
-        num_envs=request.num_envs or 1,
-        vectorization_mode="vector_entry_point",
-        **limit,
-        **request.kwargs,
-    )
-    if envs.metadata.get("autoreset_mode") is not mode:
-        envs.close()
-        if request.vectorization == "native":
-            first.env.close()
-            raise EnvStartError(
-                f"the vector form of {first.description.environment} resets in the mode "
-                f"{envs.metadata.get('autoreset_mode')} only; use vectorization='sync'"
-            )
-        return None
-    first.env.close()
-    return envs
 
 
 def _sync(first: BuiltEnv, build: Callable[[], BuiltEnv], request: Open, mode: Any) -> Any:
@@ -187,8 +192,6 @@ def _guarded(make: Callable[[], Any], place: int, recovery: Recovery) -> Guarded
 
 
 def _describe(single: Description, envs: Any) -> Description:
-    from gymnasium.vector.utils import batch_space
-
     mode = envs.metadata.get("autoreset_mode")
     whole = msgspec.structs.replace(
         single,
@@ -197,6 +200,8 @@ def _describe(single: Description, envs: Any) -> Description:
         action=_labelled(single.action, envs.single_action_space),
         observation=_labelled(single.observation, envs.single_observation_space),
     )
+    if not whole.has_vector_form:  # the batches of SyncVectorEnv, which are the usual ones
+        return whole
     own: dict[str, Any] = {}
     for side, batched, space in (
         ("batched_action", envs.action_space, envs.single_action_space),

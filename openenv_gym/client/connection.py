@@ -51,6 +51,7 @@ from openenv_gym.protocol import (
     Request,
     SessionState,
 )
+from openenv_gym.protocol.limits import request_too_long
 
 
 def check_timeout(timeout_s: float | None) -> None:
@@ -211,7 +212,11 @@ class Connection:
         session = self._session
         if session.under_way is not None:  # though we have the lock: see the module
             self.abandon("the last request was interrupted")
-        self._body = body = session.send(request)
+        body = session.send(request)
+        if len(body) > self._transport.takes_bytes:
+            session.take_back()
+            raise request_too_long(len(body), self._transport.takes_bytes)
+        self._body = body
         try:
             self._transport.send(body, self.timeout_s)
         except ConnectionLostError as exc:
@@ -284,6 +289,11 @@ class Connection:
         if isinstance(exc, RequestTimeoutError) and not is_goodbye:
             self._transport.kill_peer()
         self._transport.close()
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """The longest message that the peer takes, and the longest that is taken from it."""
+        return self._transport.takes_bytes, self._transport.max_message_bytes
 
     def kill_peer(self) -> None:
         """Kill the process that owes a reply, where it is a worker of this process."""

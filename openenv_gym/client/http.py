@@ -13,6 +13,7 @@ from openenv_gym.client.websocket import WebSocketOptions
 from openenv_gym.errors import NotOpenEnvError, UnreachableError
 
 _OK = 200
+_MAX_SCHEMA_BYTES = 100 * 2**20
 
 
 class NoSchema(NotOpenEnvError):
@@ -119,9 +120,10 @@ def _content(response: Any, options: WebSocketOptions) -> bytes:
     content = bytearray()
     for chunk in response.iter_bytes():
         content += chunk
-        if len(content) > options.max_message_bytes:
+        limit = min(options.max_message_bytes, _MAX_SCHEMA_BYTES)
+        if len(content) > limit:
             raise NotOpenEnvError(
-                f"{response.url}: expected at most {options.max_message_bytes} bytes "
+                f"{response.url}: expected at most {limit} bytes "
                 "(max_message_bytes), got more; is this an OpenEnv server?"
             )
         if time.monotonic() > deadline_s:

@@ -31,12 +31,12 @@ from functools import partial
 
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidState
-from websockets.frames import Close
 from websockets.http11 import Response
 from websockets.uri import parse_uri
 
 from openenv_gym.address import Address
 from openenv_gym.client.dial import dial
+from openenv_gym.client.ends import closed_by_peer, unreadable
 from openenv_gym.client.handshake import add_headers, is_resuming, redirect_of, refused_handshake
 from openenv_gym.client.keepalive import KEEPALIVE
 from openenv_gym.client.redirects import Stop, follow
@@ -50,13 +50,12 @@ from openenv_gym.errors import (
     TransportError,
     UnreachableError,
 )
-from openenv_gym.faults import fault_of_close
 from openenv_gym.protocol import Body
+from openenv_gym.protocol.limits import LIMIT_HEADER, MAX_MESSAGE_BYTES, limit_in
 from openenv_gym.protocol.resume import ASK, RESUME_HEADER, Resumption, resumption_in
 from openenv_gym.protocol.websocket_frames import BINARY, TEXT, FrameSplitter, client_frame
 from openenv_gym.sockets import BlockingSocket
 
-DEFAULT_MAX_MESSAGE_BYTES = 100 * 2**20
 MAX_HANDSHAKE_BYTES = 64 * 2**10
 _RESUMABLE_CLOSE_CODES = {1001, 1011}
 """A proxy that goes away, and a server to which pings and pongs do not come through."""
@@ -70,7 +69,8 @@ class WebSocketOptions:
 
     Attributes:
         connect_timeout_s: The longest time for each of TCP, TLS and the handshake, in seconds.
-        max_message_bytes: A longer message from the server is refused.
+        max_message_bytes: A longer message from the server is refused. A server of ours is told,
+            and answers with an error in place of a longer one.
         headers: Sent with the handshake, such as ``Authorization``.
         ssl_context: The TLS context for ``wss`` and ``https``. Unless given, the system's
             certificates are trusted, as they are when first needed.
@@ -80,11 +80,12 @@ class WebSocketOptions:
             and credentials. On the host of the address they are followed anyway.
 
     Raises:
-        InvalidRequestError: ``resume_timeout_s`` is no time, or ``redirect_hosts`` is one text.
+        InvalidRequestError: ``resume_timeout_s`` is no time, ``max_message_bytes`` no number, or
+            ``redirect_hosts`` is one text.
     """
 
     connect_timeout_s: float = 10.0
-    max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES
+    max_message_bytes: int = MAX_MESSAGE_BYTES
     headers: dict[str, str] = field(default_factory=dict)
     ssl_context: ssl.SSLContext | None = None
     resume_timeout_s: float | None = None
@@ -95,6 +96,10 @@ class WebSocketOptions:
         if isinstance(self.redirect_hosts, str):
             raise InvalidRequestError(
                 f"redirect_hosts: expected a list of names, got {self.redirect_hosts!r}"
+            )
+        if type(self.max_message_bytes) is not int or self.max_message_bytes < 1:
+            raise InvalidRequestError(
+                f"max_message_bytes: expected bytes from 1, got {self.max_message_bytes!r:.80}"
             )
         if self.resume_timeout_s is not None and not 0 <= self.resume_timeout_s < math.inf:
             raise InvalidRequestError(
@@ -133,6 +138,7 @@ class WebSocketTransport(Transport):
         self._opcode = TEXT if subprotocol is None else BINARY
         self._place, self._subprotocol = Stop.of(address, "ws", query), subprotocol
         self._options = options
+        self.max_message_bytes = options.max_message_bytes
         self._messages: deque[Body] = deque()
         self._lock = threading.RLock()  # the collector may close it in the thread that holds it
         self._is_waiting = False
@@ -295,7 +301,7 @@ class WebSocketTransport(Transport):
             messages, control = self._splitter.feed(data)
         except ProtocolError as exc:
             self._is_over = True  # asked again, the peer would say the same
-            raise ConnectionLostError(f"{self._socket.peer}: {exc}") from exc
+            raise unreadable(self._socket.peer, exc) from exc
         self._messages.extend(messages)
         if control:
             self._protocol.receive_data(control)
@@ -308,15 +314,8 @@ class WebSocketTransport(Transport):
         """Pass as long as the peer has not closed the connection."""
         closed = self._protocol.close_rcvd
         if closed is not None:
-            raise self._closing(closed)
-
-    def _closing(self, closed: Close) -> ConnectionLostError:
-        """How the peer closed the connection."""
-        self._is_over = closed.code not in _RESUMABLE_CLOSE_CODES
-        return ConnectionLostError(
-            f"{self._socket.peer} closed the connection: {closed.code} {closed.reason}",
-            fault=fault_of_close(closed.code),
-        )
+            self._is_over = closed.code not in _RESUMABLE_CLOSE_CODES
+            raise closed_by_peer(self._socket.peer, closed)
 
     def _flush(self) -> None:
         for data in self._protocol.data_to_send():
@@ -331,6 +330,7 @@ class WebSocketTransport(Transport):
         request = self._protocol.connect()
         if place.is_own:
             add_headers(request.headers, address, options.headers)
+        request.headers[LIMIT_HEADER] = str(options.max_message_bytes)
         if resume is not None:
             request.headers[RESUME_HEADER] = resume
         self._protocol.send_request(request)
@@ -353,6 +353,7 @@ class WebSocketTransport(Transport):
             if location is None:
                 raise refused_handshake(address, refusal, is_resuming(resume))
             return location
+        self.takes_bytes = limit_in(response.headers.get(LIMIT_HEADER))
         self._take_offer(response.headers.get(RESUME_HEADER), resume)
         if rest:
             self._take_in(rest)

@@ -15,14 +15,19 @@ from openenv_gym.client import Connection
 from openenv_gym.errors import (
     ConnectionLostError,
     EnvStartError,
+    InvalidRequestError,
     ProtocolError,
     UnknownEnvironmentError,
 )
 from openenv_gym.faults import FaultKind
 from openenv_gym.protocol import Open, Opened
+from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES
 from openenv_gym.spaces import Inference
 from openenv_gym.spaces.descriptor import Space
+from openenv_gym.spaces.size import least_bytes
 from openenv_gym.wire.description import Description
+
+_CLOSE_TIMEOUT_S = 5.0
 
 Connection_co = TypeVar("Connection_co", bound=Connection | None, covariant=True)
 
@@ -150,17 +155,24 @@ def _told(info: EnvInfo) -> str:
     return f"{info.name} (actions {info.action_space}, observations {info.observation_space})"
 
 
-def info_of(description: Description, render_mode: str | None) -> EnvInfo:
+def info_of(description: Description, request: Open) -> EnvInfo:
     """Return what a worker or a server of ours says of its environment.
 
     Args:
         description: What it says.
-        render_mode: The mode with which the environment is opened.
+        request: What was asked for.
 
     Raises:
-        UnknownEnvironmentError: the environment has models of its own, and no spaces.
+        UnknownEnvironmentError: the environment has models of its own, and no spaces; or it is a
+            vector environment, and a single one was asked for.
     """
-    action_space, observation_space = description.action_space(), description.observation_space()
+    if description.num_envs is not None and request.num_envs is None:
+        raise UnknownEnvironmentError(
+            f"{description.environment} is a vector environment, which steps all its "
+            "sub-environments in one message; expected a single environment; use "
+            "gymnasium.make_vec, without codec='json'"
+        )
+    action_space, observation_space = description.action_space, description.observation_space
     if action_space is None or observation_space is None:
         raise UnknownEnvironmentError(
             f"{description.environment} has models of its own and no Gymnasium spaces; "
@@ -170,13 +182,44 @@ def info_of(description: Description, render_mode: str | None) -> EnvInfo:
         name=description.environment,
         action_space=action_space,
         observation_space=observation_space,
-        reward_space=description.reward_space(),
-        render_mode=render_mode,
+        reward_space=description.reward_space,
+        render_mode=request.render_mode,
         metadata={**description.metadata, "render_modes": description.render_modes},
         has_action_masks=description.has_action_masks,
         seeded=description.seeded,
         description=description,
     )
+
+
+def check_lengths(description: Description, limits: tuple[int, int]) -> None:
+    """Pass if actions and observations fit into messages, in binary.
+
+    Args:
+        description: What the environment is like, with all its sub-environments.
+        limits: The longest message that the peer takes, and the longest that is taken from it.
+
+    Raises:
+        InvalidRequestError: one does not; the message says which limit is to be raised.
+    """
+    spaces = description.batched_action_space, description.batched_observation_space
+    for space, limit, (kind, higher) in zip(spaces, limits, _LIMITS, strict=True):
+        needed = 0 if space is None else least_bytes(space)
+        if needed > limit:
+            way_out = (
+                "no message is longer" if limit == MAX_MESSAGE_BYTES else f"raise it: {higher}"
+            )
+            raise InvalidRequestError(
+                f"{kind} of {description.environment} (x{description.num_envs or 1}): expected "
+                f"messages of at most {limit} bytes, got {needed}; {way_out}; or spread many "
+                "sub-environments over more sessions (shards=)"
+            )
+
+
+_LIMITS = (
+    ("actions", "serve --max-message-bytes"),
+    ("observations", "options=WebSocketOptions(max_message_bytes=...)"),
+)
+"""What the limits hold for, in their order, and how each is raised."""
 
 
 def opened(connection: Connection, request: Open) -> Description:
@@ -194,6 +237,11 @@ def opened(connection: Connection, request: Open) -> Description:
         raise
     if not isinstance(reply, Opened):
         raise ProtocolError(f"expected an environment to open, got a {type(reply).__name__}")
+    try:
+        check_lengths(reply.description, connection.limits)
+    except BaseException:
+        connection.close(_CLOSE_TIMEOUT_S)
+        raise
     return reply.description
 
 

@@ -18,6 +18,7 @@ from openenv_gym.endpoints.env_info import (
     Described,
     EnvInfo,
     check_known,
+    check_lengths,
     info_of,
     opened,
 )
@@ -40,6 +41,7 @@ from openenv_gym.protocol import (
     SessionState,
     StateReply,
 )
+from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES
 from openenv_gym.spaces import Inference, infer
 from openenv_gym.spaces.narrowing import schema_of_value
 from openenv_gym.spaces.probing import Probed
@@ -76,6 +78,10 @@ class ServerEndpoint:
             return self.connect(answers=answers)
         answer = self.ask(answers)
         self._check(answer.description)
+        told = answer.description
+        if told is not None and self.options.codec != "json" and self._is_ours(told):
+            takes = told.max_message_bytes or MAX_MESSAGE_BYTES
+            check_lengths(told, (takes, self.options.websocket.max_message_bytes))
         return Described(self._info(answer), None)
 
     def connect(
@@ -134,7 +140,7 @@ class ServerEndpoint:
                 description = msgspec.structs.replace(
                     description, render_modes=[], attributes=[], has_all_attributes=False
                 )
-            info = info_of(description, self.request.render_mode)
+            info = info_of(description, self.request)
             return replace(info, check_seeding=self.options.check_seeding)
         inference = self.infer(answer)
         return EnvInfo(
@@ -152,7 +158,7 @@ class ServerEndpoint:
     ) -> Described[Connection]:
         is_batched = self.request.num_envs is not None
         if description is not None and not is_batched:
-            check_known(known, info_of(description, None), self.address)
+            check_known(known, info_of(description, self.request), self.address)
         deadlines = {} if description is None else description.deadlines
         timeout_s = reply_timeout(self.options.timeout_s, deadlines)
         transport = self._transport(SUBPROTOCOL)
@@ -161,7 +167,7 @@ class ServerEndpoint:
         try:
             if not is_batched:
                 self._check_is_single(found)
-            info = info_of(found, self.request.render_mode)
+            info = info_of(found, self.request)
             check_known(known if is_batched else None, info, self.address)
         except BaseException:
             connection.close(_CLOSE_TIMEOUT_S)
@@ -204,7 +210,7 @@ class ServerEndpoint:
             found = msgspec.convert(said, Description)
             messages.view = BatchClientView(found)
             found = msgspec.structs.replace(found, render_modes=[])
-            info = info_of(found, None)
+            info = info_of(found, request)
             check_known(known, info, self.address)
         except msgspec.ValidationError as exc:
             connection.abandon()

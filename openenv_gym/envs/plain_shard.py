@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from gymnasium.vector import AutoresetMode
-from gymnasium.vector.utils import batch_space, concatenate, create_empty_array, iterate
+from gymnasium.vector.utils import concatenate, create_empty_array, iterate
 
 from openenv_gym.endpoints import Answers
 from openenv_gym.envs.batching import same_step
@@ -16,6 +16,7 @@ from openenv_gym.envs.info_batches import Records
 from openenv_gym.envs.shard import Shard
 from openenv_gym.protocol import BatchResult, Reset, Result, Step
 from openenv_gym.recovery import Effect, EpisodeState, Event, FaultPolicy
+from openenv_gym.spaces.batch import batch_space
 from openenv_gym.spaces.copy_value import copy_value
 from openenv_gym.spaces.rewards import batched_arrays, batched_numbers
 

@@ -75,6 +75,8 @@ class Shard(ABC):
             own array, of shape ``(count,)`` and dtype ``bool``.
         ready: What there is to tell without asking the session; else None.
         gives_core_away: Whether the client sleeps at once when it waits for this shard.
+        has_all: Whether it took the sub-environments of all others too: a vector form of the
+            environment's own was found, and nobody had asked that it be split.
     """
 
     info: EnvInfo
@@ -93,6 +95,7 @@ class Shard(ABC):
         self.ended: Any = None
         self.ready: BatchResult | None = None
         self.gives_core_away = False
+        self.has_all = False
         self._policy = policy
         self._is_soft = policy.is_soft
         self._begun_s = 0.0

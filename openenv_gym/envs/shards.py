@@ -68,6 +68,8 @@ class Shards(list[Shard]):
                     shard = PlainShard(endpoint, policy, start, answers, mode)
                 shards.append(shard)
                 start = shard.span.stop
+                if shard.has_all:
+                    break
         except BaseException:
             shards.abandon()
             raise

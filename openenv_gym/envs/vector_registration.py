@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import gymnasium as gym
-import msgspec
 from gymnasium.vector import AutoresetMode
 
 from openenv_gym.address import parse_address
@@ -21,7 +19,7 @@ from openenv_gym.endpoints import (
 from openenv_gym.endpoints.options import OVERRIDES, take_named
 from openenv_gym.envs.registration import check_embedded, given_url
 from openenv_gym.envs.remote_vector_env import RemoteVectorEnv
-from openenv_gym.envs.shard_recipes import default_shards, shard_sizes
+from openenv_gym.envs.shard_recipes import default_shards, requests_of
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.protocol import NO_TIME_LIMIT, Open
 from openenv_gym.wire.description import Description
@@ -44,7 +42,7 @@ class VectorArguments:
         num_envs: The number of sub-environments.
         shards: Over how many sessions they are spread, by turns where there are several servers.
             Unless given, one for each core, here or of each server; a vector form of the
-            environment's own is not split.
+            environment's own is split only where this asks for it.
         vectorization: ``sync``, ``native`` for the environment's own vector form, or ``auto``.
         autoreset_mode: Gymnasium's mode.
         max_episode_steps: Gymnasium's time limit; -1 lifts the environment's own.
@@ -97,8 +95,7 @@ def make_gymnasium_vec(
     limit = max_episode_steps
     if limit is None and not server_time_limit:
         limit = NO_TIME_LIMIT
-    is_native = _is_native(env_id)
-    return make_vec(env_id, max_episode_steps=limit, is_native=is_native, **arguments)
+    return make_vec(env_id, max_episode_steps=limit, **arguments)
 
 
 def make_openspiel_vec(game: str | None = None, **arguments: Any) -> RemoteVectorEnv:
@@ -167,7 +164,6 @@ def make_vec(
     environment: str,
     *,
     base_url: str | Sequence[str] | None = None,
-    is_native: bool = False,
     **arguments: Any,
 ) -> RemoteVectorEnv:
     """Make many of a named environment, embedded or on servers.
@@ -177,8 +173,6 @@ def make_vec(
         base_url: The URL of a server, or of several that share the sub-environments; unless given,
             that of the variable ``OPENENV_BASE_URL``, and where that is not set either, they are
             embedded.
-        is_native: Whether ``vectorization="auto"`` will find a vector form of the environment's
-            own.
         **arguments: The attributes of :class:`VectorArguments`; ``codec``, which may not be
             ``json``, ``timeout_s``, ``check_seeding``, ``on_fault``, and ``options`` where it is a
             ``WebSocketOptions``, see :class:`ConnectOptions`; the others are keyword arguments of
@@ -197,7 +191,7 @@ def make_vec(
     servers = _servers(given_url(base_url), options)
     if not servers:
         check_embedded(options)
-    return _sharded(environment, servers, options, rest, Answers(), is_native=is_native)
+    return _sharded(environment, servers, options, rest, Answers())
 
 
 def _servers(urls: Any, options: ConnectOptions) -> list[ServerEndpoint]:
@@ -213,8 +207,6 @@ def _sharded(
     options: ConnectOptions,
     arguments: dict[str, Any],
     answers: Answers,
-    *,
-    is_native: bool = False,
 ) -> RemoteVectorEnv:
     """Spread the sub-environments of one environment over servers, or where there is none, here."""
     vector, kwargs = take(VectorArguments, arguments)
@@ -228,8 +220,7 @@ def _sharded(
     )
     homes: list[EmbeddedEndpoint | ServerEndpoint]
     if not servers:
-        cores = 1 if _is_whole(vector, is_native) else default_shards(vector.num_envs)
-        workers = range(vector.shards or cores)
+        workers = range(vector.shards or default_shards(vector.num_envs))
         homes = [EmbeddedEndpoint(request=request, options=options, worker=i) for i in workers]
     elif vector.shards is not None:
         homes = [servers[i % len(servers)] for i in range(vector.shards)]
@@ -239,16 +230,18 @@ def _sharded(
             told = server.ask(answers).description
             is_split = told is not None and not _is_whole(vector, told.has_vector_form)
             homes += [server] * (told.shards if told is not None and is_split else 1)
-    sizes = shard_sizes(vector.num_envs, len(homes))
+    # Where nobody asked for several sessions, a worker that finds a vector form has all in one.
+    is_wanted = bool(servers) or vector.shards is not None
+    requests = requests_of(request, vector.num_envs, len(homes), is_wanted=is_wanted)
     shards = [
-        replace(home, request=msgspec.structs.replace(request, num_envs=size))
-        for home, size in zip(homes, sizes, strict=False)  # no more shards than sub-environments
+        replace(home, request=one)
+        for home, one in zip(homes, requests, strict=False)  # no more than sub-environments
     ]
     return RemoteVectorEnv(shards, on_fault=options.on_fault, answers=answers)
 
 
 def _is_whole(vector: VectorArguments, has_vector_form: bool) -> bool:
-    """Whether the environment's own vector form is used, which is not split."""
+    """Whether the environment's own vector form is used, which a server is not to split."""
     kind = vector.vectorization
     return kind == "native" or (kind == "auto" and has_vector_form)
 
@@ -268,8 +261,3 @@ def _is_whole_json(arguments: dict[str, Any], told: Description) -> bool:
             f"got {', '.join(others)} too; start the server with these, or leave the codec out"
         )
     return True
-
-
-def _is_native(env_id: str) -> bool:
-    spec = gym.registry.get(env_id.rpartition(":")[2])
-    return spec is not None and spec.vector_entry_point is not None

@@ -89,8 +89,8 @@ class BinaryMessages:
         self._num_envs = 0
 
     def _learn(self, description: Description) -> None:
-        self._action = binary_codec(description.batched_action_space())
-        self._observation = binary_codec(description.batched_observation_space())
+        self._action = binary_codec(description.batched_action_space)
+        self._observation = binary_codec(description.batched_observation_space)
         self._num_envs = description.num_envs or 0
 
     # Requests

@@ -34,6 +34,21 @@ class Recovery(msgspec.Struct, frozen=True):
     restarts: int
 
 
+class Part(msgspec.Struct, frozen=True):
+    """Which sub-environments of a vector environment a session has, where others have the rest.
+
+    Attributes:
+        first_env: The number of its first one in the whole vector environment.
+        whole: How many sub-environments there are in all sessions together.
+        is_wanted: Whether the caller asked for several sessions. Where nobody did, a vector form of
+            the environment's own is not split: the session of the first part has the whole.
+    """
+
+    first_env: int
+    whole: int
+    is_wanted: bool
+
+
 class Open(msgspec.Struct, frozen=True):
     """Open an environment; None asks for the only one there is.
 
@@ -56,6 +71,7 @@ class Open(msgspec.Struct, frozen=True):
         recovery: What the worker needs so that an exception of one sub-environment is a fault of
             that one, and not of the step of all. It is for batched sessions whose sub-environments
             are stepped one after the other.
+        part: Which part of a vector environment the session is, None where it is the whole.
     """
 
     environment: str | None = None
@@ -68,6 +84,7 @@ class Open(msgspec.Struct, frozen=True):
     autoreset_mode: str = "NextStep"
     attributes: list[str] | None = None
     recovery: Recovery | None = None
+    part: Part | None = None
 
 
 class Reset(msgspec.Struct, frozen=True):

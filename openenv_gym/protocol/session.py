@@ -104,6 +104,10 @@ class ClientSession(_Session):
             self.under_way = None
             raise
 
+    def take_back(self) -> None:
+        """Forget the request under way, which was not sent."""
+        self.under_way = None
+
     def fail(self, why: str) -> None:
         """Take the session for broken: its connection failed, or is given up.
 

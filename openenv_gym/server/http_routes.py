@@ -38,7 +38,7 @@ def routes(service: Service) -> APIRouter:
     """Return the routes of ``service``."""
     router = _health_routes(service)
     sessions = HttpSessions(service)
-    limit = service.settings.max_body_bytes
+    limit = service.takes_bytes
 
     @router.get("/", tags=["server"])
     async def root(request: Request) -> dict[str, str]:

@@ -38,6 +38,9 @@ class Service:
     Args:
         settings: What is served, and how.
 
+    Attributes:
+        takes_bytes: The longest message that clients may send.
+
     Raises:
         UnknownEnvironmentError: there is no such environment.
         EnvStartError: it cannot be built.
@@ -54,8 +57,13 @@ class Service:
         try:
             described = _run(self._describe())
             kwargs = plain_metadata(settings.kwargs)
+            self.takes_bytes = settings.takes_bytes(described.action_space)
             self.description = msgspec.structs.replace(
-                described, kwargs=kwargs, shards=settings.shards, deadlines=settings.deadlines
+                described,
+                kwargs=kwargs,
+                shards=settings.shards,
+                deadlines=settings.deadlines,
+                max_message_bytes=self.takes_bytes,
             )
             self.view: TypedView = view_for(self.description)
         except BaseException:

@@ -20,7 +20,10 @@ from gymnasium.error import NameNotFound
 from openenv_gym.codecs import pack_freeform
 from openenv_gym.errors import InvalidRequestError, UnknownEnvironmentError
 from openenv_gym.protocol import Open
+from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES
 from openenv_gym.server.setting import check, setting
+from openenv_gym.spaces.descriptor import Space
+from openenv_gym.spaces.size import least_bytes
 from openenv_gym.wire.arguments import refusal_of_arguments
 from openenv_gym.wire.description import Description
 from openenv_gym.wire.raised import raised_as
@@ -31,6 +34,10 @@ from openenv_gym.workers.process import available_cores
 Isolation = Literal["process", "thread", "inline"]
 StartMethod = Literal["forkserver", "spawn"]
 DEADLINES = ("start", "reset", "step", "close")
+
+_USUAL_BYTES = 16 * 2**20
+_JSON_GROWTH = 8
+"""How much longer numbers may be as text: a boolean has up to 6 characters, a float32 23."""
 
 _WHO_MAY_ASK = (
     (
@@ -152,6 +159,13 @@ class ServerSettings:
     resume_grace_s: float = setting(
         60.0, "seconds that a session whose connection was lost is kept for its client", "none"
     )
+    max_message_bytes: int | None = setting(
+        None,
+        "bytes of the longest message, or body of an HTTP request, that is taken (default: 16 MiB, "
+        "or what the actions of the environment need)",
+        "the default",
+        parse=int,
+    )
     allow_origins: Sequence[str] = setting(
         (), "let pages of this origin use the server", metavar="ORIGIN", is_repeated=True
     )
@@ -161,7 +175,6 @@ class ServerSettings:
     # A session over HTTP or MCP that was not used for so long gives way to a new one where none is
     # free, because HTTP has no way to notice that its client has left.
     http_idle_s: float = setting(600.0, zero="at once")
-    max_body_bytes: int = setting(16 * 2**20)  # of an HTTP request
     max_num_envs: int = setting(1024)  # sub-environments of one session
 
     def __post_init__(self) -> None:
@@ -182,6 +195,11 @@ class ServerSettings:
             for one in getattr(self, name):
                 if pattern.fullmatch(one) is None:
                     raise InvalidRequestError(f"{name}: expected {expected}, got {one!r:.80}")
+        if (self.max_message_bytes or 0) > MAX_MESSAGE_BYTES:
+            raise InvalidRequestError(
+                f"max_message_bytes: expected at most {MAX_MESSAGE_BYTES}, which is what a worker "
+                f"takes, got {self.max_message_bytes}"
+            )
         if self.max_sessions < 1 or self.workers < 0:
             raise InvalidRequestError(
                 "expected max_sessions of at least 1 and workers of at least 0, "
@@ -198,6 +216,17 @@ class ServerSettings:
             return {}
         limits = {name: getattr(self, f"{name}_timeout_s") for name in DEADLINES}
         return {name: limit for name, limit in limits.items() if limit}
+
+    def takes_bytes(self, action: Space | None) -> int:
+        """Return how long a message a client may send, in bytes, where one action is of a space.
+
+        Unless it was said at start, every action that fits its space may be sent, alone or for as
+        many sub-environments as a session may have, in JSON too.
+        """
+        if self.max_message_bytes:
+            return self.max_message_bytes
+        needed = 0 if action is None else least_bytes(action) * _JSON_GROWTH * self.max_num_envs
+        return max(_USUAL_BYTES, min(needed, MAX_MESSAGE_BYTES))
 
     @property
     def shards(self) -> int:
@@ -244,8 +273,12 @@ class ServerSettings:
                 f"num_envs: expected 1 to {self.max_num_envs}, the most that this server allows, "
                 f"got {request.num_envs}; spread them over more sessions or servers"
             )
+        part = request.part
+        if part is not None:  # a session here has what was counted above, and no more
+            part = msgspec.structs.replace(part, is_wanted=True)
         return msgspec.structs.replace(
             request,
+            part=part,
             environment=served,
             kwargs=dict(self.kwargs),
             attributes=list(self.attributes),

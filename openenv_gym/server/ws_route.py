@@ -33,12 +33,19 @@ from openenv_gym.protocol import (
 )
 from openenv_gym.protocol.binary_messages import sequence_of
 from openenv_gym.protocol.json_messages import JsonServerMessages
+from openenv_gym.protocol.limits import LIMIT_HEADER, limit_in, reply_too_long
 from openenv_gym.protocol.resume import ASK, RESUME_HEADER
 from openenv_gym.server.engine import Engine
 from openenv_gym.server.inbox import Inbox
 from openenv_gym.server.service import Service
 from openenv_gym.server.session import Session
-from openenv_gym.server.ws_binary import release, say_draining, serve_binary, take_up
+from openenv_gym.server.ws_binary import (
+    release,
+    said_at_handshake,
+    say_draining,
+    serve_binary,
+    take_up,
+)
 from openenv_gym.wire.messages import error_data, error_message
 from openenv_gym.wire.typed import TypedView, view_for
 
@@ -93,7 +100,7 @@ async def _join(websocket: WebSocket, service: Service, session_id: str) -> None
     inbox = Inbox(websocket, service, session=None)
     session.guests += 1
     try:
-        await websocket.accept()
+        await websocket.accept(headers=said_at_handshake(service))
         await _converse(websocket, service, session, engine, inbox, is_guest=True)
     except WebSocketDisconnect:
         # The client left while it was being answered: there is nobody to tell.
@@ -159,7 +166,7 @@ async def _reject(websocket: WebSocket, exc: OpenEnvGymError, is_binary: bool) -
 async def _serve_json(
     websocket: WebSocket, service: Service, session: Session, inbox: Inbox
 ) -> None:
-    await websocket.accept()
+    await websocket.accept(headers=said_at_handshake(service))
     engine = session.engine
     assert engine is not None
     try:
@@ -185,6 +192,7 @@ async def _converse(
 ) -> None:
     """Answer one message after the other; a guest's goodbye does not end the session."""
     server = ServerSession(JsonServerMessages(view or service.view), SessionState.READY)
+    limit = limit_in(websocket.headers.get(LIMIT_HEADER))
     while (text := await inbox.next()) is not None:
         if is_guest:  # others play in the same session
             server.state = engine.state
@@ -204,6 +212,8 @@ async def _converse(
             body = server.send(reply)
         except SpaceError as exc:  # an observation that its own space does not describe
             body = server.send(failure(exc))
+        if len(body) > limit:
+            body = server.refuse(reply_too_long(len(body), limit))
         await _send_text(websocket, body)
         if engine.is_lost:
             if not service.sessions.is_draining:

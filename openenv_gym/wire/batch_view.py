@@ -30,8 +30,8 @@ class BatchView(TypedView):
 
     def __init__(self, description: Description) -> None:
         action, observation = (
-            description.batched_action_space(),
-            description.batched_observation_space(),
+            description.batched_action_space,
+            description.batched_observation_space,
         )
         if action is None or observation is None or description.num_envs is None:
             raise ProtocolError("a batched session needs both spaces")
@@ -87,8 +87,8 @@ class BatchClientView:
     """
 
     def __init__(self, description: Description) -> None:
-        self._action = json_codec(description.batched_action_space())
-        self._observation = json_codec(description.batched_observation_space())
+        self._action = json_codec(description.batched_action_space)
+        self._observation = json_codec(description.batched_observation_space)
 
     def dump_action(self, value: Any) -> dict[str, Any]:
         """Return the ``data`` of a step message."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import msgspec
 
 from openenv_gym.errors import ProtocolError
+from openenv_gym.spaces.batch import batch_space
 from openenv_gym.spaces.descriptor import Descriptor, Space, from_descriptor
 
 PROTOCOL_VERSION = 1
@@ -48,13 +50,15 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
             the same way; else None.
         autoreset_mode: The autoreset mode of a batched session, as the value of Gymnasium's
             ``AutoresetMode``.
-        has_vector_form: Whether the environment has a vector entry point of its own.
+        has_vector_form: Whether the environment has a vector form of its own; of a batched session,
+            whether that is what steps its sub-environments.
         shards: The number of sessions over which one client best spreads its sub-environments,
             so that they use all cores. Only servers set it.
         deadlines: The seconds that an environment may take for ``start``, ``reset``, ``step`` and
             ``close`` before it is killed. Only servers set it, and only for what they limit.
         seeded: Whether a reset passes its seed on; False where the environment's own ``reset``
             has no parameter for one.
+        max_message_bytes: The longest message that a client may send. Only servers set it.
         protocol: The version of the binary protocol.
     """
 
@@ -83,27 +87,35 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
     shards: int = 1
     deadlines: dict[str, float] = {}
     seeded: bool = True
+    max_message_bytes: int | None = None
     protocol: int = PROTOCOL_VERSION
 
+    # Each is made once: that of a large observation takes a second.
+
+    @cached_property
     def action_space(self) -> Space | None:
         """The action space, None if only a schema is known."""
         return None if self.action is None else from_descriptor(self.action)
 
+    @cached_property
     def observation_space(self) -> Space | None:
         """The observation space, None if only a schema is known."""
         return None if self.observation is None else from_descriptor(self.observation)
 
+    @cached_property
     def reward_space(self) -> Space | None:
         """The space of array rewards, of one sub-environment; None where rewards are numbers."""
         return None if self.reward is None else from_descriptor(self.reward)
 
+    @cached_property
     def batched_action_space(self) -> Space | None:
         """The space of the actions that a step of a batched session takes."""
-        return _batched(self.batched_action, self.action_space(), self.num_envs)
+        return _batched(self.batched_action, self.action_space, self.num_envs)
 
+    @cached_property
     def batched_observation_space(self) -> Space | None:
         """The space of the observations of a batched session."""
-        return _batched(self.batched_observation, self.observation_space(), self.num_envs)
+        return _batched(self.batched_observation, self.observation_space, self.num_envs)
 
     def may_use(self, name: str) -> bool:
         """Whether :class:`Use` may name ``name``.
@@ -126,10 +138,7 @@ def _batched(own: Descriptor | None, single: Space | None, num_envs: int | None)
         return single
     if own is not None:
         return from_descriptor(own)
-    from gymnasium.vector.utils import batch_space
-
-    space: Space = batch_space(single, num_envs)
-    return space
+    return batch_space(single, num_envs)
 
 
 def description_from_json(payload: bytes | memoryview) -> Description:

@@ -60,13 +60,13 @@ class _SpaceView(TypedView):
 
     def __init__(self, description: Description) -> None:
         action_space, observation_space = (
-            description.action_space(),
-            description.observation_space(),
+            description.action_space,
+            description.observation_space,
         )
         if action_space is None or observation_space is None:
             raise ProtocolError(f"the {description.view} view needs both spaces")
         self._action_space, self._observation_space = action_space, observation_space
-        self._reward_space = description.reward_space()
+        self._reward_space = description.reward_space
         self.pays_arrays = self._reward_space is not None
         self._observation_to_json = json_codec(observation_space).to_json
         self._name = class_name(description.environment)

@@ -98,7 +98,7 @@ class RequestHandler:
                 f"for {built.description.environment}, got {request.render_mode!r}"
             )
         self._built = built = replace(built, description=with_facts(built, request))
-        space = built.description.batched_action_space()
+        space = built.description.batched_action_space
         if space is not None:
             self._check_action = action_check(space)
         return Opened(built.description)

@@ -14,6 +14,7 @@ from openenv_gym.protocol import (
     failure,
 )
 from openenv_gym.protocol.binary_messages import sequence_of
+from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES, within
 from openenv_gym.wire.raised import raised_as
 from openenv_gym.workers.built_env import Builder, build
 from openenv_gym.workers.request_handler import RequestHandler
@@ -45,7 +46,12 @@ class WorkerSession:
             return self._session.refuse(exc, sequence_of(body))
         reply = self._handler.execute(request)
         try:
-            return self._session.send(reply)
+            answer = self._session.send(reply)
+            return (
+                answer
+                if len(answer) <= MAX_MESSAGE_BYTES
+                else bytes(within(answer, MAX_MESSAGE_BYTES))
+            )
         except Exception as exc:  # objects of the environment may raise whatever they like
             # An attribute that cannot travel is none, for those who ask whether there is one.
             is_used = type(reply) is Used

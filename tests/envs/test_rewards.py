@@ -165,7 +165,7 @@ def test_a_wrapper_that_makes_numbers_of_them_has_no_reward_space():
     built = gymnasium_host.host(wrapped, "Paying-v0")
     assert built.description.reward is None
     built = gymnasium_host.build(ID, Open(ID, SEVERAL))
-    assert built.description.reward_space().shape == (2,)
+    assert built.description.reward_space.shape == (2,)
 
 
 def test_stable_baselines_is_told_which_wrapper_makes_a_number():

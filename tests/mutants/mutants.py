@@ -231,6 +231,22 @@ MUTANTS = (
         ("tests/protocol/test_framing.py",),
     ),
     Mutant(
+        "protocol-limit-of-a-peer",
+        "openenv_gym/client/connection.py",
+        "if len(body) > self._transport.takes_bytes:",
+        "if len(body) > self._transport.max_message_bytes:",
+        "A request may be as long as what the client takes, and not what the server does.",
+        ("tests/protocol/test_limits.py",),
+    ),
+    Mutant(
+        "adapters-parts-of-a-pool",
+        "openenv_gym/adapters/vector_forms.py",
+        "        return part.whole",
+        "        return request.num_envs or 1",
+        "A vector form that nobody wanted split has a part of the sub-environments.",
+        ("tests/envs/test_vector_forms.py",),
+    ),
+    Mutant(
         "protocol-length-of-64-kib",
         "openenv_gym/protocol/websocket_frames.py",
         "    if length < 1 << 16:",

@@ -18,9 +18,9 @@ FLAGS = """
     -h --help --host --port --uds --drain-timeout --write-timeout --ping-interval --ping-timeout
     --log-level --lifeline --isolation --start-method --workers --max-sessions --kwargs
     --attributes --memory-limit --start-timeout --reset-timeout --step-timeout --close-timeout
-    --resume-grace --allow-origin --allow-host
+    --resume-grace --allow-origin --allow-host --max-message-bytes
 """
-INTERNAL = {"builder", "http_idle_s", "max_body_bytes", "max_num_envs"}
+INTERNAL = {"builder", "http_idle_s", "max_num_envs"}
 
 
 @pytest.fixture

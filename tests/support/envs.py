@@ -116,6 +116,13 @@ class Lake(gym.Wrapper[Any, Any, Any, Any]):
         return obs, {"prob": float(info["prob"])}
 
 
+class Sized(Scripted):
+    """Says four times as many KiB in the info of a step as its action is."""
+
+    def step(self, action: int):
+        return *super().step(0)[:4], {"said": bytes(4096 * int(action))}
+
+
 class Slow(Scripted):
     """Takes its time for an action of 1."""
 
@@ -166,6 +173,7 @@ gym.register("Scripted-v0", Scripted)
 gym.register("Scribbling-v0", Scribbling)
 gym.register("Gated-v0", Gated)
 gym.register("Lake-v0", Lake)
+gym.register("Sized-v0", Sized)
 gym.register("Slow-v0", Slow)
 gym.register("Batched-v0", Batched)
 gym.register("Careless-v0", Careless)
