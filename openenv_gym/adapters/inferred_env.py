@@ -122,4 +122,5 @@ def _described(description: Description, inference: Inference) -> Description:
         view="gymnasium",
         action=to_descriptor(inference.action_space),
         observation=to_descriptor(inference.observation_space),
+        warnings=list(inference.warnings),
     )

@@ -191,6 +191,7 @@ class ClientEndpoint:
             metadata={"render_modes": [] if self._render_mode is None else [self._render_mode]},
             has_action_masks=inference.legal_actions is not None,
             check_seeding=self.options.check_seeding,
+            warnings=inference.warnings,
         )
         self._found = info, SchemaView(inference, observation, done_means=self.options.done_means)
         return self.connect()

@@ -7,8 +7,11 @@ describes what is there, and it connects to it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
+
+import gymnasium as gym
 
 from openenv_gym.address import Address
 from openenv_gym.client import Connection
@@ -39,6 +42,7 @@ class EnvInfo:
         metadata: Gymnasium's metadata.
         has_action_masks: Whether infos carry ``legal_actions``.
         check_seeding: Whether the first seeded reset is made twice and compared.
+        warnings: What of its spaces is a guess or has no bound, for whoever makes it.
         description: What a worker or a server of ours says of it; None where others serve it.
     """
 
@@ -49,6 +53,7 @@ class EnvInfo:
     metadata: dict[str, Any] = field(default_factory=dict)
     has_action_masks: bool = False
     check_seeding: bool = False
+    warnings: tuple[str, ...] = ()
     description: Description | None = None
 
 
@@ -124,6 +129,17 @@ class Endpoint(Protocol):
         """
 
 
+def warn_of(name: str, warnings: Iterable[str]) -> None:
+    """Warn whoever makes an environment of what is not sure, once for each sentence.
+
+    Args:
+        name: The name of the environment.
+        warnings: The sentences, some of which may be the same.
+    """
+    for sentence in dict.fromkeys(warnings):
+        gym.logger.warn(f"{name}: {sentence}".replace("%", "%%"))
+
+
 def check_known(known: EnvInfo | None, found: EnvInfo, where: object) -> None:
     """Pass if an environment is the one that was there before: its spaces are in use.
 
@@ -169,6 +185,7 @@ def info_of(description: Description, render_mode: str | None) -> EnvInfo:
         render_mode=render_mode,
         metadata={**description.metadata, "render_modes": description.render_modes},
         has_action_masks=description.has_action_masks,
+        warnings=tuple(description.warnings),
         description=description,
     )
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from openenv_gym.address import parse_address
 from openenv_gym.client import Connection
-from openenv_gym.endpoints import Endpoint, ServerEndpoint
+from openenv_gym.endpoints import Endpoint, ServerEndpoint, warn_of
 from openenv_gym.envs.begin_anew import CLOSE_TIMEOUT_S, begin_anew
 from openenv_gym.envs.exclusive import ExclusiveUse, exclusive
 from openenv_gym.errors import (
@@ -96,6 +96,7 @@ class RemoteEnv(gym.Env[Any, Any]):
         self._legal_actions: list[int] = []
         self._info, self._connection = info, _ = self._endpoint.describe()
         self.name = info.name
+        warn_of(info.name, info.warnings)
         self._actions: deque[Any] = deque(maxlen=KEPT_ACTIONS)
         self._restarts = Restarts(self._policy, info.name, last_actions=self._actions.copy)
         self._episode = Episode(self._policy, [self._restarts])

@@ -18,10 +18,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from openenv_gym.spaces.descriptor import Space
-from openenv_gym.spaces.fields import Key, checked_key, with_field
+from openenv_gym.spaces.fields import Key, checked_key, is_annotated, with_field
 from openenv_gym.spaces.infer_masks import checked_means, with_legal_actions
-from openenv_gym.spaces.infer_sides import BASE_FIELDS, Asked, action_side, observation_side
+from openenv_gym.spaces.infer_sides import (
+    BASE_FIELDS,
+    Asked,
+    Side,
+    action_side,
+    observation_side,
+)
 from openenv_gym.spaces.legal_actions import LegalActions, MaskMeans
+from openenv_gym.spaces.open_ends import open_ends
 from openenv_gym.spaces.probing import Probe, Sight
 from openenv_gym.spaces.profiles import find_profile, patched
 from openenv_gym.spaces.schema_form import check_model
@@ -47,6 +54,8 @@ class Inference:
         fixed_action: The fields that are the same in every action, with their values.
         legal_actions: Reads the legal actions from an observation; None if it does not say them.
         has_probed: Whether a probing reset was made.
+        warnings: What is a guess, or has no bound, and the argument that settles it, one sentence
+            each. They are for whoever makes the environment.
     """
 
     action_key: Key
@@ -57,6 +66,7 @@ class Inference:
     fixed_action: Mapping[str, Any] = field(default_factory=dict)
     legal_actions: LegalActions | None = None
     has_probed: bool = False
+    warnings: tuple[str, ...] = ()
 
     @property
     def action_space(self) -> Space:
@@ -79,6 +89,18 @@ class Inference:
         for path in key:
             whole = with_field(whole, path, data[path])
         return whole
+
+
+def _unbounded(action: Side, schema: Schema, asked: Asked) -> tuple[str, ...]:
+    """Return what the action space leaves open, where neither caller nor server chose it."""
+    if asked.space is not None or any(map(is_annotated, schema.get("properties", {}).values())):
+        return ()
+    path = f"$.action.{action.key}" if isinstance(action.key, str) else "$.action"
+    return tuple(
+        f"{end}, so that an agent may go beyond what the environment takes; pass action_space= "
+        "with its bounds"
+        for end in open_ends(action.form.space, path)
+    )
 
 
 def infer(  # noqa: PLR0913 - each override has its name
@@ -139,7 +161,12 @@ def infer(  # noqa: PLR0913 - each override has its name
     action = action_side(action_schema, asked_action, sight)
     observation = observation_side(observation_schema, asked_observation, sight, sequences)
     action, legal, why = with_legal_actions(
-        action, observation_schema, sight, means, is_given=action_space is not None
+        action,
+        observation_schema,
+        sight,
+        means,
+        is_given=action_space is not None,
+        count=None if profile is None else profile.count,
     )
     if sight.has_looked:
         reasons.append("$: one probing reset was made, because the schemas leave something open")
@@ -152,4 +179,5 @@ def infer(  # noqa: PLR0913 - each override has its name
         fixed_action=action.fixed,
         legal_actions=legal,
         has_probed=sight.has_looked,
+        warnings=action.warnings + _unbounded(action, action_schema, asked_action),
     )

@@ -38,6 +38,7 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
         autoreset_mode: The autoreset mode of a batched session, as the value of Gymnasium's
             ``AutoresetMode``.
         has_vector_form: Whether the environment has a vector entry point of its own.
+        warnings: What of inferred spaces is a guess or has no bound, one sentence each.
         shards: The number of sessions over which one client best spreads its sub-environments,
             so that they use all cores. Only servers set it.
         deadlines: The seconds that an environment may take for ``start``, ``reset``, ``step`` and
@@ -62,6 +63,7 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
     batched_observation: Descriptor | None = None
     autoreset_mode: str | None = None
     has_vector_form: bool = False
+    warnings: list[str] = []
     shards: int = 1
     deadlines: dict[str, float] = {}
     protocol: int = PROTOCOL_VERSION
