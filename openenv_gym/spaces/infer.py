@@ -29,11 +29,12 @@ from openenv_gym.spaces.infer_sides import (
 )
 from openenv_gym.spaces.legal_actions import LegalActions, MaskMeans
 from openenv_gym.spaces.open_ends import open_ends
-from openenv_gym.spaces.probing import Probe, Sight
+from openenv_gym.spaces.probing import ListTools, Probe, Sight
 from openenv_gym.spaces.profiles import find_profile, patched
 from openenv_gym.spaces.schema_form import check_model
 from openenv_gym.spaces.schema_space import SchemaSpace
 from openenv_gym.spaces.to_schema import Schema
+from openenv_gym.spaces.tools import result_side, tool_side, with_arguments
 
 __all__ = ["BASE_FIELDS", "Inference", "infer"]
 
@@ -91,6 +92,11 @@ class Inference:
         return whole
 
 
+def _action(schema: Schema, asked: Asked, sight: Sight) -> Side:
+    calls = tool_side(schema, asked, sight)
+    return calls or action_side(with_arguments(schema, asked, sight), asked, sight)
+
+
 def _unbounded(action: Side, schema: Schema, asked: Asked) -> tuple[str, ...]:
     """Return what the action space leaves open, where neither caller nor server chose it."""
     if asked.space is not None or any(map(is_annotated, schema.get("properties", {}).values())):
@@ -114,6 +120,7 @@ def infer(  # noqa: PLR0913 - each override has its name
     fixed_action: Mapping[str, Any] | None = None,
     mask_means: str | None = None,
     probe: Probe | None = None,
+    list_tools: ListTools | None = None,
     environment: str | None = None,
 ) -> Inference:
     """Infer fields and spaces from the two schemas of an environment.
@@ -129,6 +136,8 @@ def infer(  # noqa: PLR0913 - each override has its name
         mask_means: What ``action_mask`` holds: ``mask`` is a 0 or 1 for each action, ``indices`` a
             list of legal actions.
         probe: Makes one reset and returns what it shows; called only if something is open.
+        list_tools: Asks the server for its tools; called only if the action calls one of them and
+            nothing says which.
         environment: The name under ``/metadata``, which tells some environments apart.
 
     Raises:
@@ -137,7 +146,7 @@ def infer(  # noqa: PLR0913 - each override has its name
     """
     check_model(action_schema, "action")
     check_model(observation_schema, "observation")
-    sight = Sight(probe)
+    sight = Sight(probe, list_tools)
     means: MaskMeans | None = checked_means(mask_means)
     reasons: list[str] = []
     profile = find_profile(action_schema, observation_schema, environment)
@@ -158,8 +167,11 @@ def infer(  # noqa: PLR0913 - each override has its name
         means = means or profile.mask_means
         sequences = profile.sequences
         reasons.append(f"$: the fields are those of {profile.name}, whose profile is used")
-    action = action_side(action_schema, asked_action, sight)
-    observation = observation_side(observation_schema, asked_observation, sight, sequences)
+    action = _action(action_schema, asked_action, sight)
+    answer = result_side(observation_schema, asked_observation)
+    observation = answer or observation_side(
+        observation_schema, asked_observation, sight, sequences
+    )
     action, legal, why = with_legal_actions(
         action,
         observation_schema,
@@ -179,5 +191,5 @@ def infer(  # noqa: PLR0913 - each override has its name
         fixed_action=action.fixed,
         legal_actions=legal,
         has_probed=sight.has_looked,
-        warnings=action.warnings + _unbounded(action, action_schema, asked_action),
+        warnings=action.warnings or _unbounded(action, action_schema, asked_action),
     )

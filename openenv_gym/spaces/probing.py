@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from openenv_gym.errors import NotOpenEnvError, OpenEnvGymError
+from openenv_gym.errors import NotOpenEnvError, OpenEnvGymError, SpaceError
+
+if TYPE_CHECKING:
+    from openenv_gym.spaces.tools import Tool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +30,9 @@ class Probed:
 
 Probe: TypeAlias = Callable[[], Probed]
 """A function that resets once and returns what the reset shows."""
+
+ListTools: TypeAlias = "Callable[[], list[Tool]]"
+"""A function that asks a server for its tools."""
 
 
 def probed(data: Any, state: Any = None) -> Probed:
@@ -52,13 +58,15 @@ class Sight:
 
     Args:
         probe: Makes one reset and returns what it shows; None if that is not possible.
+        list_tools: Asks for the tools; None if that is not possible.
 
     Attributes:
         has_looked: Whether the reset was made.
     """
 
-    def __init__(self, probe: Probe | None) -> None:
+    def __init__(self, probe: Probe | None, list_tools: ListTools | None = None) -> None:
         self._probe = probe
+        self._list_tools = list_tools
         self._probed: Probed | None = None
         self.has_looked = False
 
@@ -82,3 +90,19 @@ class Sight:
             ) from exc
         self.has_looked = True
         return self._probed
+
+    def tools(self, otherwise: str) -> list[Tool]:
+        """Return the tools of the server.
+
+        Args:
+            otherwise: What is expected, and how to do without, for the error.
+
+        Raises:
+            SpaceError: the server does not list them.
+        """
+        if self._list_tools is None:
+            raise SpaceError(otherwise)
+        try:
+            return self._list_tools()
+        except OpenEnvGymError as exc:
+            raise SpaceError(f"{otherwise}. The server was asked for its tools: {exc}") from exc

@@ -102,6 +102,8 @@ class SchemaView:
         self._action = json_codec(inference.action_form)
         self._paths = paths_of(inference.observation_key)
         self._fields = _fields(inference)
+        whole = () if inference.observation_form.is_digest else self._paths
+        self._held = BASE_FIELDS | set(whole)
         # Our own servers have this field. It says that `info` is Gymnasium's, with all its types.
         properties = observation_schema.get("properties", {})
         self._has_info = "info_types" in properties
@@ -201,8 +203,7 @@ class SchemaView:
                     f"$.data.observation.info: expected an object, got {brief(repr(info), 80)}"
                 )
             return info
-        held = BASE_FIELDS | set(self._paths)
-        rest = {name: item for name, item in observation.items() if name not in held}
+        rest = {name: item for name, item in observation.items() if name not in self._held}
         metadata = data.get("metadata") or observation.get("metadata")
         more = {"metadata": metadata, "info": observation.get("info")}
         info = {**rest, **{name: item for name, item in more.items() if item}}

@@ -437,36 +437,6 @@ def test_specs_in_the_state_give_bounds():
         assert obs["position"].tolist() == [[0.5, 1.0], [2.0, 3.0]] and info == {"pixels": None}
 
 
-def test_tools_are_called_by_fixed_fields_and_a_path():
-    schema = action_schema(
-        "tool_name",
-        type={"const": "call_tool", "default": "call_tool", "type": "string"},
-        tool_name=TEXT,
-        arguments=FREE,
-    )
-    server = seeing(observation_schema("n", n=INTEGER), schema, n=1)
-    with made(server) as env:  # the name of a tool is all that the schema knows of
-        env.reset()
-        env.step("list")
-    with made(
-        server,
-        fixed_action={"tool_name": "say", "arguments": {"loud": True}},
-        action_key="arguments.text",
-        action_space=UnicodeText(99),
-    ) as env:
-        env.reset()
-        env.step("schön")
-    assert server.said("step") == [
-        {"type": "call_tool", "tool_name": "list"},
-        {"type": "call_tool", "tool_name": "say", "arguments": {"loud": True, "text": "schön"}},
-    ]
-    with (
-        pytest.raises(SpaceError, match=r"fixed_action= with fields of the action .*'tool'"),
-        made(server, fixed_action={"tool": "say"}),
-    ):
-        pass
-
-
 @pytest.mark.skipif(not hasattr(gs, "OneOf"), reason="Gymnasium has OneOf since 1.0")
 @pytest.mark.filterwarnings(UNSURE)
 def test_a_union_of_models_is_one_of_or_one_of_its_models():

@@ -214,4 +214,4 @@ def test_a_name_tells_apart_what_has_the_fields_of_every_tool():
     assert found.action_data("x") == {
         "type": "call_tool", "tool_name": "search", "arguments": {"query": "x"},
     }  # fmt: skip
-    assert found.observation_key == "tool_name"
+    assert found.observation_key == "result"
