@@ -10,12 +10,13 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space, concatenate, create_empty_array, iterate
 
-from openenv_gym.endpoints import Answers
+from openenv_gym.endpoints import Answers, warn_of
 from openenv_gym.envs.batching import Records, same_step
 from openenv_gym.envs.shard import Shard
 from openenv_gym.protocol import BatchResult, Reset, Result, Step
 from openenv_gym.recovery import Effect, EpisodeState, Event, FaultPolicy
 from openenv_gym.spaces.copy_value import copy_value
+from openenv_gym.spaces.probing import end_at_reset
 
 
 class PlainShard(Shard):
@@ -108,6 +109,9 @@ class PlainShard(Shard):
         obs: Any = concatenate(single, (reply.obs,), room)
         info: Records = [(0, reply.info)] if reply.info else []
         if is_reset:
+            if reply.terminated or reply.truncated:
+                said = reply.info.get("metadata") or reply.info
+                warn_of(self.info.name, [end_at_reset(said)])
             return BatchResult(obs, None, None, None, info)
         rewards = np.array([reply.reward or 0.0], np.float64)
         terminations, truncations = np.array([[reply.terminated], [reply.truncated]], np.bool_)

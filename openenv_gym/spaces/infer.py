@@ -97,8 +97,10 @@ def _action(schema: Schema, asked: Asked, sight: Sight) -> Side:
     return calls or action_side(with_arguments(schema, asked, sight), asked, sight)
 
 
-def _unbounded(action: Side, schema: Schema, asked: Asked) -> tuple[str, ...]:
+def _unsure(action: Side, schema: Schema, asked: Asked) -> tuple[str, ...]:
     """Return what the action space leaves open, where neither caller nor server chose it."""
+    if action.warnings:
+        return action.warnings
     if asked.space is not None or any(map(is_annotated, schema.get("properties", {}).values())):
         return ()
     path = f"$.action.{action.key}" if isinstance(action.key, str) else "$.action"
@@ -191,5 +193,5 @@ def infer(  # noqa: PLR0913 - each override has its name
         fixed_action=action.fixed,
         legal_actions=legal,
         has_probed=sight.has_looked,
-        warnings=action.warnings or _unbounded(action, action_schema, asked_action),
+        warnings=(*sight.warnings, *_unsure(action, action_schema, asked_action)),
     )

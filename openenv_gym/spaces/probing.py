@@ -22,10 +22,12 @@ class Probed:
     Attributes:
         observation: The fields of the observation, as JSON.
         state: The fields of the state, as JSON; empty if it was not asked for.
+        end: What the answer says of an episode that is over at once; "" for one that has begun.
     """
 
     observation: dict[str, Any]
     state: dict[str, Any] = field(default_factory=dict)
+    end: str = ""
 
 
 Probe: TypeAlias = Callable[[], Probed]
@@ -50,7 +52,18 @@ def probed(data: Any, state: Any = None) -> Probed:
         raise NotOpenEnvError(
             f"expected an observation in the answer to a probing reset, got {repr(data)[:80]}"
         )
-    return Probed(observation=observation, state=state if isinstance(state, dict) else {})
+    end = end_at_reset(data.get("metadata") or observation) if data.get("done") is True else ""
+    known = state if isinstance(state, dict) else {}
+    return Probed(observation=observation, state=known, end=end)
+
+
+def end_at_reset(said: Any) -> str:
+    """Return the sentence for a reset that answers done.
+
+    Args:
+        said: What the server says of that.
+    """
+    return f"a reset answered done, so that there is no episode to play; it says {said!r:.400}"
 
 
 class Sight:
@@ -62,6 +75,7 @@ class Sight:
 
     Attributes:
         has_looked: Whether the reset was made.
+        warnings: What the reset shows that is amiss.
     """
 
     def __init__(self, probe: Probe | None, list_tools: ListTools | None = None) -> None:
@@ -69,6 +83,7 @@ class Sight:
         self._list_tools = list_tools
         self._probed: Probed | None = None
         self.has_looked = False
+        self.warnings: tuple[str, ...] = ()
 
     def look(self, why: str) -> Probed | None:
         """Return what a reset shows, None if no reset can be made.
@@ -89,6 +104,7 @@ class Sight:
                 "space yourself with action_space= or observation_space="
             ) from exc
         self.has_looked = True
+        self.warnings = (self._probed.end,) if self._probed.end else ()
         return self._probed
 
     def tools(self, otherwise: str) -> list[Tool]:

@@ -123,6 +123,7 @@ class SchemaView:
         A field that the server left out gets its default in the schema, else an empty text or
         sequence. So does a null in place of a text or sequence. Only in the answer to a reset,
         zeros stand for missing numbers. ``info["missing"]`` names each such field.
+        ``info["reset_done"]`` is there where the answer to a reset says that the episode is over.
 
         Args:
             data: The ``data`` of the message.
@@ -146,7 +147,10 @@ class SchemaView:
         info = self._info(observation, data)
         if missing:
             info["missing"] = missing
-        return LoadedResult(obs, reward_of(data), *end_of(data, self._done_means), info)
+        terminated, truncated = end_of(data, self._done_means)
+        if is_first and (terminated or truncated):  # Gymnasium's reset has no flag for that
+            info["reset_done"] = True
+        return LoadedResult(obs, reward_of(data), terminated, truncated, info)
 
     def _own_result(self, observation: dict[str, Any], data: dict[str, Any]) -> LoadedResult:
         """Read a message of our own server, in which flags and info have a fixed place."""

@@ -148,17 +148,17 @@ def test_what_the_caller_says_of_the_action_needs_no_list():
 
 
 def test_a_tool_that_no_space_can_hold_is_left_out_and_told():
-    with pytest.warns(UserWarning, match=r"the tool edit\(edits\) is left out: .*fixed_action="):
-        with made(toolbox(ADD, EDIT)) as env:
-            assert "a" in str(env.action_space)
+    told = pytest.warns(UserWarning, match=r"the tool edit\(edits\) is left out: .*fixed_action=")
+    with told, made(toolbox(ADD, EDIT)) as env:
+        assert "a" in str(env.action_space)
     with (
         pytest.raises(SpaceError, match=r"^\$\.action: the tool edit\(edits\) is left out: "),
         made(toolbox(EDIT)),
     ):
         pass
-    with pytest.warns(UserWarning, match=r"arguments\.to: its minimum .* for the tool count, "):
-        with made(toolbox(COUNT)):
-            pass
+    told = pytest.warns(UserWarning, match=r"arguments\.to: its minimum .* for the tool count, ")
+    with told, made(toolbox(COUNT)):
+        pass
     unsaid = {"name": "mystery", "input_schema": {}}
     with (
         pytest.raises(SpaceError, match=r"mystery\(\) is left out: its server does not say which"),
@@ -233,10 +233,8 @@ def test_an_observation_of_its_own_is_read_as_any_other():
 def test_inspect_tells_the_tools():
     with serving(toolbox(SEARCH, SUBMIT)) as url:
         reasons = inspect(url).inference.reasons
-    assert (
-        "$.action: one of the tools with what it requires, 0: search(query; limit), 1: submit()"
-        in (reasons)
-    )
+    shown = "0: search(query; limit), 1: submit()"
+    assert f"$.action: one of the tools with what it requires, {shown}" in reasons
 
 
 def test_copies_need_no_free_session_to_know_the_tools():

@@ -5,10 +5,12 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces as gs
 
+from openenv_gym.errors import CapacityError
 from tests.envs.test_foreign_servers import (
     FREE,
     INTEGER,
@@ -19,7 +21,7 @@ from tests.envs.test_foreign_servers import (
     made,
     seeing,
 )
-from tests.support.plain_server import Plain, action_schema, observation_schema
+from tests.support.plain_server import Plain, action_schema, observation_schema, observed, serving
 
 pytestmark = pytest.mark.single_env
 
@@ -35,6 +37,7 @@ def told(**arguments: Any) -> list[str]:
     return [text.partition(": ")[2].removesuffix("\x1b[0m") for text in said]
 
 
+DIGIT = {**INTEGER, "minimum": 0, "maximum": 9}
 GUESSED = "$.action.{}: Discrete({}) is inferred from the legal actions of one reset "
 
 
@@ -104,3 +107,44 @@ def test_an_action_without_bounds_is_told(schema: dict[str, Any], ends: list[str
         "pass action_space= with its bounds"
         for end in ends
     ]
+
+
+def test_a_reset_that_answers_done_says_so_with_its_metadata():
+    server = seeing(observation_schema("n", n=DIGIT), n=1)
+    why = {"error": "the key is not set (100 %)"}
+    server.reset = lambda data, number: {**observed(True, n=1), "metadata": why}
+    said = f"a reset answered done, so that there is no episode to play; it says {why!r}"
+    assert told(server=server) == [said, said]
+    with made(server) as env, pytest.warns(UserWarning, match="the key is not set"):
+        assert env.reset()[1] == {"metadata": why, "reset_done": True}
+
+
+def test_a_probing_reset_that_answers_done_says_so_when_it_is_made():
+    server = seeing(observation_schema("v", v=array(NUMBER)), v=[])
+    server.reset = lambda data, number: observed(True, v=[])
+    with serving(server) as url, pytest.warns(UserWarning, match="it says {'v': \\[\\]}"):
+        gym.make("openenv/remote-v0", base_url=url).close()
+
+
+@pytest.mark.skipif(
+    not hasattr(gym.vector, "AutoresetMode"), reason="the vector part needs Gymnasium 1.1"
+)
+def test_sub_environments_say_the_same():
+    server = seeing(observation_schema("n", n=DIGIT), n=1)
+    server.reset = lambda data, number: observed(True, n=1)
+    with serving(server) as url:
+        envs = gym.make_vec("openenv/remote-v0", num_envs=1, base_url=url)
+        with pytest.warns(UserWarning, match="a reset answered done"):
+            assert envs.reset()[1]["reset_done"].all()
+        envs.close()
+
+
+@pytest.mark.skipif(
+    not hasattr(gym.vector, "AutoresetMode"), reason="the vector part needs Gymnasium 1.1"
+)
+def test_a_server_with_one_session_says_how_to_name_several():
+    with serving(seeing(observation_schema("n", n=DIGIT), n=1)) as url:
+        envs = gym.make_vec("openenv/remote-v0", num_envs=2, base_url=url)
+        with pytest.raises(CapacityError, match=r"at capacity; .*make_vec takes base_url=\["):
+            envs.reset()
+        envs.close()
