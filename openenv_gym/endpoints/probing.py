@@ -43,7 +43,7 @@ class RecentProbes(Generic[Shown]):
 
     def __init__(self, most: int = 64, look: Look[Shown] | None = None) -> None:
         self._most = most
-        self._look: Any = look
+        self._look = look
         self._seen: OrderedDict[tuple[str, str], Shown] = OrderedDict()
 
     def probe(
@@ -60,7 +60,7 @@ class RecentProbes(Generic[Shown]):
             OpenEnvGymError: as the look at it.
         """
         try:
-            self._seen[key] = (self._look or probe_server)(connect, timeout_s)
+            self._seen[key] = self._asks(connect, timeout_s)
             self._seen.move_to_end(key)
             while len(self._seen) > self._most:
                 self._seen.popitem(last=False)
@@ -68,6 +68,10 @@ class RecentProbes(Generic[Shown]):
             if key not in self._seen:
                 raise
         return self._seen[key]
+
+    def _asks(self, connect: Callable[[], Transport], timeout_s: float | None) -> Any:
+        look: Any = self._look or probe_server
+        return look(connect, timeout_s)
 
 
 class AsItIs:

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 
 from openenv_gym.errors import (
     CapacityError,
+    InvalidActionError,
     InvalidRequestError,
     OpenEnvGymError,
     RemoteEnvError,
@@ -24,6 +25,7 @@ from openenv_gym.protocol import (
     BinaryMessages,
     Close,
     Closed,
+    Failed,
     Open,
     Reply,
     Request,
@@ -36,6 +38,7 @@ from openenv_gym.protocol.json_messages import JsonServerMessages
 from openenv_gym.protocol.resume import ASK, RESUME_HEADER
 from openenv_gym.server.engine import Engine
 from openenv_gym.server.inbox import Inbox
+from openenv_gym.server.mcp_steps import McpSteps
 from openenv_gym.server.service import Service
 from openenv_gym.server.session import Session
 from openenv_gym.server.ws_binary import release, say_draining, serve_binary, take_up
@@ -185,13 +188,15 @@ async def _converse(
 ) -> None:
     """Answer one message after the other; a guest's goodbye does not end the session."""
     server = ServerSession(JsonServerMessages(view or service.view), SessionState.READY)
+    steps = McpSteps(service, session, engine)
     while (text := await inbox.next()) is not None:
         if is_guest:  # others play in the same session
             server.state = engine.state
         try:
             request = server.receive(text)
         except OpenEnvGymError as exc:
-            await _send_text(websocket, server.refuse(exc))
+            body = server.refuse(exc)
+            await _send_text(websocket, await inbox.watch(steps.instead(text, body, server)))
             continue
         if is_guest and isinstance(request, Close):
             await websocket.close()
@@ -204,6 +209,8 @@ async def _converse(
             body = server.send(reply)
         except RemoteEnvError as exc:  # an observation that its own space does not describe
             body = server.send(failure(exc))
+        if isinstance(reply, Failed) and reply.code == InvalidActionError.code:  # in the worker
+            body = await inbox.watch(steps.instead(text, body, server))
         await _send_text(websocket, body)
         if engine.is_lost:
             if not service.sessions.is_draining:

@@ -71,7 +71,7 @@ def with_legal_actions(
         probed = sight.look(path)
         values = None if probed is None else probed.observation.get(name)
         if n is None and (known := _known(probed, name, count)) is not None:
-            found = LegalActions(field=name, is_mask=False, n=known.n)
+            found = LegalActions(field=name, is_mask=False, n=int(known.n))
             why = f"{path}: the environment has {known} by what is known of it; action_masks, too"
             return _bounded(action, known), found, (why,)
         if problem := _problem(values, name, n, means):

@@ -58,8 +58,8 @@ def _(space: gs.Dict, path: str) -> Iterator[str]:
         yield from _open_ends(child, f"{path}.{name}")
 
 
-@_open_ends.register
-def _(space: gs.Tuple, path: str) -> Iterator[str]:
+@_open_ends.register(gs.Tuple)
+def _(space: gs.Tuple[Any], path: str) -> Iterator[str]:
     for number, child in enumerate(space.spaces):
         yield from _open_ends(child, f"{path}[{number}]")
 
