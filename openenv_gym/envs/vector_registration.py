@@ -144,6 +144,8 @@ def make_remote_vec(
             "codec='binary' needs servers of ours, their own spaces and no overrides, which "
             f"{servers[0].address} or the arguments do not give; use codec='json' or 'auto'"
         )
+    if rest.get("vectorization") in ("auto", "sync"):  # each is one environment, as "sync" has it
+        del rest["vectorization"]
     if others := [name for name in rest if name not in _PLAIN]:
         raise InvalidRequestError(
             f"plain sessions take {', '.join(OVERRIDES)}, got {', '.join(others)} too"

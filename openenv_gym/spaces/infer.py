@@ -19,6 +19,7 @@ from typing import Any
 
 from openenv_gym.spaces.descriptor import Space
 from openenv_gym.spaces.fields import Key, checked_key, is_annotated, with_field
+from openenv_gym.spaces.flattening import Flattening, flat_action, flat_observation
 from openenv_gym.spaces.infer_masks import checked_means, with_legal_actions
 from openenv_gym.spaces.infer_sides import (
     BASE_FIELDS,
@@ -57,6 +58,8 @@ class Inference:
         has_probed: Whether a probing reset was made.
         warnings: What is a guess, or has no bound, and the argument that settles it, one sentence
             each. They are for whoever makes the environment.
+        flat_action: How a flat action becomes the action; None unless flat ones are asked for.
+        flat_observation: How an observation becomes a flat one, likewise.
     """
 
     action_key: Key
@@ -68,16 +71,20 @@ class Inference:
     legal_actions: LegalActions | None = None
     has_probed: bool = False
     warnings: tuple[str, ...] = ()
+    flat_action: Flattening | None = None
+    flat_observation: Flattening | None = None
 
     @property
     def action_space(self) -> Space:
         """The space of the actions."""
-        return self.action_form.space
+        flat = self.flat_action
+        return self.action_form.space if flat is None else flat.space
 
     @property
     def observation_space(self) -> Space:
         """The space of the observations."""
-        return self.observation_form.space
+        flat = self.flat_observation
+        return self.observation_form.space if flat is None else flat.space
 
     def action_data(self, data: Any) -> dict[str, Any]:
         """Return the JSON of the action model for ``data``, the JSON of an action."""
@@ -121,6 +128,7 @@ def infer(  # noqa: PLR0913 - each override has its name
     observation_key: str | Sequence[str] | None = None,
     fixed_action: Mapping[str, Any] | None = None,
     mask_means: str | None = None,
+    flatten: bool = False,
     probe: Probe | None = None,
     list_tools: ListTools | None = None,
     environment: str | None = None,
@@ -137,6 +145,7 @@ def infer(  # noqa: PLR0913 - each override has its name
         fixed_action: The fields that are the same in every action, with their values.
         mask_means: What ``action_mask`` holds: ``mask`` is a 0 or 1 for each action, ``indices`` a
             list of legal actions.
+        flatten: Whether the numbers of both sides are laid side by side.
         probe: Makes one reset and returns what it shows; called only if something is open.
         list_tools: Asks the server for its tools; called only if the action calls one of them and
             nothing says which.
@@ -182,6 +191,12 @@ def infer(  # noqa: PLR0913 - each override has its name
         is_given=action_space is not None,
         count=None if profile is None else profile.count,
     )
+    flat_act, flat_obs = None, None
+    if flatten:
+        is_asked = observation_key is not None or observation_space is not None
+        observation, flat_obs = flat_observation(observation, is_asked=is_asked)
+        flat_act = flat_action(action)
+        why = (*why, f"$: flatten=True gives {flat_act.space} and {flat_obs.space}")
     if sight.has_looked:
         reasons.append("$: one probing reset was made, because the schemas leave something open")
     return Inference(
@@ -193,5 +208,11 @@ def infer(  # noqa: PLR0913 - each override has its name
         fixed_action=action.fixed,
         legal_actions=legal,
         has_probed=sight.has_looked,
-        warnings=(*sight.warnings, *_unsure(action, action_schema, asked_action)),
+        warnings=(
+            *sight.warnings,
+            *_unsure(action, action_schema, asked_action),
+            *observation.warnings,
+        ),
+        flat_action=flat_act,
+        flat_observation=flat_obs,
     )

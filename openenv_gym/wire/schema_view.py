@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import gymnasium.spaces as gs
@@ -36,6 +37,12 @@ class LoadedResult(NamedTuple):
     terminated: bool
     truncated: bool
     info: dict[str, Any]
+
+
+def _actions(inference: Inference) -> Callable[[Any], Any]:
+    """Return what writes an action, or a flat one, as JSON."""
+    to_json, flat = json_codec(inference.action_form).to_json, inference.flat_action
+    return to_json if flat is None else lambda value: to_json(flat.convert(value))
 
 
 def _fields(inference: Inference) -> list[_Field]:
@@ -99,7 +106,8 @@ class SchemaView:
     ) -> None:
         self._inference = inference
         self._done_means = done_means
-        self._action = json_codec(inference.action_form)
+        self._action = _actions(inference)
+        self._flat = inference.flat_observation
         self._paths = paths_of(inference.observation_key)
         self._fields = _fields(inference)
         whole = () if inference.observation_form.is_digest else self._paths
@@ -115,7 +123,7 @@ class SchemaView:
 
     def dump_action(self, value: Any) -> dict[str, Any]:
         """Return the ``data`` of the step message for the action ``value``."""
-        return self._inference.action_data(self._action.to_json(value))
+        return self._inference.action_data(self._action(value))
 
     def load_result(self, data: dict[str, Any], *, is_first: bool = False) -> LoadedResult:
         """Return the contents of the ``data`` of an observation message.
@@ -144,6 +152,8 @@ class SchemaView:
         }
         is_one = isinstance(self._inference.observation_key, str)
         obs = values[self._fields[0].path] if is_one else values
+        if self._flat is not None:
+            obs = self._flat.convert(obs)
         info = self._info(observation, data)
         if missing:
             info["missing"] = missing
@@ -159,6 +169,8 @@ class SchemaView:
             raise self._no_observation(observation)
         path = f"$.data.observation.{field.path}"
         obs = field.codec.from_json(observation[field.path], path)
+        if self._flat is not None:
+            obs = self._flat.convert(obs)
         truncated = bool(observation.get("truncated", False))
         done = bool(data.get("done", False))
         terminated = bool(observation.get("terminated", done and not truncated))

@@ -59,7 +59,7 @@ CASES: dict[str, tuple[dict[str, Any], Any, Any, Any, dict[str, Any]]] = {
     "connect4": (
         {"board": [[0] * 7] * 6, "legal_actions": list(range(7))},
         gs.Discrete(7),
-        gs.MultiDiscrete(np.full((6, 7), 3), start=np.full((6, 7), -1)),
+        gs.Box(-1, 1, (6, 7), np.int64),
         6, {"column": 6},
     ),
     "atari": (
