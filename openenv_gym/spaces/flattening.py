@@ -149,7 +149,7 @@ def _counts(space: Any, path: str) -> Any:
     if isinstance(space, gs.Box):
         if ends := open_ends(space, path):
             raise SpaceError(f"{ends[0]}, which flatten=True needs; pass action_space=")
-        counts = space.high.astype(object) - space.low.astype(object) + 1
+        counts = np.asarray(space.high.astype(object) - space.low.astype(object) + 1)
         if (counts <= _MOST_NUMBERS).all():
             return counts.astype(np.int64).ravel()
     raise SpaceError(
@@ -180,4 +180,4 @@ def _unflat(space: Any, row: Any) -> tuple[Any, Any]:
     elif isinstance(space, gs.Box):
         is_float = space.dtype.kind == "f"  # whose bounds were rounded
         numbers = np.clip(numbers, space.low, space.high) if is_float else numbers + space.low
-    return numbers.astype(space.dtype), rest
+    return np.asarray(numbers).astype(space.dtype), rest
