@@ -300,6 +300,13 @@ def _array_rewards(envs: RemoteVectorEnv, shape: tuple[int, ...]) -> SpaceError:
     )
 
 
+def _has_one_axis(space: spaces.Space[Any]) -> bool:
+    """Whether the arrays of a space have as many axes as Stable-Baselines3 can do with."""
+    if isinstance(space, spaces.MultiDiscrete):
+        return len(space.shape) == 1 and not np.any(space.start)
+    return not isinstance(space, spaces.Box) or space.shape != ()
+
+
 def _checked_spaces(envs: RemoteVectorEnv) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
     reward: Any = getattr(envs, "reward_space", None)
     if reward is not None:
@@ -307,9 +314,11 @@ def _checked_spaces(envs: RemoteVectorEnv) -> tuple[spaces.Space[Any], spaces.Sp
     observation, action = envs.single_observation_space, envs.single_action_space
     parts = observation.values() if isinstance(observation, spaces.Dict) else (observation,)
     for side, space in (*(("observation", part) for part in parts), ("action", action)):
-        if not isinstance(space, _SUPPORTED):
+        if not isinstance(space, _SUPPORTED) or not _has_one_axis(space):
             raise SpaceError(
                 f"{envs.name} has the {side} {space}; Stable-Baselines3 takes Box, Discrete, "
-                "MultiDiscrete and MultiBinary, and a Dict of these as observation"
+                "MultiDiscrete and MultiBinary, and a Dict of these as observation. A Box has at "
+                "least one axis, a MultiDiscrete one and counts from 0. For openenv/remote-v0, "
+                "flatten=True makes such spaces of numbers; docs/sb3.md tells what helps else"
             )
     return observation, action

@@ -117,6 +117,7 @@ def _document(found: Any) -> dict[str, Any]:
         "environment": found.name,
         "spaces": spaces,
         "reasons": list(inference.reasons) if inference is not None else [],
+        "warnings": list(inference.warnings) if inference is not None else [],
         "problem": found.problem or None,
         "models": found.models,
         "schemas": found.schemas,
@@ -137,6 +138,7 @@ def _report(found: Any) -> Iterator[str]:
         yield f"observation  {inference.observation_space}   {_fields(inference.observation_key)}"
         yield ""
         yield from (f"because {reason}" for reason in inference.reasons)
+        yield from (f"not sure: {warning}" for warning in inference.warnings)
     yield from _heading("Models")
     yield found.models.rstrip()
     for side, schema in found.schemas.items():

@@ -1,7 +1,7 @@
 """Where environments are: in a worker, on a server, behind a client object."""
 
 from openenv_gym.endpoints.embedded import EmbeddedEndpoint
-from openenv_gym.endpoints.env_info import Answers, Described, Endpoint, EnvInfo
+from openenv_gym.endpoints.env_info import Answers, Described, Endpoint, EnvInfo, warn_of
 from openenv_gym.endpoints.options import AUTO, ConnectOptions, Timeout, take
 from openenv_gym.endpoints.server import ServerEndpoint
 
@@ -16,4 +16,5 @@ __all__ = [
     "ServerEndpoint",
     "Timeout",
     "take",
+    "warn_of",
 ]

@@ -7,8 +7,11 @@ describes what is there, and it connects to it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
+
+import gymnasium as gym
 
 from openenv_gym.address import Address
 from openenv_gym.client import Connection
@@ -46,6 +49,7 @@ class EnvInfo:
         has_action_masks: Whether infos carry ``legal_actions``.
         check_seeding: Whether seeds are checked before the first seeded reset.
         seeded: False where a server of ours says that the environment takes no seed.
+        warnings: What of its spaces is a guess or has no bound, for whoever makes it.
         description: What a worker or a server of ours says of it; None where others serve it.
     """
 
@@ -58,6 +62,7 @@ class EnvInfo:
     has_action_masks: bool = False
     check_seeding: bool = False
     seeded: bool = True
+    warnings: tuple[str, ...] = ()
     description: Description | None = None
 
 
@@ -133,6 +138,17 @@ class Endpoint(Protocol):
         """
 
 
+def warn_of(name: str, warnings: Iterable[str]) -> None:
+    """Warn whoever makes an environment of what is not sure, once for each sentence.
+
+    Args:
+        name: The name of the environment.
+        warnings: The sentences, some of which may be the same.
+    """
+    for sentence in dict.fromkeys(warnings):
+        gym.logger.warn(f"{name}: {sentence}".replace("%", "%%"))
+
+
 def check_known(known: EnvInfo | None, found: EnvInfo, where: object) -> None:
     """Pass if an environment is the one that was there before: its spaces are in use.
 
@@ -187,6 +203,7 @@ def info_of(description: Description, request: Open) -> EnvInfo:
         metadata={**description.metadata, "render_modes": description.render_modes},
         has_action_masks=description.has_action_masks,
         seeded=description.seeded,
+        warnings=tuple(description.warnings),
         description=description,
     )
 

@@ -34,6 +34,7 @@ OVERRIDES = (
     "observation_key",
     "fixed_action",
     "mask_means",
+    "flatten",
 )
 """The options that say more of the spaces than the schemas of a server do."""
 
@@ -67,6 +68,8 @@ class ConnectOptions:
         fixed_action: Fields of the action that are the same in every step.
         mask_means: Whether ``action_mask`` is a ``"mask"`` of zeros and ones, or the
             ``"indices"`` of legal actions.
+        flatten: Whether observations are one row of numbers, and actions choices or floats in one
+            row, as Stable-Baselines3 takes them.
 
     Raises:
         InvalidRequestError: ``codec``, ``timeout_s``, ``options``, ``done_means`` or ``on_fault``
@@ -85,6 +88,7 @@ class ConnectOptions:
     observation_key: str | Sequence[str] | None = None
     fixed_action: Mapping[str, Any] | None = None
     mask_means: str | None = None
+    flatten: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
@@ -121,7 +125,8 @@ class ConnectOptions:
     @property
     def has_overrides(self) -> bool:
         """Whether anything is said of the spaces."""
-        return any(value is not None for value in self.overrides().values())
+        said = self.overrides().values()
+        return any(value is not None and value is not False for value in said)
 
 
 def take(

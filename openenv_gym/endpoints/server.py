@@ -46,6 +46,7 @@ from openenv_gym.spaces import Inference, infer
 from openenv_gym.spaces.narrowing import schema_of_value
 from openenv_gym.spaces.probing import Probed
 from openenv_gym.spaces.profiles import UNKNOWN_ACTION, needs_name
+from openenv_gym.spaces.tools import Tool
 from openenv_gym.wire.arguments import refusal_of_arguments
 from openenv_gym.wire.description import SCHEMA_KEY, Description
 from openenv_gym.wire.raised import raised_as
@@ -65,12 +66,16 @@ class ServerEndpoint:
         options: How it is reached and read.
         probes: What probing resets showed, by address and schemas: a server is probed once, by
             this endpoint and by its copies.
+        tools: The tools that servers listed, likewise.
     """
 
     address: Address
     request: Open = field(default_factory=Open)
     options: ConnectOptions = field(default_factory=ConnectOptions)
     probes: dict[tuple[str, str], Probed] = field(default_factory=dict, compare=False, repr=False)
+    tools: dict[tuple[str, str], list[Tool]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     def describe(self, answers: Answers | None = None) -> Described[Connection | None]:
         """Ask for the schemas; a plain session is not opened, because there may be only one."""
@@ -151,6 +156,7 @@ class ServerEndpoint:
             has_action_masks=inference.legal_actions is not None,
             check_seeding=self.options.check_seeding,
             seeded=description is None or description.seeded,
+            warnings=inference.warnings,
         )
 
     def _connect_binary(
@@ -261,6 +267,16 @@ class ServerEndpoint:
             self.probes[key] = RECENT_PROBES.probe(key, lambda: self._transport(None), timeout_s)
         return self.probes[key]
 
+    def _tools(self, schema: Any) -> list[Tool]:
+        """The tools that the server lists, for which it is asked as for a probing reset."""
+        from openenv_gym.endpoints.probing import RECENT_TOOLS
+
+        key = str(self.address), json.dumps(schema, sort_keys=True)
+        if key not in self.tools:
+            timeout_s = reply_timeout(self.options.timeout_s, {})
+            self.tools[key] = RECENT_TOOLS.probe(key, lambda: self._transport(None), timeout_s)
+        return self.tools[key]
+
     def _inferred(self, schema: dict[str, Any]) -> Inference:
         from openenv_gym.client.http import get_name
 
@@ -271,6 +287,7 @@ class ServerEndpoint:
             schema["observation"],
             **self.options.overrides(),
             probe=lambda: self._probe(None if action == UNKNOWN_ACTION else schema),
+            list_tools=lambda: self._tools(schema),
             environment=name,
         )
 

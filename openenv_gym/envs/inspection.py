@@ -29,6 +29,7 @@ from openenv_gym.errors import (
 from openenv_gym.protocol import Open, Reset, Result, Step
 from openenv_gym.protocol.json_messages import JsonServerMessages
 from openenv_gym.spaces import Inference, infer
+from openenv_gym.spaces.descriptor import Space
 from openenv_gym.spaces.fields import paths_of, with_field
 from openenv_gym.spaces.schema_space import SchemaSpace
 from openenv_gym.wire.model_source import model_source
@@ -227,7 +228,7 @@ def _made_examples(inference: Inference, schemas: dict[str, Any]) -> tuple[Examp
         Example("client: reset", {"type": "reset", "data": {"seed": _SEED}}),
         Example(
             "client: step",
-            {"type": "step", "data": view.dump_action(_sample(inference.action_form))},
+            {"type": "step", "data": view.dump_action(_sample(inference.action_space))},
         ),
         Example("server: observation", {"type": "observation", "data": data}),
     )
@@ -242,7 +243,7 @@ def _played_examples(
 ) -> tuple[Example, ...]:
     first = connection.request(Reset(_SEED))
     legal = first.info.get("legal_actions") if isinstance(first, Result) else None
-    action = legal[0] if legal else _sample(inference.action_form)
+    action = legal[0] if legal else _sample(inference.action_space)
     data = SchemaView(inference, schemas["observation"]).dump_action(action)
     answer = connection.request(Step(view.parse_action(data)))
     return (
@@ -253,10 +254,10 @@ def _played_examples(
     )
 
 
-def _sample(form: SchemaSpace) -> Any:
-    form.space.seed(_SEED)
-    return form.space.sample()
+def _sample(space: Space) -> Any:
+    space.seed(_SEED)
+    return space.sample()
 
 
 def _sampled(form: SchemaSpace) -> Any:
-    return json_codec(form).to_json(_sample(form))
+    return json_codec(form).to_json(_sample(form.space))

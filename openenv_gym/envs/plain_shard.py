@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import concatenate, create_empty_array, iterate
 
-from openenv_gym.endpoints import Answers
+from openenv_gym.endpoints import Answers, warn_of
 from openenv_gym.envs.batching import same_step
 from openenv_gym.envs.info_batches import Records
 from openenv_gym.envs.shard import Shard
@@ -18,6 +18,7 @@ from openenv_gym.protocol import BatchResult, Reset, Result, Step
 from openenv_gym.recovery import Effect, EpisodeState, Event, FaultPolicy
 from openenv_gym.spaces.batch import batch_space
 from openenv_gym.spaces.copy_value import copy_value
+from openenv_gym.spaces.probing import end_at_reset
 from openenv_gym.spaces.rewards import batched_arrays, batched_numbers
 
 
@@ -111,6 +112,9 @@ class PlainShard(Shard):
         obs: Any = concatenate(single, (reply.obs,), room)
         info: Records = [(0, reply.info)] if reply.info else []
         if is_reset:
+            if reply.terminated or reply.truncated:
+                said = reply.info.get("metadata") or reply.info
+                warn_of(self.info.name, [end_at_reset(said)])
             return BatchResult(obs, None, None, None, info)
         rewards = self._take_rewards(self._rewards(reply.reward))
         terminations, truncations = np.array([[reply.terminated], [reply.truncated]], np.bool_)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from openenv_gym.address import parse_address
 from openenv_gym.client import Connection
-from openenv_gym.endpoints import Endpoint, ServerEndpoint
+from openenv_gym.endpoints import Endpoint, ServerEndpoint, warn_of
 from openenv_gym.envs.asking import attribute, generator_of, is_atari
 from openenv_gym.envs.begin_anew import CLOSE_TIMEOUT_S, begin_anew
 from openenv_gym.envs.exclusive import ExclusiveUse, exclusive
@@ -41,6 +41,7 @@ from openenv_gym.recovery import (
 )
 from openenv_gym.spaces.check import action_check
 from openenv_gym.spaces.copy_value import copy_value
+from openenv_gym.spaces.probing import end_at_reset
 from openenv_gym.wire.fault_info import FAULT_KEY, restart_info
 
 _OWN_ATTRIBUTES = frozenset(
@@ -103,6 +104,7 @@ class RemoteEnv(gym.Env[Any, Any]):
         self._info, self._connection = info, _ = self._endpoint.describe()
         self._answered: dict[str, Any] = {}  # what was read last, by the name of the attribute
         self.name = info.name
+        warn_of(info.name, info.warnings)
         self._actions: deque[Any] = deque(maxlen=KEPT_ACTIONS)
         self._restarts = Restarts(self._policy, info.name, last_actions=self._actions.copy)
         self._episode = Episode(self._policy, [self._restarts])
@@ -191,6 +193,8 @@ class RemoteEnv(gym.Env[Any, Any]):
         result = self._exchange(connection, request)
         if request.seed is not None and is_atari(self._info.description):
             self._np_random = generator_of(result.info) or self._np_random
+        if result.terminated or result.truncated:
+            warn_of(self.name, [end_at_reset(result.info.get("metadata") or result.info)])
         if self._policy.is_soft:
             self._last_obs = copy_value(result.obs)
         return result.obs, result.info

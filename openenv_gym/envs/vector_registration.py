@@ -124,8 +124,7 @@ def make_remote_vec(
     Args:
         base_url: The URL of a server, or of several that share the sub-environments.
         **arguments: The attributes of :class:`VectorArguments` and :class:`ConnectOptions`; plain
-            sessions take ``num_envs`` and ``autoreset_mode`` of the former, and with
-            ``codec="json"`` servers of ours take ``vectorization`` too.
+            sessions take ``num_envs``, ``autoreset_mode`` and ``vectorization`` of the former.
 
     Raises:
         InvalidRequestError: no address is given, or an argument makes no sense.
@@ -145,8 +144,9 @@ def make_remote_vec(
             "codec='binary' needs servers of ours, their own spaces and no overrides, which "
             f"{servers[0].address} or the arguments do not give; use codec='json' or 'auto'"
         )
-    known = _PLAIN if told is None else (*_PLAIN, "vectorization")
-    if others := [name for name in rest if name not in known]:
+    if rest.get("vectorization") in ("auto", "sync"):  # each is one environment, as "sync" has it
+        del rest["vectorization"]
+    if others := [name for name in rest if name not in _PLAIN]:
         raise raised_as(InvalidRequestError, TypeError)(
             f"plain sessions take {', '.join(OVERRIDES)}, got {', '.join(others)} too: got an "
             f"unexpected keyword argument {others[0]!r}"

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 
 from openenv_gym.errors import (
     CapacityError,
+    InvalidActionError,
     InvalidRequestError,
     OpenEnvGymError,
     SpaceError,
@@ -24,6 +25,7 @@ from openenv_gym.protocol import (
     BinaryMessages,
     Close,
     Closed,
+    Failed,
     Open,
     Reply,
     Request,
@@ -37,6 +39,7 @@ from openenv_gym.protocol.limits import LIMIT_HEADER, limit_in, reply_too_long
 from openenv_gym.protocol.resume import ASK, RESUME_HEADER
 from openenv_gym.server.engine import Engine
 from openenv_gym.server.inbox import Inbox
+from openenv_gym.server.mcp_steps import McpSteps
 from openenv_gym.server.service import Service
 from openenv_gym.server.session import Session
 from openenv_gym.server.ws_binary import (
@@ -193,13 +196,15 @@ async def _converse(
     """Answer one message after the other; a guest's goodbye does not end the session."""
     server = ServerSession(JsonServerMessages(view or service.view), SessionState.READY)
     limit = limit_in(websocket.headers.get(LIMIT_HEADER))
+    steps = McpSteps(service, session, engine)
     while (text := await inbox.next()) is not None:
         if is_guest:  # others play in the same session
             server.state = engine.state
         try:
             request = server.receive(text)
         except OpenEnvGymError as exc:
-            await _send_text(websocket, server.refuse(exc))
+            body = server.refuse(exc)
+            await _send_text(websocket, await inbox.watch(steps.instead(text, body, server)))
             continue
         if is_guest and isinstance(request, Close):
             await websocket.close()
@@ -208,10 +213,9 @@ async def _converse(
         if isinstance(request, Close) or isinstance(reply, Closed):
             await websocket.close()
             return
-        try:
-            body = server.send(reply)
-        except SpaceError as exc:  # an observation that its own space does not describe
-            body = server.send(failure(exc))
+        body = _encoded(server, reply)
+        if isinstance(reply, Failed) and reply.code == InvalidActionError.code:  # in the worker
+            body = await inbox.watch(steps.instead(text, body, server))
         if len(body) > limit:
             body = server.refuse(reply_too_long(len(body), limit))
         await _send_text(websocket, body)
@@ -219,6 +223,13 @@ async def _converse(
             if not service.sessions.is_draining:
                 await websocket.close(1011)
             return
+
+
+def _encoded(server: ServerSession, reply: Reply) -> bytes:
+    try:
+        return bytes(server.send(reply))
+    except SpaceError as exc:  # an observation that its own space does not describe
+        return bytes(server.send(failure(exc)))
 
 
 async def _execute(

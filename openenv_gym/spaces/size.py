@@ -26,7 +26,7 @@ def least_bytes(space: Space) -> int:
 @least_bytes.register(gs.MultiDiscrete)
 @least_bytes.register(gs.MultiBinary)
 def _(space: Any) -> int:
-    return math.prod(space.shape) * int(np.dtype(space.dtype).itemsize)
+    return int(math.prod(space.shape) * np.dtype(space.dtype).itemsize)
 
 
 @least_bytes.register

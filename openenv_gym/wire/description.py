@@ -52,6 +52,7 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
             ``AutoresetMode``.
         has_vector_form: Whether the environment has a vector form of its own; of a batched session,
             whether that is what steps its sub-environments.
+        warnings: What of inferred spaces is a guess or has no bound, one sentence each.
         shards: The number of sessions over which one client best spreads its sub-environments,
             so that they use all cores. Only servers set it.
         deadlines: The seconds that an environment may take for ``start``, ``reset``, ``step`` and
@@ -84,6 +85,7 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
     batched_observation: Descriptor | None = None
     autoreset_mode: str | None = None
     has_vector_form: bool = False
+    warnings: list[str] = []
     shards: int = 1
     deadlines: dict[str, float] = {}
     seeded: bool = True

@@ -23,6 +23,12 @@ SESSION_ERROR = "SESSION_ERROR"
 
 MAX_MESSAGE_CHARS = 500
 
+FULL = (
+    "; close what plays there, or start more servers and name them all: gymnasium.make_vec takes "
+    "base_url=[...]"
+)
+"""What to do about a server without a free session, of which many have only one."""
+
 _EXCEPTIONS: dict[str, type[OpenEnvGymError]] = {
     INVALID_JSON: errors.InvalidRequestError,
     UNKNOWN_TYPE: errors.InvalidRequestError,
@@ -73,6 +79,8 @@ def error_for(
     kind = _EXCEPTIONS.get(code)
     if kind is None:
         return errors.ServerError(f"{message} (code {code})", fault=fault)
+    if fault is None and kind is errors.CapacityError:
+        message += FULL
     if fault is None and issubclass(kind, errors.RemoteEnvError):
         fault = fault_of(kind())
     if fault is not None and remote_traceback:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import gymnasium.spaces as gs
@@ -37,6 +38,12 @@ class LoadedResult(NamedTuple):
     terminated: bool
     truncated: bool
     info: dict[str, Any]
+
+
+def _actions(inference: Inference) -> Callable[[Any], Any]:
+    """Return what writes an action, or a flat one, as JSON."""
+    to_json, flat = json_codec(inference.action_form).to_json, inference.flat_action
+    return to_json if flat is None else lambda value: to_json(flat.convert(value))
 
 
 def _fields(inference: Inference) -> list[_Field]:
@@ -100,9 +107,12 @@ class SchemaView:
     ) -> None:
         self._inference = inference
         self._done_means = done_means
-        self._action = json_codec(inference.action_form)
+        self._action = _actions(inference)
+        self._flat = inference.flat_observation
         self._paths = paths_of(inference.observation_key)
         self._fields = _fields(inference)
+        whole = () if inference.observation_form.is_digest else self._paths
+        self._held = BASE_FIELDS | set(whole)
         # Our own servers have this field. It says that `info` is Gymnasium's, with all its types.
         properties = observation_schema.get("properties", {})
         self._has_info = "info_types" in properties
@@ -114,7 +124,7 @@ class SchemaView:
 
     def dump_action(self, value: Any) -> dict[str, Any]:
         """Return the ``data`` of the step message for the action ``value``."""
-        return self._inference.action_data(self._action.to_json(value))
+        return self._inference.action_data(self._action(value))
 
     def load_result(self, data: dict[str, Any], *, is_first: bool = False) -> LoadedResult:
         """Return the contents of the ``data`` of an observation message.
@@ -122,6 +132,7 @@ class SchemaView:
         A field that the server left out gets its default in the schema, else an empty text or
         sequence. So does a null in place of a text or sequence. Only in the answer to a reset,
         zeros stand for missing numbers. ``info["missing"]`` names each such field.
+        ``info["reset_done"]`` is there where the answer to a reset says that the episode is over.
 
         Args:
             data: The ``data`` of the message.
@@ -142,10 +153,15 @@ class SchemaView:
         }
         is_one = isinstance(self._inference.observation_key, str)
         obs = values[self._fields[0].path] if is_one else values
+        if self._flat is not None:
+            obs = self._flat.convert(obs)
         info = self._info(observation, data)
         if missing:
             info["missing"] = missing
-        return LoadedResult(obs, reward_of(data), *end_of(data, self._done_means), info)
+        terminated, truncated = end_of(data, self._done_means)
+        if is_first and (terminated or truncated):  # Gymnasium's reset has no flag for that
+            info["reset_done"] = True
+        return LoadedResult(obs, reward_of(data), terminated, truncated, info)
 
     def _own_result(self, observation: dict[str, Any], data: dict[str, Any]) -> LoadedResult:
         """Read a message of our own server, in which flags and info have a fixed place."""
@@ -154,6 +170,8 @@ class SchemaView:
             raise self._no_observation(observation)
         path = f"$.data.observation.{field.path}"
         obs = field.codec.from_json(observation[field.path], path)
+        if self._flat is not None:
+            obs = self._flat.convert(obs)
         truncated = bool(observation.get("truncated", False))
         done = bool(data.get("done", False))
         terminated = bool(observation.get("terminated", done and not truncated))
@@ -205,8 +223,7 @@ class SchemaView:
                     f"$.data.observation.info: expected an object, got {brief(repr(info), 80)}"
                 )
             return info
-        held = BASE_FIELDS | set(self._paths)
-        rest = {name: item for name, item in observation.items() if name not in held}
+        rest = {name: item for name, item in observation.items() if name not in self._held}
         metadata = data.get("metadata") or observation.get("metadata")
         more = {"metadata": metadata, "info": observation.get("info")}
         info = {**rest, **{name: item for name, item in more.items() if item}}

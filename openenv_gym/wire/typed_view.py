@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
@@ -96,7 +97,20 @@ def validate_action(
     try:
         return model.model_validate(data, strict=strict)
     except ValidationError as exc:
+        listing = _listing_model(model) if data.get("type") == "list_tools" else None
+        if listing is not None:
+            return listing.model_validate(data)
         raise InvalidActionError(_explain(model, exc)) from exc
+
+
+def _listing_model(model: type[BaseModel]) -> type[BaseModel] | None:
+    """Return OpenEnv's class of the action that lists tools, beside that of the one that calls one.
+
+    An environment with tools takes both, and tells its server of the second alone.
+    """
+    modules = (sys.modules.get(kind.__module__) for kind in model.__mro__)
+    found = (getattr(module, "ListToolsAction", None) for module in modules)
+    return next((kind for kind in found if kind is not None), None)
 
 
 def _explain(model: type[BaseModel], exc: ValidationError) -> str:
