@@ -475,7 +475,7 @@ MUTANTS = (
         "openenv_gym/adapters/recording_env.py",
         'return {"final_obs": copy_value(obs), ',
         'return {"final_obs": obs, ',
-        "The last observation of an environment that reuses its array is the first of the next one.",
+        "The last observation of an array that is reused is the first one of the next episode.",
         ("tests/envs/test_reused_arrays.py",),
     ),
     Mutant(
