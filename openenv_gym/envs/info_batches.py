@@ -133,11 +133,13 @@ def _room(first: Any, count: int) -> NDArray[Any] | None:
 
 def _has_place(room: NDArray[Any], values: Iterable[Any]) -> bool:
     """Whether all values are numbers or arrays that go into a column without loss."""
-    forms = set(map(_form, values))
-    return None not in forms and all(
-        shape == room.shape[1:] and np.can_cast(dtype, room.dtype, "safe")
-        for dtype, shape in forms  # type: ignore[misc]  # none is None
-    )
+    for form in set(map(_form, values)):
+        if form is None:
+            return False
+        dtype, shape = form
+        if shape != room.shape[1:] or not np.can_cast(dtype, room.dtype, "safe"):
+            return False
+    return True
 
 
 def _form(value: Any) -> tuple[Any, tuple[int, ...]] | None:

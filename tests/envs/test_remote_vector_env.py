@@ -437,7 +437,7 @@ def embedded_request(request: Open) -> RemoteVectorEnv:
     return RemoteVectorEnv([EmbeddedEndpoint(request=request)])
 
 
-@pytest.mark.parametrize("env_id", ["CartPole-v1", "Taxi-v3", "Pendulum-v1"])
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "Blackjack-v1", "Pendulum-v1"])
 def test_make_vec_gives_what_gymnasium_gives(env_id: str):
     local = gym.make_vec(env_id, num_envs=5)
     remote = gym.make_vec(f"openenv/{env_id}", num_envs=5)

@@ -472,7 +472,7 @@ MUTANTS = (
     ),
     Mutant(
         "adapters-last-row-shared",
-        "openenv_gym/adapters/vector_host.py",
+        "openenv_gym/adapters/recording_env.py",
         "return deepcopy(next(islice(rows, number, None)))",
         "return next(islice(rows, number, None))",
         "The last observation of a sub-environment changes with its next one.",
@@ -480,11 +480,27 @@ MUTANTS = (
     ),
     Mutant(
         "adapters-seeds-of-others",
-        "openenv_gym/adapters/vector_host.py",
+        "openenv_gym/adapters/recording_env.py",
         "if base is not None and (mask is None or mask[number]):",
         "if base is not None:",
         "A reset of some changes the seeds that others get after faults.",
         ("tests/adapters/test_guarded_env.py",),
+    ),
+    Mutant(
+        "adapters-final-observation-shared",
+        "openenv_gym/adapters/recording_env.py",
+        'return {"final_obs": copy_value(obs), ',
+        'return {"final_obs": obs, ',
+        "The last observation of an array that is reused is the first one of the next episode.",
+        ("tests/envs/test_reused_arrays.py",),
+    ),
+    Mutant(
+        "adapters-final-info-shared",
+        "openenv_gym/adapters/recording_env.py",
+        '"final_info": copy_info(info)}',
+        '"final_info": info}',
+        "The last info of an environment that reuses it is the first of the next one.",
+        ("tests/envs/test_reused_arrays.py",),
     ),
     Mutant(
         "adapters-both-flags",
@@ -815,8 +831,8 @@ MUTANTS = (
     Mutant(
         "envs-last-observation-shared",
         "openenv_gym/envs/remote_env.py",
-        "            self._last_obs = copy_value(result.obs)\n        reward = ",
-        "            self._last_obs = result.obs\n        reward = ",
+        "            self._last_obs = copy_value(result.obs)\n        paid = ",
+        "            self._last_obs = result.obs\n        paid = ",
         "A fault returns the last observation as the caller has changed it.",
         ("tests/faults/test_last_observation.py::test_of_one_environment",),
     ),
@@ -882,9 +898,9 @@ MUTANTS = (
     ),
     Mutant(
         "envs-dtype-of-a-truncation",
-        "openenv_gym/envs/shard.py",
-        "zeros = np.zeros(self.count, self._rewards_dtype)",
-        "zeros = np.zeros(self.count, np.float32)",
+        "openenv_gym/envs/batching.py",
+        "return np.zeros((count, *like.shape[1:]), like.dtype)",
+        "return np.zeros((count, *like.shape[1:]), np.float32)",
         "The rewards of a step with a fault have another dtype than all others.",
         (
             "tests/faults/test_vector.py::test_the_rewards_of_a_step_with_a_fault_are_of_the_same_dtype",
@@ -903,8 +919,8 @@ MUTANTS = (
     Mutant(
         "envs-dtype-of-rewards",
         "openenv_gym/envs/plain_shard.py",
-        "rewards = np.array([reply.reward or 0.0], np.float64)",
-        "rewards = np.array([reply.reward or 0.0], np.float32)",
+        "return np.array([reward])",
+        "return np.array([reward], np.float32)",
         "Rewards of plain sessions are rounded to single precision.",
         ("tests/envs/test_plain_shards.py",),
     ),
@@ -928,13 +944,19 @@ MUTANTS = (
     ),
     Mutant(
         "envs-infos-move-up",
-        "openenv_gym/envs/batching.py",
+        "openenv_gym/envs/info_batches.py",
         "            whole[start : start + count] = part\n        start += count",
         "            whole[start : start + count] = part\n            start += count",
         "An info stands at the number of another sub-environment.",
-        (
-            "tests/envs/test_remote_vector_env.py::test_infos_that_are_batched_already_are_put_together",
-        ),
+        ("tests/envs/test_info_batches.py",),
+    ),
+    Mutant(
+        "envs-infos-lose-in-a-cast",
+        "openenv_gym/envs/info_batches.py",
+        'np.can_cast(dtype, room.dtype, "safe")',
+        'np.can_cast(dtype, room.dtype, "unsafe")',
+        "A float is cast to the int that another sub-environment said.",
+        ("tests/envs/test_info_batches.py",),
     ),
     Mutant(
         "envs-one-seed-for-all",

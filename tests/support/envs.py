@@ -111,8 +111,8 @@ class Lake(gym.Wrapper[Any, Any, Any, Any]):
     def __init__(self) -> None:
         super().__init__(gym.make("FrozenLake-v1"))
 
-    def reset(self, **keywords: Any):
-        obs, info = self.env.reset(**keywords)
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        obs, info = self.env.reset(seed=seed, options=options)
         return obs, {"prob": float(info["prob"])}
 
 
