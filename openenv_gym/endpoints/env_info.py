@@ -39,6 +39,8 @@ class EnvInfo:
         metadata: Gymnasium's metadata.
         has_action_masks: Whether infos carry ``legal_actions``.
         check_seeding: Whether the first seeded reset is made twice and compared.
+        keeps_bounds: Whether floats in actions have to be within the bounds of their space, as a
+            JSON schema asks. A session in binary leaves these bounds to the environment.
         description: What a worker or a server of ours says of it; None where others serve it.
     """
 
@@ -49,6 +51,7 @@ class EnvInfo:
     metadata: dict[str, Any] = field(default_factory=dict)
     has_action_masks: bool = False
     check_seeding: bool = False
+    keeps_bounds: bool = True
     description: Description | None = None
 
 
@@ -169,6 +172,7 @@ def info_of(description: Description, render_mode: str | None) -> EnvInfo:
         render_mode=render_mode,
         metadata={**description.metadata, "render_modes": description.render_modes},
         has_action_masks=description.has_action_masks,
+        keeps_bounds=description.has_models,
         description=description,
     )
 

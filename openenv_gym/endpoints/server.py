@@ -128,7 +128,10 @@ class ServerEndpoint:
             if self.options.codec == "json":  # which has no messages for rendering
                 description = msgspec.structs.replace(description, render_modes=[])
             info = info_of(description, self.request.render_mode)
-            return replace(info, check_seeding=self.options.check_seeding)
+            keeps_bounds = info.keeps_bounds or self.options.codec == "json"
+            return replace(
+                info, check_seeding=self.options.check_seeding, keeps_bounds=keeps_bounds
+            )
         inference = self.infer(answer)
         return EnvInfo(
             name=self.request.environment or str(self.address),

@@ -66,6 +66,11 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
     deadlines: dict[str, float] = {}
     protocol: int = PROTOCOL_VERSION
 
+    @property
+    def has_models(self) -> bool:
+        """Whether the environment has models of its own, whose schemas say what an action is."""
+        return bool(self.schemas)
+
     def action_space(self) -> Space | None:
         """The action space, None if only a schema is known."""
         return None if self.action is None else from_descriptor(self.action)
