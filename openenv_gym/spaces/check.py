@@ -28,13 +28,12 @@ _NUMBERS = frozenset({int, float, bool})
 _MOST_BYTES = 8
 """The size of the largest number that can travel; a long double of C is larger."""
 
+_OUTSIDE = "it lies outside"
+_CLIP = f"{_OUTSIDE}, and gymnasium.wrappers.ClipAction would keep it within the bounds"
+
 # ``array.all()`` goes through Python code of numpy's; this does not, and it is asked in each step.
 _all = partial(np.logical_and.reduce, axis=None)
 _any = partial(np.logical_or.reduce, axis=None)
-
-
-class _Unfit(ValueError):
-    """An action that is not in its space."""
 
 
 _UNREADABLE = (
@@ -67,19 +66,17 @@ def action_check(space: Space, *, keeps_bounds: bool = False) -> Take:
         try:
             return take(action)
         except _UNREADABLE as exc:
-            raise _refusal(space, action, exc, keeps_bounds) from exc
+            raise _refusal(space, action, exc) from exc
 
     return check
 
 
-def _refusal(space: Space, action: Any, exc: Exception, keeps_bounds: bool) -> InvalidActionError:
-    shown, why = repr(action), "" if type(exc) is _Unfit else f": {str(exc)[:150]}"
+def _refusal(space: Space, action: Any, exc: Exception) -> InvalidActionError:
+    shown = repr(action)
     shown = shown if len(shown) <= 100 else shown[:97] + "..."
-    hint = "env.action_space says what is allowed"
-    if keeps_bounds and isinstance(space, gs.Box):
-        hint += ", and gymnasium.wrappers.ClipAction keeps actions within its bounds"
     return InvalidActionError(
-        f"expected an action in {space}, got {shown} ({type(action).__name__}){why}; {hint}"
+        f"expected an action in {space}, got {shown} ({type(action).__name__}): {str(exc)[:150]}; "
+        "env.action_space says what is allowed"
     )
 
 
@@ -87,7 +84,7 @@ def _refusal(space: Space, action: Any, exc: Exception, keeps_bounds: bool) -> I
 def _take(space: Space, keeps_bounds: bool) -> Take:
     def take(action: Any) -> Any:
         if not space.contains(action):
-            raise _Unfit
+            raise ValueError(_OUTSIDE)
         return action
 
     return take
@@ -101,10 +98,10 @@ def _(space: gs.Discrete, keeps_bounds: bool) -> Take:
         if type(action) is not int and not isinstance(action, (int, np.integer)):
             array = np.asarray(action)
             if array.shape != () or array.dtype.kind not in "iu":
-                raise _Unfit
+                raise ValueError("it is no integer")
             action = action if array is action else array[()]
         if not low <= action < end:
-            raise _Unfit
+            raise ValueError(_OUTSIDE)
         return action
 
     return take
@@ -126,12 +123,18 @@ def _(space: gs.Box, keeps_bounds: bool) -> Take:
     if space.dtype.kind != "f":
         return _array(space.shape, "biuf", space.low, space.high, is_whole=keeps_bounds)
     if keeps_bounds:
-        return _array(space.shape, "biuf", *rounding_limits(space))
+        return _array(space.shape, "biuf", *rounding_limits(space), outside=_CLIP)
     return _array(space.shape, "biuf")
 
 
 def _array(
-    shape: tuple[int, ...], kinds: str, low: Any = None, high: Any = None, is_whole: bool = False
+    shape: tuple[int, ...],
+    kinds: str,
+    low: Any = None,
+    high: Any = None,
+    *,
+    is_whole: bool = False,
+    outside: str = _OUTSIDE,
 ) -> Take:
     """Return the check of an array of numbers; without bounds, any but NaN are allowed."""
     ndarray, asarray = np.ndarray, np.asarray
@@ -140,13 +143,15 @@ def _array(
         array = action if type(action) is ndarray else asarray(action)
         kind = array.dtype.kind
         if array.shape != shape or kind not in kinds:
-            raise _Unfit
+            raise ValueError(
+                f"an array of shape {array.shape} and dtype {array.dtype} does not fit"
+            )
         if low is None:
             is_in = kind != "f" or not _any(np.isnan(array))
         else:
             is_in = _all(array >= low) and _all(array <= high)
         if not is_in or (is_whole and kind == "f" and not _all(array == np.floor(array))):
-            raise _Unfit
+            raise ValueError(outside)
         if array.dtype.itemsize > _MOST_BYTES:
             return array.astype(np.float64)
         return action if array is action or _travels(action) else array
@@ -168,7 +173,7 @@ def _(space: gs.Dict, keeps_bounds: bool) -> Take:
 
     def take(action: Any) -> Any:
         if not isinstance(action, Mapping) or action.keys() != takes.keys():
-            raise _Unfit
+            raise ValueError("it does not have the keys")
         return {key: takes[key](item) for key, item in action.items()}
 
     return take
@@ -181,7 +186,7 @@ def _(space: gs.Tuple[Any], keeps_bounds: bool) -> Take:
     def take(action: Any) -> Any:
         items = _items(action)
         if len(items) != len(takes):
-            raise _Unfit
+            raise ValueError("it has another length")
         return _as_given(action, [take(item) for take, item in zip(takes, items, strict=True)])
 
     return take
