@@ -47,7 +47,8 @@ class EmbeddedEndpoint:
         """Make a new session, of the environment that was embedded before."""
         connection, description = self.open_session()
         try:
-            return Described(info_of(description, self.request.render_mode), connection)
+            info = info_of(description, self.request.render_mode, is_binary=True)
+            return Described(info, connection)
         except BaseException:
             connection.abandon()
             raise

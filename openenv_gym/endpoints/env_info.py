@@ -149,12 +149,15 @@ def _told(info: EnvInfo) -> str:
     return f"{info.name} (actions {info.action_space}, observations {info.observation_space})"
 
 
-def info_of(description: Description, render_mode: str | None) -> EnvInfo:
+def info_of(
+    description: Description, render_mode: str | None, *, is_binary: bool = False
+) -> EnvInfo:
     """Return what a worker or a server of ours says of its environment.
 
     Args:
         description: What it says.
         render_mode: The mode with which the environment is opened.
+        is_binary: Whether its session is in binary, and not in JSON.
 
     Raises:
         UnknownEnvironmentError: the environment has models of its own, and no spaces.
@@ -172,7 +175,7 @@ def info_of(description: Description, render_mode: str | None) -> EnvInfo:
         render_mode=render_mode,
         metadata={**description.metadata, "render_modes": description.render_modes},
         has_action_masks=description.has_action_masks,
-        keeps_bounds=description.has_models,
+        keeps_bounds=description.has_models or not is_binary,
         description=description,
     )
 

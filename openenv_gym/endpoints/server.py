@@ -127,11 +127,9 @@ class ServerEndpoint:
         if description is not None and self._is_ours(description):
             if self.options.codec == "json":  # which has no messages for rendering
                 description = msgspec.structs.replace(description, render_modes=[])
-            info = info_of(description, self.request.render_mode)
-            keeps_bounds = info.keeps_bounds or self.options.codec == "json"
-            return replace(
-                info, check_seeding=self.options.check_seeding, keeps_bounds=keeps_bounds
-            )
+            is_binary = self.options.codec != "json"
+            info = info_of(description, self.request.render_mode, is_binary=is_binary)
+            return replace(info, check_seeding=self.options.check_seeding)
         inference = self.infer(answer)
         return EnvInfo(
             name=self.request.environment or str(self.address),
@@ -154,7 +152,7 @@ class ServerEndpoint:
         connection = Connection(ClientSession(BinaryMessages()), transport, timeout_s)
         found = opened(connection, self.request)
         try:
-            info = info_of(found, self.request.render_mode)
+            info = info_of(found, self.request.render_mode, is_binary=True)
             check_known(known if is_batched else None, info, self.address)
         except BaseException:
             connection.close(_CLOSE_TIMEOUT_S)
