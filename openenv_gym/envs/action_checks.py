@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from openenv_gym.envs.shard import Shard
 from openenv_gym.errors import InvalidActionError
-from openenv_gym.spaces.check import action_check
+from openenv_gym.spaces.check import UNREADABLE, action_check
 
 
 class ActionChecks:
@@ -63,7 +63,7 @@ class ActionChecks:
             raise refusal
         try:
             actions = with_stand_ins(self._single, actions, ended)
-        except (TypeError, ValueError, LookupError):  # it is no batch of this form
+        except UNREADABLE:  # it is no batch of this form
             raise refusal from None
         return self.of(len(ended))(actions)
 
@@ -81,7 +81,7 @@ def with_stand_ins(single: gs.Space[Any], actions: Any, ended: NDArray[np.bool_]
         ended: Which have ended, ``bool`` of shape ``(num_envs,)``.
 
     Raises:
-        ValueError, TypeError, LookupError: What is given is no batch of this length.
+        ValueError: What is given is no batch of this length; or another one of ``UNREADABLE``.
     """
     if ended.all():
         any_one = copy.deepcopy(single)  # whose generator nobody else uses

@@ -36,7 +36,7 @@ _all = partial(np.logical_and.reduce, axis=None)
 _any = partial(np.logical_or.reduce, axis=None)
 
 
-_UNREADABLE = (
+UNREADABLE = (
     *(TypeError, ValueError, LookupError, AttributeError),
     *(ArithmeticError, RuntimeError, CustomSpaceError),
 )
@@ -65,7 +65,7 @@ def action_check(space: Space, *, keeps_bounds: bool = False) -> Take:
     def check(action: Any) -> Any:
         try:
             return take(action)
-        except _UNREADABLE as exc:
+        except UNREADABLE as exc:
             raise _refusal(space, action, exc) from exc
 
     return check
