@@ -346,8 +346,8 @@ MUTANTS = (
     Mutant(
         "workers-action-unchecked",
         "openenv_gym/workers/request_handler.py",
-        "        self._check_action(action)\n",
-        "",
+        "action = self._check_action(request.action)",
+        "action = request.action",
         "A worker gives an environment whatever action a client sends.",
         ("tests/workers/test_request_handler.py",),
     ),
