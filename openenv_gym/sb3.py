@@ -118,7 +118,7 @@ class OpenEnvVecEnv(VecEnv):
             InvalidActionError: an action is not in its space; nothing was sent.
             ResetNeededError: it was called before the first reset; nothing was sent.
         """
-        self._envs.step_async(np.asarray(actions))
+        self._envs.step_async(actions)
 
     def step_wait(self) -> tuple[VecEnvObs, NDArray[Any], NDArray[Any], Infos]:
         """Return observations, rewards, whether episodes ended, and infos.

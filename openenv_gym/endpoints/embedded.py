@@ -47,7 +47,7 @@ class EmbeddedEndpoint:
         """Make a new session, of the environment that was embedded before."""
         connection, description = self.open_session()
         try:
-            info = info_of(description, self.request)
+            info = info_of(description, self.request, is_binary=True)
             return Described(replace(info, check_seeding=self.options.check_seeding), connection)
         except BaseException:
             connection.abandon()

@@ -50,6 +50,8 @@ class EnvInfo:
         check_seeding: Whether seeds are checked before the first seeded reset.
         seeded: False where a server of ours says that the environment takes no seed.
         warnings: What of its spaces is a guess or has no bound, for whoever makes it.
+        keeps_bounds: Whether floats in actions have to be within the bounds of their space, as a
+            JSON schema asks. A session in binary leaves these bounds to the environment.
         description: What a worker or a server of ours says of it; None where others serve it.
     """
 
@@ -63,6 +65,7 @@ class EnvInfo:
     check_seeding: bool = False
     seeded: bool = True
     warnings: tuple[str, ...] = ()
+    keeps_bounds: bool = True
     description: Description | None = None
 
 
@@ -171,12 +174,13 @@ def _told(info: EnvInfo) -> str:
     return f"{info.name} (actions {info.action_space}, observations {info.observation_space})"
 
 
-def info_of(description: Description, request: Open) -> EnvInfo:
+def info_of(description: Description, request: Open, *, is_binary: bool = False) -> EnvInfo:
     """Return what a worker or a server of ours says of its environment.
 
     Args:
         description: What it says.
         request: What was asked for.
+        is_binary: Whether its session is in binary, and not in JSON.
 
     Raises:
         UnknownEnvironmentError: the environment has models of its own, and no spaces; or it is a
@@ -204,6 +208,7 @@ def info_of(description: Description, request: Open) -> EnvInfo:
         has_action_masks=description.has_action_masks,
         seeded=description.seeded,
         warnings=tuple(description.warnings),
+        keeps_bounds=description.has_models or not is_binary,
         description=description,
     )
 

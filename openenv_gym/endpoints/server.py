@@ -141,11 +141,12 @@ class ServerEndpoint:
         description = answer.description
         self._check_is_single(description)
         if description is not None and self._is_ours(description):
-            if self.options.codec == "json":  # which has no messages for these
+            is_json = self.options.codec == "json"
+            if is_json:  # which has no messages for these
                 description = msgspec.structs.replace(
                     description, render_modes=[], attributes=[], has_all_attributes=False
                 )
-            info = info_of(description, self.request)
+            info = info_of(description, self.request, is_binary=not is_json)
             return replace(info, check_seeding=self.options.check_seeding)
         inference = self.infer(answer)
         return EnvInfo(
@@ -173,7 +174,7 @@ class ServerEndpoint:
         try:
             if not is_batched:
                 self._check_is_single(found)
-            info = info_of(found, self.request)
+            info = info_of(found, self.request, is_binary=True)
             check_known(known if is_batched else None, info, self.address)
         except BaseException:
             connection.close(_CLOSE_TIMEOUT_S)

@@ -113,7 +113,7 @@ class RemoteEnv(gym.Env[Any, Any]):
         self._nothing: Any = 0.0  # the last reward that was no number
         self.action_space = info.action_space
         self.observation_space = info.observation_space
-        self._check_action = action_check(info.action_space)
+        self._check_action = action_check(info.action_space, keeps_bounds=info.keeps_bounds)
         self.render_mode = info.render_mode
         self.metadata = info.metadata
         self._has_action_masks = info.has_action_masks
@@ -217,7 +217,7 @@ class RemoteEnv(gym.Env[Any, Any]):
         connection = self._connection
         if connection is None:
             raise ResetNeededError("step before the first reset; call reset() to begin an episode")
-        self._check_action(action)
+        action = self._check_action(action)
         episode = self._episode
         if episode.state is not EpisodeState.LIVE:
             effect = episode.handle(Event.STEP_ASKED)

@@ -12,6 +12,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from openenv_gym.endpoints import Answers
+from openenv_gym.envs.action_checks import ActionChecks
 from openenv_gym.envs.batching import (
     check_reset_mask,
     concatenate,
@@ -31,6 +32,7 @@ from openenv_gym.envs.shard_recipes import (
 )
 from openenv_gym.envs.shards import Shards
 from openenv_gym.errors import (
+    InvalidActionError,
     InvalidRequestError,
     ProtocolError,
     ResetNeededError,
@@ -39,7 +41,6 @@ from openenv_gym.errors import (
 )
 from openenv_gym.protocol import BatchResult, Render, Rendered, Use
 from openenv_gym.recovery import Effect, EpisodeState, OnFault, base_seeds_of, fault_policy
-from openenv_gym.spaces.check import action_check
 from openenv_gym.spaces.copy_value import copy_value
 
 __all__ = ["RemoteVectorEnv", "default_shards", "shard_sizes"]
@@ -156,7 +157,9 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             self.reward_space = info.reward_space
         batched = first.batched_spaces(self.num_envs)
         self.action_space, self.observation_space = batched
-        self._check_action = action_check(self.action_space)
+        spaces = self.single_action_space, self.action_space
+        self._action_checks = ActionChecks(*spaces, self._shards)
+        self._check_action = self._action_checks.of(self.num_envs)
         self.render_mode = info.render_mode
         self.metadata = dict(info.metadata)
         self.autoreset_mode = first.mode
@@ -234,7 +237,8 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         """Act in all sub-environments, as in Gymnasium.
 
         Args:
-            actions: A batch of ``num_envs`` actions, of ``action_space``.
+            actions: A batch of ``num_envs`` actions, of ``action_space``. With ``NEXT_STEP`` the
+                action of a sub-environment that has ended is ignored, whatever it is.
 
         Returns:
             The batched observation; rewards of shape ``(num_envs,)`` and dtype ``float64``, or
@@ -286,7 +290,10 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
                 f"step after the end of the episodes of {np.flatnonzero(self._ended).tolist()}; "
                 "call reset(options={'reset_mask': ...}) for these"
             )
-        self._check_action(actions)
+        try:
+            actions = self._check_action(actions)
+        except InvalidActionError as exc:
+            actions = self._action_checks.of_live(actions, self._shards, exc)
         self._ask_steps(actions, self._shards)
 
     def _ask_steps(self, actions: Any, shards: Sequence[Shard]) -> None:
@@ -371,11 +378,17 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
 
         Raises:
             InvalidRequestError: They are not whole shards, or one is under way.
+            InvalidActionError: An action is not in its space; nothing was sent.
             ResetNeededError: One has had no reset.
         """
         shards = self._shards.with_numbers(np.asarray(env_id).tolist())
         if any(shard.obs is None for shard in shards):
             raise ResetNeededError("send before the first reset; call async_reset() first")
+        checks = self._action_checks
+        try:
+            actions = checks.of(sum(shard.count for shard in shards))(actions)
+        except InvalidActionError as exc:
+            actions = checks.of_live(actions, shards, exc)
         try:
             self._ask_steps(actions, shards)
         except BaseException:

@@ -28,7 +28,7 @@ from openenv_gym.codecs import (
     pack_freeform,
     unpack_freeform,
 )
-from openenv_gym.errors import InvalidRequestError, ProtocolError
+from openenv_gym.errors import InvalidActionError, InvalidRequestError, ProtocolError
 from openenv_gym.protocol.events import (
     BatchResult,
     Close,
@@ -99,10 +99,14 @@ class BinaryMessages:
         """Return the body of ``request``.
 
         Raises:
-            InvalidRequestError: it holds a value that cannot travel.
+            InvalidActionError: the action is a value that cannot travel.
+            InvalidRequestError: something else is.
         """
         if type(request) is Step:  # first, because nearly all are
-            flags, payload = _pack_value(self._action, request.action)
+            try:
+                flags, payload = _pack_value(self._action, request.action)
+            except InvalidRequestError as exc:
+                raise InvalidActionError(str(exc)) from exc
             return b"".join((_HEADER.pack(STEP, flags, 0, seq), payload))
         kind, payload = _PACK_REQUEST[type(request)](request)
         return _HEADER.pack(kind, 0, 0, seq) + payload

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from openenv_gym.codecs import info_to_json, reward_to_json
-from openenv_gym.errors import InvalidRequestError, ProtocolError, SpaceError
+from openenv_gym.errors import InvalidActionError, InvalidRequestError, ProtocolError, SpaceError
 from openenv_gym.protocol.events import (
     BatchResult,
     Close,
@@ -205,6 +205,7 @@ class JsonClientMessages:
         """Return the JSON text of ``request``.
 
         Raises:
+            InvalidActionError: JSON has no form for the action.
             InvalidRequestError: the protocol has no message for it, or JSON no form for a value.
         """
         self._is_reset = type(request) is Reset
@@ -216,7 +217,8 @@ class JsonClientMessages:
             *(LookupError, TypeError, ValueError),
             *(AttributeError, OverflowError, RecursionError),
         ) as exc:
-            raise InvalidRequestError(f"expected values that JSON can say: {exc}") from exc
+            error = InvalidActionError if type(request) is Step else InvalidRequestError
+            raise error(f"expected values that JSON can say: {exc}") from exc
 
     def _message(self, request: Request) -> dict[str, Any]:
         match request:

@@ -38,7 +38,7 @@ class BatchView(TypedView):
         name = class_name(description.environment)
         self.num_envs = description.num_envs
         self._action_model = create_model(
-            f"{name}Actions", __base__=Action, action=(space_type(action), ...)
+            f"{name}Actions", __base__=Action, action=(space_type(action, is_action=True), ...)
         )
         self._observation_to_json = json_codec(observation).to_json
         self.action_schema = self._action_model.model_json_schema()

@@ -92,6 +92,11 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
     max_message_bytes: int | None = None
     protocol: int = PROTOCOL_VERSION
 
+    @property
+    def has_models(self) -> bool:
+        """Whether the environment has models of its own, whose schemas say what an action is."""
+        return bool(self.schemas)
+
     # Each is made once: that of a large observation takes a second.
 
     @cached_property

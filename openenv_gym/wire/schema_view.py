@@ -17,6 +17,7 @@ from openenv_gym.spaces.blank import blank
 from openenv_gym.spaces.descriptor import Space
 from openenv_gym.spaces.fields import MISSING, field_at, paths_of
 from openenv_gym.spaces.infer import BASE_FIELDS
+from openenv_gym.spaces.rounding import onto_bounds
 from openenv_gym.spaces.schema_space import SchemaSpace
 from openenv_gym.wire.error_codes import brief
 from openenv_gym.wire.outcome import DoneMeans, end_of, reward_of
@@ -116,6 +117,8 @@ class SchemaView:
         # Our own servers have this field. It says that `info` is Gymnasium's, with all its types.
         properties = observation_schema.get("properties", {})
         self._has_info = "info_types" in properties
+        # Others may refuse what lies a rounding beyond a bound.
+        self._onto_bounds = None if self._has_info else onto_bounds(inference.action_space)
         self._defaults = {
             name: child["default"]
             for name, child in properties.items()
@@ -124,6 +127,8 @@ class SchemaView:
 
     def dump_action(self, value: Any) -> dict[str, Any]:
         """Return the ``data`` of the step message for the action ``value``."""
+        if self._onto_bounds is not None:
+            value = self._onto_bounds(value)
         return self._inference.action_data(self._action(value))
 
     def load_result(self, data: dict[str, Any], *, is_first: bool = False) -> LoadedResult:

@@ -70,14 +70,18 @@ class _SpaceView(TypedView):
         self.pays_arrays = self._reward_space is not None
         self._observation_to_json = json_codec(observation_space).to_json
         self._name = class_name(description.environment)
-        values = self._models(space_type(action_space), space_type(observation_space))
+        values = self._models(
+            space_type(action_space, is_action=True), space_type(observation_space)
+        )
         self._action_model = values.action
         self.action_schema, self.observation_schema, self.state_schema = (
             model.model_json_schema() for model in values
         )
 
     def models(self) -> TypedModels:
-        action = space_type(self._action_space, value_class(self._name, self.action_key))
+        action = space_type(
+            self._action_space, value_class(self._name, self.action_key), is_action=True
+        )
         observation = space_type(
             self._observation_space, value_class(self._name, self.observation_key)
         )

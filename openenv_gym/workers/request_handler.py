@@ -55,7 +55,7 @@ class RequestHandler:
     def __init__(self, builder: Builder) -> None:
         self._builder = builder
         self._built: BuiltEnv | None = None
-        self._check_action: Callable[[Any], None] = _anything_goes
+        self._check_action: Callable[[Any], Any] = _anything_goes
         self._episode_id: str | None = None
         self._step_count = 0
         self._handlers: dict[type[Any], Callable[[Any], Reply]] = {
@@ -100,7 +100,7 @@ class RequestHandler:
         self._built = built = replace(built, description=with_facts(built, request))
         space = built.description.batched_action_space
         if space is not None:
-            self._check_action = action_check(space)
+            self._check_action = action_check(space, keeps_bounds=built.description.has_models)
         return Opened(built.description)
 
     def _reset(self, request: Reset) -> Reply:
@@ -126,8 +126,7 @@ class RequestHandler:
 
     def _step(self, request: Step) -> Reply:
         built = self._there
-        action = request.action
-        self._check_action(action)
+        action = self._check_action(request.action)
         obs, reward, terminated, truncated, info = built.env.step(action)
         self._step_count += 1
         if built.description.num_envs is not None:
@@ -163,8 +162,9 @@ class RequestHandler:
         return Closed()
 
 
-def _anything_goes(action: Any) -> None:
+def _anything_goes(action: Any) -> Any:
     """The check of an environment with models of its own, which check for themselves."""
+    return action
 
 
 def _env_failure(exc: Exception, kind: type[Any]) -> Failed:
