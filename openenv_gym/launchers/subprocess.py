@@ -13,6 +13,7 @@ from typing import Self
 
 from openenv_gym.errors import EnvStartError
 from openenv_gym.workers.lifeline import Lifeline
+from openenv_gym.workers.spawn import variables_for
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
@@ -50,6 +51,7 @@ class ServerProcess:
             self._process = subprocess.Popen(
                 [*command, f"--lifeline={self._lifeline.there}"],
                 stdin=subprocess.DEVNULL,
+                env=variables_for(python),
                 pass_fds=(self._lifeline.there,),
                 process_group=0,  # Ctrl-C in a terminal does not reach the server
             )
