@@ -18,7 +18,8 @@ from openenv_gym.protocol import NO_TIME_LIMIT, Open, Recovery
 from openenv_gym.recovery import base_seeds_of
 from openenv_gym.spaces import to_descriptor
 from openenv_gym.wire.description import Description
-from openenv_gym.workers.built_env import BuiltEnv, imported, plain_metadata
+from openenv_gym.workers.built_env import BuiltEnv, plain_metadata
+from openenv_gym.workers.imports import imported
 
 VECTORIZATIONS = ("auto", "sync", "native")
 
@@ -34,7 +35,7 @@ def build(name: str, request: Open) -> BuiltEnv:
         UnknownEnvironmentError: there is no such module or function.
         EnvStartError: it made something else.
     """
-    factory = imported("vector", name, "factory")
+    factory = imported(name, "factory", "vector")
     count = request.num_envs or 1
     return host_made(factory(num_envs=count, **request.kwargs), f"vector:{name}", count)
 
@@ -124,8 +125,7 @@ def _autoreset_mode(value: str) -> Any:
 
 def _native(request: Open, first: BuiltEnv, mode: Any) -> Any:
     """The environment's own vector form, None where it has none or another is asked for."""
-    spec = first.env.spec
-    has_one = spec is not None and spec.vector_entry_point is not None
+    spec, has_one = first.env.spec, first.description.has_vector_form
     if request.vectorization == "native" and not has_one:
         first.env.close()
         raise EnvStartError(

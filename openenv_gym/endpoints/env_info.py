@@ -40,6 +40,8 @@ class EnvInfo:
         has_action_masks: Whether infos carry ``legal_actions``.
         check_seeding: Whether the first seeded reset is made twice and compared.
         description: What a worker or a server of ours says of it; None where others serve it.
+        seeded: Whether seeds are passed on; False where a server or worker of ours says that the
+            environment's own reset takes none.
     """
 
     name: str
@@ -50,6 +52,7 @@ class EnvInfo:
     has_action_masks: bool = False
     check_seeding: bool = False
     description: Description | None = None
+    seeded: bool = True
 
 
 class Described(NamedTuple, Generic[Connection_co]):
@@ -170,6 +173,7 @@ def info_of(description: Description, render_mode: str | None) -> EnvInfo:
         metadata={**description.metadata, "render_modes": description.render_modes},
         has_action_masks=description.has_action_masks,
         description=description,
+        seeded=description.seeded,
     )
 
 

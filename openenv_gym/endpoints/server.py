@@ -137,6 +137,7 @@ class ServerEndpoint:
             metadata={"render_modes": []},
             has_action_masks=inference.legal_actions is not None,
             check_seeding=self.options.check_seeding,
+            seeded=description is None or description.seeded,
         )
 
     def _connect_binary(

@@ -18,6 +18,7 @@ from openenv_gym.client import Connection
 from openenv_gym.endpoints import Endpoint, ServerEndpoint
 from openenv_gym.envs.begin_anew import CLOSE_TIMEOUT_S, begin_anew
 from openenv_gym.envs.exclusive import ExclusiveUse, exclusive
+from openenv_gym.envs.seeding import warn_unseeded
 from openenv_gym.errors import (
     ConnectionLostError,
     OpenEnvGymError,
@@ -108,6 +109,7 @@ class RemoteEnv(gym.Env[Any, Any]):
         self.metadata = info.metadata
         self._has_action_masks = info.has_action_masks
         self._check_seeding = info.check_seeding
+        self._warns_of_seeds = not info.seeded
         if info.has_action_masks:
             self.action_masks = self._masks
 
@@ -132,6 +134,9 @@ class RemoteEnv(gym.Env[Any, Any]):
             EnvCrashLoopError: It was made anew as often, or waited for as long, as it may.
         """
         super().reset(seed=seed)
+        if self._warns_of_seeds and seed is not None:
+            self._warns_of_seeds = False
+            warn_unseeded(self)
         self._restarts.take_seed(seed, seed)
         effect = self._episode.handle(Event.RESET_ASKED, time.monotonic(), seeds=[seed])
         connection = self._connection

@@ -23,6 +23,7 @@ from openenv_gym.envs.batching import (
     seeds_of,
 )
 from openenv_gym.envs.exclusive import ExclusiveUse, exclusive
+from openenv_gym.envs.seeding import warn_unseeded
 from openenv_gym.envs.shard import Shard, same_spaces
 from openenv_gym.envs.shard_recipes import (
     default_shards,
@@ -159,6 +160,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         if first.mode is not None:
             self.metadata["autoreset_mode"] = first.mode
         self._is_copied = is_copied(info.observation_space)
+        self._warns_of_seeds = not info.seeded
 
     @exclusive
     def reset(
@@ -199,6 +201,9 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
     def _ask_reset(self, seed: Any, options: dict[str, Any] | None, mask: Any) -> list[Shard]:
         """Ask all shards for a reset, or those that have sub-environments in ``mask``."""
         seeds, bases = seeds_of(seed, self.num_envs), base_seeds_of(seed, self.num_envs)
+        if self._warns_of_seeds and any(one is not None for one in seeds):
+            self._warns_of_seeds = False
+            warn_unseeded(self)
         if mask is not None:
             check_reset_mask(mask, self.num_envs)
         self.closed = False

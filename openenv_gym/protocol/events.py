@@ -56,6 +56,11 @@ class Open(msgspec.Struct, frozen=True):
         recovery: What the worker needs so that an exception of one sub-environment is a fault of
             that one, and not of the step of all. It is for batched sessions whose sub-environments
             are stepped one after the other.
+        models: The places of the ``action`` and the ``observation`` class of a typed environment
+            whose own are not found, as ``package.module:Class``. A server puts its own there,
+            whatever the client asks for.
+        needs_spaces: Whether a typed environment is to be described by the spaces that its schemas
+            give, and not by its schemas. Those of a batched session always are.
     """
 
     environment: str | None = None
@@ -68,6 +73,8 @@ class Open(msgspec.Struct, frozen=True):
     autoreset_mode: str = "NextStep"
     attributes: list[str] | None = None
     recovery: Recovery | None = None
+    models: dict[str, str] = {}
+    needs_spaces: bool = False
 
 
 class Reset(msgspec.Struct, frozen=True):

@@ -42,6 +42,8 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
             so that they use all cores. Only servers set it.
         deadlines: The seconds that an environment may take for ``start``, ``reset``, ``step`` and
             ``close`` before it is killed. Only servers set it, and only for what they limit.
+        seeded: Whether a reset passes its seed on; False where the environment's own ``reset``
+            has no parameter for one.
         protocol: The version of the binary protocol.
     """
 
@@ -64,6 +66,7 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
     has_vector_form: bool = False
     shards: int = 1
     deadlines: dict[str, float] = {}
+    seeded: bool = True
     protocol: int = PROTOCOL_VERSION
 
     def action_space(self) -> Space | None:

@@ -45,7 +45,7 @@ def test_wrong_arguments(arguments, says, capsys: pytest.CaptureFixture[str]):
     [
         (["CartPoel-v1"], "Did you mean: `CartPole`"),
         (["openspiel:cacth"], "catch"),
-        (["environment:nowhere:Thing"], "No module named 'nowhere'"),
+        (["environment:nowhere:Thing"], "there is no module named 'nowhere'"),
         (["CartPole-v1", "--max-sessions", "0"], "max_sessions of at least 1"),
         (["CartPole-v1", "--memory-limit=-5"], "memory_limit_mb: expected MiB, or None or 0"),
         (["CartPole-v1", "--resume-grace=-1"], "resume_grace_s: expected seconds, or 0 for none"),

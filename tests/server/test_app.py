@@ -155,7 +155,7 @@ def test_a_typed_environment_has_no_binary_spaces():
         (("CartPole-v1",), {"max_sessions": 0}, InvalidRequestError, "at least 1"),
         (("Nothing-v0",), {}, UnknownEnvironmentError, "Nothing"),
         ((lambda: 1 / 0,), {}, EnvStartError, "ZeroDivisionError in open"),
-        ((object,), {}, EnvStartError, "models of object are not known"),
+        ((object,), {}, EnvStartError, "makes an object of type object; expected a gym"),
     ],
 )
 def test_what_cannot_be_served(arguments, keywords, error, says):
