@@ -65,10 +65,12 @@ def models_of(kind: type[Any], name: str, action: Any = None, observation: Any =
         models = [one for one in candidates if one is not None]
         telling = [one for one in models if one is given.get(side) or not _is_bare(one, side)]
         others = [] if telling else _others(kind, side)
-        if telling or len(others) == 1:
-            found[side] = (telling or others)[0]
-        elif side == "state":
+        if telling:
+            found[side] = telling[0]
+        elif side == "state":  # any fields may be in it
             found[side] = models[0] if models else State
+        elif len(others) == 1:
+            found[side] = others[0]
         elif side == "observation" and models and not others:
             found[side] = models[0]  # all that it says is its metadata
         else:

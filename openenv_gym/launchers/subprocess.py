@@ -22,6 +22,8 @@ STOP_TIMEOUT_S = 30.0
 class ServerProcess:
     """Serves an environment on a free port of the loopback interface.
 
+    The server imports what this process does, unless ``python`` is another interpreter.
+
     The server ends when :meth:`stop` is called or this process ends, however it ends. Ctrl-C in a
     terminal interrupts this process alone, which can use the server until it stops it.
 

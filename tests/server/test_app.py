@@ -148,7 +148,12 @@ def test_a_typed_environment_has_no_binary_spaces():
     ("arguments", "keywords", "error", "says"),
     [
         (("CartPole-v1", CountAction), {}, InvalidRequestError, "'CartPole-v1' is a name"),
-        ((Counter,), {"isolation": "process"}, InvalidRequestError, "environment:package"),
+        (
+            (Counter,),
+            {"isolation": "process"},
+            InvalidRequestError,
+            "'package.module:Class'",
+        ),
         ((Counter,), {"kwargs": {"a": 1}}, InvalidRequestError, "takes no kwargs"),
         (("CartPole-v1",), {"isolation": "docker"}, InvalidRequestError, "'docker'"),
         (("CartPole-v1",), {"kwargs": [["a", 1]]}, InvalidRequestError, "expected a mapping"),
