@@ -56,7 +56,8 @@ def typed_environment(name: str, **kwargs: Any) -> TypedEnvironment:
     It is the environment that ``openenv-gym serve`` serves, but lives in the calling process.
 
     Args:
-        name: The name of the environment: ``CartPole-v1``, ``module:id``, ``openspiel:catch``.
+        name: The name of the environment: ``CartPole-v1``, ``module:id``, ``module:Class``,
+            ``openspiel:catch``.
         **kwargs: Keyword arguments of the environment.
 
     Raises:

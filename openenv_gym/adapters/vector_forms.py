@@ -95,7 +95,7 @@ def native(request: Open, first: BuiltEnv, mode: Any) -> Any:
     """
     spec, part, name = first.env.spec, request.part, first.description.environment
     is_needed = request.vectorization == "native"
-    if spec is None or spec.vector_entry_point is None:
+    if spec is None or not first.description.has_vector_form:
         text = f"{name} has no vector entry point; use vectorization='sync'"
         return _none_unless(is_needed, EnvStartError(text))
     is_later = part is not None and not part.is_wanted and part.first_env > 0

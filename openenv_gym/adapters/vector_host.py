@@ -19,7 +19,8 @@ from openenv_gym.spaces.batch import batch_space
 from openenv_gym.spaces.rewards import inner_reward_space, reward_descriptor
 from openenv_gym.spaces.size import least_bytes
 from openenv_gym.wire.description import Description
-from openenv_gym.workers.built_env import BuiltEnv, imported, plain_metadata
+from openenv_gym.workers.built_env import BuiltEnv, plain_metadata
+from openenv_gym.workers.imports import imported
 
 VECTORIZATIONS = ("auto", "sync", "native")
 
@@ -38,7 +39,7 @@ def build(name: str, request: Open) -> BuiltEnv:
         EnvStartError: it made something else.
         InvalidRequestError: more is asked of it than it takes, or than it does.
     """
-    factory, full = imported("vector", name, "factory"), f"vector:{name}"
+    factory, full = imported(name, "factory", "vector"), f"vector:{name}"
     if request.vectorization == "sync":
         raise InvalidRequestError(
             f"vectorization: {full} makes one vector environment, whose sub-environments cannot be "

@@ -28,7 +28,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "target",
         help="a Gymnasium id (CartPole-v1, module:id), openspiel:GAME, an openenv/ id, "
-        "environment:package.module:Class, or the URL of an OpenEnv server",
+        "package.module:Class, or the URL of an OpenEnv server",
     )
     parser.add_argument(
         "--kwargs",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+import msgspec
+
 from openenv_gym.client import Connection
 from openenv_gym.client.transports import WorkerSocket, open_transport
 from openenv_gym.endpoints.env_info import (
@@ -45,7 +47,9 @@ class EmbeddedEndpoint:
         self, known: EnvInfo | None = None, answers: Answers | None = None
     ) -> Described[Connection]:
         """Make a new session, of the environment that was embedded before."""
-        connection, description = self.open_session()
+        is_batched = self.request.num_envs is not None
+        request = msgspec.structs.replace(self.request, needs_spaces=not is_batched)
+        connection, description = replace(self, request=request).open_session()
         try:
             info = info_of(description, self.request, is_binary=True)
             return Described(replace(info, check_seeding=self.options.check_seeding), connection)

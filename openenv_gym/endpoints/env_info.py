@@ -48,11 +48,12 @@ class EnvInfo:
         metadata: Gymnasium's metadata.
         has_action_masks: Whether infos carry ``legal_actions``.
         check_seeding: Whether seeds are checked before the first seeded reset.
-        seeded: False where a server of ours says that the environment takes no seed.
         warnings: What of its spaces is a guess or has no bound, for whoever makes it.
         keeps_bounds: Whether floats in actions have to be within the bounds of their space, as a
             JSON schema asks. A session in binary leaves these bounds to the environment.
         description: What a worker or a server of ours says of it; None where others serve it.
+        seeded: Whether seeds are passed on; False where a server or worker of ours says that the
+            environment's own reset takes none.
     """
 
     name: str
@@ -63,10 +64,10 @@ class EnvInfo:
     metadata: dict[str, Any] = field(default_factory=dict)
     has_action_masks: bool = False
     check_seeding: bool = False
-    seeded: bool = True
     warnings: tuple[str, ...] = ()
     keeps_bounds: bool = True
     description: Description | None = None
+    seeded: bool = True
 
 
 class Described(NamedTuple, Generic[Connection_co]):
@@ -206,10 +207,10 @@ def info_of(description: Description, request: Open, *, is_binary: bool = False)
         render_mode=request.render_mode,
         metadata={**description.metadata, "render_modes": description.render_modes},
         has_action_masks=description.has_action_masks,
-        seeded=description.seeded,
         warnings=tuple(description.warnings),
         keeps_bounds=description.has_models or not is_binary,
         description=description,
+        seeded=description.seeded,
     )
 
 

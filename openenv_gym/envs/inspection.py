@@ -89,7 +89,7 @@ def inspect(
     probing reset, and closed again.
 
     Args:
-        target: A Gymnasium id, ``openspiel:GAME``, ``environment:package.module:Class``, an id
+        target: A Gymnasium id, ``openspiel:GAME``, ``package.module:Class``, an id
             of the ``openenv/`` namespace, or the URL of a server.
         kwargs: Keyword arguments of an environment that is named.
         options: How a server is reached, a ``WebSocketOptions``; or that and what the caller knows

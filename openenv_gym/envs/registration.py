@@ -49,7 +49,8 @@ def make_gymnasium(
     """Make the Gymnasium environment ``env_id``, embedded or on a server.
 
     Args:
-        env_id: Gymnasium's id, with the module that registers it before a colon where needed.
+        env_id: Gymnasium's id, with the module that registers it before a colon where needed; or
+            ``module:Class`` for what a class or a function in a module makes.
         base_url: The URL of the server; unless given, that of the variable ``OPENENV_BASE_URL``,
             and where that is not set either, the environment is embedded.
         render_mode: Gymnasium's mode.

@@ -71,8 +71,9 @@ class SeedCheck:
             check_seeding(env, seed, options)
         else:
             gym.logger.warn(
-                f"{env}: the seed {seed} has no effect, because the environment's own reset takes "
-                "none; give it a parameter seed, where it may be changed"
+                f"{env}: its own reset has no parameter `seed`, so that the seed {seed} is not "
+                "passed on and none of its episodes can be repeated; add `seed: int | None = None` "
+                "to it"
             )
 
 

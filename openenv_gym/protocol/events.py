@@ -72,6 +72,11 @@ class Open(msgspec.Struct, frozen=True):
             that one, and not of the step of all. It is for batched sessions whose sub-environments
             are stepped one after the other.
         part: Which part of a vector environment the session is, None where it is the whole.
+        models: The places of the ``action`` and the ``observation`` class of a typed environment
+            whose own are not found, as ``package.module:Class``. A server puts its own there,
+            whatever the client asks for.
+        needs_spaces: Whether a typed environment is to be described by the spaces that its schemas
+            give, and not by its schemas. Those of a batched session always are.
     """
 
     environment: str | None = None
@@ -85,6 +90,8 @@ class Open(msgspec.Struct, frozen=True):
     attributes: list[str] | None = None
     recovery: Recovery | None = None
     part: Part | None = None
+    models: dict[str, str] = {}
+    needs_spaces: bool = False
 
 
 class Reset(msgspec.Struct, frozen=True):

@@ -38,9 +38,10 @@ def create_app(
     """Return an ASGI application that serves ``environment``.
 
     Args:
-        environment: A name, such as ``"CartPole-v1"`` or ``"openspiel:catch"``; or a class or
-            function that makes a ``gymnasium.Env`` or a typed ``Environment``, once for each
-            session; or one such object, for one session at a time, which the server never closes.
+        environment: A name, such as ``"CartPole-v1"``, ``"openspiel:catch"`` or
+            ``"package.module:Class"``; or a class or function that makes a ``gymnasium.Env`` or a
+            typed ``Environment``, once for each session; or one such object, for one session at a
+            time, which the server never closes.
         action_cls: The action class of a typed environment that does not name its own.
         observation_cls: The observation class of a typed environment that does not name its own.
         env_name: What clients are told that the environment is called.
@@ -117,7 +118,7 @@ def _settings(
     if isolation == "process" or kwargs:
         raise InvalidRequestError(
             "an environment given as a class or object lives in this process, and takes no "
-            "kwargs; for a process of its own, name it: 'environment:package.module:Class'"
+            "kwargs; for a process of its own, name it: 'package.module:Class'"
         )
     factory, limits, is_shared = environment, options, False
     if isinstance(environment, gym.Env) or not callable(environment):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import logging
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
@@ -23,6 +24,8 @@ from openenv_gym.server.settings import ServerSettings
 from openenv_gym.wire.description import Description
 from openenv_gym.wire.typed import TypedView, view_for
 from openenv_gym.workers.built_env import plain_metadata
+
+_log = logging.getLogger(__name__)
 
 DRAIN_PERIOD_S = 0.02
 TOLD_WITHIN_S = 0.5
@@ -66,6 +69,12 @@ class Service:
                 max_message_bytes=self.takes_bytes,
             )
             self.view: TypedView = view_for(self.description)
+            if not self.description.seeded:
+                _log.warning(
+                    "the reset of %s has no parameter `seed`: the seeds of clients are not passed "
+                    "on, and none of its episodes can be repeated",
+                    settings.environment,
+                )
         except BaseException:
             self.backends.close()
             raise

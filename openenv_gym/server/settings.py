@@ -116,8 +116,8 @@ class ServerSettings:
     """
 
     environment: str = setting(
-        says="a Gymnasium id (CartPole-v1, module:id), openspiel:GAME, "
-        "or environment:package.module:Class"
+        says="a Gymnasium id (CartPole-v1, module:id), openspiel:GAME, or a class or a function "
+        "that makes an environment (package.module:Class)"
     )
     # Makes the environment where it lives in this process; `environment` is only its name then.
     builder: Builder = setting(lambda: build)
@@ -138,6 +138,13 @@ class ServerSettings:
     kwargs: Mapping[str, Any] = setting(
         dict, "keyword arguments of the environment", parse=json_object, metavar="JSON"
     )
+    action_model: str | None = setting(
+        None,
+        "class of the actions of an OpenEnv environment, package.module:Class, where its step "
+        "does not name it",
+        metavar="CLASS",
+    )
+    observation_model: str | None = setting(None, "the same for its observations", metavar="CLASS")
     attributes: Sequence[str] = setting(
         (),
         "attributes and methods of the environment that clients may read, set and call, "
@@ -195,6 +202,14 @@ class ServerSettings:
             for one in getattr(self, name):
                 if pattern.fullmatch(one) is None:
                     raise InvalidRequestError(f"{name}: expected {expected}, got {one!r:.80}")
+        if self.models and not self.is_named:
+            raise InvalidRequestError(
+                "action_model and observation_model belong to an environment that is named; "
+                "create_app takes the classes of another one as action_cls and observation_cls"
+            )
+        self._check_numbers()
+
+    def _check_numbers(self) -> None:
         if (self.max_message_bytes or 0) > MAX_MESSAGE_BYTES:
             raise InvalidRequestError(
                 f"max_message_bytes: expected at most {MAX_MESSAGE_BYTES}, which is what a worker "
@@ -244,6 +259,12 @@ class ServerSettings:
         """Whether workers make the environment by its name, with what a client asks for."""
         return self.builder is build
 
+    @property
+    def models(self) -> dict[str, str]:
+        """The places of the models that are given, by their side."""
+        given = {"action": self.action_model, "observation": self.observation_model}
+        return {side: place for side, place in given.items() if place is not None}
+
     def admit(self, request: Open, told: Description | None = None) -> Open:
         """Return what a worker is to open for a client that asks for ``request``.
 
@@ -282,6 +303,7 @@ class ServerSettings:
             environment=served,
             kwargs=dict(self.kwargs),
             attributes=list(self.attributes),
+            models=self.models,
         )
 
 

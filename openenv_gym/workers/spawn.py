@@ -43,7 +43,7 @@ class SpawnedProcess(subprocess.Popen[bytes]):
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env=_environment(python),
+                env=variables_for(python),
                 process_group=0,
             )
         except OSError as exc:
@@ -75,8 +75,11 @@ class SpawnedProcess(subprocess.Popen[bytes]):
         self.returncode = 0
 
 
-def _environment(python: str) -> dict[str, str]:
-    """The environment of a worker, which imports what we do unless its interpreter is another."""
+def variables_for(python: str) -> dict[str, str]:
+    """Return the environment variables of a process of ``python``.
+
+    It imports what this process does, unless its interpreter is another.
+    """
     if python != sys.executable:
         return dict(os.environ)
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
