@@ -17,7 +17,7 @@ from gymnasium import spaces
 
 from openenv_gym.adapters.openspiel_env import OpenSpielEnv
 from openenv_gym.adapters.openspiel_episode import shorten
-from openenv_gym.endpoints import AUTO, ConnectOptions, EmbeddedEndpoint, Timeout
+from openenv_gym.endpoints import AUTO, ConnectOptions, Timeout, embedded_endpoints
 from openenv_gym.envs.registration import make_openspiel
 from openenv_gym.envs.remote_env import RemoteEnv
 from openenv_gym.errors import InvalidActionError, InvalidRequestError, ResetNeededError
@@ -101,7 +101,7 @@ def _make_game(  # noqa: PLR0913 - the keyword arguments of the functions above
     if embedded:
         options = ConnectOptions(timeout_s=timeout_s)
         request = Open(f"openspiel:{game}", {**_ALL_SEATS, **given}, render_mode)
-        return RemoteEnv(EmbeddedEndpoint(request=request, options=options), "raise")
+        return RemoteEnv(embedded_endpoints(request, options)[0], "raise")
     return OpenSpielEnv(game, render_mode=render_mode, **_ALL_SEATS, **given)
 
 

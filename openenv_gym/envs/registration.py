@@ -16,9 +16,9 @@ import msgspec
 from openenv_gym.address import parse_address
 from openenv_gym.endpoints import (
     ConnectOptions,
-    EmbeddedEndpoint,
     Endpoint,
     ServerEndpoint,
+    embedded_endpoints,
     take,
 )
 from openenv_gym.endpoints.options import OVERRIDES
@@ -155,7 +155,7 @@ def _endpoint(request: Open, url: str | None, options: ConnectOptions) -> Endpoi
             "codec='json' needs a server: pass base_url='http://host:port' or set "
             f"{BASE_URL_VARIABLE}; an embedded environment speaks binary"
         )
-    return EmbeddedEndpoint(request=request, options=options)
+    return embedded_endpoints(request, options)[0]
 
 
 def is_builtin(spec: Any) -> bool:

@@ -16,6 +16,7 @@ from openenv_gym.endpoints import (
     ConnectOptions,
     EmbeddedEndpoint,
     ServerEndpoint,
+    embedded_endpoints,
     take,
 )
 from openenv_gym.endpoints.options import OVERRIDES
@@ -220,8 +221,7 @@ def _sharded(
     homes: list[EmbeddedEndpoint | ServerEndpoint]
     if not servers:
         cores = 1 if _is_whole(vector, is_native) else default_shards(vector.num_envs)
-        workers = range(vector.shards or cores)
-        homes = [EmbeddedEndpoint(request=request, options=options, worker=i) for i in workers]
+        homes = [*embedded_endpoints(request, options, vector.shards or cores)]
     elif vector.shards is not None:
         homes = [servers[i % len(servers)] for i in range(vector.shards)]
     else:
