@@ -19,7 +19,7 @@ from openenv_gym.adapters.openspiel_env import OpenSpielEnv
 from openenv_gym.adapters.openspiel_episode import shorten
 from openenv_gym.adapters.openspiel_games import load_game
 from openenv_gym.client.websocket import WebSocketOptions
-from openenv_gym.endpoints import AUTO, ConnectOptions, EmbeddedEndpoint, Timeout
+from openenv_gym.endpoints import AUTO, ConnectOptions, Timeout, embedded_endpoints
 from openenv_gym.envs.registration import make_openspiel
 from openenv_gym.envs.remote_env import RemoteEnv
 from openenv_gym.errors import InvalidActionError, InvalidRequestError, ResetNeededError
@@ -110,7 +110,7 @@ def _make_game(  # noqa: PLR0913 - the keyword arguments of the functions above
     if embedded:
         request = Open(f"openspiel:{game}", {**_ALL_SEATS, **given}, render_mode)
         embedding = ConnectOptions(timeout_s=timeout_s)
-        return RemoteEnv(EmbeddedEndpoint(request=request, options=embedding), "raise")
+        return RemoteEnv(embedded_endpoints(request, embedding)[0], "raise")
     return OpenSpielEnv(game, render_mode=render_mode, **_ALL_SEATS, **given)
 
 

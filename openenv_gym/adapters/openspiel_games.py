@@ -16,6 +16,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from openenv_gym.adapters.openspiel_observations import forms_of, has_empty_tensor
+from openenv_gym.adapters.openspiel_parameters import (
+    correct_game,
+    problem_of_game,
+    problem_of_parameters,
+)
 from openenv_gym.errors import EnvStartError, InvalidRequestError, UnknownEnvironmentError
 
 REFUSED_GAMES: Mapping[str, str] = {
@@ -52,17 +57,22 @@ class LoadedGame:
     that a parameter seeds. Such a game is loaded again for each episode, with a seed from the
     environment's generator, so that seed and actions decide this episode too.
 
+    Args:
+        kinds: The type of every game, a ``pyspiel.GameType``, by short name.
+
     Attributes:
         game: The game, a ``pyspiel.Game``.
         name: The short name of the game.
         params: The parameters of the game, as they were given.
     """
 
-    def __init__(self, game: Any, name: str, params: dict[str, Any]) -> None:
+    def __init__(
+        self, game: Any, name: str, params: dict[str, Any], kinds: Mapping[str, Any]
+    ) -> None:
         self.game = game
         self.name = name
         self.params = params
-        self._seed_path = _seed_path(name, params)
+        self._seed_path = _seed_path(name, params, kinds)
         self._same = Episodic(game, None)  # the same for every episode if there is no seed
 
     @property
@@ -133,7 +143,8 @@ def load_game(game: str, game_params: Mapping[str, Any] | None = None) -> Loaded
     Raises:
         UnknownEnvironmentError: No game has this name, or it is not supported.
         InvalidRequestError: The arguments do not have the form above.
-        EnvStartError: OpenSpiel is not installed, or it refused the parameters.
+        EnvStartError: OpenSpiel is not installed, it refused the parameters, or they do not fit
+            the game.
     """
     pyspiel = import_pyspiel()
     name, params = _name_and_params(pyspiel, game, game_params)
@@ -142,12 +153,21 @@ def load_game(game: str, game_params: Mapping[str, Any] | None = None) -> Loaded
     if any(inner not in pyspiel.registered_names() for inner, _ in games):
         import_python_games()
     known = pyspiel.registered_names()
+    kinds = {kind.short_name: kind for kind in pyspiel.registered_games()}
     for inner, inner_params in games:
         _check_game(inner, inner_params, known)
-    loaded = LoadedGame(_load(name, params), name, params)
-    reason = _why_not(loaded)
+        correct_game(inner)
+        if problem := problem_of_parameters(kinds[inner], inner_params):
+            raise _not_loaded(name, params, problem)
+    loaded = LoadedGame(_load(name, params), name, params, kinds)
+    try:
+        reason, problem = _why_not(loaded), problem_of_game(loaded.game, params)
+    except _refusals() as exc:  # some look at their parameters only now
+        raise _not_loaded(name, params, exc) from exc
     if reason is not None:
         raise UnknownEnvironmentError(f"The OpenSpiel game {name!r} is not supported: {reason}.")
+    if problem is not None:
+        raise _not_loaded(name, params, problem)
     return loaded
 
 
@@ -156,17 +176,27 @@ def _load(name: str, params: dict[str, Any]) -> Any:
 
     try:
         return pyspiel.load_game(name, params)
-    except (pyspiel.SpielError, TypeError, RuntimeError) as exc:  # the last for a large integer
-        shown = f"{name}({', '.join(f'{key}={value!r}' for key, value in params.items())})"
+    except _refusals() as exc:
         hint = f". It needs parameters, such as {EXAMPLES[name]}" if name in EXAMPLES else ""
-        raise EnvStartError(f"OpenSpiel does not load {shown}: {exc}{hint}") from exc
+        raise _not_loaded(name, params, f"{exc}{hint}") from exc
 
 
-def _seed_path(name: str, params: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """Return the path in the parameters of the seed of a game's own generator, None without one."""
+def _refusals() -> tuple[type[Exception], ...]:
+    """What OpenSpiel and its games written in Python raise on bad parameters."""
     import pyspiel
 
-    kinds = {kind.short_name: kind for kind in pyspiel.registered_games()}
+    return pyspiel.SpielError, TypeError, ValueError, RuntimeError  # the last for a large integer
+
+
+def _not_loaded(name: str, params: Mapping[str, Any], why: object) -> EnvStartError:
+    shown = f"{name}({', '.join(f'{key}={value!r}' for key, value in params.items())})"
+    return EnvStartError(f"OpenSpiel does not load {shown}: {why}")
+
+
+def _seed_path(
+    name: str, params: Mapping[str, Any], kinds: Mapping[str, Any]
+) -> tuple[str, ...] | None:
+    """Return the path in the parameters of the seed of a game's own generator, None without one."""
     waiting: list[tuple[tuple[str, ...], str, Mapping[str, Any]]] = [((), name, params)]
     while waiting:
         path, name, params = waiting.pop()

@@ -1,6 +1,6 @@
 """Where environments are: in a worker, on a server, behind a client object."""
 
-from openenv_gym.endpoints.embedded import EmbeddedEndpoint
+from openenv_gym.endpoints.embedded import EmbeddedEndpoint, embedded_endpoints
 from openenv_gym.endpoints.env_info import Answers, Described, Endpoint, EnvInfo, warn_of
 from openenv_gym.endpoints.options import AUTO, ConnectOptions, Timeout, take
 from openenv_gym.endpoints.server import ServerEndpoint
@@ -15,6 +15,7 @@ __all__ = [
     "EnvInfo",
     "ServerEndpoint",
     "Timeout",
+    "embedded_endpoints",
     "take",
     "warn_of",
 ]

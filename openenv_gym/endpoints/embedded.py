@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -21,6 +22,9 @@ from openenv_gym.errors import ConnectionLostError
 from openenv_gym.protocol import BinaryMessages, ClientSession, Open
 from openenv_gym.wire.description import Description
 
+if TYPE_CHECKING:
+    from openenv_gym.launchers.embedded import Cohort
+
 _STARTS = 3
 """How many workers an environment is sent to, where they die before they have read the request."""
 
@@ -33,11 +37,14 @@ class EmbeddedEndpoint:
         request: What to open.
         options: How long to wait for a reply; the other options are for servers.
         worker: The number of the worker.
+        cohort: The workers that began in the same process as it was then; where there is none,
+            each session is of the process as it is.
     """
 
     request: Open
     options: ConnectOptions = field(default_factory=ConnectOptions)
     worker: int = 0
+    cohort: Cohort | None = field(default=None, compare=False)
 
     def describe(self, answers: Answers | None = None) -> Described[Connection]:
         """Build the environment, and keep the session: nothing is gained by building it twice."""
@@ -67,7 +74,7 @@ class EmbeddedEndpoint:
         from openenv_gym.launchers.embedded import EMBEDDED
 
         for left in reversed(range(_STARTS)):
-            sock, worker = EMBEDDED.connect(self.worker)
+            sock, worker = EMBEDDED.connect(self.worker, self.cohort)
             place = WorkerSocket(sock, f"the embedded worker (process {worker.pid})", worker)
             session = ClientSession(BinaryMessages())
             timeout_s = reply_timeout(self.options.timeout_s, {})
@@ -79,3 +86,22 @@ class EmbeddedEndpoint:
                     raise
                 EMBEDDED.drop(self.worker, worker)
         raise AssertionError("the last try returns or raises")
+
+
+def embedded_endpoints(
+    request: Open, options: ConnectOptions | None = None, count: int = 1
+) -> list[EmbeddedEndpoint]:
+    """Return endpoints in ``count`` workers of this process as it is now.
+
+    Args:
+        request: What to open.
+        options: How long to wait for a reply.
+        count: How many workers; each endpoint is in another one.
+    """
+    from openenv_gym.launchers.embedded import EMBEDDED
+
+    cohort, how = EMBEDDED.current(count), options or ConnectOptions()
+    return [
+        EmbeddedEndpoint(request=request, options=how, worker=number, cohort=cohort)
+        for number in range(count)
+    ]

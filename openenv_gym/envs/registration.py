@@ -16,9 +16,9 @@ import msgspec
 from openenv_gym.address import parse_address
 from openenv_gym.endpoints import (
     ConnectOptions,
-    EmbeddedEndpoint,
     Endpoint,
     ServerEndpoint,
+    embedded_endpoints,
     take,
 )
 from openenv_gym.endpoints.options import OVERRIDES, take_named
@@ -154,7 +154,7 @@ def _endpoint(request: Open, url: str | None, options: ConnectOptions) -> Endpoi
     if url:
         return ServerEndpoint(address=parse_address(url), request=request, options=options)
     check_embedded(options)
-    return EmbeddedEndpoint(request=request, options=options)
+    return embedded_endpoints(request, options)[0]
 
 
 def check_embedded(options: ConnectOptions) -> None:

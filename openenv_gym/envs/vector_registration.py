@@ -14,6 +14,7 @@ from openenv_gym.endpoints import (
     ConnectOptions,
     EmbeddedEndpoint,
     ServerEndpoint,
+    embedded_endpoints,
     take,
 )
 from openenv_gym.endpoints.options import OVERRIDES, take_named
@@ -220,8 +221,8 @@ def _sharded(
     )
     homes: list[EmbeddedEndpoint | ServerEndpoint]
     if not servers:
-        workers = range(vector.shards or default_shards(vector.num_envs))
-        homes = [EmbeddedEndpoint(request=request, options=options, worker=i) for i in workers]
+        count = vector.shards or default_shards(vector.num_envs)
+        homes = [*embedded_endpoints(request, options, count)]
     elif vector.shards is not None:
         homes = [servers[i % len(servers)] for i in range(vector.shards)]
     else:

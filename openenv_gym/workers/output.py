@@ -36,7 +36,7 @@ class Output:
     """
 
     def __init__(self) -> None:
-        self.fd = _file_without_a_name()
+        self.fd = file_without_a_name()
         self.tail = b""
         self.skipped = 0
         self._read_bytes = 0
@@ -82,7 +82,7 @@ class StderrCopy:
     """
 
     def __init__(self) -> None:
-        self.fds = [_file_without_a_name(), _file_without_a_name()]
+        self.fds = [file_without_a_name(), file_without_a_name()]
         self._tail = ""
 
     def tail(self) -> str:
@@ -154,7 +154,7 @@ class _Tee(io.RawIOBase):
         return len(text)
 
 
-def _file_without_a_name() -> int:
+def file_without_a_name() -> int:
     """The descriptor of a file in memory, where each write goes to the end, also after a cut."""
     if hasattr(os, "memfd_create"):
         fd = os.memfd_create("openenv-gym worker output")

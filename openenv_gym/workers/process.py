@@ -16,8 +16,10 @@ from openenv_gym.forks import in_children
 from openenv_gym.sockets import enlarge_buffers
 from openenv_gym.workers.forked import ForkedProcess, ForkserverProcess
 from openenv_gym.workers.lifeline import Lifeline
+from openenv_gym.workers.loaded import Loaded
 from openenv_gym.workers.output import Output, StderrCopy
 from openenv_gym.workers.spawn import SpawnedProcess
+from openenv_gym.workers.surroundings import Surroundings
 
 STOP_TIMEOUT_S = 5.0
 
@@ -44,10 +46,13 @@ class WorkerProcess:
         memory_limit_mb: How large its address space may become, in MiB; None for no limit.
         forkserver: Forks it, in place of ``python`` and with the memory limit of its own; there
             must be an ``output`` then, and :attr:`has_begun` is not yet true at once.
+        surroundings: What it begins in; None for what is around this process now.
+        loaded: Takes which source files it has loaded.
 
     Attributes:
         output: What takes the output of the worker, None where there is nothing.
         forkserver: What forked the worker, None where an interpreter was started.
+        loaded: What takes the source files, None where nobody asks.
 
     Raises:
         ServerError: the platform has no Unix sockets, the interpreter cannot be run, or the
@@ -62,6 +67,8 @@ class WorkerProcess:
         stderr_copy: StderrCopy | None = None,
         memory_limit_mb: float | None = None,
         forkserver: ForkserverProcess | None = None,
+        surroundings: Surroundings | None = None,
+        loaded: Loaded | None = None,
     ) -> None:
         if not hasattr(socket, "send_fds"):
             raise ServerError(
@@ -76,8 +83,11 @@ class WorkerProcess:
             if forkserver is None:
                 printed = None if output is None else output.fd
                 copied = [] if stderr_copy is None else stderr_copy.fds
-                arguments = _arguments(memory_limit_mb, copied)
-                self._process = SpawnedProcess(python, fds, printed, arguments, copied)
+                told = [] if loaded is None else [loaded.fd]
+                arguments = _arguments(memory_limit_mb, copied, told)
+                self._process = SpawnedProcess(
+                    python, fds, printed, arguments, [*copied, *told], surroundings
+                )
             else:
                 assert output is not None  # a forkserver has none that workers could share
                 self._process = forkserver.fork(*fds, output.fd)
@@ -90,6 +100,7 @@ class WorkerProcess:
             self._lifeline.handed_over()
         self.output = output
         self.forkserver = forkserver
+        self.loaded = loaded
         self._stderr_copy = stderr_copy
         self._control = control
         self._owner_pid = os.getpid()
@@ -160,6 +171,11 @@ class WorkerProcess:
             theirs.close()
         return ours
 
+    def retire(self) -> None:
+        """Have the worker end with its last session; it may end before it takes another one."""
+        with contextlib.suppress(OSError):  # it is gone
+            self._control.send(b"-")
+
     def dismiss(self) -> None:
         """Have the worker close its environments and end, without waiting for it."""
         self._control.close()
@@ -189,6 +205,8 @@ class WorkerProcess:
             if self._stderr_copy is not None:
                 self._stderr_copy.print_crash()
                 self._stderr_copy.close()
+        if self.loaded is not None:
+            self.loaded.close()
         self._lifeline.close()  # which ends one that is yet to be forked
         if self.output is not None:
             self.output.close()
@@ -215,6 +233,8 @@ class WorkerProcess:
             self.output.forget()
         if self._stderr_copy is not None:
             self._stderr_copy.close()
+        if self.loaded is not None:
+            self.loaded.close()
         self._process.forget()
 
 
@@ -229,8 +249,11 @@ def _is_taken(pid: int) -> bool:
     return True
 
 
-def _arguments(memory_limit_mb: float | None, copied: Sequence[int]) -> list[str]:
+def _arguments(
+    memory_limit_mb: float | None, copied: Sequence[int], told: Sequence[int]
+) -> list[str]:
     limit = [f"--memory-limit={memory_limit_mb:g}"] if memory_limit_mb else []
+    limit += [f"--loaded={fd}" for fd in told]
     return [*limit, "--stderr-copy", *map(str, copied)] if copied else limit
 
 

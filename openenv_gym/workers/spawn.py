@@ -8,6 +8,9 @@ import sys
 from collections.abc import Sequence
 
 from openenv_gym.errors import ServerError
+from openenv_gym.workers.surroundings import Surroundings
+
+PYTHON_PATH = "PYTHONPATH"
 
 
 class SpawnedProcess(subprocess.Popen[bytes]):
@@ -21,9 +24,11 @@ class SpawnedProcess(subprocess.Popen[bytes]):
         output: The descriptor that it prints to; None for where this process prints.
         arguments: Further ones of the module.
         more_fds: What else it inherits.
+        surroundings: The variables, the import path and the folder that it begins in; None for
+            those of this process now.
 
     Raises:
-        ServerError: the interpreter cannot be run.
+        ServerError: the interpreter cannot be run, or the folder is gone.
     """
 
     def __init__(
@@ -33,21 +38,29 @@ class SpawnedProcess(subprocess.Popen[bytes]):
         output: int | None,
         arguments: Sequence[str],
         more_fds: Sequence[int] = (),
+        surroundings: Surroundings | None = None,
     ) -> None:
         control, lifeline = fds
-        names = (f"--control={control}", f"--lifeline={lifeline}")
+        names = [f"--control={control}", f"--lifeline={lifeline}", *arguments]
+        safe_path, environ, folder = [], variables_for(python), None
+        if surroundings is not None:
+            safe_path, environ, folder = ["-P"], surroundings.environ, surroundings.folder
+            names.append(f"--python-path={environ.get(PYTHON_PATH, '')}")
+            environ[PYTHON_PATH] = surroundings.python_path
         try:
             super().__init__(
-                [python, "-m", "openenv_gym.workers", *names, *arguments],
+                [python, *safe_path, "-m", "openenv_gym.workers", *names],
                 pass_fds=(*fds, *more_fds),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env=variables_for(python),
+                env=environ,
+                cwd=folder,
                 process_group=0,
             )
         except OSError as exc:
-            raise ServerError(f"cannot run a worker with {python}: {exc}") from exc
+            where = f" in {folder}" if folder else ""
+            raise ServerError(f"cannot run a worker with {python}{where}: {exc}") from exc
 
     @property
     def has_begun(self) -> bool:
@@ -82,4 +95,4 @@ def variables_for(python: str) -> dict[str, str]:
     """
     if python != sys.executable:
         return dict(os.environ)
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return {**os.environ, PYTHON_PATH: os.pathsep.join(filter(None, sys.path))}

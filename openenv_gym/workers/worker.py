@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
+import os
 import selectors
 import signal
 import socket
@@ -24,6 +25,7 @@ from openenv_gym.protocol import FrameReader, frame_header
 from openenv_gym.sockets import RECEIVE_BYTES, AdaptiveSpin, send_parts
 from openenv_gym.workers.forkserver import run_forkserver
 from openenv_gym.workers.lifeline import watch_lifeline
+from openenv_gym.workers.loaded import tell_loaded
 from openenv_gym.workers.memory import be_killed_first, limit_memory
 from openenv_gym.workers.output import copy_stderr
 from openenv_gym.workers.session import WorkerSession
@@ -62,16 +64,18 @@ class Worker:
     """The loop.
 
     Args:
-        control: Brings the sockets of new sessions; its end is the order to stop.
+        control: Brings the sockets of new sessions; its end is the order to stop, and a minus sign
+            the order to stop after the last session.
     """
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
         self._selector = selectors.DefaultSelector()
         self._selector.register(control, selectors.EVENT_READ)
+        self._is_retired = False
 
     def run(self) -> None:
-        """Serve until the control socket closes, then close every environment."""
+        """Serve until the order to stop comes, then close every environment."""
         serving, spin = True, AdaptiveSpin()
         while serving:
             for key, _ in spin.wait(self._look) or self._selector.select():
@@ -79,6 +83,8 @@ class Worker:
                     serving = self._accept()
                 elif not key.data.serve():
                     self._end(key.data)
+            if self._is_retired and len(self._selector.get_map()) == 1:  # the control socket
+                break
         for key in list(self._selector.get_map().values()):
             if key.data is not None:
                 self._end(key.data)
@@ -92,6 +98,7 @@ class Worker:
             sock = socket.socket(fileno=fd)
             sock.setblocking(True)
             self._selector.register(sock, selectors.EVENT_READ, _Channel(sock))
+        self._is_retired |= data == b"-"
         return bool(data)
 
     def _end(self, channel: _Channel) -> None:
@@ -106,6 +113,8 @@ def main() -> None:
     parser.add_argument("--lifeline", type=int, required=True, help="inherited descriptor")
     parser.add_argument("--memory-limit", type=float, help="in MiB")
     parser.add_argument("--stderr-copy", type=int, nargs=2, help="inherited descriptors")
+    parser.add_argument("--loaded", type=int, help="inherited descriptor")
+    parser.add_argument("--python-path", help="PYTHONPATH from now on")
     parser.add_argument(
         "--fork-with",
         metavar="MODULES",
@@ -118,6 +127,12 @@ def main() -> None:
         if begun is None:
             return
         control, lifeline = begun
+    if options.loaded is not None:
+        tell_loaded(options.loaded)
+    if options.python_path is not None:  # another one was needed to begin
+        os.environ.update(PYTHONPATH=options.python_path)
+        if not options.python_path:
+            del os.environ["PYTHONPATH"]
     _work(control, lifeline, options.stderr_copy, options.memory_limit)
 
 

@@ -9,6 +9,7 @@ import textwrap
 import threading
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -125,8 +126,8 @@ def test_an_environment_that_a_dying_worker_never_read_of_is_made_in_a_fresh_one
 def test_workers_that_all_die_are_not_tried_without_end(monkeypatch: pytest.MonkeyPatch):
     connect, tried = EMBEDDED.connect, []
 
-    def dying(number: int = 0):
-        sock, worker = connect(number)
+    def dying(*place: Any):
+        sock, worker = connect(*place)
         process = psutil.Process(worker.pid)
         process.suspend()
         threading.Timer(0.2, process.kill).start()
