@@ -112,6 +112,7 @@ def test_the_action_of_one_that_has_ended_is_ignored_whatever_it_is(
     remote = gym.make_vec("openenv/remote-v0", num_envs=3, base_url=url, **WAYS[way])
     assert_same(local.reset(seed=0)[0], remote.reset(seed=0)[0])
     right = batch({"move": MOVE, "grip": 1, "pair": PAIR}, 3)
+    right["move"] = np.outer([1, 0.5, 0.25], MOVE)
     ended, seen = np.zeros(3, np.bool_), 0
     for number in range(12):
         actions = wrecked(right, ended)[number % 3] if ended.any() else right
