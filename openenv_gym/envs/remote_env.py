@@ -97,7 +97,7 @@ class RemoteEnv(gym.Env[Any, Any]):
         )
         self._legal_actions: list[int] = []
         self._info, self._connection = info, _ = self._endpoint.describe()
-        self._answered: dict[str, Any] = {}  # what was read last, by the name of the attribute
+        self._answered: dict[tuple[str, str], Any] = {}  # last, of attributes and of methods
         self.name = info.name
         self._actions: deque[Any] = deque(maxlen=KEPT_ACTIONS)
         self._restarts = Restarts(self._policy, info.name, last_actions=self._actions.copy)
@@ -302,18 +302,18 @@ class RemoteEnv(gym.Env[Any, Any]):
         if self._connection is None:
             self._connect()
         assert self._connection is not None
-        is_told = request.name in self._answered and not (request.args or request.kwargs)
+        key = request.name, request.how
         try:
             reply = self._connection.request(request)
         except TransportError:
             # As of a picture: the next step tells the fault, or has told it.
-            if not is_told or self._episode.state is EpisodeState.UNPROVEN:
+            if key not in self._answered or self._episode.state is EpisodeState.UNPROVEN:
                 raise
-            return copy_value(self._answered[request.name])
+            return copy_value(self._answered[key])
         if type(reply) is not Used or len(reply.values) != 1:
             raise ProtocolError(f"expected an answer to {request.name}, got {reply!r:.80}")
-        if request.how != "is_method" and self._policy.is_soft:
-            self._answered[request.name] = reply.values[0]
+        if self._policy.is_soft and not (request.args or request.kwargs):
+            self._answered[key] = reply.values[0]
         return reply.values[0]
 
     def __setattr__(self, name: str, value: Any) -> None:
