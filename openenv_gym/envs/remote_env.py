@@ -302,18 +302,19 @@ class RemoteEnv(gym.Env[Any, Any]):
         if self._connection is None:
             self._connect()
         assert self._connection is not None
-        key = request.name, request.how
+        key, is_plain = (request.name, request.how), not (request.args or request.kwargs)
         try:
             reply = self._connection.request(request)
         except TransportError:
             # As of a picture: the next step tells the fault, or has told it.
-            if key not in self._answered or self._episode.state is EpisodeState.UNPROVEN:
+            is_known = is_plain and key in self._answered
+            if not is_known or self._episode.state is EpisodeState.UNPROVEN:
                 raise
             return copy_value(self._answered[key])
         if type(reply) is not Used or len(reply.values) != 1:
             raise ProtocolError(f"expected an answer to {request.name}, got {reply!r:.80}")
-        if self._policy.is_soft and not (request.args or request.kwargs):
-            self._answered[key] = reply.values[0]
+        if self._policy.is_soft and is_plain:
+            self._answered[key] = copy_value(reply.values[0])
         return reply.values[0]
 
     def __setattr__(self, name: str, value: Any) -> None:
