@@ -304,13 +304,8 @@ class ServerEndpoint:
         """Refuse what is not served there, and what cannot be said to who serves it."""
         kwargs, mode = self.request.kwargs, self.request.render_mode
         is_ours = self._is_ours(description)
-        is_said = is_ours and (self.options.codec != "json" or plain_metadata(kwargs) == kwargs)
-        if kwargs and not is_said:
-            raise raised_as(InvalidRequestError, TypeError)(
-                f"OpenEnv's JSON protocol cannot say keyword arguments of an environment: got an "
-                f"unexpected keyword argument {next(iter(kwargs))!r}; leave out "
-                f"{', '.join(kwargs)}, and start the server at {self.address} with them"
-            )
+        if kwargs and (self.options.codec == "json" or not is_ours):
+            self._check_unsaid(description if is_ours else None)
         if self.options.codec == "binary" and not is_ours:
             raise NotOpenEnvError(
                 f"codec='binary' needs one of our servers, its own spaces and no overrides, which "
@@ -325,6 +320,25 @@ class ServerEndpoint:
                 f"render_mode={mode!r}"
             )
 
+    def _check_unsaid(self, description: Description | None) -> None:
+        """Refuse arguments that JSON cannot say, but for those that the server has anyway."""
+        kwargs = self.request.kwargs
+        keywords: list[str] | None = []  # others take none
+        if description is not None:
+            if plain_metadata(kwargs) == kwargs and _has(description, kwargs):
+                return
+            keywords = description.keywords
+        kind: type[OpenEnvGymError] = InvalidRequestError
+        unknown = [name for name in kwargs if keywords is not None and name not in keywords]
+        if unknown:
+            kind = raised_as(kind, TypeError)
+        said = "".join(f": got an unexpected keyword argument {name!r}" for name in unknown[:1])
+        raise kind(
+            f"OpenEnv's JSON protocol cannot say keyword arguments of an environment, got "
+            f"{', '.join(kwargs)}; leave them out, and start the server at {self.address} "
+            f"with them{said}"
+        )
+
     def _check_ours(self, description: Description) -> None:
         wanted, kwargs = self.request.environment, self.request.kwargs
         if wanted is not None and wanted != description.environment:
@@ -333,10 +347,9 @@ class ServerEndpoint:
                 "start a server for it, or use openenv/remote-v0 to take what is served"
             )
         # What JSON cannot say is compared by the server, when the session begins.
-        defaults, served = description.defaults, description.kwargs
-        if kwargs and {**defaults, **plain_metadata(kwargs)} != {**defaults, **served}:
+        if kwargs and not _has(description, plain_metadata(kwargs)):
             what = f"{description.environment} at {self.address}"
-            raise refusal_of_arguments(kwargs, served, what, description)
+            raise refusal_of_arguments(kwargs, description.kwargs, what, description)
         mode = self.request.render_mode
         modes = [] if self.options.codec == "json" else description.render_modes
         if mode is not None and mode not in modes:
@@ -344,3 +357,9 @@ class ServerEndpoint:
                 f"render_mode: {description.environment} at {self.address} renders "
                 f"{modes or 'in no mode'} with codec={self.options.codec!r}, got {mode!r}"
             )
+
+
+def _has(description: Description, kwargs: dict[str, Any]) -> bool:
+    """Whether an environment that is made with ``kwargs`` is the one that is served."""
+    defaults = description.defaults
+    return {**defaults, **kwargs} == {**defaults, **description.kwargs}

@@ -102,7 +102,7 @@ class RemoteEnv(gym.Env[Any, Any]):
         )
         self._legal_actions: list[int] = []
         self._info, self._connection = info, _ = self._endpoint.describe()
-        self._answered: dict[str, Any] = {}  # what was read last, by the name of the attribute
+        self._answered: dict[tuple[str, str], Any] = {}  # last, of attributes and of methods
         self.name = info.name
         warn_of(info.name, info.warnings)
         self._actions: deque[Any] = deque(maxlen=KEPT_ACTIONS)
@@ -326,18 +326,19 @@ class RemoteEnv(gym.Env[Any, Any]):
         if self._connection is None:
             self._connect()
         assert self._connection is not None
-        is_told = request.name in self._answered and not (request.args or request.kwargs)
+        key, is_plain = (request.name, request.how), not (request.args or request.kwargs)
         try:
             reply = self._connection.request(request)
         except TransportError:
             # As of a picture: the next step tells the fault, or has told it.
-            if not is_told or self._episode.state is EpisodeState.UNPROVEN:
+            is_known = is_plain and key in self._answered
+            if not is_known or self._episode.state is EpisodeState.UNPROVEN:
                 raise
-            return copy_value(self._answered[request.name])
+            return copy_value(self._answered[key])
         if type(reply) is not Used or len(reply.values) != 1:
             raise ProtocolError(f"expected an answer to {request.name}, got {reply!r:.80}")
-        if request.how != "is_method" and self._policy.is_soft:
-            self._answered[request.name] = reply.values[0]
+        if self._policy.is_soft and is_plain:
+            self._answered[key] = copy_value(reply.values[0])
         return reply.values[0]
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -116,8 +116,8 @@ def _not_repeated(env: Any, seed: Any, moment: Moment, numbers: Sequence[int]) -
     why = "it ignores seeds, wholly or in part, so no run on it can be repeated"
     if moment.is_later:
         why = (
-            "it ignores seeds in what comes after a reset without one, as trainers make it: give "
-            "each reset a seed of its own"
+            "what comes after a reset without a seed, as trainers make it, does not follow from "
+            "the seed before: give each reset a seed of its own"
         )
     return (
         f"{env}: two plays with the seed {seed} and the same actions gave different values"

@@ -169,7 +169,60 @@ class Gated(Scripted):
         return super().step(0)
 
 
+class Picky(gym.Env[np.ndarray, int]):
+    """Raises where its arguments or its options make no sense, and draws in no render mode."""
+
+    action_space = spaces.Discrete(2)
+    observation_space = spaces.Box(0, 1, (1,), np.float64)
+
+    def __init__(self, size: int = 1, shape: str = "round") -> None:
+        if size < 0:
+            raise ValueError(f"size {size} is too small")
+        if size > 9:
+            raise gym.error.InvalidBound(f"size {size} is too large")
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        super().reset(seed=seed)
+        if options:
+            raise KeyError(f"no level {options['level']}")
+        return np.zeros(1), {}
+
+    def step(self, action: int):
+        return np.ones(1), 0.0, False, False, {}
+
+
+class Drawn(gym.Env[np.ndarray, int]):
+    """Draws its observations at random, and takes its seeds seriously or not.
+
+    Args:
+        by: ``seed``; or what is drawn from elsewhere: ``nothing`` is drawn, ``everything`` is,
+            ``opponent`` (what comes after the first reset) or ``later`` (after one without a seed).
+    """
+
+    action_space = spaces.Discrete(2)
+    observation_space = spaces.Box(0, 1, (1,), np.float64)
+
+    def __init__(self, by: str = "seed") -> None:
+        self.by = by
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        super().reset(seed=seed)
+        elsewhere = np.random.default_rng(0 if self.by == "nothing" else None)
+        is_later = self.by == "later" and seed is None
+        is_drawn = self.by in ("seed", "later", "opponent") and not is_later
+        self.first = self.np_random if is_drawn else elsewhere
+        self.others = elsewhere if self.by == "opponent" else self.first
+        self.steps = 0
+        return self.first.random(1), {}
+
+    def step(self, action: int):
+        self.steps += 1
+        return self.others.random(1), float(action), self.steps == 4, False, {}
+
+
 gym.register("Scripted-v0", Scripted)
+gym.register("Picky-v0", Picky, kwargs={"shape": "square"})
+gym.register("Drawn-v0", Drawn)
 gym.register("Scribbling-v0", Scribbling)
 gym.register("Gated-v0", Gated)
 gym.register("Lake-v0", Lake)
