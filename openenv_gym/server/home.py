@@ -41,19 +41,19 @@ class Home:
         settle: Waits for what requests have begun and not waited for.
 
     Attributes:
-        kept: The loop of the lifespan, while it runs; else None.
+        lifespan_loop: The loop of the lifespan, while it runs; else None.
     """
 
     def __init__(self, move: Callable[[], None], settle: Callable[[], Awaitable[None]]) -> None:
         self._on_move, self._settle = move, settle
-        self.kept: AbstractEventLoop | None
+        self.lifespan_loop: AbstractEventLoop | None
         self._loop: AbstractEventLoop | None
         self.begin_anew()
 
     def begin_anew(self) -> None:
         """Forget the loop: in a forked child it is the parent's."""
         self._lock = threading.Lock()  # loops run in threads
-        self.kept = self._loop = None
+        self.lifespan_loop = self._loop = None
         self._hosts = self._guests = 0
         self._is_leaving = False
 
@@ -62,11 +62,11 @@ class Home:
         here = asyncio.get_running_loop()
         with self._lock:
             self._move(here)
-            self.kept = here
+            self.lifespan_loop = here
 
     def release(self) -> None:
         """Note that the loop of the lifespan may end."""
-        self.kept = None
+        self.lifespan_loop = None
 
     async def answer(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Have ``app`` answer a request in the loop of the sessions, which may come to this one."""
@@ -92,7 +92,7 @@ class Home:
             if there is not None and there is not here and there.is_running():
                 if self._is_leaving:
                     return None
-                if self.kept or self._hosts or self._guests:
+                if self.lifespan_loop or self._hosts or self._guests:
                     self._guests += 1
                     return there
             self._move(here)
@@ -117,7 +117,7 @@ class Home:
 
     def _move(self, here: AbstractEventLoop) -> None:
         if self._loop is not here:
-            self._loop, self.kept = here, None
+            self._loop, self.lifespan_loop = here, None
             self._hosts = self._guests = 0
             self._is_leaving = False
             self._on_move()
@@ -158,8 +158,8 @@ class AtHome:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        kept = self._home.kept
-        if scope["type"] == "lifespan" or kept is asyncio.get_running_loop():
+        settled = self._home.lifespan_loop
+        if scope["type"] == "lifespan" or settled is asyncio.get_running_loop():
             await self._app(scope, receive, send)
         else:
             await self._home.answer(self._app, scope, receive, send)
