@@ -14,7 +14,7 @@ from openenv_gym.errors import (
     CapacityError,
     InvalidRequestError,
     OpenEnvGymError,
-    SpaceError,
+    RemoteEnvError,
     UnknownEnvironmentError,
 )
 from openenv_gym.protocol import (
@@ -202,7 +202,7 @@ async def _converse(
             return
         try:
             body = server.send(reply)
-        except SpaceError as exc:  # an observation that its own space does not describe
+        except RemoteEnvError as exc:  # an observation that its own space does not describe
             body = server.send(failure(exc))
         await _send_text(websocket, body)
         if engine.is_lost:

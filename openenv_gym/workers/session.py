@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-from openenv_gym.errors import OpenEnvGymError, RemoteEnvError, SpaceError
-from openenv_gym.protocol import (
-    BatchResult,
-    BinaryMessages,
-    Body,
-    Result,
-    ServerSession,
-    SessionState,
-    failure,
-)
+from openenv_gym.errors import OpenEnvGymError, RemoteEnvError
+from openenv_gym.protocol import BinaryMessages, Body, ServerSession, SessionState, failure
 from openenv_gym.protocol.binary_messages import sequence_of
 from openenv_gym.workers.built_env import Builder, build
 from openenv_gym.workers.request_handler import RequestHandler
@@ -46,9 +38,7 @@ class WorkerSession:
             return self._session.send(reply)
         except Exception as exc:  # objects of the environment may raise whatever they like
             what = f"what the environment returned cannot travel: {type(exc).__name__}: {exc}"
-            # What a step returns is the same in the next episode, so it is no fault.
-            kind = SpaceError if isinstance(reply, (Result, BatchResult)) else RemoteEnvError
-            return self._session.send(failure(kind(what)))
+            return self._session.send(failure(RemoteEnvError(what)))
 
     def close(self) -> None:
         """Close the environment, for a client that left without a word."""
