@@ -6,7 +6,7 @@
     ├── AddressError (ValueError)              a URL or address that cannot be parsed
     ├── UnknownEnvironmentError (LookupError)  no such id, or not the one that the server serves
     ├── UnsupportedRenderModeError (TypeError) the environment cannot draw in the mode asked for
-    ├── SpaceError (ValueError)                a space or value that cannot be carried or inferred
+    ├── SpaceError (ValueError)                a space or reward that cannot be carried or inferred
     ├── InvalidActionError (ValueError)        an action of the wrong type, shape or value
     ├── InvalidRequestError (ValueError)       a malformed message, an unknown argument
     ├── UnknownAttributeError (AttributeError) the environment has none of this name, or hides it
@@ -102,7 +102,7 @@ class UnsupportedRenderModeError(OpenEnvGymError, TypeError):
 
 
 class SpaceError(OpenEnvGymError, ValueError):
-    """A space, its schema, or a value of an environment that cannot be carried or inferred."""
+    """A space or its schema, a reward or a flag that cannot be carried or inferred."""
 
     code = "SPACE_ERROR"
 

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
+from gymnasium.vector.utils import concatenate, create_empty_array
 
 from openenv_gym.errors import EnvCrashLoopError, OpenEnvGymError, RemoteEnvError
 from openenv_gym.faults import Fault, FaultKind
@@ -27,7 +29,9 @@ _MOST_RESTARTS = 100
 class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
     """Ends the episode where the environment raises, and resets another one in its place.
 
-    Until there was one step, what is raised is passed on.
+    An observation that does not fit into the batch counts as raised: of a ``Box`` in any step, of
+    other spaces in the last one of an episode, which may never be put into a batch. Until there was
+    one step, what is raised is passed on.
 
     Restarts are counted here within one reset only: the client hears of each, and counts them over
     time.
@@ -62,6 +66,8 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
         self._episode = Episode(policy, [self.restarts])
         if self.restarts.incarnation:  # it has been stepped, in a session that was lost
             self._episode.handle(Event.STEPPED)
+        space = env.observation_space
+        self._shape = space.shape if isinstance(space, gym.spaces.Box) else None
         self._make = make
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
@@ -73,22 +79,32 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
                 raise episode.take_error()
         try:
             result = self.env.step(action)
-            _, _, terminated, truncated, _ = result
+            obs, _, terminated, truncated, _ = result
+            try:
+                is_last = bool(terminated or truncated)
+            except (TypeError, ValueError) as exc:
+                raise wrong_flags(terminated, truncated, self.restarts.name) from exc
+            # In each step of each sub-environment, so the usual case is told at once.
+            is_fit = type(obs) is np.ndarray and obs.shape == self._shape
+            if not is_fit or obs.dtype.kind not in "biuf":
+                self._check_fits(obs, is_last)
         except Exception as exc:  # an environment raises whatever it likes: its fault
             effect = episode.failed(_error_of(exc), 0.0)
             if effect.do is Do.RAISE:
                 episode.take_error()  # which says less than what the environment raised
                 raise
             return self.last_obs(), 0.0, False, True, {FAULT_KEY: effect.infos[0]}
-        try:
-            is_last = bool(terminated or truncated)
-        except (TypeError, ValueError) as exc:
-            raise wrong_flags(terminated, truncated, self.restarts.name) from exc
         if is_last:
             episode.handle(Event.ENDED)
         elif episode.state is not EpisodeState.LIVE:
             episode.handle(Event.STEPPED)
         return result
+
+    def _check_fits(self, obs: Any, is_last: bool) -> None:
+        """Raise what would be raised where ``obs`` is put into a batch."""
+        if self._shape is not None or is_last:
+            batch: Any = create_empty_array(self.observation_space, 1)
+            concatenate(self.observation_space, (obs,), batch)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

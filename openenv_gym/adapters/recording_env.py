@@ -13,7 +13,7 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import concatenate, create_empty_array, iterate
 
 from openenv_gym.codecs import pack_freeform
-from openenv_gym.errors import InvalidRequestError, ResetNeededError, SpaceError
+from openenv_gym.errors import InvalidRequestError, ResetNeededError
 from openenv_gym.recovery import base_seeds_of
 from openenv_gym.spaces.copy_value import copy_info, copy_value
 from openenv_gym.spaces.rewards import (
@@ -35,8 +35,8 @@ class RecordingEnv(gym.vector.SyncVectorEnv):
 
     It steps as its base class does, with two differences. What an episode ends with is copied
     before the reset that follows in the same step, because many environments write to the arrays
-    that they have returned. And what cannot be put into a batch is a ``SpaceError``, and not an
-    error of the environment.
+    that they have returned. And an error says which sub-environment returned what has no place in a
+    batch: of rewards and flags a ``SpaceError``, which is no fault.
 
     Args:
         env_fns: The functions that make the sub-environments.
@@ -98,7 +98,8 @@ class RecordingEnv(gym.vector.SyncVectorEnv):
         """Step; return what the base class returns, with the records in place of infos.
 
         Raises:
-            SpaceError: What a sub-environment returned has no place in a batch.
+            SpaceError: A reward is no number and not of the reward space, or a flag no boolean.
+            ValueError: An observation has no place in a batch: the environment's fault.
             ResetNeededError: The mode is ``DISABLED``, and an episode has ended.
         """
         records = self.records = []
@@ -163,7 +164,7 @@ class RecordingEnv(gym.vector.SyncVectorEnv):
                 raise
             raise misfit from exc
 
-    def _misfit(self) -> SpaceError | None:
+    def _misfit(self) -> ValueError | None:
         """Return the error for the first observation that has no place in a batch."""
         for number, obs in enumerate(self._env_obs):
             if obs is not _UNSEEN:
@@ -174,8 +175,8 @@ class RecordingEnv(gym.vector.SyncVectorEnv):
                     return self._wrong_observation(number, exc)
         return None
 
-    def _wrong_observation(self, number: int, exc: Exception) -> SpaceError:
-        return SpaceError(
+    def _wrong_observation(self, number: int, exc: Exception) -> ValueError:
+        return ValueError(
             f"the observation of {self._name(number)}: expected one of "
             f"{self.single_observation_space!r:.200}, got {self._env_obs[number]!r:.100}: "
             f"{type(exc).__name__}: {exc!s:.100}. Return what the space describes; the "

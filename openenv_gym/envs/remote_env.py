@@ -212,7 +212,7 @@ class RemoteEnv(gym.Env[Any, Any]):
             ResetNeededError: There is no episode; nothing was sent.
             TransportError: The connection broke in the first step; ``reset`` makes a new one.
             RemoteEnvError: The environment raised in the first step.
-            SpaceError: What the environment returned cannot travel.
+            SpaceError: A reward or a flag of the environment cannot be carried.
         """
         connection = self._connection
         if connection is None:

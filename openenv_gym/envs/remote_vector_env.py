@@ -250,7 +250,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             ResetNeededError: There was no reset yet; nothing was sent.
             TransportError: A connection broke.
             RemoteEnvError: A sub-environment raised.
-            SpaceError: What a sub-environment returned has no place in a batch, or cannot travel.
+            SpaceError: A reward or a flag of a sub-environment has no place in a batch.
         """
         if self._shards.is_under_way:
             raise _busy("step")

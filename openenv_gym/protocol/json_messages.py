@@ -8,7 +8,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from openenv_gym.codecs import info_to_json, reward_to_json
-from openenv_gym.errors import InvalidActionError, InvalidRequestError, ProtocolError, SpaceError
+from openenv_gym.errors import (
+    InvalidActionError,
+    InvalidRequestError,
+    ProtocolError,
+    RemoteEnvError,
+)
 from openenv_gym.protocol.events import (
     BatchResult,
     Close,
@@ -123,7 +128,7 @@ class JsonServerMessages:
         """Return the JSON text of ``reply``.
 
         Raises:
-            SpaceError: the environment returned what is not of its observation space.
+            RemoteEnvError: the environment returned what is not of its observation space.
         """
         match reply:
             case Result():
@@ -157,7 +162,7 @@ class JsonServerMessages:
         Of a batch, the reward is a list, and ``done`` says whether an episode has ended.
 
         Raises:
-            SpaceError: the environment returned what is not of its observation space.
+            RemoteEnvError: the environment returned what is not of its observation space.
         """
         if isinstance(result, BatchResult):
             return self._batch_data(result)
@@ -175,7 +180,7 @@ class JsonServerMessages:
         try:
             return self._view.dump_observation(obs, terminated, truncated, info)
         except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as exc:
-            raise SpaceError(
+            raise RemoteEnvError(
                 f"expected an observation of the environment's space, got {obs!r:.100}: {exc}"
             ) from exc
 

@@ -15,7 +15,7 @@ from openenv_gym.errors import (
     InvalidActionError,
     InvalidRequestError,
     OpenEnvGymError,
-    SpaceError,
+    RemoteEnvError,
     UnknownEnvironmentError,
 )
 from openenv_gym.protocol import (
@@ -228,7 +228,7 @@ async def _converse(
 def _encoded(server: ServerSession, reply: Reply) -> bytes:
     try:
         return bytes(server.send(reply))
-    except SpaceError as exc:  # an observation that its own space does not describe
+    except RemoteEnvError as exc:  # an observation that its own space does not describe
         return bytes(server.send(failure(exc)))
 
 

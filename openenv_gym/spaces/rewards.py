@@ -86,17 +86,18 @@ def carried_reward(reward: Any) -> Any:
     Raises:
         SpaceError: It is anything else.
     """
-    if reward is None or type(reward) in (float, list, tuple):
+    if reward is None or type(reward) is float:
         return reward
+    is_list = isinstance(reward, (list, tuple))
     try:
-        if not getattr(reward, "shape", ()):
+        if not is_list and not getattr(reward, "shape", ()):
             return float(reward)
         array = np.asarray(reward)
     except (TypeError, ValueError, RuntimeError) as exc:
         raise wrong_reward(reward, "a number or an array of numbers") from exc
     if array.dtype.kind not in "biuf":
         raise wrong_reward(reward, "a number or an array of numbers")
-    return array
+    return reward if is_list else array
 
 
 def wrong_reward(reward: Any, expected: str, who: str = "the environment") -> SpaceError:

@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-from openenv_gym.errors import OpenEnvGymError, RemoteEnvError, SpaceError
-from openenv_gym.protocol import (
-    BatchResult,
-    BinaryMessages,
-    Body,
-    Result,
-    ServerSession,
-    SessionState,
-    Used,
-    failure,
-)
+from openenv_gym.errors import OpenEnvGymError, RemoteEnvError
+from openenv_gym.protocol import BinaryMessages, Body, ServerSession, SessionState, Used, failure
 from openenv_gym.protocol.binary_messages import sequence_of
 from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES, within
 from openenv_gym.wire.raised import raised_as
@@ -57,9 +48,7 @@ class WorkerSession:
             is_used = type(reply) is Used
             error = raised_as(RemoteEnvError, AttributeError) if is_used else RemoteEnvError
             what = f"what the environment returned cannot travel: {type(exc).__name__}: {exc}"
-            # What a step returns is the same in the next episode, so it is no fault.
-            kind = SpaceError if isinstance(reply, (Result, BatchResult)) else error
-            return self._session.send(failure(kind(what)))
+            return self._session.send(failure(error(what)))
 
     def close(self) -> None:
         """Close the environment, for a client that left without a word."""

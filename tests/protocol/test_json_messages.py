@@ -16,7 +16,7 @@ from openenv_gym.errors import (
     InvalidRequestError,
     OpenEnvGymError,
     ProtocolError,
-    SpaceError,
+    RemoteEnvError,
 )
 from openenv_gym.faults import Fault, FaultKind
 from openenv_gym.protocol import (
@@ -124,7 +124,7 @@ def test_a_failure_keeps_its_code_and_message():
 
 
 @pytest.mark.parametrize("obs", [object(), None, "text", {"a": 1}, [["ragged"], 1]])
-def test_an_observation_that_is_none_is_raised(obs: Any):
+def test_an_observation_that_is_none_is_the_environments_fault(obs: Any):
     view = GymnasiumView(
         Description(
             environment="E",
@@ -133,7 +133,7 @@ def test_an_observation_that_is_none_is_raised(obs: Any):
             observation=to_descriptor(gs.Dict(x=gs.Discrete(2))),
         )
     )
-    with pytest.raises(SpaceError, match="expected an observation of the environment's space"):
+    with pytest.raises(RemoteEnvError, match="expected an observation of the environment's space"):
         JsonServerMessages(view).encode_reply(None, Result(obs, 0.0, False, False, {}))
 
 

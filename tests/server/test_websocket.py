@@ -195,7 +195,7 @@ def test_an_observation_that_json_cannot_say_is_an_error_and_no_end(serve):
     with connect(url) as socket:
         assert ask(socket, {"type": "reset"})[0] == "observation"
         kind, data = ask(socket, {"type": "step", "data": {"action": [1.0]}})
-        assert (kind, data["code"]) == ("error", "SPACE_ERROR")
+        assert (kind, data["code"]) == ("error", "EXECUTION_ERROR")
         assert "got 'no array at all'" in data["message"]
         kind, data = ask(socket, {"type": "step", "data": {"action": [0.0]}})
         assert (kind, data["observation"]["obs"]) == ("observation", [1, 2, 3])
