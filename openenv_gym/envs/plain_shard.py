@@ -16,7 +16,7 @@ from openenv_gym.envs.shard import Shard
 from openenv_gym.protocol import BatchResult, Reset, Result, Step
 from openenv_gym.recovery import Effect, EpisodeState, Event, FaultPolicy
 from openenv_gym.spaces.copy_value import copy_value
-from openenv_gym.spaces.probing import end_at_reset
+from openenv_gym.spaces.probing import end_of_reset
 
 
 class PlainShard(Shard):
@@ -109,13 +109,17 @@ class PlainShard(Shard):
         obs: Any = concatenate(single, (reply.obs,), room)
         info: Records = [(0, reply.info)] if reply.info else []
         if is_reset:
-            if reply.terminated or reply.truncated:
-                said = reply.info.get("metadata") or reply.info
-                warn_of(self.info.name, [end_at_reset(said)])
+            self._note_end(end_of_reset(reply.terminated or reply.truncated, reply.info))
             return BatchResult(obs, None, None, None, info)
         rewards = np.array([reply.reward or 0.0], np.float64)
         terminations, truncations = np.array([[reply.terminated], [reply.truncated]], np.bool_)
         return BatchResult(obs, rewards, terminations, truncations, info)
+
+    def _note_end(self, end: str) -> None:
+        if self.connection is not None:
+            self.connection.note_end(end)
+        if end:
+            warn_of(self.info.name, [end])
 
     def _seed_of(self, seeds: Sequence[int | None]) -> int | None:
         return seeds[0]

@@ -57,6 +57,17 @@ def probed(data: Any, state: Any = None) -> Probed:
     return Probed(observation=observation, state=known, end=end)
 
 
+def end_of_reset(is_over: bool, info: dict[str, Any]) -> str:
+    """Return the sentence for a reset that answers done, "" for one that begins an episode.
+
+    Args:
+        is_over: Whether it answers done.
+        info: The info, in which the server may say why.
+    """
+    said = info.get("metadata") or {k: v for k, v in info.items() if k != "reset_done"}
+    return end_at_reset(said) if is_over else ""
+
+
 def end_at_reset(said: Any) -> str:
     """Return the sentence for a reset that answers done.
 

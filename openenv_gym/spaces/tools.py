@@ -22,7 +22,7 @@ from openenv_gym.spaces.infer_sides import Asked, Side
 from openenv_gym.spaces.model_unions import branches_of
 from openenv_gym.spaces.open_ends import open_ends
 from openenv_gym.spaces.probing import Sight
-from openenv_gym.spaces.schema_space import SchemaSpace, object_of, one_of
+from openenv_gym.spaces.schema_space import SchemaSpace, choice, object_of, one_of
 from openenv_gym.spaces.to_schema import Schema
 from openenv_gym.spaces.unicode_text import UnicodeText
 
@@ -265,8 +265,30 @@ def _one(typed: TypedTool, fixed: Mapping[str, Any]) -> Side:
         ((name, form),) = typed.fields.items()
         reason = f"$.action.arguments.{name}: what the tool {typed.shown} requires; {form.space}"
         return Side(key=f"arguments.{name}", form=form, reasons=(reason,), fixed=always)
+    if not typed.fields:
+        return _without_requirements(typed, always)
     form = _arguments(typed)
     reason = f"$.action.arguments: what the tool {typed.shown} requires; {form.space}"
+    return Side(key="arguments", form=form, reasons=(reason,), fixed=always)
+
+
+def _without_requirements(typed: TypedTool, always: Mapping[str, Any]) -> Side:
+    """Return the side of a tool that requires nothing: its only argument, or nothing to choose."""
+    name, schema = typed.tool.name, typed.tool.arguments
+    optional = [each for each in schema["properties"] if each not in typed.fixed]
+    if len(optional) > 1:
+        raise SpaceError(
+            f"$.action.arguments: the tool {typed.shown} requires none of its arguments; name "
+            f"those that the agent chooses, as action_key='arguments.{optional[0]}' beside "
+            f"fixed_action={{'tool_name': {name!r}}}, or a list of them"
+        )
+    if optional:
+        path = f"$.action.arguments.{optional[0]}"
+        form = read_schema(schema["properties"][optional[0]], path, schema, is_open=True)
+        reason = f"{path}: the only argument of the tool {typed.shown}; {form.space}"
+        return Side(key=f"arguments.{optional[0]}", form=form, reasons=(reason,), fixed=always)
+    form = choice([dict(typed.fixed)])
+    reason = f"$.action.arguments: the tool {typed.shown} takes none; {form.space}"
     return Side(key="arguments", form=form, reasons=(reason,), fixed=always)
 
 
