@@ -180,8 +180,19 @@ def with_arguments(schema: Schema, asked: Asked, sight: Sight) -> Schema:
             f"{name!r}, 'arguments': ...}}, or name the arguments in action_key="
         )
     definitions = {**model.get("$defs", {}), **tool.arguments.get("$defs", {})}
-    properties = {**model["properties"], "arguments": tool.arguments}
+    chosen = {name: _said(child) for name, child in tool.arguments.get("properties", {}).items()}
+    properties = {**model["properties"], "arguments": {**tool.arguments, "properties": chosen}}
     return {**model, "properties": properties, "$defs": definitions}
+
+
+def _said(child: Any) -> Any:
+    """Return the schema of an argument without null, which stands for leaving it out."""
+    branches = child.get("anyOf") if isinstance(child, dict) else None
+    if not isinstance(branches, list) or {"type": "null"} not in branches:
+        return child
+    rest = [branch for branch in branches if branch != {"type": "null"}]
+    others = {key: item for key, item in child.items() if key != "anyOf"}
+    return {**others, **rest[0]} if len(rest) == 1 else {**others, "anyOf": rest}
 
 
 def result_side(schema: Schema, asked: Asked) -> Side | None:
@@ -284,7 +295,7 @@ def _without_requirements(typed: TypedTool, always: Mapping[str, Any]) -> Side:
         )
     if optional:
         path = f"$.action.arguments.{optional[0]}"
-        form = read_schema(schema["properties"][optional[0]], path, schema, is_open=True)
+        form = read_schema(_said(schema["properties"][optional[0]]), path, schema, is_open=True)
         reason = f"{path}: the only argument of the tool {typed.shown}; {form.space}"
         return Side(key=f"arguments.{optional[0]}", form=form, reasons=(reason,), fixed=always)
     form = choice([dict(typed.fixed)])

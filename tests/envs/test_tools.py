@@ -147,6 +147,10 @@ def test_an_argument_that_is_named_has_the_space_of_its_tool():
     fixed = {"tool_name": "add", "arguments": {"a": 7}}
     with made(server, fixed_action=fixed, action_key="arguments.b") as env:
         assert env.action_space == gs.Discrete(10)
+    fixed = {"tool_name": "search", "arguments": {"query": "x"}}
+    told = pytest.warns(UserWarning, match=r"arguments\.limit: its minimum and maximum")
+    with told, made(server, fixed_action=fixed, action_key="arguments.limit") as env:
+        assert env.action_space.shape == () and env.action_space.dtype == np.int64  # not null
     refused = pytest.raises(SpaceError, match=r"required argument of add\(a, b\), got none for a; ")
     with refused, made(server, fixed_action={"tool_name": "add"}, action_key="arguments.b"):
         pass
