@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from openenv_gym.errors import NotOpenEnvError, OpenEnvGymError, SpaceError
 
 if TYPE_CHECKING:
-    from openenv_gym.spaces.tools import Tool
+    from openenv_gym.spaces.tools import ListedTool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class Probed:
 Probe: TypeAlias = Callable[[], Probed]
 """A function that resets once and returns what the reset shows."""
 
-ListTools: TypeAlias = "Callable[[], list[Tool]]"
+ListTools: TypeAlias = "Callable[[], list[ListedTool]]"
 """A function that asks a server for its tools."""
 
 
@@ -118,7 +118,7 @@ class Sight:
         self.warnings = (self._probed.end,) if self._probed.end else ()
         return self._probed
 
-    def tools(self, otherwise: str) -> list[Tool]:
+    def tools(self, otherwise: str) -> list[ListedTool]:
         """Return the tools of the server.
 
         Args:

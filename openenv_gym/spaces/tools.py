@@ -37,7 +37,7 @@ _NAMING = (
 )
 
 
-class Tool(NamedTuple):
+class ListedTool(NamedTuple):
     """A tool as its server describes it.
 
     Attributes:
@@ -58,7 +58,7 @@ class TypedTool(NamedTuple):
         fixed: Arguments that are the same in every call.
     """
 
-    tool: Tool
+    tool: ListedTool
     fields: Mapping[str, SchemaSpace]
     fixed: Mapping[str, Any]
 
@@ -72,11 +72,11 @@ class TypedTool(NamedTuple):
         return signature_of(self.tool)
 
 
-def signature_of(tool: Tool) -> str:
+def signature_of(tool: ListedTool) -> str:
     """Return a tool as text: its required arguments, and after a semicolon the others.
 
     >>> schema = {"properties": {"query": {}, "limit": {}}, "required": ["query"]}
-    >>> signature_of(Tool("search", schema))
+    >>> signature_of(ListedTool("search", schema))
     'search(query; limit)'
     """
     required = _required(tool)
@@ -85,7 +85,7 @@ def signature_of(tool: Tool) -> str:
     return f"{tool.name}({', '.join(required)}{more})"
 
 
-def tools_in(data: Any) -> list[Tool] | None:
+def tools_in(data: Any) -> list[ListedTool] | None:
     """Return the tools in what a server answered, None where there are none.
 
     Args:
@@ -98,9 +98,9 @@ def tools_in(data: Any) -> list[Tool] | None:
     return tools or None
 
 
-def _tool(one: Mapping[str, Any]) -> Tool:
+def _tool(one: Mapping[str, Any]) -> ListedTool:
     schema = one.get("input_schema") or one.get("inputSchema")
-    return Tool(str(one["name"]), schema if isinstance(schema, dict) else {})
+    return ListedTool(str(one["name"]), schema if isinstance(schema, dict) else {})
 
 
 def call_schema(schema: Any) -> Schema | None:
@@ -222,7 +222,7 @@ def _text_of(result: Any, path: str) -> str:
     return data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
 
 
-def _named(name: Any, tools: Sequence[Tool]) -> Tool:
+def _named(name: Any, tools: Sequence[ListedTool]) -> ListedTool:
     for tool in tools:
         if tool.name == name:
             return tool
@@ -232,17 +232,17 @@ def _named(name: Any, tools: Sequence[Tool]) -> Tool:
     )
 
 
-def _all(tools: Sequence[Tool]) -> str:
+def _all(tools: Sequence[ListedTool]) -> str:
     return ", ".join(map(signature_of, tools))
 
 
-def _required(tool: Tool) -> list[str]:
+def _required(tool: ListedTool) -> list[str]:
     required = tool.arguments.get("required")
     return list(map(str, required)) if isinstance(required, list) else []
 
 
 def _typed(
-    tools: Sequence[Tool], fixed: Mapping[str, Any]
+    tools: Sequence[ListedTool], fixed: Mapping[str, Any]
 ) -> tuple[list[TypedTool], tuple[str, ...]]:
     """Return the tools whose required arguments have a space, and what is said of the others."""
     typed: list[TypedTool] = []
@@ -256,7 +256,7 @@ def _typed(
     return typed, tuple(refused)
 
 
-def _fields(tool: Tool, fixed: Mapping[str, Any]) -> dict[str, SchemaSpace]:
+def _fields(tool: ListedTool, fixed: Mapping[str, Any]) -> dict[str, SchemaSpace]:
     properties = tool.arguments.get("properties")
     if not isinstance(properties, dict):
         raise SpaceError("its server does not say which arguments it takes")
