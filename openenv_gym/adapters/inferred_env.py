@@ -18,7 +18,7 @@ from openenv_gym.codecs import info_to_json
 from openenv_gym.errors import SpaceError
 from openenv_gym.spaces import Inference, infer, to_descriptor
 from openenv_gym.spaces.probing import Probed, probed
-from openenv_gym.spaces.tools import Tool, tools_in
+from openenv_gym.spaces.tools import ListedTool, tools_in
 from openenv_gym.wire.description import Description
 from openenv_gym.wire.schema_view import SchemaView
 from openenv_gym.workers.built_env import BuiltEnv
@@ -109,7 +109,7 @@ def _probe(built: BuiltEnv) -> Probed:
     return probed(_first_message(*built.env.reset()), built.state())
 
 
-def _tools(built: BuiltEnv) -> list[Tool]:
+def _tools(built: BuiltEnv) -> list[ListedTool]:
     """The tools of an environment that has some; it lists them without a reset."""
     fields = built.env.step({"type": "list_tools"})[0]
     tools = tools_in(fields)

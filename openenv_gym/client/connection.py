@@ -124,6 +124,14 @@ class Connection:
         """Whether a request has no reply yet, which :meth:`finish` would return."""
         return self._session.under_way is not None
 
+    def note_end(self, why: str) -> None:
+        """Note what ended the episode with its reset, for the step that comes all the same.
+
+        Args:
+            why: A sentence; "" where the reset has begun an episode.
+        """
+        self._session.why_ended = why
+
     def request(self, request: Request) -> Reply:
         """Send ``request`` and return its reply, which is never a ``Failed``.
 

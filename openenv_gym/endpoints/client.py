@@ -37,7 +37,7 @@ from openenv_gym.spaces import infer
 from openenv_gym.spaces.narrowing import schema_of_value
 from openenv_gym.spaces.probing import Probed, probed
 from openenv_gym.spaces.profiles import UNKNOWN_ACTION, needs_name
-from openenv_gym.spaces.tools import Tool, tools_in
+from openenv_gym.spaces.tools import ListedTool, tools_in
 from openenv_gym.wire.client_schemas import (
     ACTION,
     OBSERVATION,
@@ -231,7 +231,7 @@ class ClientEndpoint:
             self._probed = probed(data, state.state if isinstance(state, StateReply) else None)
         return self._probed
 
-    def _tools(self) -> list[Tool]:
+    def _tools(self) -> list[ListedTool]:
         """The tools that the client lists, after a reset: only then its session is there."""
         if not callable(getattr(self.client, "list_tools", None)):
             raise SpaceError(f"{self._driver.name} has no method list_tools()")

@@ -23,7 +23,7 @@ from openenv_gym.errors import (
 from openenv_gym.protocol import ClientSession, GetState, Reset, Result, SessionState, StateReply
 from openenv_gym.protocol.json_messages import JsonClientMessages
 from openenv_gym.spaces.probing import Probed, probed
-from openenv_gym.spaces.tools import Tool, tools_in
+from openenv_gym.spaces.tools import ListedTool, tools_in
 from openenv_gym.wire.error_codes import brief
 from openenv_gym.wire.messages import encode_json, parse_reply
 from openenv_gym.wire.schema_view import LoadedResult
@@ -118,7 +118,7 @@ def _state(connection: Connection) -> dict[str, Any]:
     return reply.state if isinstance(reply, StateReply) else {}
 
 
-def list_tools(connect: Callable[[], Transport], timeout_s: float | None) -> list[Tool]:
+def list_tools(connect: Callable[[], Transport], timeout_s: float | None) -> list[ListedTool]:
     """Ask a server for its tools in a session of its own, without a reset where that will do.
 
     OpenEnv's own servers answer a step that lists them; those with an action class of their own,
@@ -166,5 +166,5 @@ RECENT_PROBES: RecentProbes[Probed] = RecentProbes()
 """Those of this process. Gymnasium's checks and vector environments make further environments
 while the first one holds its session, and nothing but the process is common to all of them."""
 
-RECENT_TOOLS: RecentProbes[list[Tool]] = RecentProbes(look=list_tools)
+RECENT_TOOLS: RecentProbes[list[ListedTool]] = RecentProbes(look=list_tools)
 """The tools that servers listed, likewise."""

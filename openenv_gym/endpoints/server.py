@@ -46,7 +46,7 @@ from openenv_gym.spaces import Inference, infer
 from openenv_gym.spaces.narrowing import schema_of_value
 from openenv_gym.spaces.probing import Probed
 from openenv_gym.spaces.profiles import UNKNOWN_ACTION, needs_name
-from openenv_gym.spaces.tools import Tool
+from openenv_gym.spaces.tools import ListedTool
 from openenv_gym.wire.arguments import refusal_of_arguments
 from openenv_gym.wire.description import SCHEMA_KEY, Description
 from openenv_gym.wire.raised import raised_as
@@ -73,7 +73,7 @@ class ServerEndpoint:
     request: Open = field(default_factory=Open)
     options: ConnectOptions = field(default_factory=ConnectOptions)
     probes: dict[tuple[str, str], Probed] = field(default_factory=dict, compare=False, repr=False)
-    tools: dict[tuple[str, str], list[Tool]] = field(
+    tools: dict[tuple[str, str], list[ListedTool]] = field(
         default_factory=dict, compare=False, repr=False
     )
 
@@ -268,7 +268,7 @@ class ServerEndpoint:
             self.probes[key] = RECENT_PROBES.probe(key, lambda: self._transport(None), timeout_s)
         return self.probes[key]
 
-    def _tools(self, schema: Any) -> list[Tool]:
+    def _tools(self, schema: Any) -> list[ListedTool]:
         """The tools that the server lists, for which it is asked as for a probing reset."""
         from openenv_gym.endpoints.probing import RECENT_TOOLS
 

@@ -18,7 +18,7 @@ from openenv_gym.protocol import BatchResult, Reset, Result, Step
 from openenv_gym.recovery import Effect, EpisodeState, Event, FaultPolicy
 from openenv_gym.spaces.batch import batch_space
 from openenv_gym.spaces.copy_value import copy_value
-from openenv_gym.spaces.probing import end_at_reset
+from openenv_gym.spaces.probing import end_of_reset
 from openenv_gym.spaces.rewards import batched_arrays, batched_numbers
 
 
@@ -112,9 +112,7 @@ class PlainShard(Shard):
         obs: Any = concatenate(single, (reply.obs,), room)
         info: Records = [(0, reply.info)] if reply.info else []
         if is_reset:
-            if reply.terminated or reply.truncated:
-                said = reply.info.get("metadata") or reply.info
-                warn_of(self.info.name, [end_at_reset(said)])
+            self._note_end(end_of_reset(reply.terminated or reply.truncated, reply.info))
             return BatchResult(obs, None, None, None, info)
         rewards = self._take_rewards(self._rewards(reply.reward))
         terminations, truncations = np.array([[reply.terminated], [reply.truncated]], np.bool_)
@@ -130,6 +128,12 @@ class PlainShard(Shard):
         if space is not None and np.shape(paid[0]):
             return batched_arrays(paid, space, number)
         return batched_numbers(paid, number)
+
+    def _note_end(self, end: str) -> None:
+        if self.connection is not None:
+            self.connection.note_end(end)
+        if end:
+            warn_of(self.info.name, [end])
 
     def _seed_of(self, seeds: Sequence[int | None]) -> int | None:
         return seeds[0]

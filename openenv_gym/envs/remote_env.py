@@ -41,7 +41,7 @@ from openenv_gym.recovery import (
 )
 from openenv_gym.spaces.check import action_check
 from openenv_gym.spaces.copy_value import copy_value
-from openenv_gym.spaces.probing import end_at_reset
+from openenv_gym.spaces.probing import end_of_reset
 from openenv_gym.wire.fault_info import FAULT_KEY, restart_info
 
 _OWN_ATTRIBUTES = frozenset(
@@ -193,8 +193,10 @@ class RemoteEnv(gym.Env[Any, Any]):
         result = self._exchange(connection, request)
         if request.seed is not None and is_atari(self._info.description):
             self._np_random = generator_of(result.info) or self._np_random
-        if result.terminated or result.truncated:
-            warn_of(self.name, [end_at_reset(result.info.get("metadata") or result.info)])
+        end = end_of_reset(result.terminated or result.truncated, result.info)
+        connection.note_end(end)
+        if end:
+            warn_of(self.name, [end])
         if self._policy.is_soft:
             self._last_obs = copy_value(result.obs)
         return result.obs, result.info

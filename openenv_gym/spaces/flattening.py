@@ -54,8 +54,8 @@ def flat_observation(side: Side, *, is_asked: bool) -> tuple[Side, Flattening]:
     spaces = {name: form.space if isinstance(side.key, str) else form.fields[name].space
               for name in names}  # fmt: skip
     left_out = {name: space for name, space in spaces.items() if not _is_flat(space)}
-    kept = [name for name in names if name not in left_out]
-    if not kept or (left_out and is_asked):
+    numeric = [name for name in names if name not in left_out]
+    if not numeric or (left_out and is_asked):
         shown = ", ".join(f"$.observation.{name} ({space})" for name, space in left_out.items())
         raise SpaceError(
             f"flatten=True lays numbers side by side, got {shown}; name fields of numbers with "
@@ -67,8 +67,8 @@ def flat_observation(side: Side, *, is_asked: bool) -> tuple[Side, Flattening]:
             "alone; name the fields with observation_key="
             for name in left_out
         )
-        fields = {name: form.fields[name] for name in kept}
-        key, form = tuple(kept), object_of(fields, {})
+        fields = {name: form.fields[name] for name in numeric}
+        key, form = tuple(numeric), object_of(fields, {})
         side = replace(side, key=key, form=form, warnings=side.warnings + warnings)
     space: Any = side.form.space
     if gs.flatdim(space) > _MOST_NUMBERS:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from openenv_gym.errors import NotOpenEnvError, OpenEnvGymError, SpaceError
 
 if TYPE_CHECKING:
-    from openenv_gym.spaces.tools import Tool
+    from openenv_gym.spaces.tools import ListedTool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class Probed:
 Probe: TypeAlias = Callable[[], Probed]
 """A function that resets once and returns what the reset shows."""
 
-ListTools: TypeAlias = "Callable[[], list[Tool]]"
+ListTools: TypeAlias = "Callable[[], list[ListedTool]]"
 """A function that asks a server for its tools."""
 
 
@@ -55,6 +55,17 @@ def probed(data: Any, state: Any = None) -> Probed:
     end = end_at_reset(data.get("metadata") or observation) if data.get("done") is True else ""
     known = state if isinstance(state, dict) else {}
     return Probed(observation=observation, state=known, end=end)
+
+
+def end_of_reset(is_over: bool, info: dict[str, Any]) -> str:
+    """Return the sentence for a reset that answers done, "" for one that begins an episode.
+
+    Args:
+        is_over: Whether it answers done.
+        info: The info, in which the server may say why.
+    """
+    said = info.get("metadata") or {k: v for k, v in info.items() if k != "reset_done"}
+    return end_at_reset(said) if is_over else ""
 
 
 def end_at_reset(said: Any) -> str:
@@ -107,7 +118,7 @@ class Sight:
         self.warnings = (self._probed.end,) if self._probed.end else ()
         return self._probed
 
-    def tools(self, otherwise: str) -> list[Tool]:
+    def tools(self, otherwise: str) -> list[ListedTool]:
         """Return the tools of the server.
 
         Args:

@@ -22,7 +22,7 @@ from openenv_gym.spaces.infer_sides import Asked, Side
 from openenv_gym.spaces.model_unions import branches_of
 from openenv_gym.spaces.open_ends import open_ends
 from openenv_gym.spaces.probing import Sight
-from openenv_gym.spaces.schema_space import SchemaSpace, object_of, one_of
+from openenv_gym.spaces.schema_space import SchemaSpace, choice, object_of, one_of
 from openenv_gym.spaces.to_schema import Schema
 from openenv_gym.spaces.unicode_text import UnicodeText
 
@@ -37,7 +37,7 @@ _NAMING = (
 )
 
 
-class Tool(NamedTuple):
+class ListedTool(NamedTuple):
     """A tool as its server describes it.
 
     Attributes:
@@ -58,7 +58,7 @@ class TypedTool(NamedTuple):
         fixed: Arguments that are the same in every call.
     """
 
-    tool: Tool
+    tool: ListedTool
     fields: Mapping[str, SchemaSpace]
     fixed: Mapping[str, Any]
 
@@ -72,11 +72,11 @@ class TypedTool(NamedTuple):
         return signature_of(self.tool)
 
 
-def signature_of(tool: Tool) -> str:
+def signature_of(tool: ListedTool) -> str:
     """Return a tool as text: its required arguments, and after a semicolon the others.
 
     >>> schema = {"properties": {"query": {}, "limit": {}}, "required": ["query"]}
-    >>> signature_of(Tool("search", schema))
+    >>> signature_of(ListedTool("search", schema))
     'search(query; limit)'
     """
     required = _required(tool)
@@ -85,7 +85,7 @@ def signature_of(tool: Tool) -> str:
     return f"{tool.name}({', '.join(required)}{more})"
 
 
-def tools_in(data: Any) -> list[Tool] | None:
+def tools_in(data: Any) -> list[ListedTool] | None:
     """Return the tools in what a server answered, None where there are none.
 
     Args:
@@ -98,9 +98,9 @@ def tools_in(data: Any) -> list[Tool] | None:
     return tools or None
 
 
-def _tool(one: Mapping[str, Any]) -> Tool:
+def _tool(one: Mapping[str, Any]) -> ListedTool:
     schema = one.get("input_schema") or one.get("inputSchema")
-    return Tool(str(one["name"]), schema if isinstance(schema, dict) else {})
+    return ListedTool(str(one["name"]), schema if isinstance(schema, dict) else {})
 
 
 def call_schema(schema: Any) -> Schema | None:
@@ -180,8 +180,19 @@ def with_arguments(schema: Schema, asked: Asked, sight: Sight) -> Schema:
             f"{name!r}, 'arguments': ...}}, or name the arguments in action_key="
         )
     definitions = {**model.get("$defs", {}), **tool.arguments.get("$defs", {})}
-    properties = {**model["properties"], "arguments": tool.arguments}
+    chosen = {name: _said(child) for name, child in tool.arguments.get("properties", {}).items()}
+    properties = {**model["properties"], "arguments": {**tool.arguments, "properties": chosen}}
     return {**model, "properties": properties, "$defs": definitions}
+
+
+def _said(child: Any) -> Any:
+    """Return the schema of an argument without null, which stands for leaving it out."""
+    branches = child.get("anyOf") if isinstance(child, dict) else None
+    if not isinstance(branches, list) or {"type": "null"} not in branches:
+        return child
+    rest = [branch for branch in branches if branch != {"type": "null"}]
+    others = {key: item for key, item in child.items() if key != "anyOf"}
+    return {**others, **rest[0]} if len(rest) == 1 else {**others, "anyOf": rest}
 
 
 def result_side(schema: Schema, asked: Asked) -> Side | None:
@@ -211,7 +222,7 @@ def _text_of(result: Any, path: str) -> str:
     return data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
 
 
-def _named(name: Any, tools: Sequence[Tool]) -> Tool:
+def _named(name: Any, tools: Sequence[ListedTool]) -> ListedTool:
     for tool in tools:
         if tool.name == name:
             return tool
@@ -221,17 +232,17 @@ def _named(name: Any, tools: Sequence[Tool]) -> Tool:
     )
 
 
-def _all(tools: Sequence[Tool]) -> str:
+def _all(tools: Sequence[ListedTool]) -> str:
     return ", ".join(map(signature_of, tools))
 
 
-def _required(tool: Tool) -> list[str]:
+def _required(tool: ListedTool) -> list[str]:
     required = tool.arguments.get("required")
     return list(map(str, required)) if isinstance(required, list) else []
 
 
 def _typed(
-    tools: Sequence[Tool], fixed: Mapping[str, Any]
+    tools: Sequence[ListedTool], fixed: Mapping[str, Any]
 ) -> tuple[list[TypedTool], tuple[str, ...]]:
     """Return the tools whose required arguments have a space, and what is said of the others."""
     typed: list[TypedTool] = []
@@ -245,7 +256,7 @@ def _typed(
     return typed, tuple(refused)
 
 
-def _fields(tool: Tool, fixed: Mapping[str, Any]) -> dict[str, SchemaSpace]:
+def _fields(tool: ListedTool, fixed: Mapping[str, Any]) -> dict[str, SchemaSpace]:
     properties = tool.arguments.get("properties")
     if not isinstance(properties, dict):
         raise SpaceError("its server does not say which arguments it takes")
@@ -265,8 +276,30 @@ def _one(typed: TypedTool, fixed: Mapping[str, Any]) -> Side:
         ((name, form),) = typed.fields.items()
         reason = f"$.action.arguments.{name}: what the tool {typed.shown} requires; {form.space}"
         return Side(key=f"arguments.{name}", form=form, reasons=(reason,), fixed=always)
+    if not typed.fields:
+        return _without_requirements(typed, always)
     form = _arguments(typed)
     reason = f"$.action.arguments: what the tool {typed.shown} requires; {form.space}"
+    return Side(key="arguments", form=form, reasons=(reason,), fixed=always)
+
+
+def _without_requirements(typed: TypedTool, always: Mapping[str, Any]) -> Side:
+    """Return the side of a tool that requires nothing: its only argument, or nothing to choose."""
+    name, schema = typed.tool.name, typed.tool.arguments
+    optional = [each for each in schema["properties"] if each not in typed.fixed]
+    if len(optional) > 1:
+        raise SpaceError(
+            f"$.action.arguments: the tool {typed.shown} requires none of its arguments; name "
+            f"those that the agent chooses, as action_key='arguments.{optional[0]}' beside "
+            f"fixed_action={{'tool_name': {name!r}}}, or a list of them"
+        )
+    if optional:
+        path = f"$.action.arguments.{optional[0]}"
+        form = read_schema(_said(schema["properties"][optional[0]]), path, schema, is_open=True)
+        reason = f"{path}: the only argument of the tool {typed.shown}; {form.space}"
+        return Side(key=f"arguments.{optional[0]}", form=form, reasons=(reason,), fixed=always)
+    form = choice([dict(typed.fixed)])
+    reason = f"$.action.arguments: the tool {typed.shown} takes none; {form.space}"
     return Side(key="arguments", form=form, reasons=(reason,), fixed=always)
 
 

@@ -79,8 +79,6 @@ def error_for(
     kind = _EXCEPTIONS.get(code)
     if kind is None:
         return errors.ServerError(f"{message} (code {code})", fault=fault)
-    if fault is None and kind is errors.CapacityError:
-        message += FULL
     if fault is None and issubclass(kind, errors.RemoteEnvError):
         fault = fault_of(kind())
     if fault is not None and remote_traceback:

@@ -122,11 +122,35 @@ def test_the_only_argument_is_the_action():
     assert calls == [{"limit": 5, "query": "ß"}, {"a": 7, "b": 8}]
 
 
+def test_a_tool_that_requires_nothing():
+    with made(toolbox(SUBMIT)) as env:
+        assert env.action_space == gs.Discrete(1)
+        env.reset()
+        assert env.step(0)[0] == '["submit", {}]'
+    limited = tool("look", limit=DIGIT)
+    with made(toolbox(limited)) as env:
+        assert env.action_space == gs.Discrete(10)
+        env.reset()
+        assert env.step(4)[0] == '["look", {"limit": 4}]'
+    many = tool("look", limit=DIGIT, where=TEXT)
+    refused = pytest.raises(SpaceError, match=r"look\(; limit, where\) requires none .*action_key=")
+    with refused, made(toolbox(many)):
+        pass
+    fixed = {"tool_name": "look", "arguments": {"where": "here"}}
+    with made(toolbox(many), fixed_action=fixed) as env:
+        env.reset()
+        assert env.step(4)[0] == '["look", {"where": "here", "limit": 4}]'
+
+
 def test_an_argument_that_is_named_has_the_space_of_its_tool():
     server = toolbox(SEARCH, ADD)
     fixed = {"tool_name": "add", "arguments": {"a": 7}}
     with made(server, fixed_action=fixed, action_key="arguments.b") as env:
         assert env.action_space == gs.Discrete(10)
+    fixed = {"tool_name": "search", "arguments": {"query": "x"}}
+    told = pytest.warns(UserWarning, match=r"arguments\.limit: its minimum and maximum")
+    with told, made(server, fixed_action=fixed, action_key="arguments.limit") as env:
+        assert env.action_space.shape == () and env.action_space.dtype == np.int64  # not null
     refused = pytest.raises(SpaceError, match=r"required argument of add\(a, b\), got none for a; ")
     with refused, made(server, fixed_action={"tool_name": "add"}, action_key="arguments.b"):
         pass

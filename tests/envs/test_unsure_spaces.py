@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces as gs
 
-from openenv_gym.errors import CapacityError
+from openenv_gym.errors import CapacityError, ResetNeededError
 from tests.envs.test_foreign_servers import (
     FREE,
     INTEGER,
@@ -115,8 +115,17 @@ def test_a_reset_that_answers_done_says_so_with_its_metadata():
     server.reset = lambda data, number: {**observed(True, n=1), "metadata": why}
     said = f"a reset answered done, so that there is no episode to play; it says {why!r}"
     assert told(server=server) == [said, said]
-    with made(server) as env, pytest.warns(UserWarning, match="the key is not set"):
-        assert env.reset()[1] == {"metadata": why, "reset_done": True}
+    with made(server) as env:
+        with pytest.warns(UserWarning, match="the key is not set"):
+            assert env.reset()[1] == {"metadata": why, "reset_done": True}
+        with pytest.raises(ResetNeededError, match=r"step without an episode: .*not set \(100 %"):
+            env.step(0)
+        server.reset = lambda data, number: observed(n=1)
+        env.reset()
+        for _ in range(4):
+            env.step(0)
+        with pytest.raises(ResetNeededError, match=r"^step after the end of the episode"):
+            env.step(0)
 
 
 def test_a_probing_reset_that_answers_done_says_so_when_it_is_made():
@@ -136,6 +145,8 @@ def test_sub_environments_say_the_same():
         envs = gym.make_vec("openenv/remote-v0", num_envs=1, base_url=url)
         with pytest.warns(UserWarning, match="a reset answered done"):
             assert envs.reset()[1]["reset_done"].all()
+        with pytest.raises(ResetNeededError, match="step without an episode: a reset answered"):
+            envs.step([0])
         envs.close()
 
 
