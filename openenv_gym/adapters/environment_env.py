@@ -10,7 +10,7 @@ import inspect
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.wire.typed import validate_action
@@ -65,7 +65,10 @@ class EnvironmentEnv(gym.Env[Fields, Fields]):
         Raises:
             InvalidActionError: the fields are not those of the action model.
         """
-        observation = self.environment.step(validate_action(self._action_model, action))
+        made = validate_action(self._action_model, action)
+        if isinstance(made, RootModel):  # of a union, of which it is one
+            made = made.root
+        observation = self.environment.step(made)
         done = bool(observation.done)
         truncated = done and bool(getattr(observation, "truncated", False))
         return self._fields(observation), observation.reward, done and not truncated, truncated, {}

@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import inspect
 import sys
+import types
 import typing
 from collections.abc import Iterable, Iterator
+from functools import reduce
+from operator import or_
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 from openenv_gym.errors import EnvStartError
 from openenv_gym.wire.models import State, type_parameters
@@ -111,17 +114,15 @@ def _annotated(kind: type[Any]) -> dict[str, Model | None]:
 
 def _others(kind: type[Any], side: str) -> list[Model]:
     """Return the models of one kind that the class, or else its module, has elsewhere."""
+    ancestors = [one for one in kind.__mro__ if one.__name__ != "Environment"]
     functions = [
-        value
-        for ancestor in kind.__mro__
-        if ancestor.__name__ != "Environment"
-        for value in vars(ancestor).values()
-        if inspect.isfunction(value)
+        value for one in ancestors for value in vars(one).values() if inspect.isfunction(value)
     ]
-    hinted = [hint for one in functions for hint in _hints(one).values()]
-    module = sys.modules.get(kind.__module__)
-    known = [] if module is None else list(vars(module).values())
-    return _of_side(hinted, side) or _of_side(known, side)
+    found = _of_side([hint for one in functions for hint in _hints(one).values()], side)
+    for one in ancestors:
+        module = sys.modules.get(one.__module__)
+        found = found or _of_side(list(vars(module).values()) if module else [], side)
+    return found
 
 
 def _of_side(values: Iterable[Any], side: str) -> list[Model]:
@@ -141,12 +142,17 @@ def _is_bare(model: Model, side: str) -> bool:
 
 
 def _model(hint: Any) -> Model | None:
-    """Return the model that an annotation names; also of ``Model | None``."""
+    """Return the model that an annotation names, also of ``Model | None``; one for a union."""
     if isinstance(hint, type) and issubclass(hint, BaseModel):
         return hint
-    named = [one for one in typing.get_args(hint) if one is not type(None)]
-    is_union = typing.get_origin(hint) is not None and type(None) in typing.get_args(hint)
-    return _model(named[0]) if is_union and len(named) == 1 else None
+    if typing.get_origin(hint) not in (typing.Union, types.UnionType):
+        return None
+    models = [_model(one) for one in typing.get_args(hint) if one is not type(None)]
+    if len(models) == 1 or None in models:
+        return models[0] if len(models) == 1 else None
+    root: Any = RootModel  # whose argument is known here only
+    union: Model = root[reduce(or_, models)]
+    return union
 
 
 def _hints(function: Any) -> dict[str, Any]:

@@ -56,10 +56,9 @@ def make(name: str, request: Open) -> gym.Env[Any, Any]:
         EnvStartError: it needs a package that is not installed.
         UnsupportedRenderModeError: it cannot be made with a render mode.
     """
-    module, _, env_id = name.rpartition(":")
+    env_id = name.rpartition(":")[2]
     try:
-        if not module:
-            _register_known(env_id)
+        register_known(name)
         spec = copy.deepcopy(_spec(env_id))
         if request.max_episode_steps is not None:
             limit = request.max_episode_steps
@@ -106,9 +105,9 @@ def _meant(env_id: str) -> str:
     return f". Did you mean {module}:{name}?" if module and is_module(module) else ""
 
 
-def _register_known(env_id: str) -> None:
+def register_known(env_id: str) -> None:
     """Import what registers ``env_id``, where Gymnasium does not know it and we do."""
-    if env_id in gym.registry:
+    if ":" in env_id or env_id in gym.registry:
         return
     for package in _REGISTERING:
         if package not in sys.modules and is_module(package):

@@ -61,6 +61,10 @@ class ByOtherMethod(Base):
     def move(self, move: Right) -> Told: ...
 
 
+class ByUnion(Base):
+    def step(self, action: Left | Right) -> Told: ...
+
+
 class Ambiguous(Base):
     def step(self, action: Action) -> Told: ...
 
@@ -95,6 +99,14 @@ def test_models_that_are_not_found_are_named_with_what_to_do(kind, named):
     assert f"{__name__}:Left, {__name__}:Right" in said
     assert "--action-model package.module:YourAction" in said
     assert models_of(kind, "it", Right).action is Right
+
+
+def test_a_union_is_one_model():
+    action = models_of(ByUnion, "it").action
+    assert [one["$ref"] for one in action.model_json_schema()["anyOf"]] == [
+        "#/$defs/Left",
+        "#/$defs/Right",
+    ]
 
 
 def test_a_bare_model_is_taken_where_it_is_given():

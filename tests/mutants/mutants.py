@@ -481,10 +481,29 @@ MUTANTS = (
     Mutant(
         "adapters-registry-changed",
         "openenv_gym/adapters/gymnasium_host.py",
-        "spec = copy.deepcopy(gym.spec(env_id))",
-        "spec = gym.spec(env_id)",
+        "spec = copy.deepcopy(_spec(env_id))",
+        "spec = _spec(env_id)",
         "The time limit of one environment becomes that of the next in the same worker.",
         ("tests/envs/test_remote_env.py::test_the_time_limit_is_the_callers",),
+    ),
+    Mutant(
+        "adapters-seed-not-taken",
+        "openenv_gym/adapters/environment_env.py",
+        "if seed is not None and self.takes_seed:",
+        "if seed is not None:",
+        "A typed environment whose reset takes no seed cannot be reset with one.",
+        ("tests/adapters/test_environment_models.py::test_a_vector_environment_warns_once_too",),
+    ),
+    Mutant(
+        "adapters-vector-form-of-a-function",
+        "openenv_gym/adapters/vector_host.py",
+        "first.description.has_vector_form",
+        "getattr(first.env.spec, 'vector_entry_point', None) is not None",
+        "What a function wraps is not wrapped in a batched session.",
+        (
+            "tests/adapters/test_module_host.py"
+            "::test_what_a_function_wraps_is_wrapped_in_a_batched_session",
+        ),
     ),
     Mutant(
         "adapters-out-of-memory",
