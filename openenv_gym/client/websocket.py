@@ -86,7 +86,7 @@ class WebSocketOptions:
 
     connect_timeout_s: float = 10.0
     max_message_bytes: int = MAX_MESSAGE_BYTES
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict, repr=False)  # which may be secret
     ssl_context: ssl.SSLContext | None = None
     resume_timeout_s: float | None = None
     redirect_hosts: Sequence[str] = ()

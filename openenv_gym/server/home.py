@@ -57,6 +57,11 @@ class Home:
         self._hosts = self._guests = 0
         self._is_leaving = False
 
+    @property
+    def may_move(self) -> bool:
+        """Whether the next request may come in another loop, and this one be gone."""
+        return self.lifespan_loop is None
+
     def keep(self) -> None:
         """Have the sessions in this loop until :meth:`release`, whoever asks."""
         here = asyncio.get_running_loop()
@@ -158,8 +163,8 @@ class AtHome:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        settled = self._home.lifespan_loop
-        if scope["type"] == "lifespan" or settled is asyncio.get_running_loop():
+        is_home = self._home.lifespan_loop is asyncio.get_running_loop()
+        if is_home or scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         else:
             await self._home.answer(self._app, scope, receive, send)

@@ -160,9 +160,7 @@ class Sessions:
             if idle is not None:
                 await self.vacate(idle)
             await self._expect_few_ending()
-            roams = (
-                session.is_shared and self._home is not None and self._home.lifespan_loop is None
-            )
+            roams = session.is_shared and self._home is not None and self._home.may_move
             backend = await self._backends.make(is_roaming=roams)
             engine = session.engine = Engine(backend)
         finally:

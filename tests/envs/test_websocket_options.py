@@ -107,6 +107,10 @@ def test_they_are_refused_where_there_is_no_server():
         gym.make("openenv/remote-v0", base_url="http://localhost:1", options={"headers": {}})
 
 
+def test_what_is_printed_of_them_holds_no_secret():
+    assert "secret" not in repr(OPTIONS)
+
+
 def test_a_copy_has_the_same_tls_context_and_headers_of_its_own():
     context = ssl.create_default_context()
     options = WebSocketOptions(headers={"X-A": "1"}, ssl_context=context)
