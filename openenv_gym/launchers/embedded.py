@@ -40,18 +40,16 @@ class Cohort:
 
     A copy is the cohort that is current when and where the copy is made.
 
-    Args:
-        surroundings: What they begin in.
-
     Attributes:
+        surroundings: What they begin in.
         workers: The workers that were started and have not been stopped.
     """
 
     def __init__(self, surroundings: Surroundings) -> None:
         self.workers: dict[int, WorkerProcess] = {}
-        self._surroundings = surroundings
-        _IMPORT_TIMES.watch()
+        self.surroundings = surroundings
         self._loaded_once: dict[str, Version] = {}  # by workers that are gone
+        _IMPORT_TIMES.watch()
         _cohorts.add(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -65,7 +63,7 @@ class Cohort:
             surroundings: The surroundings of this process now.
             numbers: The numbers of the workers that are wanted.
         """
-        if self._surroundings != surroundings:
+        if self.surroundings != surroundings:
             return True
         wanted = [self.workers.get(number) for number in numbers]
         if any(worker is None or worker.has_ended for worker in wanted) and self._edited():
@@ -84,7 +82,7 @@ class Cohort:
                 stacklevel=2,
             )
         worker = self.workers[number] = WorkerProcess(
-            stderr_copy=StderrCopy(), surroundings=self._surroundings, loaded=Loaded()
+            stderr_copy=StderrCopy(), surroundings=self.surroundings, loaded=Loaded()
         )
         return worker
 
@@ -155,7 +153,7 @@ class EmbeddedWorkers:
                 self._over.discard(over)
         now, last = Surroundings.now(), self._cohort
         if last is None or last.is_behind(now, numbers):
-            self._cohort = Cohort(now)
+            self._cohort = Cohort(now.after(last.surroundings) if last else now)
             if last is not None:
                 for worker in last.workers.values():
                     worker.retire()

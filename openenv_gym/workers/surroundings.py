@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 _OF_EACH_TEST = ("PYTEST_CURRENT_TEST",)
 """Variables that change all the time, and are nobody's setting."""
@@ -20,12 +20,14 @@ class Surroundings:
         path: The strings of ``sys.path``.
         folder: The current folder; None where it is gone.
         unwatched: Variables of which two processes may have different values and be equal.
+        former_path: Folders that were in ``path``, and whose modules the process may still have.
     """
 
     variables: Mapping[str, str]
     path: tuple[str, ...]
     folder: str | None
     unwatched: Mapping[str, str] = field(default_factory=dict, compare=False)
+    former_path: tuple[str, ...] = field(default=(), compare=False)
 
     @classmethod
     def now(cls) -> Surroundings:
@@ -40,6 +42,11 @@ class Surroundings:
             folder = None
         return cls(variables, path, folder, unwatched)
 
+    def after(self, last: Surroundings) -> Surroundings:
+        """Return these as they follow on others: what they have loaded can be found further on."""
+        former = filter(os.path.isdir, (*last.path, *last.former_path))
+        return replace(self, former_path=tuple(dict.fromkeys(former)))
+
     @property
     def environ(self) -> dict[str, str]:
         """All variables."""
@@ -49,8 +56,9 @@ class Surroundings:
     def python_path(self) -> str:
         """``PYTHONPATH`` with which another interpreter imports what this one does.
 
-        Like ``python -m``, it finds modules in the current folder too, but as the last place.
+        Like ``python -m``, it finds modules in the current folder too, but as one of the last
+        places.
         """
         here = self.folder or ""
-        entries = [entry or here for entry in (*self.path, here)]
+        entries = [entry or here for entry in (*self.path, here, *self.former_path)]
         return os.pathsep.join(dict.fromkeys(filter(None, entries)))

@@ -74,7 +74,7 @@ def test_variables_path_and_folder_are_those_of_now(
     envs.close()
 
 
-def test_the_code_is_what_this_process_would_use(module):
+def test_the_code_is_what_this_process_would_use(module, tmp_path: Path):
     name = module("first")
     assert told(name)["code"] == "first"
     here = importlib.import_module(name)
@@ -85,6 +85,9 @@ def test_the_code_is_what_this_process_would_use(module):
     assert info["code"] == here.CODE == "second"
     importlib.reload(here)
     assert told(name)["pid"] == info["pid"]
+    sys.path.remove(str(tmp_path))  # which takes away no module that is loaded
+    assert told(name)["code"] == "second"
+    sys.path.insert(0, str(tmp_path))
     del sys.modules[name]  # whoever imports it now gets what is in the file
     module("third one")
     assert told(name)["code"] == "third one"
