@@ -26,7 +26,8 @@ def least_bytes(space: Space) -> int:
 @least_bytes.register(gs.MultiDiscrete)
 @least_bytes.register(gs.MultiBinary)
 def _(space: Any) -> int:
-    return int(math.prod(space.shape) * np.dtype(space.dtype).itemsize)
+    count: int = math.prod(space.shape)
+    return count * int(np.dtype(space.dtype).itemsize)
 
 
 @least_bytes.register
