@@ -124,7 +124,7 @@ def _(space: gs.Box, keeps_bounds: bool) -> Take:
         return _array(space.shape, "biuf", space.low, space.high, is_whole=keeps_bounds)
     if keeps_bounds:
         return _array(space.shape, "biuf", *rounding_limits(space), outside=_CLIP)
-    return _array(space.shape, "biuf")
+    return _array(space.shape, "biuf", outside="NaN is no number")
 
 
 def _array(
@@ -209,7 +209,10 @@ def _items(action: Any) -> Any:
     return action if isinstance(action, (tuple, list)) else np.asarray(action)
 
 
-def _as_given(action: Any, items: list[Any]) -> list[Any] | tuple[Any, ...]:
+def _as_given(action: Any, items: list[Any]) -> Any:
+    """Return items in the form in which they were given, if that can travel, else as a tuple."""
+    if type(action) is np.ndarray and action.dtype.kind in "biuf":
+        return action
     return items if isinstance(action, list) else tuple(items)
 
 

@@ -51,7 +51,7 @@ ACCEPTED = [
 @pytest.mark.parametrize(("space", "action"), ACCEPTED, ids=str)
 def test_what_an_environment_in_process_takes_is_taken_as_it_is(space: gs.Space[Any], action: Any):
     taken = action_check(space)(action)
-    assert same(taken, tuple(action) if isinstance(space, gs.Tuple) else action)
+    assert same(taken, action)
     assert same(action_check(space)(taken), taken)
 
 
@@ -103,6 +103,11 @@ REFUSED = [
     (gs.Dict({"a": gs.Discrete(2)}), {"b": 0}),
     (gs.Dict({"a": gs.Discrete(2)}), [1]),
 ]
+
+
+def test_nan_is_refused_by_its_name():
+    with pytest.raises(InvalidActionError, match="NaN is no number"):
+        action_check(BOX)([0, float("nan")])
 
 
 @pytest.mark.parametrize(("space", "action"), REFUSED, ids=str)
