@@ -219,7 +219,7 @@ def test_a_reset_tells_of_a_connection_that_was_lost(call, their_servers):
 def test_a_full_server_says_so(form, call, serve_theirs):
     url, _ = serve_theirs("traps", app={"max_concurrent_envs": 2})
     answer = call("capacity", url=url, form=form, sessions=2)
-    message = "Server at capacity: 2/2 sessions active. Cannot accept new connections."
+    message = "Server at capacity: 2/2 sessions active. Cannot accept new connections." + FULL
     assert answer["errors"] == [["CapacityError", message]] * 5
     assert answer["tries"] > 0 and answer["value"] == [6.0, 1.0]
 
