@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.children import ROOT
 from openenv_gym.launchers import ServerProcess
+from openenv_gym.wire.error_codes import FULL
 
 FORMS = ("async", "sync", "class")
 ASYNC_OR_SYNC = ("async", "sync")
@@ -98,6 +99,7 @@ def test_check_env_of_gymnasium_passes(kind, server, form, call, their_servers):
     assert call("check", kind=kind, url=their_servers[server], form=form) == "passed"
 
 
+@pytest.mark.filterwarnings(r"ignore:(?s).*pass action_space=:UserWarning")
 @pytest.mark.parametrize(
     ("kind", "server"),
     [
