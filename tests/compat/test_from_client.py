@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.children import ROOT
 from openenv_gym.launchers import ServerProcess
+from openenv_gym.wire.error_codes import FULL
 
 FORMS = ("async", "sync", "class")
 ASYNC_OR_SYNC = ("async", "sync")
@@ -98,6 +99,7 @@ def test_check_env_of_gymnasium_passes(kind, server, form, call, their_servers):
     assert call("check", kind=kind, url=their_servers[server], form=form) == "passed"
 
 
+@pytest.mark.filterwarnings(r"ignore:(?s).*pass action_space=:UserWarning")
 @pytest.mark.parametrize(
     ("kind", "server"),
     [
@@ -219,7 +221,7 @@ def test_a_reset_tells_of_a_connection_that_was_lost(call, their_servers):
 def test_a_full_server_says_so(form, call, serve_theirs):
     url, _ = serve_theirs("traps", app={"max_concurrent_envs": 2})
     answer = call("capacity", url=url, form=form, sessions=2)
-    message = "Server at capacity: 2/2 sessions active. Cannot accept new connections."
+    message = "Server at capacity: 2/2 sessions active. Cannot accept new connections." + FULL
     assert answer["errors"] == [["CapacityError", message]] * 5
     assert answer["tries"] > 0 and answer["value"] == [6.0, 1.0]
 
