@@ -18,9 +18,11 @@ requests are under way:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from asyncio import AbstractEventLoop
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from anyio import CancelScope  # Starlette's, whose cancellation comes again and again
@@ -31,6 +33,8 @@ from openenv_gym.server.relay_protocol import EXTENSION
 T = TypeVar("T")
 
 LOOK_AGAIN_S = 0.002
+LOOP_LIVES_S = 1.0
+"""How often one looks whether the loop of another thread is there still."""
 
 
 class Home:
@@ -84,11 +88,7 @@ class Home:
         try:
             await app(scope, receive, send)
         finally:
-            try:
-                with CancelScope(shield=True):
-                    await self._wait_for_the_last()
-            finally:
-                self._leave(here)
+            await self._leave(here)
 
     def _enter(self, here: AbstractEventLoop) -> AbstractEventLoop | None:
         """Count a request; return the loop in which it is answered, None where that just ends."""
@@ -104,21 +104,30 @@ class Home:
             self._hosts += 1
             return here
 
-    async def _wait_for_the_last(self) -> None:
-        """Wait, as the last host, until nothing needs this loop any more."""
-        while self._hosts == 1:
-            await self._settle()
-            with self._lock:
-                self._is_leaving = self._guests > 0
-                if not self._is_leaving:
-                    return
-            await asyncio.sleep(LOOK_AGAIN_S)
+    async def _leave(self, here: AbstractEventLoop) -> None:
+        """Leave, as the last host when nothing needs this loop any more."""
+        has_left = False
+        try:
+            with CancelScope(shield=True):
+                while True:
+                    if self._hosts == 1:
+                        await self._settle()
+                    if has_left := self._has_left(here):
+                        return
+                    await asyncio.sleep(LOOK_AGAIN_S)
+        finally:
+            if not has_left:  # the loop is ended under its requests
+                self._has_left(here, waits=False)
 
-    def _leave(self, here: AbstractEventLoop) -> None:
+    def _has_left(self, here: AbstractEventLoop, *, waits: bool = True) -> bool:
+        """Count a host less, and return True; return False where it is to wait for guests."""
         with self._lock:
-            if self._loop is here:  # else the loop ended before its requests did
+            if self._loop is not here:  # the loop ended before its requests did
+                return True
+            self._is_leaving = waits and self._hosts == 1 and self._guests > 0
+            if not self._is_leaving:
                 self._hosts -= 1
-                self._is_leaving = False
+            return not self._is_leaving
 
     def _move(self, here: AbstractEventLoop) -> None:
         if self._loop is not here:
@@ -133,17 +142,17 @@ class Home:
         here = asyncio.get_running_loop()
 
         async def receive_here() -> Message:
-            return await _run_in(here, _awaited(receive()))
+            return await _run_in(here, receive)
 
         async def send_here(message: Message) -> None:
-            await _run_in(here, _awaited(send(message)))
+            await _run_in(here, partial(send, message))
 
         # The connection below is of this loop, so that no relay may take it over.
         extensions = dict(scope.get("extensions") or {})
         extensions.pop(EXTENSION, None)
         visiting = {**scope, "extensions": extensions}
         try:
-            await _run_in(home, _awaited(app(visiting, receive_here, send_here)))
+            await _run_in(home, partial(app, visiting, receive_here, send_here))
         finally:
             with self._lock:
                 if self._loop is home:
@@ -170,10 +179,46 @@ class AtHome:
             await self._home.answer(self._app, scope, receive, send)
 
 
-async def _awaited(work: Awaitable[T]) -> T:
-    return await work
+async def _run_in(loop: AbstractEventLoop, work: Callable[[], Awaitable[T]]) -> T:
+    """Run ``work`` in a loop of another thread, and return its result.
+
+    Who is cancelled here has it cancelled there, and waits for its end: both loops are needed for
+    that.
+
+    Raises:
+        RuntimeError: the loop was closed.
+    """
+    here = asyncio.get_running_loop()
+    ended: asyncio.Future[asyncio.Task[T]] = here.create_future()
+    begun: list[asyncio.Task[T]] = []
+
+    async def run() -> T:
+        return await work()
+
+    def begin() -> None:
+        begun.append(loop.create_task(run()))
+        begun[0].add_done_callback(tell)
+
+    def tell(task: asyncio.Task[T]) -> None:
+        with contextlib.suppress(RuntimeError):  # nobody waits any more
+            here.call_soon_threadsafe(ended.set_result, task)
+
+    def cancel() -> None:  # which comes after `begin`
+        begun[0].cancel()
+
+    loop.call_soon_threadsafe(begin)
+    try:
+        await _wait_for(ended, loop)
+    except asyncio.CancelledError:
+        loop.call_soon_threadsafe(cancel)
+        with CancelScope(shield=True):
+            await _wait_for(ended, loop)
+        raise
+    return ended.result().result()
 
 
-async def _run_in(loop: AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T:
-    """Run ``work`` in a loop of another thread."""
-    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, loop))
+async def _wait_for(ended: asyncio.Future[Any], loop: AbstractEventLoop) -> None:
+    while not ended.done():
+        await asyncio.wait({ended}, timeout=LOOP_LIVES_S)
+        if loop.is_closed():
+            raise RuntimeError("the event loop in which a request was answered was closed")

@@ -75,8 +75,8 @@ def front(
 
 @pytest.mark.parametrize("codec", ["binary", "json"])
 def test_an_environment_is_played_where_its_server_is(serve: Callable[..., Any], codec: str):
-    local = gym.make("CartPole-v1")
-    with front(lambda path: (308, serve("CartPole-v1").base_url + path)) as other:
+    local, server = gym.make("CartPole-v1"), serve("CartPole-v1").base_url
+    with front(lambda path: (308, server + path)) as other:
         for env_id in ("openenv/CartPole-v1", "openenv/remote-v0"):
             env = gym.make(env_id, base_url=other.url, codec=codec)
             assert env.reset(seed=3)[0].tolist() == local.reset(seed=3)[0].tolist()
@@ -117,11 +117,12 @@ def test_another_host_is_asked_only_if_allowed_and_is_told_nothing():
 
 @pytest.mark.parametrize("codec", ["binary", "json"])
 def test_a_websocket_tells_another_host_nothing(serve: Callable[..., Any], codec: str):
-    with FaultProxy(serve("CartPole-v1").base_url) as server:
+    url = serve("CartPole-v1").base_url
+    with FaultProxy(url) as server:
         where = server.base_url.replace("127.0.0.1", "localhost")
 
         def only_the_schema_is_here(path: str) -> tuple[int, str]:
-            return 307, (serve("CartPole-v1").base_url if path == "/schema" else where) + path
+            return 307, (url if path == "/schema" else where) + path
 
         with front(only_the_schema_is_here) as other:
             arguments: dict[str, Any] = {"base_url": other.url, "codec": codec}

@@ -843,7 +843,7 @@ MUTANTS = (
     Mutant(
         "server-home-guests-are-left",
         "openenv_gym/server/home.py",
-        "self._is_leaving = self._guests > 0",
+        "self._is_leaving = waits and self._hosts == 1 and self._guests > 0",
         "self._is_leaving = False",
         "A loop ends while a request of another one is answered in it.",
         ("tests/server/test_event_loops.py",),
