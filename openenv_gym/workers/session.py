@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from openenv_gym.errors import OpenEnvGymError, RemoteEnvError
+from openenv_gym.errors import OpenEnvGymError, RemoteEnvError, SpaceError
 from openenv_gym.protocol import BinaryMessages, Body, ServerSession, SessionState, failure
 from openenv_gym.protocol.binary_messages import sequence_of
 from openenv_gym.workers.built_env import Builder, build
@@ -36,6 +36,8 @@ class WorkerSession:
         reply = self._handler.execute(request)
         try:
             return self._session.send(reply)
+        except SpaceError as exc:  # a reward or a flag that cannot be carried
+            return self._session.send(failure(exc))
         except Exception as exc:  # objects of the environment may raise whatever they like
             what = f"what the environment returned cannot travel: {type(exc).__name__}: {exc}"
             return self._session.send(failure(RemoteEnvError(what)))
