@@ -28,7 +28,7 @@ from openenv_gym.codecs import (
     pack_freeform,
     unpack_freeform,
 )
-from openenv_gym.errors import InvalidActionError, InvalidRequestError, ProtocolError
+from openenv_gym.errors import InvalidActionError, InvalidRequestError, ProtocolError, SpaceError
 from openenv_gym.protocol.events import (
     BatchResult,
     Close,
@@ -266,9 +266,10 @@ _REWARD_WIRES = tuple(np.dtype("u1" if wire == "|b1" else wire) for wire in REWA
 def _column(values: Any, shape: tuple[int, ...], wire: str) -> bytes:
     """The rewards or flags of all sub-environments."""
     array = np.asarray(values)
-    if array.shape != shape:
-        raise InvalidRequestError(
-            f"expected rewards and flags of shape {shape}, got {array!r:.80} of shape {array.shape}"
+    if array.shape != shape or array.dtype.kind not in "biufO":
+        raise SpaceError(
+            f"rewards and flags of a vector environment: expected numbers of shape {shape}, "
+            f"got {array!r:.80} of shape {array.shape}"
         )
     return array.astype(wire, copy=False).tobytes()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from openenv_gym.errors import OpenEnvGymError, RemoteEnvError
+from openenv_gym.errors import OpenEnvGymError, RemoteEnvError, SpaceError
 from openenv_gym.protocol import BinaryMessages, Body, ServerSession, SessionState, Used, failure
 from openenv_gym.protocol.binary_messages import sequence_of
 from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES, within
@@ -43,6 +43,8 @@ class WorkerSession:
                 if len(answer) <= MAX_MESSAGE_BYTES
                 else bytes(within(answer, MAX_MESSAGE_BYTES))
             )
+        except SpaceError as exc:  # a reward or a flag that cannot be carried
+            return self._session.send(failure(exc))
         except Exception as exc:  # objects of the environment may raise whatever they like
             # An attribute that cannot travel is none, for those who ask whether there is one.
             is_used = type(reply) is Used
