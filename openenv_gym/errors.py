@@ -6,7 +6,7 @@
     ├── AddressError (ValueError)              a URL or address that cannot be parsed
     ├── UnknownEnvironmentError (LookupError)  no such id, or not the one that the server serves
     ├── UnsupportedRenderModeError (TypeError) the environment cannot draw in the mode asked for
-    ├── SpaceError (ValueError)                a space or schema that cannot be carried or inferred
+    ├── SpaceError (ValueError)                a space or reward that cannot be carried or inferred
     ├── InvalidActionError (ValueError)        an action of the wrong type, shape or value
     ├── InvalidRequestError (ValueError)       a malformed message, an unknown argument
     ├── UnknownAttributeError (AttributeError) the environment has none of this name, or hides it
@@ -47,10 +47,13 @@ class OpenEnvGymError(Exception):
         code: The code of this error on the wire, see :mod:`openenv_gym.wire.error_codes`.
         fault_kind: The kind of fault that an error of this class is, where it does not say itself;
             None for one that is no fault.
+        raised: The name of the class that the environment's own code raised, where the error has
+            that class too, see :mod:`openenv_gym.wire.raised`; else "".
         fault: The fault that was given; it never changes.
     """
 
     code = "SERVER_ERROR"
+    raised: ClassVar[str] = ""
     fault_kind: ClassVar[FaultKind | None] = None
 
     def __init__(self, message: str = "", *, fault: Fault | None = None) -> None:
@@ -99,7 +102,7 @@ class UnsupportedRenderModeError(OpenEnvGymError, TypeError):
 
 
 class SpaceError(OpenEnvGymError, ValueError):
-    """A space, or the schema of one, that cannot be carried or inferred."""
+    """A space or its schema, a reward or a flag that cannot be carried or inferred."""
 
     code = "SPACE_ERROR"
 

@@ -17,6 +17,8 @@ from gymnasium import spaces
 
 from openenv_gym.adapters.openspiel_env import OpenSpielEnv
 from openenv_gym.adapters.openspiel_episode import shorten
+from openenv_gym.adapters.openspiel_games import load_game
+from openenv_gym.client.websocket import WebSocketOptions
 from openenv_gym.endpoints import AUTO, ConnectOptions, Timeout, embedded_endpoints
 from openenv_gym.envs.registration import make_openspiel
 from openenv_gym.envs.remote_env import RemoteEnv
@@ -56,8 +58,9 @@ def raw_env(
         **kwargs: ``game_params``, ``observation`` and ``shaped``, as ``OpenSpielEnv`` takes them;
             ``render_mode``. With ``embedded=True`` the game runs in the worker process, with
             ``base_url`` on a server, which must have been started with the same arguments;
-            ``codec`` is for a server. For both, ``timeout_s`` is how long to wait for a reply, in
-            seconds. ``OPENENV_BASE_URL`` is not read.
+            ``codec`` and ``options``, a ``WebSocketOptions``, are for a server. For both,
+            ``timeout_s`` is how long to wait for a reply, in seconds. ``OPENENV_BASE_URL`` is not
+            read.
 
     Raises:
         InvalidRequestError: An argument makes no sense, or the game is a mean-field game.
@@ -85,6 +88,7 @@ def _make_game(  # noqa: PLR0913 - the keyword arguments of the functions above
     base_url: str | None = None,
     codec: str = "auto",
     timeout_s: Timeout = AUTO,
+    options: WebSocketOptions | None = None,
     render_mode: str | None = None,
 ) -> gymnasium.Env[Any, Any]:
     settings = {"game_params": game_params, "observation": observation, "shaped": shaped}
@@ -95,14 +99,49 @@ def _make_game(  # noqa: PLR0913 - the keyword arguments of the functions above
         # JSON cannot carry arguments. Without any, the spaces tell what is served.
         kwargs = {**_ALL_SEATS, **given} if given else {}
         place: dict[str, Any] = {"base_url": base_url, "codec": codec, "timeout_s": timeout_s}
-        return make_openspiel(game, **place, render_mode=render_mode, on_fault="raise", **kwargs)
-    if codec != "auto" or (timeout_s != AUTO and not embedded):
-        raise InvalidRequestError("codec needs base_url, and timeout_s base_url or embedded=True")
+        place["options"] = options
+        made = make_openspiel(game, **place, render_mode=render_mode, on_fault="raise", **kwargs)
+        is_for_one = not given and load_game(game).game.num_players() == 1
+        return _OnlySeat(made) if is_for_one and not _has_all_seats(made) else made
+    if codec != "auto" or options is not None or (timeout_s != AUTO and not embedded):
+        raise InvalidRequestError(
+            "codec and options need base_url, and timeout_s base_url or embedded=True"
+        )
     if embedded:
-        options = ConnectOptions(timeout_s=timeout_s)
         request = Open(f"openspiel:{game}", {**_ALL_SEATS, **given}, render_mode)
-        return RemoteEnv(embedded_endpoints(request, options)[0], "raise")
+        embedding = ConnectOptions(timeout_s=timeout_s)
+        return RemoteEnv(embedded_endpoints(request, embedding)[0], "raise")
     return OpenSpielEnv(game, render_mode=render_mode, **_ALL_SEATS, **given)
+
+
+def _has_all_seats(game: gymnasium.Env[Any, Any]) -> bool:
+    """Whether one agent plays every seat."""
+    seen = game.observation_space
+    return isinstance(seen, spaces.Dict) and set(seen) == {"current_player", "observation"}
+
+
+class _OnlySeat(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """A game for one player that was served as it is, told as one whose every seat is played."""
+
+    def __init__(self, game: gymnasium.Env[Any, Any]) -> None:
+        super().__init__(game)
+        parts = [("current_player", spaces.Discrete(1)), ("observation", game.observation_space)]
+        self.observation_space = spaces.Dict(parts)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        return self._told(*self.env.reset(seed=seed, options=options))
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        seen, reward, terminated, truncated, info = self.env.step(action)
+        told, info = self._told(seen, info)
+        return told, reward, terminated, truncated, {**info, "rewards": [float(reward)]}
+
+    def _told(self, seen: Any, info: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        told = {"current_player": 0, "observation": seen}
+        legal = [info["legal_actions"]]
+        return told, {**info, "observations": [seen], "legal_actions_by_player": legal}
 
 
 class _Seats:
@@ -306,8 +345,7 @@ def _why_not(game: Any, illegal_action: Any, max_steps: Any, is_parallel: bool) 
         return f"illegal_action is 'raise' or 'terminate'; got {illegal_action!r}"
     if max_steps is not None and (type(max_steps) is not int or max_steps < 1):
         return f"max_steps is a number of steps from 1, or None for no limit; got {max_steps!r}"
-    seen = game.observation_space
-    if not isinstance(seen, spaces.Dict) or set(seen) != {"current_player", "observation"}:
+    if not _has_all_seats(game):
         return f"one agent does not play every seat there: {_HOW_TO_SERVE}"
     dynamics = game.metadata.get("dynamics")
     if dynamics == "mean_field":

@@ -25,6 +25,7 @@ from openenv_gym.envs.registration import NAMESPACE
 from openenv_gym.envs.remote_vector_env import RemoteVectorEnv
 from openenv_gym.errors import InvalidRequestError, OpenEnvGymError, ResetNeededError, SpaceError
 from openenv_gym.protocol import Use
+from openenv_gym.spaces.rewards import WAY_OUT
 
 try:
     from stable_baselines3.common.vec_env import VecEnv
@@ -57,7 +58,7 @@ class OpenEnvVecEnv(VecEnv):
 
     Raises:
         InvalidRequestError: an argument makes no sense.
-        SpaceError: Stable-Baselines3 does not know the spaces.
+        SpaceError: Stable-Baselines3 does not know the spaces, or takes no array rewards.
         UnreachableError: nobody answers at a shard.
         EnvStartError: a sub-environment could not be built.
     """
@@ -117,7 +118,7 @@ class OpenEnvVecEnv(VecEnv):
             InvalidActionError: an action is not in its space; nothing was sent.
             ResetNeededError: it was called before the first reset; nothing was sent.
         """
-        self._envs.step_async(np.asarray(actions))
+        self._envs.step_async(actions)
 
     def step_wait(self) -> tuple[VecEnvObs, NDArray[Any], NDArray[Any], Infos]:
         """Return observations, rewards, whether episodes ended, and infos.
@@ -130,6 +131,8 @@ class OpenEnvVecEnv(VecEnv):
             RemoteEnvError: a sub-environment raised.
         """
         observations, rewards, terminated, truncated, records = self._envs.step_wait()
+        if rewards.ndim > 1:
+            raise _array_rewards(self._envs, rewards.shape[1:])
         dones = terminated | truncated
         endings: dict[int, dict[str, Any]] = {}
         latest: Infos = [{} for _ in range(self.num_envs)]
@@ -290,13 +293,32 @@ def _checked(envs: Any) -> RemoteVectorEnv:
     return envs
 
 
+def _array_rewards(envs: RemoteVectorEnv, shape: tuple[int, ...]) -> SpaceError:
+    return SpaceError(
+        f"the rewards of {envs.name} are arrays of shape {shape}; Stable-Baselines3 takes numbers. "
+        f"{WAY_OUT}, and serve or register what comes of it"
+    )
+
+
+def _has_one_axis(space: spaces.Space[Any]) -> bool:
+    """Whether the arrays of a space have as many axes as Stable-Baselines3 can do with."""
+    if isinstance(space, spaces.MultiDiscrete):
+        return len(space.shape) == 1 and not np.any(space.start)
+    return not isinstance(space, spaces.Box) or space.shape != ()
+
+
 def _checked_spaces(envs: RemoteVectorEnv) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
+    reward: Any = getattr(envs, "reward_space", None)
+    if reward is not None:
+        raise _array_rewards(envs, reward.shape)
     observation, action = envs.single_observation_space, envs.single_action_space
     parts = observation.values() if isinstance(observation, spaces.Dict) else (observation,)
     for side, space in (*(("observation", part) for part in parts), ("action", action)):
-        if not isinstance(space, _SUPPORTED):
+        if not isinstance(space, _SUPPORTED) or not _has_one_axis(space):
             raise SpaceError(
                 f"{envs.name} has the {side} {space}; Stable-Baselines3 takes Box, Discrete, "
-                "MultiDiscrete and MultiBinary, and a Dict of these as observation"
+                "MultiDiscrete and MultiBinary, and a Dict of these as observation. A Box has at "
+                "least one axis, a MultiDiscrete one and counts from 0. For openenv/remote-v0, "
+                "flatten=True makes such spaces of numbers; docs/sb3.md tells what helps else"
             )
     return observation, action

@@ -24,7 +24,7 @@ SERVED = {
         "http://a:8000": "CartPole-v1",
         "http://b:8000": "CartPole-v1",
     },
-    "docs/sb3.md": {},
+    "docs/sb3.md": {"http://localhost:8003": "FrozenLake-v1"},
     "docs/spaces.md": {LOCAL: "CartPole-v1", "http://localhost:8001": "openspiel:catch"},
     "servers/gymnasium/README.md": {LOCAL: "Acrobot-v1"},
     "servers/openspiel/README.md": {LOCAL: "openspiel:tic_tac_toe"},

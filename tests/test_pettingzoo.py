@@ -15,6 +15,7 @@ import pyspiel
 import pytest
 from gymnasium.utils.env_checker import data_equivalence
 
+from openenv_gym import WebSocketOptions
 from openenv_gym import pettingzoo as zoo
 from openenv_gym.errors import (
     EnvStartError,
@@ -483,6 +484,25 @@ def test_arguments_are_compared_with_those_of_the_server(serve):
 
 
 @pytest.mark.parametrize("codec", ["binary", "json"])
+def test_a_game_for_one_player_is_played_where_it_is_served_as_it_is(serve, codec):
+    url, options = serve("openspiel:catch").base_url, WebSocketOptions()
+    local, remote = zoo.env("catch"), zoo.env("catch", base_url=url, codec=codec, options=options)
+    for env in (local, remote):
+        env.reset(seed=1)
+    for agent in local.agent_iter():
+        (seen, *rest), (expected, *known) = remote.last(), local.last()
+        assert np.array_equal(seen["observation"], expected["observation"])
+        assert seen["action_mask"].tolist() == expected["action_mask"].tolist()
+        assert rest == known
+        assert remote.observation_space(agent) == local.observation_space(agent)
+        action = None if known[1] else 2
+        local.step(action)
+        remote.step(action)
+    assert not remote.agents
+    remote.close()
+
+
+@pytest.mark.parametrize("codec", ["binary", "json"])
 def test_a_server_for_one_seat_is_refused(serve, codec):
     one = serve("openspiel:tic_tac_toe").base_url
     with pytest.raises(InvalidRequestError, match="tic_tac_toe: one agent does not play every"):
@@ -507,8 +527,8 @@ def test_games_of_the_wrong_kind_are_refused(embedded):
     ("arguments", "message"),
     [
         ({"embedded": True, "base_url": "http://x"}, "two places: give one of them"),
-        ({"codec": "json"}, "codec needs base_url"),
-        ({"codec": "json", "embedded": True}, "codec needs base_url"),
+        ({"codec": "json"}, "codec and options need base_url"),
+        ({"codec": "json", "embedded": True}, "codec and options need base_url"),
         ({"timeout_s": 1.0}, "timeout_s base_url or embedded=True"),
         ({"timeout_s": -1.0, "embedded": True}, "timeout_s: expected seconds above 0"),
         ({"max_steps": 0}, "max_steps is a number of steps from 1"),

@@ -174,8 +174,9 @@ def test_errors_name_what_is_wrong_and_leave_it_usable():
     with pytest.raises(ResetNeededError):
         remote.step([0, 0])
     remote.reset()
-    with pytest.raises(InvalidActionError):
-        remote.step([0, 9])
+    for actions in ([0, 9], [0, [1]], None):
+        with pytest.raises(InvalidActionError):
+            remote.step(actions)
     with pytest.raises(RemoteEnvError, match="told to raise"):
         remote.step([0, Scripted.RAISE])
     remote.step_async([0, Scripted.RAISE])

@@ -10,7 +10,7 @@ import inspect
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.wire.typed import validate_action
@@ -24,12 +24,16 @@ class EnvironmentEnv(gym.Env[Fields, Fields]):
     Args:
         environment: An object with ``reset``, ``step`` and ``state``.
         action_model: The pydantic class of its actions.
+
+    Attributes:
+        takes_seed: Whether the environment's ``reset`` has a parameter for a seed.
     """
 
     def __init__(self, environment: Any, action_model: type[BaseModel]) -> None:
         self.environment = environment
         self._action_model = action_model
         self._accepted = _keywords(environment.reset)
+        self.takes_seed = self._accepted is None or "seed" in self._accepted
 
     def reset(
         self, *, seed: int | None = None, options: Fields | None = None
@@ -37,14 +41,16 @@ class EnvironmentEnv(gym.Env[Fields, Fields]):
         """Begin an episode; ``options`` are further arguments of the environment's ``reset``.
 
         A reset of Gymnasium has no reward. If the environment gives one, or says that the episode
-        is over at once, the info has it under ``reward`` and ``done``.
+        is over at once, the info has it under ``reward`` and ``done``. A seed that the environment
+        cannot take is left out: trainers give one to every environment, and who made this one was
+        told, see :attr:`takes_seed`.
 
         Raises:
             InvalidRequestError: the environment's ``reset`` does not take an argument.
         """
         super().reset(seed=seed)
         arguments = dict(options or {})
-        if seed is not None:
+        if seed is not None and self.takes_seed:
             arguments["seed"] = seed
         self._check(arguments)
         observation = self.environment.reset(**arguments)
@@ -59,7 +65,10 @@ class EnvironmentEnv(gym.Env[Fields, Fields]):
         Raises:
             InvalidActionError: the fields are not those of the action model.
         """
-        observation = self.environment.step(validate_action(self._action_model, action))
+        made = validate_action(self._action_model, action)
+        if isinstance(made, RootModel):  # of a union, of which it is one
+            made = made.root
+        observation = self.environment.step(made)
         done = bool(observation.done)
         truncated = done and bool(getattr(observation, "truncated", False))
         return self._fields(observation), observation.reward, done and not truncated, truncated, {}

@@ -16,6 +16,7 @@ from openenv_gym.errors import EnvCrashLoopError, OpenEnvGymError, RemoteEnvErro
 from openenv_gym.faults import Fault, FaultKind
 from openenv_gym.protocol import Recovery
 from openenv_gym.recovery import Do, Effect, Episode, EpisodeState, Event, FaultPolicy, Restarts
+from openenv_gym.spaces.rewards import wrong_flags
 from openenv_gym.wire.error_codes import printable
 from openenv_gym.wire.fault_info import FAULT_KEY, restart_info
 
@@ -79,17 +80,21 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
         try:
             result = self.env.step(action)
             obs, _, terminated, truncated, _ = result
+            try:
+                is_last = bool(terminated or truncated)
+            except (TypeError, ValueError) as exc:
+                raise wrong_flags(terminated, truncated, self.restarts.name) from exc
             # In each step of each sub-environment, so the usual case is told at once.
             is_fit = type(obs) is np.ndarray and obs.shape == self._shape
             if not is_fit or obs.dtype.kind not in "biuf":
-                self._check_fits(obs, terminated or truncated)
+                self._check_fits(obs, is_last)
         except Exception as exc:  # an environment raises whatever it likes: its fault
             effect = episode.failed(_error_of(exc), 0.0)
             if effect.do is Do.RAISE:
                 episode.take_error()  # which says less than what the environment raised
                 raise
             return self.last_obs(), 0.0, False, True, {FAULT_KEY: effect.infos[0]}
-        if terminated or truncated:
+        if is_last:
             episode.handle(Event.ENDED)
         elif episode.state is not EpisodeState.LIVE:
             episode.handle(Event.STEPPED)

@@ -3,28 +3,49 @@
 from __future__ import annotations
 
 import copy
-import importlib
+import sys
 from typing import Any
 
 import gymnasium as gym
 from gymnasium import error
+from gymnasium.envs.registration import EnvSpec
 
 from openenv_gym.errors import EnvStartError, UnknownEnvironmentError, UnsupportedRenderModeError
 from openenv_gym.protocol.events import NO_TIME_LIMIT, Open
 from openenv_gym.spaces import to_descriptor
 from openenv_gym.spaces.labels import label_known
+from openenv_gym.spaces.rewards import reward_descriptor
 from openenv_gym.wire.description import Description
+from openenv_gym.wire.raised import raised_as
 from openenv_gym.workers.built_env import BuiltEnv, plain_metadata
+from openenv_gym.workers.imports import import_module, imported, is_module
+
+_REGISTERING = ("ale_py",)
+"""Packages whose ids Gymnasium once had itself, and which register them when they are imported."""
+
+_NO_RENDER_MODE = "unexpected keyword argument 'render_mode'"
+"""What Python says where a constructor takes none; TorchRL waits for these words."""
 
 
 def build(name: str, request: Open) -> BuiltEnv:
-    """Make the environment with the id ``name``, which may be ``module:id``.
+    """Make the environment with the id ``name``, which may be ``module:id`` or ``module:Class``.
 
     Raises:
-        UnknownEnvironmentError: no such id is registered.
-        EnvStartError: it needs a package that is not installed.
+        UnknownEnvironmentError: no such id is registered, and the module has no such class.
+        EnvStartError: it needs a package that is not installed, or the module cannot be imported.
     """
-    return host(make(name, request), name)
+    module, _, env_id = name.rpartition(":")
+    if module:
+        import_module(module, name)
+        may_be_code = not env_id or env_id.replace(".", "_").isidentifier()
+        if may_be_code and env_id not in gym.registry:
+            from openenv_gym.adapters import module_host
+
+            maker = imported(name, other_names=gym.registry)
+            return module_host.build_with(maker, name, request)
+    env = make(name, request)
+    has_vector_form = getattr(env.spec, "vector_entry_point", None) is not None
+    return host(env, name, has_vector_form=has_vector_form)
 
 
 def make(name: str, request: Open) -> gym.Env[Any, Any]:
@@ -35,11 +56,10 @@ def make(name: str, request: Open) -> gym.Env[Any, Any]:
         EnvStartError: it needs a package that is not installed.
         UnsupportedRenderModeError: it cannot be made with a render mode.
     """
-    module, _, env_id = name.rpartition(":")
-    if module:
-        importlib.import_module(module)
+    env_id = name.rpartition(":")[2]
     try:
-        spec = copy.deepcopy(gym.spec(env_id))
+        register_known(name)
+        spec = copy.deepcopy(_spec(env_id))
         if request.max_episode_steps is not None:
             limit = request.max_episode_steps
             spec.max_episode_steps = None if limit == NO_TIME_LIMIT else limit
@@ -49,24 +69,62 @@ def make(name: str, request: Open) -> gym.Env[Any, Any]:
             mode["render_mode"] = request.render_mode
         env: gym.Env[Any, Any] = gym.make(spec, disable_env_checker=True, **mode, **request.kwargs)
     except TypeError as exc:
-        if request.render_mode is None or "render_mode" not in str(exc):
+        # Another keyword may be the wrong one, and the message quotes all that were given.
+        if request.render_mode is None or _NO_RENDER_MODE not in str(exc):
             raise
         raise UnsupportedRenderModeError(
-            f"render_mode: {name} takes none, got {request.render_mode!r}"
+            f"render_mode: {name} takes none, got {request.render_mode!r}: {exc}"
         ) from exc
     except error.DependencyNotInstalled as exc:
-        raise EnvStartError(f"{name}: {exc}") from exc
+        raise raised_as(EnvStartError, type(exc))(f"{name}: {exc}") from exc
     except error.UnregisteredEnv as exc:
-        raise UnknownEnvironmentError(
-            f"{exc} An id that a module registers is named with it, as module:id; what your own "
-            "script registers is not known where the environment runs, so put it into a module"
+        raise raised_as(UnknownEnvironmentError, type(exc))(
+            f"{exc} An id that a module registers is named with it, as module:id, and so is a "
+            "class or a function in it, as module:Class; what your own script registers is not "
+            f"known where the environment runs, so put it into a module{_meant(env_id)}"
         ) from exc
     return env
 
 
-def host(env: gym.Env[Any, Any], name: str) -> BuiltEnv:
-    """Return an environment that exists already, with its description."""
-    modes = [mode for mode in env.metadata.get("render_modes", []) if mode not in (None, "human")]
+def _spec(env_id: str) -> EnvSpec:
+    try:
+        return gym.spec(env_id)
+    except error.UnregisteredEnv:
+        raise
+    except error.Error as exc:
+        raise UnknownEnvironmentError(
+            f"expected the id of an environment, as CartPole-v1, got {env_id!r}: {exc}"
+        ) from exc
+
+
+def _meant(env_id: str) -> str:
+    """Ask whether ``env_id`` was meant for a class in a module."""
+    module, _, name = env_id.rpartition(".")
+    if is_module(env_id):
+        return f". {env_id} is a module: did you mean {env_id}:Class?"
+    return f". Did you mean {module}:{name}?" if module and is_module(module) else ""
+
+
+def register_known(env_id: str) -> None:
+    """Import what registers ``env_id``, where Gymnasium does not know it and we do."""
+    if ":" in env_id or env_id in gym.registry:
+        return
+    for package in _REGISTERING:
+        if package not in sys.modules and is_module(package):
+            import_module(package, env_id)
+
+
+def host(env: gym.Env[Any, Any], name: str, *, has_vector_form: bool = False) -> BuiltEnv:
+    """Return an environment that exists already, with its description.
+
+    Args:
+        env: The environment.
+        name: The name of the environment that clients see.
+        has_vector_form: Whether the vector form that its spec names is of this environment: not
+            where a function has made and perhaps wrapped it.
+    """
+    known = (env.metadata or {}).get("render_modes") or ()  # some set None
+    modes = [mode for mode in known if mode not in (None, "human")]
     spec = env.spec
     action_space, observation_space = _labelled_spaces(env)
     description = Description(
@@ -74,12 +132,13 @@ def host(env: gym.Env[Any, Any], name: str) -> BuiltEnv:
         view="gymnasium",
         action=to_descriptor(action_space),
         observation=to_descriptor(observation_space),
+        reward=reward_descriptor(env),
         render_modes=modes,
         render_mode=env.render_mode,
         metadata=plain_metadata(env.metadata),
         state={"env_id": spec.id if spec is not None else name},
         about={"name": name, "description": _summary(env)},
-        has_vector_form=getattr(spec, "vector_entry_point", None) is not None,
+        has_vector_form=has_vector_form,
     )
     return BuiltEnv(env=env, description=description, state=lambda: description.state)
 

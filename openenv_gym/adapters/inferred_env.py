@@ -15,8 +15,10 @@ import msgspec
 
 from openenv_gym.adapters.environment_env import EnvironmentEnv
 from openenv_gym.codecs import info_to_json
+from openenv_gym.errors import SpaceError
 from openenv_gym.spaces import Inference, infer, to_descriptor
 from openenv_gym.spaces.probing import Probed, probed
+from openenv_gym.spaces.tools import ListedTool, tools_in
 from openenv_gym.wire.description import Description
 from openenv_gym.wire.schema_view import SchemaView
 from openenv_gym.workers.built_env import BuiltEnv
@@ -89,6 +91,7 @@ def inferred(build_one: Callable[[], BuiltEnv], first: BuiltEnv) -> Callable[[],
         schemas["action"],
         schemas["observation"],
         probe=lambda: _probe(first),
+        list_tools=lambda: _tools(first),
         environment=first.description.about.get("name"),
     )
     description = _described(first.description, inference)
@@ -104,6 +107,15 @@ def inferred(build_one: Callable[[], BuiltEnv], first: BuiltEnv) -> Callable[[],
 
 def _probe(built: BuiltEnv) -> Probed:
     return probed(_first_message(*built.env.reset()), built.state())
+
+
+def _tools(built: BuiltEnv) -> list[ListedTool]:
+    """The tools of an environment that has some; it lists them without a reset."""
+    fields = built.env.step({"type": "list_tools"})[0]
+    tools = tools_in(fields)
+    if tools is None:
+        raise SpaceError(f"it lists none, and answers {fields!r:.200}")
+    return tools
 
 
 def _first_message(fields: dict[str, Any], info: dict[str, Any]) -> dict[str, Any]:
@@ -122,4 +134,5 @@ def _described(description: Description, inference: Inference) -> Description:
         view="gymnasium",
         action=to_descriptor(inference.action_space),
         observation=to_descriptor(inference.observation_space),
+        warnings=list(inference.warnings),
     )

@@ -54,7 +54,7 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
     - ``game_phase``: ``"initial"`` before anybody moved, ``"playing"``, or ``"terminal"``;
     - ``opponent_actions``: list of ``(player, action)``, the moves of opponents since the agent's
       own last one;
-    - ``opponent_last_action``: the last move of any opponent in this episode, or None;
+    - ``opponent_last_action``: the last move of any opponent in this episode, if there was one;
     - ``returns``: list of float, one per player, at the end only;
     - ``illegal_action``: the action, if it was not legal (see ``illegal_action`` below);
     - ``rewards`` (of a step) and ``observations``: lists with an entry per player, if the agent
@@ -396,8 +396,9 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
             "current_player": episode.player,
             "game_phase": phase,
             "opponent_actions": episode.opponent_actions,
-            "opponent_last_action": episode.opponent_last_action,
         }
+        if episode.opponent_last_action is not None:
+            info["opponent_last_action"] = episode.opponent_last_action
         if episode.player == TERMINAL:
             info["game_phase"] = "terminal"
             info["returns"] = episode.returns()

@@ -28,6 +28,7 @@ from openenv_gym.protocol.events import (
     Step,
 )
 from openenv_gym.protocol.json_messages import JsonServerMessages
+from openenv_gym.spaces.rewards import wrong_reward
 from openenv_gym.wire.description import Description
 from openenv_gym.wire.models import Action, EnvironmentMetadata, Observation, State
 from openenv_gym.wire.typed import TypedModels, TypedView, view_for
@@ -55,7 +56,8 @@ def typed_environment(name: str, **kwargs: Any) -> TypedEnvironment:
     It is the environment that ``openenv-gym serve`` serves, but lives in the calling process.
 
     Args:
-        name: The name of the environment: ``CartPole-v1``, ``module:id``, ``openspiel:catch``.
+        name: The name of the environment: ``CartPole-v1``, ``module:id``, ``module:Class``,
+            ``openspiel:catch``.
         **kwargs: Keyword arguments of the environment.
 
     Raises:
@@ -122,9 +124,10 @@ class _Typed(Environment[Action, Observation, State]):
 
     def _observe(self, result: Result) -> Observation:
         data = self._messages.result_data(result)
-        return self._models.observation(
-            **data["observation"], reward=result.reward, done=data["done"]
-        )
+        reward = result.reward
+        if type(reward) not in (float, type(None)) and not self._view.pays_arrays:
+            raise wrong_reward(reward, "a number, since it declares no reward_space")
+        return self._models.observation(**data["observation"], reward=reward, done=data["done"])
 
     @property
     def state(self) -> State:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import deepcopy
 from functools import partial
-from itertools import islice
 from typing import Any
 
 import gymnasium as gym
 import msgspec
-from gymnasium.vector.utils import iterate
 
 from openenv_gym.adapters.guarded_env import GuardedEnv
+from openenv_gym.adapters.vector_forms import count_of, native, told
 from openenv_gym.errors import EnvStartError, InvalidRequestError
-from openenv_gym.protocol import NO_TIME_LIMIT, Open, Recovery
-from openenv_gym.recovery import base_seeds_of
+from openenv_gym.protocol import Open, Recovery
+from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES
 from openenv_gym.spaces import to_descriptor
+from openenv_gym.spaces.batch import batch_space
+from openenv_gym.spaces.rewards import inner_reward_space, reward_descriptor
+from openenv_gym.spaces.size import least_bytes
 from openenv_gym.wire.description import Description
-from openenv_gym.workers.built_env import BuiltEnv, imported, plain_metadata
+from openenv_gym.workers.built_env import BuiltEnv, plain_metadata
+from openenv_gym.workers.imports import imported
 
 VECTORIZATIONS = ("auto", "sync", "native")
 
@@ -27,16 +29,34 @@ def build(name: str, request: Open) -> BuiltEnv:
     """Import ``package.module:factory`` and host the ``VectorEnv`` that it makes.
 
     Args:
-        name: The place of a function that takes ``num_envs`` and further keyword arguments.
+        name: The place of a function that takes ``num_envs`` and further keyword arguments. It is
+            told ``first_env``, ``max_episode_steps`` and ``render_mode`` where it has parameters
+            for what is asked of these.
         request: The request, which says how many sub-environments there are; one, unless it does.
 
     Raises:
         UnknownEnvironmentError: there is no such module or function.
         EnvStartError: it made something else.
+        InvalidRequestError: more is asked of it than it takes, or than it does.
     """
-    factory = imported("vector", name, "factory")
-    count = request.num_envs or 1
-    return host_made(factory(num_envs=count, **request.kwargs), f"vector:{name}", count)
+    factory, full = imported(name, "factory", "vector"), f"vector:{name}"
+    if request.vectorization == "sync":
+        raise InvalidRequestError(
+            f"vectorization: {full} makes one vector environment, whose sub-environments cannot be "
+            "stepped one after the other; expected 'native' or 'auto', got 'sync' (which "
+            "OpenEnvVecEnv asks for)"
+        )
+    count = count_of(request)
+    arguments = {**request.kwargs, **told(factory, full, request)}
+    built = host_made(factory(num_envs=count, **arguments), full, count)
+    mode, asked = built.description.autoreset_mode, request.autoreset_mode
+    if asked not in (Open().autoreset_mode, mode):
+        built.env.close()
+        raise InvalidRequestError(
+            f"autoreset_mode: {full} resets in a mode of its own, {mode}, got {asked}; leave it "
+            "out, or have the function make what resets so"
+        )
+    return built
 
 
 def host_made(envs: Any, name: str, count: int | None) -> BuiltEnv:
@@ -63,7 +83,9 @@ def host_made(envs: Any, name: str, count: int | None) -> BuiltEnv:
         view="gymnasium",
         render_mode=envs.render_mode,
         metadata=plain_metadata(envs.metadata),
+        reward=reward_descriptor(envs),
         about={"name": name, "description": f"Vector environment {type(envs).__name__}"},
+        has_vector_form=True,
     )
     return BuiltEnv(env=envs, description=_describe(single, envs), state=dict)
 
@@ -100,10 +122,29 @@ def host(request: Open, build_one: Callable[[Open], BuiltEnv]) -> BuiltEnv:
             first.env.close()
             raise
         first = build()
-    envs = _native(request, first, mode)
+    try:
+        _check_length(first, request.num_envs or 1)
+        envs = native(request, first, mode)
+    except BaseException:
+        first.env.close()
+        raise
+    about = msgspec.structs.replace(first.description, has_vector_form=envs is not None)
     if envs is None:
         envs = _sync(first, build, request, mode)
-    return BuiltEnv(env=envs, description=_describe(first.description, envs), state=first.state)
+    else:
+        first.env.close()
+    return BuiltEnv(env=envs, description=_describe(about, envs), state=first.state)
+
+
+def _check_length(first: BuiltEnv, count: int) -> None:
+    """Refuse at once what takes long to build, and whose batches no message could hold."""
+    needed = count * least_bytes(first.env.observation_space)
+    if needed > MAX_MESSAGE_BYTES:
+        raise InvalidRequestError(
+            f"observations of {first.description.environment} (x{count}): expected at most "
+            f"{MAX_MESSAGE_BYTES} bytes, the most that a message has, got {needed}; spread the "
+            "sub-environments over more sessions (shards=)"
+        )
 
 
 def _autoreset_mode(value: str) -> Any:
@@ -122,43 +163,6 @@ def _autoreset_mode(value: str) -> Any:
         ) from exc
 
 
-def _native(request: Open, first: BuiltEnv, mode: Any) -> Any:
-    """The environment's own vector form, None where it has none or another is asked for."""
-    spec = first.env.spec
-    has_one = spec is not None and spec.vector_entry_point is not None
-    if request.vectorization == "native" and not has_one:
-        first.env.close()
-        raise EnvStartError(
-            f"{first.description.environment} has no vector entry point; use vectorization='sync'"
-        )
-    if request.vectorization == "sync" or not has_one:
-        return None
-    assert spec is not None
-    limit: dict[str, Any] = {}
-    if request.max_episode_steps is not None:
-        limit["max_episode_steps"] = (
-            None if request.max_episode_steps == NO_TIME_LIMIT else request.max_episode_steps
-        )
-    envs = gym.make_vec(
-        spec.id,
-        num_envs=request.num_envs or 1,
-        vectorization_mode="vector_entry_point",
-        **limit,
-        **request.kwargs,
-    )
-    if envs.metadata.get("autoreset_mode") is not mode:
-        envs.close()
-        if request.vectorization == "native":
-            first.env.close()
-            raise EnvStartError(
-                f"the vector form of {first.description.environment} resets in the mode "
-                f"{envs.metadata.get('autoreset_mode')} only; use vectorization='sync'"
-            )
-        return None
-    first.env.close()
-    return envs
-
-
 def _sync(first: BuiltEnv, build: Callable[[], BuiltEnv], request: Open, mode: Any) -> Any:
     waiting = [first]
 
@@ -169,10 +173,18 @@ def _sync(first: BuiltEnv, build: Callable[[], BuiltEnv], request: Open, mode: A
     makers: list[Callable[[], Any]] = [make] * count
     if recovery is not None:
         makers = [partial(_guarded, make, place, recovery) for place in range(count)]
+    from openenv_gym.adapters.recording_env import RecordingEnv  # not with an old Gymnasium
+
     # What it returns is written into a message before it steps again, so nothing is copied.
-    envs = _recording(gym.vector.SyncVectorEnv)(makers, copy=False, autoreset_mode=mode)
+    envs = RecordingEnv(
+        makers,
+        reward_space=inner_reward_space(first.env),
+        first_env=0 if recovery is None else recovery.first_env,
+        copy=False,
+        autoreset_mode=mode,
+    )
     if recovery is not None:
-        envs.watch(recovery.first_env)
+        envs.watch()
     return envs
 
 
@@ -180,64 +192,7 @@ def _guarded(make: Callable[[], Any], place: int, recovery: Recovery) -> Guarded
     return GuardedEnv(make(), make, place, recovery)
 
 
-def _recording(base: Any) -> Any:
-    """A ``SyncVectorEnv`` whose infos are what each sub-environment said, not yet batched.
-
-    Which dtype the array of a key gets depends on who says it first, among all shards of a
-    vector environment. So whoever has all of them batches them.
-    """
-
-    class Recording(base):  # type: ignore[misc]  # known here only
-        """Returns a list of pairs, a sub-environment and its info, in the order of batching."""
-
-        records: list[tuple[int, dict[str, Any]]]
-        first_env: int | None = None  # where the sub-environments are guarded
-        keeps_base = False
-
-        def watch(self, first_env: int) -> None:
-            """Tell the guards of the sub-environments where their last observation is."""
-            self.first_env = first_env
-            for number, guard in enumerate(self.envs):
-                guard.last_obs = partial(self.row, number)
-            # The first reset of one that was made anew has seeds that are derived already.
-            self.keeps_base = any(guard.restarts.incarnation for guard in self.envs)
-
-        def row(self, number: int) -> Any:
-            rows = iterate(self.observation_space, self._observations)
-            return deepcopy(next(islice(rows, number, None)))
-
-        def reset(self, **keywords: Any) -> Any:
-            self.records = []
-            if self.first_env is not None and keywords.get("seed") is not None:
-                if not self.keeps_base:
-                    _take_seeds(self.envs, self.first_env, **keywords)
-                self.keeps_base = False
-            return super().reset(**keywords)[0], self.records
-
-        def step(self, actions: Any) -> Any:
-            self.records = []
-            return *super().step(actions)[:4], self.records
-
-        def _add_info(self, infos: Any, info: dict[str, Any], number: int) -> Any:
-            if info:
-                self.records.append((number, info))
-            return infos
-
-    return Recording
-
-
-def _take_seeds(guards: Any, first_env: int, seed: Any, options: Any = None) -> None:
-    """Keep what the seeds after faults are derived from."""
-    mask = (options or {}).get("reset_mask")
-    bases = base_seeds_of(seed, len(guards), first_env)
-    for number, (guard, base) in enumerate(zip(guards, bases, strict=False)):
-        if base is not None and (mask is None or mask[number]):
-            guard.restarts.base_seed = base
-
-
 def _describe(single: Description, envs: Any) -> Description:
-    from gymnasium.vector.utils import batch_space
-
     mode = envs.metadata.get("autoreset_mode")
     whole = msgspec.structs.replace(
         single,
@@ -246,6 +201,8 @@ def _describe(single: Description, envs: Any) -> Description:
         action=_labelled(single.action, envs.single_action_space),
         observation=_labelled(single.observation, envs.single_observation_space),
     )
+    if not whole.has_vector_form:  # the batches of SyncVectorEnv, which are the usual ones
+        return whole
     own: dict[str, Any] = {}
     for side, batched, space in (
         ("batched_action", envs.action_space, envs.single_action_space),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 
@@ -23,6 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     inspect.add_to(commands)
     parity.add_to(commands)
     options = parser.parse_args(arguments)
+    _find_modules_here()
     try:
         options.run(options)
         sys.stdout.flush()
@@ -32,3 +34,11 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"openenv-gym: {exc}", file=sys.stderr)
         return 1
     return 0
+
+
+def _find_modules_here() -> None:
+    """Find modules in the current folder first, as ``python -m`` does: workers follow."""
+    with contextlib.suppress(FileNotFoundError):  # the folder was removed
+        here = os.getcwd()
+        if not {"", here}.intersection(sys.path):
+            sys.path.insert(0, here)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from openenv_gym.cli.flags import parsing
+from openenv_gym.errors import InvalidRequestError
 from openenv_gym.server.settings import json_object
 
 _MOST_ITEMS = 8
@@ -27,7 +28,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "target",
         help="a Gymnasium id (CartPole-v1, module:id), openspiel:GAME, an openenv/ id, "
-        "environment:package.module:Class, or the URL of an OpenEnv server",
+        "package.module:Class, or the URL of an OpenEnv server",
     )
     parser.add_argument(
         "--kwargs",
@@ -53,18 +54,37 @@ def add_to(commands: Any) -> None:
         "--mask-means", choices=["mask", "indices"], help="what the field action_mask holds"
     )
     parser.add_argument(
+        "--header",
+        type=parsing(header),
+        default=[],
+        action="append",
+        metavar="NAME:VALUE",
+        help="a header for a server, such as 'Authorization: Bearer ...'; may be given more than "
+        "once",
+    )
+    parser.add_argument(
         "--json", action="store_true", help="print one JSON object, with nothing left out"
     )
     parser.set_defaults(run=run)
 
 
+def header(text: str) -> tuple[str, str]:
+    """Return the name and the value of a header in ``text``, for argparse."""
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise InvalidRequestError(f"expected a header as 'Name: value', got {text!r}")
+    return name.strip(), value.strip()
+
+
 def run(options: argparse.Namespace) -> None:
     """Print what is found; an environment whose spaces stay open is an error at the end."""
+    from openenv_gym.client.websocket import WebSocketOptions
     from openenv_gym.endpoints import ConnectOptions
     from openenv_gym.envs.inspection import inspect
     from openenv_gym.errors import SpaceError
 
     overrides = ConnectOptions(
+        options=WebSocketOptions(headers=dict(options.header)) if options.header else None,
         action_key=_key(options.action_key),
         observation_key=_key(options.observation_key),
         fixed_action=options.fixed_action,
@@ -97,6 +117,7 @@ def _document(found: Any) -> dict[str, Any]:
         "environment": found.name,
         "spaces": spaces,
         "reasons": list(inference.reasons) if inference is not None else [],
+        "warnings": list(inference.warnings) if inference is not None else [],
         "problem": found.problem or None,
         "models": found.models,
         "schemas": found.schemas,
@@ -117,6 +138,7 @@ def _report(found: Any) -> Iterator[str]:
         yield f"observation  {inference.observation_space}   {_fields(inference.observation_key)}"
         yield ""
         yield from (f"because {reason}" for reason in inference.reasons)
+        yield from (f"not sure: {warning}" for warning in inference.warnings)
     yield from _heading("Models")
     yield found.models.rstrip()
     for side, schema in found.schemas.items():

@@ -51,6 +51,7 @@ from openenv_gym.protocol import (
     Request,
     SessionState,
 )
+from openenv_gym.protocol.limits import request_too_long
 
 
 def check_timeout(timeout_s: float | None) -> None:
@@ -122,6 +123,14 @@ class Connection:
     def is_under_way(self) -> bool:
         """Whether a request has no reply yet, which :meth:`finish` would return."""
         return self._session.under_way is not None
+
+    def note_end(self, why: str) -> None:
+        """Note what ended the episode with its reset, for the step that comes all the same.
+
+        Args:
+            why: A sentence; "" where the reset has begun an episode.
+        """
+        self._session.why_ended = why
 
     def request(self, request: Request) -> Reply:
         """Send ``request`` and return its reply, which is never a ``Failed``.
@@ -211,7 +220,11 @@ class Connection:
         session = self._session
         if session.under_way is not None:  # though we have the lock: see the module
             self.abandon("the last request was interrupted")
-        self._body = body = session.send(request)
+        body = session.send(request)
+        if len(body) > self._transport.takes_bytes:
+            session.take_back()
+            raise request_too_long(len(body), self._transport.takes_bytes)
+        self._body = body
         try:
             self._transport.send(body, self.timeout_s)
         except ConnectionLostError as exc:
@@ -284,6 +297,11 @@ class Connection:
         if isinstance(exc, RequestTimeoutError) and not is_goodbye:
             self._transport.kill_peer()
         self._transport.close()
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """The longest message that the peer takes, and the longest that is taken from it."""
+        return self._transport.takes_bytes, self._transport.max_message_bytes
 
     def kill_peer(self) -> None:
         """Kill the process that owes a reply, where it is a worker of this process."""

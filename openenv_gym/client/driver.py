@@ -35,7 +35,7 @@ from openenv_gym.errors import (
     UnreachableError,
 )
 from openenv_gym.faults import Fault, fault_of_close
-from openenv_gym.wire.error_codes import brief, error_for
+from openenv_gym.wire.error_codes import FULL, brief, error_for
 from openenv_gym.wire.fault_info import fault_from_wire
 
 SESSION_ENDING = (TransportError, ServerError, EnvStartError, ProtocolError)
@@ -272,7 +272,7 @@ class ClientDriver:
                 if self._socket_now() is self._socket:
                     await self._last_words()
                 fault = _closing_fault(self._socket)
-            return error_for(found["code"], found["message"], fault=fault)
+            return _error_of(found["code"], found["message"], fault)
         return ProtocolError(
             f"expected a result of {what}, got {type(exc).__name__}: {brief(str(exc), 300)}; is "
             "this client for the environment that is served there?"
@@ -289,11 +289,13 @@ class ClientDriver:
         data = reply.get("data") if isinstance(reply, dict) else None
         if not isinstance(data, dict) or reply.get("type") != "error":
             return None
-        return error_for(
-            str(data.get("code", "UNKNOWN")),
-            str(data.get("message", "no reason")),
-            fault=fault_from_wire(data.get("fault")),
-        )
+        code, message = str(data.get("code", "UNKNOWN")), str(data.get("message", "no reason"))
+        return _error_of(code, message, fault_from_wire(data.get("fault")))
+
+
+def _error_of(code: str, message: str, fault: Fault | None) -> OpenEnvGymError:
+    is_full = code == CapacityError.code and fault is None
+    return error_for(code, message + FULL if is_full else message, fault=fault)
 
 
 def _closing_fault(socket: Any) -> Fault | None:

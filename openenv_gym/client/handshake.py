@@ -9,8 +9,10 @@ from websockets.datastructures import Headers
 from websockets.exceptions import InvalidStatus
 
 from openenv_gym.address import Address
+from openenv_gym.client.redirects import redirect_in
 from openenv_gym.errors import CapacityError, ConnectionLostError, NotOpenEnvError, OpenEnvGymError
 from openenv_gym.protocol.resume import ASK
+from openenv_gym.wire.error_codes import FULL
 
 _MAX_QUOTED_CHARS = 200
 
@@ -29,6 +31,17 @@ def add_headers(headers: Headers, address: Address, given: Mapping[str, str]) ->
         headers[name] = value
 
 
+def redirect_of(exc: Exception | None) -> str | None:
+    """Return where the answer to a handshake redirects to, None where it does not.
+
+    Args:
+        exc: What ``websockets`` made of the response.
+    """
+    if not isinstance(exc, InvalidStatus):
+        return None
+    return redirect_in(exc.response.status_code, exc.response.headers.get("Location"))
+
+
 def refused_handshake(address: Address, exc: Exception | None, is_resumed: bool) -> OpenEnvGymError:
     """Return the error for a handshake that did not open a WebSocket.
 
@@ -44,5 +57,5 @@ def refused_handshake(address: Address, exc: Exception | None, is_resumed: bool)
     if status == 404 and is_resumed:
         return ConnectionLostError(f"{address} does not have it any more (HTTP 404)")
     if status == 503:
-        return CapacityError(f"{address} has no free session (HTTP 503): {text}")
+        return CapacityError(f"{address} has no free session (HTTP 503): {text}{FULL}")
     return NotOpenEnvError(f"expected a WebSocket at {address.ws_url}, got HTTP {status}: {text}")

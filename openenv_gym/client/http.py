@@ -7,11 +7,13 @@ import time
 from typing import Any
 
 from openenv_gym.address import Address
+from openenv_gym.client.redirects import Stop, follow, redirect_in
 from openenv_gym.client.tls import no_trust, system_trust
 from openenv_gym.client.websocket import WebSocketOptions
 from openenv_gym.errors import NotOpenEnvError, UnreachableError
 
 _OK = 200
+_MAX_SCHEMA_BYTES = 100 * 2**20
 
 
 class NoSchema(NotOpenEnvError):
@@ -27,7 +29,7 @@ def get_schema(address: Address, options: WebSocketOptions) -> dict[str, Any]:
         NotOpenEnvError: who answers has no such route, or says something else there.
     """
     response = _get(address, "schema", options)
-    expected = f"expected the schema of an OpenEnv server at {address.http_url}/schema"
+    expected = f"expected the schema of an OpenEnv server at {response.url}"
     if response.status_code != _OK:
         kind = NoSchema if _is_application(response) else NotOpenEnvError
         raise kind(f"{expected}, got HTTP {response.status_code}: {response.text[:100]}")
@@ -69,21 +71,40 @@ def _get(address: Address, path: str, options: WebSocketOptions) -> Any:
             f"cannot connect to {address}: no such file; is the server running, "
             "and is the address right?"
         )
+    answer: Any = None
+
+    def ask(place: Stop) -> str | None:
+        nonlocal answer
+        answer = _answer_at(place, options)
+        return redirect_in(answer.status_code, answer.headers.get("location"))
+
+    follow(Stop.of(address, path), ask, options.redirect_hosts)
+    return answer
+
+
+def _answer_at(place: Stop, options: WebSocketOptions) -> Any:
+    """What one place answers, be it a redirect."""
     import httpx  # takes longer to import than a worker takes to start, and is needed only here
 
+    address = place.address
     trust = options.ssl_context or (system_trust() if address.is_secure else no_trust())
     transport = httpx.HTTPTransport(uds=address.socket_path, verify=trust)
-    url = f"{address.http_url}/{path}"
+    headers = options.headers if place.is_own else {}
     auth = None if address.username is None else (address.username, address.password or "")
     try:
         with (
             httpx.Client(transport=transport, timeout=options.connect_timeout_s) as client,
-            client.stream("GET", url, headers=options.headers, auth=auth) as response,
+            client.stream("GET", place.url, headers=headers, auth=auth) as response,
         ):
             content = _content(response, options)
         response.stream = httpx.ByteStream(b"")  # which was part of a cycle, with all the client
-        kind = {"content-type": response.headers.get("content-type", "")}
-        return httpx.Response(response.status_code, headers=kind, content=content)
+        headers_left = {
+            name: response.headers.get(name, "") for name in ("content-type", "location")
+        }
+        asked = httpx.Request("GET", place.url)
+        return httpx.Response(
+            response.status_code, headers=headers_left, content=content, request=asked
+        )
     except (httpx.TransportError, OSError, ValueError) as exc:
         raise UnreachableError(
             f"cannot connect to {address}: {exc or type(exc).__name__}; is the server running, "
@@ -99,9 +120,10 @@ def _content(response: Any, options: WebSocketOptions) -> bytes:
     content = bytearray()
     for chunk in response.iter_bytes():
         content += chunk
-        if len(content) > options.max_message_bytes:
+        limit = min(options.max_message_bytes, _MAX_SCHEMA_BYTES)
+        if len(content) > limit:
             raise NotOpenEnvError(
-                f"{response.url}: expected at most {options.max_message_bytes} bytes "
+                f"{response.url}: expected at most {limit} bytes "
                 "(max_message_bytes), got more; is this an OpenEnv server?"
             )
         if time.monotonic() > deadline_s:

@@ -11,10 +11,19 @@ from typing import Protocol
 
 from openenv_gym.errors import ConnectionLostError, ProtocolError
 from openenv_gym.protocol import Body
+from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES
 
 
 class Transport(Protocol):
-    """Carries bodies, in order, to one peer and back."""
+    """Carries bodies, in order, to one peer and back.
+
+    Attributes:
+        takes_bytes: The longest body that may be sent: the peer takes no longer one.
+        max_message_bytes: The longest body that is received.
+    """
+
+    takes_bytes: int = MAX_MESSAGE_BYTES
+    max_message_bytes: int = MAX_MESSAGE_BYTES
 
     def send(self, body: bytes, timeout_s: float | None = None) -> None:
         """Send one body.
@@ -37,6 +46,8 @@ class Transport(Protocol):
         Raises:
             RequestTimeoutError: nothing came in time.
             ConnectionLostError: the connection broke.
+            InvalidRequestError: a message was longer than its receiver takes, which ended the
+                connection.
         """
 
     def close(self) -> None:

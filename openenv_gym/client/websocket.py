@@ -20,25 +20,27 @@ from __future__ import annotations
 
 import contextlib
 import math
-import socket
 import ssl
 import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidState
-from websockets.frames import Close
 from websockets.http11 import Response
 from websockets.uri import parse_uri
 
 from openenv_gym.address import Address
-from openenv_gym.client.handshake import add_headers, is_resuming, refused_handshake
+from openenv_gym.client.dial import dial
+from openenv_gym.client.ends import closed_by_peer, unreadable
+from openenv_gym.client.handshake import add_headers, is_resuming, redirect_of, refused_handshake
 from openenv_gym.client.keepalive import KEEPALIVE
+from openenv_gym.client.redirects import Stop, follow
 from openenv_gym.client.resume import keep_trying, note_reached
-from openenv_gym.client.tls import system_trust
 from openenv_gym.client.transport import Transport
 from openenv_gym.errors import (
     ConnectionLostError,
@@ -48,13 +50,12 @@ from openenv_gym.errors import (
     TransportError,
     UnreachableError,
 )
-from openenv_gym.faults import fault_of_close
 from openenv_gym.protocol import Body
+from openenv_gym.protocol.limits import LIMIT_HEADER, MAX_MESSAGE_BYTES, limit_in
 from openenv_gym.protocol.resume import ASK, RESUME_HEADER, Resumption, resumption_in
 from openenv_gym.protocol.websocket_frames import BINARY, TEXT, FrameSplitter, client_frame
 from openenv_gym.sockets import BlockingSocket
 
-DEFAULT_MAX_MESSAGE_BYTES = 100 * 2**20
 MAX_HANDSHAKE_BYTES = 64 * 2**10
 _RESUMABLE_CLOSE_CODES = {1001, 1011}
 """A proxy that goes away, and a server to which pings and pongs do not come through."""
@@ -68,30 +69,47 @@ class WebSocketOptions:
 
     Attributes:
         connect_timeout_s: The longest time for each of TCP, TLS and the handshake, in seconds.
-        max_message_bytes: A longer message from the server is refused.
+        max_message_bytes: A longer message from the server is refused. A server of ours is told,
+            and answers with an error in place of a longer one.
         headers: Sent with the handshake, such as ``Authorization``.
         ssl_context: The TLS context for ``wss`` and ``https``. Unless given, the system's
             certificates are trusted, as they are when first needed.
         resume_timeout_s: How long to try to take up a session again whose connection was lost;
             None for as long as the server keeps it, 0 for not at all.
+        redirect_hosts: Names of other hosts to which redirects are followed, without ``headers``
+            and credentials. On the host of the address they are followed anyway.
 
     Raises:
-        InvalidRequestError: ``resume_timeout_s`` is no time.
+        InvalidRequestError: ``resume_timeout_s`` is no time, ``max_message_bytes`` no number, or
+            ``redirect_hosts`` is one text.
     """
 
     connect_timeout_s: float = 10.0
-    max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES
-    headers: dict[str, str] = field(default_factory=dict)
+    max_message_bytes: int = MAX_MESSAGE_BYTES
+    headers: dict[str, str] = field(default_factory=dict, repr=False)  # which may be secret
     ssl_context: ssl.SSLContext | None = None
     resume_timeout_s: float | None = None
+    redirect_hosts: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        """Refuse what is no time."""
+        """Refuse what makes no sense."""
+        if isinstance(self.redirect_hosts, str):
+            raise InvalidRequestError(
+                f"redirect_hosts: expected a list of names, got {self.redirect_hosts!r}"
+            )
+        if type(self.max_message_bytes) is not int or self.max_message_bytes < 1:
+            raise InvalidRequestError(
+                f"max_message_bytes: expected bytes from 1, got {self.max_message_bytes!r:.80}"
+            )
         if self.resume_timeout_s is not None and not 0 <= self.resume_timeout_s < math.inf:
             raise InvalidRequestError(
                 "resume_timeout_s: expected seconds, 0 for never, or None for as long as the "
                 f"server keeps a session, got {self.resume_timeout_s!r}"
             )
+
+    def __deepcopy__(self, memo: dict[int, object]) -> WebSocketOptions:
+        """Return a copy with the same TLS context, of which there is no copy."""
+        return replace(self, headers=dict(self.headers))
 
 
 class WebSocketTransport(Transport):
@@ -118,8 +136,9 @@ class WebSocketTransport(Transport):
     ) -> None:
         self._is_closed = True  # until it is open
         self._opcode = TEXT if subprotocol is None else BINARY
-        self._address, self._subprotocol = address, subprotocol
-        self._options, self._query = options, query
+        self._place, self._subprotocol = Stop.of(address, "ws", query), subprotocol
+        self._options = options
+        self.max_message_bytes = options.max_message_bytes
         self._messages: deque[Body] = deque()
         self._lock = threading.RLock()  # the collector may close it in the thread that holds it
         self._is_waiting = False
@@ -131,7 +150,7 @@ class WebSocketTransport(Transport):
         asks = subprotocol is not None and address.socket_path is None
         is_wanted = asks and options.resume_timeout_s != 0
         self._open(ASK if is_wanted else None, options.connect_timeout_s)
-        note_reached(str(address))
+        note_reached(str(self._place.address))
         self._is_closed = False
         KEEPALIVE.add(self)
 
@@ -142,26 +161,37 @@ class WebSocketTransport(Transport):
             resume: What to say of a session to be taken up; None says nothing.
             timeout_s: The longest time for each of TCP, TLS and the handshake, in seconds.
         """
-        address, wanted = self._address, self._subprotocol
         options = replace(
             self._options, connect_timeout_s=min(timeout_s, self._options.connect_timeout_s)
         )
+        ask = partial(self._open_at, options=options, resume=resume)
+        # A session is taken up again at the place where it is, and not where one was redirected.
+        self._place = follow(self._place, ask, options.redirect_hosts)
+
+    def _open_at(self, place: Stop, options: WebSocketOptions, resume: str | None) -> str | None:
+        """Connect to one place; return where the answer redirects to, None where it does not."""
+        address, wanted = place.address, self._subprotocol
         self._splitter = FrameSplitter(options.max_message_bytes, in_place=self._opcode == BINARY)
-        self._socket = BlockingSocket(_connect(address, options), str(address))
+        sock = dial(address, options.connect_timeout_s, options.ssl_context)
+        self._socket = BlockingSocket(sock, str(address))
         self._socket.looks_again = self._looks_again
         self._protocol = ClientProtocol(
-            parse_uri(address.ws_url + self._query),
+            parse_uri(place.ws_url),
             # websockets has a type of its own for names of subprotocols, which are text.
             subprotocols=None if wanted is None else [wanted],  # type: ignore[list-item]
             max_size=None,  # the splitter has the limit
         )
+        location = None
         try:
-            self._shake_hands(options, resume)
-            if wanted is not None and self._protocol.subprotocol != wanted:
+            location = self._shake_hands(place, options, resume)
+            if location is None and wanted is not None and self._protocol.subprotocol != wanted:
                 raise NotOpenEnvError(f"{address} does not speak {wanted}; use codec='json'")
         except BaseException:
             self._socket.close()
             raise
+        if location is not None:
+            self._socket.close()
+        return location
 
     @property
     def is_closed(self) -> bool:
@@ -192,7 +222,7 @@ class WebSocketTransport(Transport):
         try:
             keep_trying(
                 lambda timeout_s: self._open(token, timeout_s),
-                str(self._address),
+                str(self._place.address),
                 since_s + grace_s,
             )
         except BaseException:
@@ -271,7 +301,7 @@ class WebSocketTransport(Transport):
             messages, control = self._splitter.feed(data)
         except ProtocolError as exc:
             self._is_over = True  # asked again, the peer would say the same
-            raise ConnectionLostError(f"{self._socket.peer}: {exc}") from exc
+            raise unreadable(self._socket.peer, exc) from exc
         self._messages.extend(messages)
         if control:
             self._protocol.receive_data(control)
@@ -284,25 +314,23 @@ class WebSocketTransport(Transport):
         """Pass as long as the peer has not closed the connection."""
         closed = self._protocol.close_rcvd
         if closed is not None:
-            raise self._closing(closed)
-
-    def _closing(self, closed: Close) -> ConnectionLostError:
-        """How the peer closed the connection."""
-        self._is_over = closed.code not in _RESUMABLE_CLOSE_CODES
-        return ConnectionLostError(
-            f"{self._socket.peer} closed the connection: {closed.code} {closed.reason}",
-            fault=fault_of_close(closed.code),
-        )
+            self._is_over = closed.code not in _RESUMABLE_CLOSE_CODES
+            raise closed_by_peer(self._socket.peer, closed)
 
     def _flush(self) -> None:
         for data in self._protocol.data_to_send():
             if data:  # the empty one means the end of the stream
                 self._socket.send(data, timeout_s=CONTROL_TIMEOUT_S)
 
-    def _shake_hands(self, options: WebSocketOptions, resume: str | None) -> None:
-        address = self._address
+    def _shake_hands(
+        self, place: Stop, options: WebSocketOptions, resume: str | None
+    ) -> str | None:
+        """Open the WebSocket; return where the answer redirects to, None where it is open."""
+        address = place.address
         request = self._protocol.connect()
-        add_headers(request.headers, address, options.headers)
+        if place.is_own:
+            add_headers(request.headers, address, options.headers)
+        request.headers[LIMIT_HEADER] = str(options.max_message_bytes)
         if resume is not None:
             request.headers[RESUME_HEADER] = resume
         self._protocol.send_request(request)
@@ -319,11 +347,17 @@ class WebSocketTransport(Transport):
             raise NotOpenEnvError(
                 f"{address} closed the connection instead of opening a WebSocket"
             ) from exc
-        if response is None or self._protocol.handshake_exc is not None:
-            raise refused_handshake(address, self._protocol.handshake_exc, is_resuming(resume))
+        refusal = self._protocol.handshake_exc
+        if response is None or refusal is not None:
+            location = redirect_of(refusal)
+            if location is None:
+                raise refused_handshake(address, refusal, is_resuming(resume))
+            return location
+        self.takes_bytes = limit_in(response.headers.get(LIMIT_HEADER))
         self._take_offer(response.headers.get(RESUME_HEADER), resume)
         if rest:
             self._take_in(rest)
+        return None
 
     def _take_offer(self, header: str | None, resume: str | None) -> None:
         """Note whether the session can be taken up again, or that it was.
@@ -333,7 +367,7 @@ class WebSocketTransport(Transport):
         """
         offer = resumption_in(header)
         if is_resuming(resume) and (offer is None or offer.token != resume):
-            raise ConnectionLostError(f"{self._address} began another session")
+            raise ConnectionLostError(f"{self._place.address} began another session")
         self._resumption = offer if resume is not None else None
 
     def _await_response(self, timeout_s: float) -> tuple[Response | None, bytes]:
@@ -362,35 +396,3 @@ class WebSocketTransport(Transport):
     def _take_in_refusal(self, data: Body) -> bool:
         self._protocol.receive_data(bytes(data))
         return self._protocol.handshake_exc is not None
-
-
-def _connect(address: Address, options: WebSocketOptions) -> socket.socket:
-    try:
-        if address.socket_path is not None:
-            return _connect_unix(address.socket_path, options.connect_timeout_s)
-        endpoint = (address.host, address.port)
-        sock = socket.create_connection(endpoint, options.connect_timeout_s)
-        try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if not address.is_secure:
-                return sock
-            context = options.ssl_context or system_trust()
-            return context.wrap_socket(sock, server_hostname=address.host)
-        except BaseException:
-            sock.close()
-            raise
-    except (OSError, ValueError) as exc:  # ValueError: a name that cannot be a host's
-        raise UnreachableError(
-            f"cannot connect to {address}: {exc}; is the server running, and is the address right?"
-        ) from exc
-
-
-def _connect_unix(path: str, timeout_s: float) -> socket.socket:
-    sock = socket.socket(socket.AF_UNIX)
-    try:
-        sock.settimeout(timeout_s)
-        sock.connect(path)
-    except BaseException:
-        sock.close()
-        raise
-    return sock

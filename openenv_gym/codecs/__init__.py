@@ -3,7 +3,12 @@
 from openenv_gym.codecs.binary_codec import BinaryCodec, Buffer, Misfit, binary_codec
 from openenv_gym.codecs.freeform import pack_freeform, unpack_freeform
 from openenv_gym.codecs.json_codec import JsonCodec, json_codec
-from openenv_gym.codecs.json_info import info_from_json, info_to_json
+from openenv_gym.codecs.json_info import (
+    info_from_json,
+    info_to_json,
+    reward_from_json,
+    reward_to_json,
+)
 
 __all__ = [
     "BinaryCodec",
@@ -15,5 +20,7 @@ __all__ = [
     "info_to_json",
     "json_codec",
     "pack_freeform",
+    "reward_from_json",
+    "reward_to_json",
     "unpack_freeform",
 ]

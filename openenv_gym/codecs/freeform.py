@@ -2,8 +2,9 @@
 
 MessagePack with six extension types for what MessagePack does not have: tuples, numpy arrays,
 numpy scalars, integers of more than 64 bits, Gymnasium's graphs, and arrays of objects. Decoding
-gives back equal values of the same types. Nothing is pickled. A value of any other type is left
-out, and named once in a warning; if nothing may be left out, it is refused.
+gives back equal values of the same types. Nothing is pickled. A member of an ``Enum`` becomes its
+value. A value of any other type is left out, and named once in a warning. If nothing may be lost,
+both are refused.
 
 An array or scalar is ``dtype name, 0x00, ndim, ndim x uint32 lengths, raw data``, little endian.
 """
@@ -14,6 +15,7 @@ import re
 import struct
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -192,6 +194,11 @@ def _scalar(value: np.generic, path: str, lose: Lose) -> Any:
     return _numpy(_SCALAR, value, path, lose)
 
 
+def _enum(value: Enum, path: str, lose: Lose) -> Any:
+    """Return the value of a member; a member as such is refused where nothing may be lost."""
+    return _lost(value, path, lose) if lose is _refuse else _plain(value.value, path, lose)
+
+
 def _numpy(code: int, value: Any, path: str, lose: Lose) -> Any:
     array = np.asarray(value)
     dtype, head = _array_head(array.dtype, array.shape)
@@ -302,4 +309,5 @@ _BASES: tuple[tuple[type, _Handler], ...] = (
     (float, lambda value, path, lose: float(value)),
     (str, _str),
     (bytearray, lambda value, path, lose: bytes(value)),
+    (Enum, _enum),
 )

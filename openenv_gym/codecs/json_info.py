@@ -51,6 +51,34 @@ def info_from_json(data: Any, types: Mapping[str, str]) -> Any:
         ) from exc
 
 
+REWARD = "reward"
+"""What begins the keys of an observation's types that are of its reward, and not of its info."""
+
+
+def reward_to_json(reward: Any) -> tuple[Any, Types]:
+    """Return a reward as plain JSON, and the types that JSON cannot express.
+
+    >>> reward_to_json(np.array([0.5, 2], np.float32))
+    ([0.5, 2.0], {'reward': 'ndarray:float32:2'})
+    """
+    if reward is None or type(reward) is float:  # that a text is NaN is known of a number
+        return None if reward is None else to_json_number(reward), {}
+    data, types = info_to_json(reward)
+    if isinstance(reward, list):
+        types[""] = "list"
+    return data, {f"{REWARD}{path}": kind for path, kind in types.items()}
+
+
+def reward_from_json(data: Any, types: Mapping[str, str]) -> Any:
+    """Return the array, list or tuple that :func:`reward_to_json` wrote.
+
+    Raises:
+        InvalidRequestError: ``types`` does not fit ``data``.
+    """
+    own = {key.removeprefix(REWARD): kind for key, kind in types.items() if key[:1] == REWARD[:1]}
+    return info_from_json(data, own)
+
+
 def _pointer(path: str, key: object) -> str:
     return f"{path}/{str(key).replace('~', '~0').replace('/', '~1')}"
 
@@ -149,7 +177,7 @@ def _array_in(data: Any, rest: str) -> np.ndarray[Any, Any]:
     if dtype is None:
         raise ValueError(f"the dtype {name} is not allowed")
     check_size(shape, dtype)
-    return _elements_in(data, dtype).reshape(shape).copy()
+    return _elements_in(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))
 
 
 def _elements_in(data: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import gymnasium as gym
 from gymnasium.spaces.utils import flatdim
 
+from openenv_gym.adapters.gymnasium_host import register_known
 from openenv_gym.conformance.parity import (
     NotDeterministicError,
     ParityError,
@@ -86,6 +87,7 @@ def judge(env_id: str, play: Play) -> Iterator[Judgement]:
         return gym.make(env_id, disable_env_checker=True)
 
     try:
+        register_known(env_id)  # as a worker does
         with contextlib.closing(make()) as env:
             family, is_picture = family_of(env.spec), _numbers(env) > PICTURE_NUMBERS
     except Exception as exc:  # an environment may raise anything; the row says it

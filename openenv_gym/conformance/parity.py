@@ -12,6 +12,7 @@ import numpy as np
 from openenv_gym.codecs.freeform import pack_freeform
 from openenv_gym.conformance.difference import first_difference, place_of
 from openenv_gym.errors import InvalidRequestError, OpenEnvGymError
+from openenv_gym.spaces.rewards import carried_reward
 
 _PLAIN = (type(None), bool, int, float, str, bytes)
 _RESULT = ("obs", "reward", "terminated", "truncated", "info")
@@ -97,16 +98,21 @@ class _Documented(gym.Wrapper[Any, Any, Any, Any]):
         obs, info = self.env.reset(**keywords)
         return _copied(obs), _without_lost(info, "$.info", set())
 
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step, and return the documented types."""
         return _documented(self.env.step(action), set())
 
 
-def _documented(result: tuple[Any, ...], lost: set[str]) -> tuple[Any, float, bool, bool, Any]:
+def _documented(result: tuple[Any, ...], lost: set[str]) -> tuple[Any, Any, bool, bool, Any]:
     """Return the expected result of a step, copied from the buffers of the environment."""
     obs, reward, terminated, truncated, info = result
     flags = bool(terminated), bool(truncated)
-    return _copied(obs), float(reward), *flags, _without_lost(info, "$.info", lost)
+    return (
+        _copied(obs),
+        _copied(carried_reward(reward)),
+        *flags,
+        _without_lost(info, "$.info", lost),
+    )
 
 
 def _compare_resets(

@@ -1,7 +1,7 @@
 """Where environments are: in a worker, on a server, behind a client object."""
 
 from openenv_gym.endpoints.embedded import EmbeddedEndpoint, embedded_endpoints
-from openenv_gym.endpoints.env_info import Answers, Described, Endpoint, EnvInfo
+from openenv_gym.endpoints.env_info import Answers, Described, Endpoint, EnvInfo, warn_of
 from openenv_gym.endpoints.options import AUTO, ConnectOptions, Timeout, take
 from openenv_gym.endpoints.server import ServerEndpoint
 
@@ -17,4 +17,5 @@ __all__ = [
     "Timeout",
     "embedded_endpoints",
     "take",
+    "warn_of",
 ]

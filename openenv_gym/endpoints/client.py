@@ -27,6 +27,7 @@ from openenv_gym.errors import (
     InvalidRequestError,
     NotOpenEnvError,
     RemoteEnvError,
+    SpaceError,
     UnreachableError,
     UnsupportedRenderModeError,
 )
@@ -36,12 +37,14 @@ from openenv_gym.spaces import infer
 from openenv_gym.spaces.narrowing import schema_of_value
 from openenv_gym.spaces.probing import Probed, probed
 from openenv_gym.spaces.profiles import UNKNOWN_ACTION, needs_name
+from openenv_gym.spaces.tools import ListedTool, tools_in
 from openenv_gym.wire.client_schemas import (
     ACTION,
     OBSERVATION,
     Schema,
     action_maker,
     merged_schema,
+    plain,
     schema_of,
     type_arguments,
 )
@@ -181,7 +184,12 @@ class ClientEndpoint:
         action, observation, environment = self._schemas(self._driver.address)
         overrides = self.options.overrides()
         inference = infer(
-            action, observation, probe=self._probe, environment=environment, **overrides
+            action,
+            observation,
+            probe=self._probe,
+            list_tools=self._tools,
+            environment=environment,
+            **overrides,
         )
         info = EnvInfo(
             name=self._driver.name,
@@ -191,6 +199,7 @@ class ClientEndpoint:
             metadata={"render_modes": [] if self._render_mode is None else [self._render_mode]},
             has_action_masks=inference.legal_actions is not None,
             check_seeding=self.options.check_seeding,
+            warnings=inference.warnings,
         )
         self._found = info, SchemaView(inference, observation, done_means=self.options.done_means)
         return self.connect()
@@ -222,6 +231,18 @@ class ClientEndpoint:
             self._probed = probed(data, state.state if isinstance(state, StateReply) else None)
         return self._probed
 
+    def _tools(self) -> list[ListedTool]:
+        """The tools that the client lists, after a reset: only then its session is there."""
+        if not callable(getattr(self.client, "list_tools", None)):
+            raise SpaceError(f"{self._driver.name} has no method list_tools()")
+        self._probe()
+        timeout_s: Any = self.options.timeout_s
+        listed = self._driver.begin("list_tools").result(timeout_s)
+        tools = tools_in({"tools": plain(listed)})
+        if tools is None:
+            raise SpaceError(f"list_tools() of {self._driver.name} returned {listed!r:.80}")
+        return tools
+
     def _types(self) -> dict[str, Any]:
         inner = under_sync(self.client)
         own = getattr(inner, "models", None)  # of our client, which may be told them
@@ -230,9 +251,10 @@ class ClientEndpoint:
 
     def _schemas(self, address: Address | None) -> tuple[Schema, Schema, str | None]:
         """The schemas of action and observation, and the name that the server gives to both."""
-        http = WebSocketOptions(
-            headers=dict(getattr(under_sync(self.client), "_headers", {}) or {})
-        )
+        inner = under_sync(self.client)
+        http = getattr(inner, "_options", None)  # of our client; OpenEnv's have headers alone
+        if not isinstance(http, WebSocketOptions):
+            http = WebSocketOptions(headers=dict(getattr(inner, "_headers", {}) or {}))
         served: Schema = {}
         if address is not None:
             # Without them the class may tell enough, or a reset.

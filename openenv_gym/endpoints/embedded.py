@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from openenv_gym.client import Connection
 from openenv_gym.client.transports import WorkerSocket, open_transport
@@ -52,9 +54,12 @@ class EmbeddedEndpoint:
         self, known: EnvInfo | None = None, answers: Answers | None = None
     ) -> Described[Connection]:
         """Make a new session, of the environment that was embedded before."""
-        connection, description = self.open_session()
+        is_batched = self.request.num_envs is not None
+        request = msgspec.structs.replace(self.request, needs_spaces=not is_batched)
+        connection, description = replace(self, request=request).open_session()
         try:
-            return Described(info_of(description, self.request.render_mode), connection)
+            info = info_of(description, self.request, is_binary=True)
+            return Described(replace(info, check_seeding=self.options.check_seeding), connection)
         except BaseException:
             connection.abandon()
             raise

@@ -7,22 +7,30 @@ describes what is there, and it connects to it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
+
+import gymnasium as gym
 
 from openenv_gym.address import Address
 from openenv_gym.client import Connection
 from openenv_gym.errors import (
     ConnectionLostError,
     EnvStartError,
+    InvalidRequestError,
     ProtocolError,
     UnknownEnvironmentError,
 )
 from openenv_gym.faults import FaultKind
 from openenv_gym.protocol import Open, Opened
+from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES
 from openenv_gym.spaces import Inference
 from openenv_gym.spaces.descriptor import Space
+from openenv_gym.spaces.size import least_bytes
 from openenv_gym.wire.description import Description
+
+_CLOSE_TIMEOUT_S = 5.0
 
 Connection_co = TypeVar("Connection_co", bound=Connection | None, covariant=True)
 
@@ -35,21 +43,31 @@ class EnvInfo:
         name: Its name, for people.
         action_space: The space of the actions, of one sub-environment where there are many.
         observation_space: The space of the observations, likewise.
+        reward_space: The space of array rewards, likewise; None where rewards are numbers.
         render_mode: The mode that it was opened with.
         metadata: Gymnasium's metadata.
         has_action_masks: Whether infos carry ``legal_actions``.
-        check_seeding: Whether the first seeded reset is made twice and compared.
+        check_seeding: Whether seeds are checked before the first seeded reset.
+        warnings: What of its spaces is a guess or has no bound, for whoever makes it.
+        keeps_bounds: Whether floats in actions have to be within the bounds of their space, as a
+            JSON schema asks. A session in binary leaves these bounds to the environment.
         description: What a worker or a server of ours says of it; None where others serve it.
+        seeded: Whether seeds are passed on; False where a server or worker of ours says that the
+            environment's own reset takes none.
     """
 
     name: str
     action_space: Space
     observation_space: Space
+    reward_space: Space | None = None
     render_mode: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     has_action_masks: bool = False
     check_seeding: bool = False
+    warnings: tuple[str, ...] = ()
+    keeps_bounds: bool = True
     description: Description | None = None
+    seeded: bool = True
 
 
 class Described(NamedTuple, Generic[Connection_co]):
@@ -124,6 +142,17 @@ class Endpoint(Protocol):
         """
 
 
+def warn_of(name: str, warnings: Iterable[str]) -> None:
+    """Warn whoever makes an environment of what is not sure, once for each sentence.
+
+    Args:
+        name: The name of the environment.
+        warnings: The sentences, some of which may be the same.
+    """
+    for sentence in dict.fromkeys(warnings):
+        gym.logger.warn(f"{name}: {sentence}".replace("%", "%%"))
+
+
 def check_known(known: EnvInfo | None, found: EnvInfo, where: object) -> None:
     """Pass if an environment is the one that was there before: its spaces are in use.
 
@@ -146,17 +175,25 @@ def _told(info: EnvInfo) -> str:
     return f"{info.name} (actions {info.action_space}, observations {info.observation_space})"
 
 
-def info_of(description: Description, render_mode: str | None) -> EnvInfo:
+def info_of(description: Description, request: Open, *, is_binary: bool = False) -> EnvInfo:
     """Return what a worker or a server of ours says of its environment.
 
     Args:
         description: What it says.
-        render_mode: The mode with which the environment is opened.
+        request: What was asked for.
+        is_binary: Whether its session is in binary, and not in JSON.
 
     Raises:
-        UnknownEnvironmentError: the environment has models of its own, and no spaces.
+        UnknownEnvironmentError: the environment has models of its own, and no spaces; or it is a
+            vector environment, and a single one was asked for.
     """
-    action_space, observation_space = description.action_space(), description.observation_space()
+    if description.num_envs is not None and request.num_envs is None:
+        raise UnknownEnvironmentError(
+            f"{description.environment} is a vector environment, which steps all its "
+            "sub-environments in one message; expected a single environment; use "
+            "gymnasium.make_vec, without codec='json'"
+        )
+    action_space, observation_space = description.action_space, description.observation_space
     if action_space is None or observation_space is None:
         raise UnknownEnvironmentError(
             f"{description.environment} has models of its own and no Gymnasium spaces; "
@@ -166,11 +203,46 @@ def info_of(description: Description, render_mode: str | None) -> EnvInfo:
         name=description.environment,
         action_space=action_space,
         observation_space=observation_space,
-        render_mode=render_mode,
+        reward_space=description.reward_space,
+        render_mode=request.render_mode,
         metadata={**description.metadata, "render_modes": description.render_modes},
         has_action_masks=description.has_action_masks,
+        warnings=tuple(description.warnings),
+        keeps_bounds=description.has_models or not is_binary,
         description=description,
+        seeded=description.seeded,
     )
+
+
+def check_lengths(description: Description, limits: tuple[int, int]) -> None:
+    """Pass if actions and observations fit into messages, in binary.
+
+    Args:
+        description: What the environment is like, with all its sub-environments.
+        limits: The longest message that the peer takes, and the longest that is taken from it.
+
+    Raises:
+        InvalidRequestError: one does not; the message says which limit is to be raised.
+    """
+    spaces = description.batched_action_space, description.batched_observation_space
+    for space, limit, (kind, higher) in zip(spaces, limits, _LIMITS, strict=True):
+        needed = 0 if space is None else least_bytes(space)
+        if needed > limit:
+            way_out = (
+                "no message is longer" if limit == MAX_MESSAGE_BYTES else f"raise it: {higher}"
+            )
+            raise InvalidRequestError(
+                f"{kind} of {description.environment} (x{description.num_envs or 1}): expected "
+                f"messages of at most {limit} bytes, got {needed}; {way_out}; or spread many "
+                "sub-environments over more sessions (shards=)"
+            )
+
+
+_LIMITS = (
+    ("actions", "serve --max-message-bytes"),
+    ("observations", "options=WebSocketOptions(max_message_bytes=...)"),
+)
+"""What the limits hold for, in their order, and how each is raised."""
 
 
 def opened(connection: Connection, request: Open) -> Description:
@@ -188,6 +260,11 @@ def opened(connection: Connection, request: Open) -> Description:
         raise
     if not isinstance(reply, Opened):
         raise ProtocolError(f"expected an environment to open, got a {type(reply).__name__}")
+    try:
+        check_lengths(reply.description, connection.limits)
+    except BaseException:
+        connection.close(_CLOSE_TIMEOUT_S)
+        raise
     return reply.description
 
 

@@ -34,8 +34,12 @@ OVERRIDES = (
     "observation_key",
     "fixed_action",
     "mask_means",
+    "flatten",
 )
 """The options that say more of the spaces than the schemas of a server do."""
+
+NAMED_OPTIONS = ("codec", "timeout_s", "check_seeding", "on_fault")
+"""The options of an environment that is named, beside ``options``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +56,8 @@ class ConnectOptions:
             what was too slow.
         options: How a WebSocket is opened, a ``WebSocketOptions``: headers, TLS, limits.
         done_means: Whether a bare ``done`` is ``"terminated"`` (unless given) or ``"truncated"``.
-        check_seeding: ``True`` makes the first seeded reset twice, and warns where the two differ.
+        check_seeding: ``True`` plays some steps before the first seeded reset, twice with its seed
+            and once with another, and warns where seeds do not mean what they should.
         on_fault: What becomes of a fault: ``"truncate"`` ends the episode, ``"raise"`` raises; or
             a ``FaultPolicy``.
         action_space: The space of the actions; a ``Dict`` whose keys are fields takes these fields.
@@ -63,9 +68,12 @@ class ConnectOptions:
         fixed_action: Fields of the action that are the same in every step.
         mask_means: Whether ``action_mask`` is a ``"mask"`` of zeros and ones, or the
             ``"indices"`` of legal actions.
+        flatten: Whether observations are one row of numbers, and actions choices or floats in one
+            row, as Stable-Baselines3 takes them.
 
     Raises:
-        InvalidRequestError: ``codec``, ``timeout_s``, ``done_means`` or ``on_fault`` has no sense.
+        InvalidRequestError: ``codec``, ``timeout_s``, ``options``, ``done_means`` or ``on_fault``
+            makes no sense.
     """
 
     codec: Codec = "auto"
@@ -80,6 +88,7 @@ class ConnectOptions:
     observation_key: str | Sequence[str] | None = None
     fixed_action: Mapping[str, Any] | None = None
     mask_means: str | None = None
+    flatten: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
@@ -92,6 +101,11 @@ class ConnectOptions:
             )
         if self.timeout_s != AUTO:
             check_timeout(self.timeout_s)
+        if not _opens_websockets(self.options):
+            raise InvalidRequestError(
+                "options: expected a WebSocketOptions, such as WebSocketOptions(headers={...}), "
+                f"got a {type(self.options).__name__}"
+            )
         if self.done_means not in get_args(DoneMeans):
             raise InvalidRequestError(
                 f"done_means: expected 'terminated' or 'truncated', got {self.done_means!r}"
@@ -111,7 +125,8 @@ class ConnectOptions:
     @property
     def has_overrides(self) -> bool:
         """Whether anything is said of the spaces."""
-        return any(value is not None for value in self.overrides().values())
+        said = self.overrides().values()
+        return any(value is not None and value is not False for value in said)
 
 
 def take(
@@ -134,6 +149,28 @@ def take(
     taken = {name: arguments[name] for name in known if name in arguments}
     rest = {name: value for name, value in arguments.items() if name not in taken}
     return kind(**taken), rest
+
+
+def take_named(arguments: Mapping[str, Any]) -> tuple[ConnectOptions, dict[str, Any]]:
+    """Take the options of an environment that is named; the rest are arguments of its own.
+
+    An environment may have an argument ``options`` itself, so only a ``WebSocketOptions`` and None
+    are taken for ours.
+
+    Raises:
+        InvalidRequestError: a value makes no sense.
+    """
+    is_ours = _opens_websockets(arguments.get("options"))
+    return take(ConnectOptions, arguments, (*NAMED_OPTIONS, *(["options"] if is_ours else [])))
+
+
+def _opens_websockets(options: Any) -> bool:
+    """Whether this is a ``WebSocketOptions``, or None for the default ones."""
+    if options is None:
+        return True
+    from openenv_gym.client.websocket import WebSocketOptions
+
+    return isinstance(options, WebSocketOptions)
 
 
 def reply_timeout(timeout_s: Timeout, deadlines: Mapping[str, float]) -> float | None:

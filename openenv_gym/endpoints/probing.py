@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from openenv_gym.client import Connection, Transport
 from openenv_gym.errors import (
@@ -16,29 +16,40 @@ from openenv_gym.errors import (
     ConnectionLostError,
     OpenEnvGymError,
     ProtocolError,
+    ResetNeededError,
+    SpaceError,
     TransportError,
 )
 from openenv_gym.protocol import ClientSession, GetState, Reset, Result, SessionState, StateReply
 from openenv_gym.protocol.json_messages import JsonClientMessages
 from openenv_gym.spaces.probing import Probed, probed
+from openenv_gym.spaces.tools import ListedTool, tools_in
+from openenv_gym.wire.error_codes import brief
+from openenv_gym.wire.messages import encode_json, parse_reply
 from openenv_gym.wire.schema_view import LoadedResult
 
+Shown = TypeVar("Shown")
+Look: TypeAlias = Callable[[Callable[[], Transport], float | None], Shown]
 
-class RecentProbes:
+
+class RecentProbes(Generic[Shown]):
     """What each server showed last, for when its sessions are all taken.
 
     Args:
         most: How many servers; the one that was probed longest ago is forgotten.
+        look: Looks at a server, with what opens the transport and how long to wait, in seconds;
+            a probing reset unless given.
     """
 
-    def __init__(self, most: int = 64) -> None:
+    def __init__(self, most: int = 64, look: Look[Shown] | None = None) -> None:
         self._most = most
-        self._seen: OrderedDict[tuple[str, str], Probed] = OrderedDict()
+        self._look = look
+        self._seen: OrderedDict[tuple[str, str], Shown] = OrderedDict()
 
     def probe(
         self, key: tuple[str, str], connect: Callable[[], Transport], timeout_s: float | None
-    ) -> Probed:
-        """Return what a probing reset shows, or showed before where no session is free now.
+    ) -> Shown:
+        """Return what a look at the server shows, or showed before where no session is free now.
 
         Args:
             key: The address of the server, and its schemas.
@@ -46,10 +57,10 @@ class RecentProbes:
             timeout_s: How long to wait for each reply, in seconds; None for ever.
 
         Raises:
-            OpenEnvGymError: as :func:`probe_server`.
+            OpenEnvGymError: as the look at it.
         """
         try:
-            self._seen[key] = probe_server(connect, timeout_s)
+            self._seen[key] = self._asks(connect, timeout_s)
             self._seen.move_to_end(key)
             while len(self._seen) > self._most:
                 self._seen.popitem(last=False)
@@ -58,10 +69,9 @@ class RecentProbes:
                 raise
         return self._seen[key]
 
-
-RECENT_PROBES = RecentProbes()
-"""Those of this process. Gymnasium's checks and vector environments make further environments
-while the first one holds its session, and nothing but the process is common to all of them."""
+    def _asks(self, connect: Callable[[], Transport], timeout_s: float | None) -> Any:
+        look: Any = self._look or probe_server
+        return look(connect, timeout_s)
 
 
 class AsItIs:
@@ -106,3 +116,55 @@ def _state(connection: Connection) -> dict[str, Any]:
     except OpenEnvGymError:
         return {}
     return reply.state if isinstance(reply, StateReply) else {}
+
+
+def list_tools(connect: Callable[[], Transport], timeout_s: float | None) -> list[ListedTool]:
+    """Ask a server for its tools in a session of its own, without a reset where that will do.
+
+    OpenEnv's own servers answer a step that lists them; those with an action class of their own,
+    only a message of MCP.
+
+    Args:
+        connect: Opens the transport.
+        timeout_s: How long to wait for each reply, in seconds; None for ever.
+
+    Raises:
+        SpaceError: the server does not list them.
+        OpenEnvGymError: the server has no session free.
+    """
+    transport = connect()
+
+    def ask(message: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        transport.send(encode_json(message), timeout_s)
+        return parse_reply(bytes(transport.receive(timeout_s)))
+
+    try:
+        kind, data = ask(_LIST_BY_STEP)
+        if kind == "error" and data.get("code") == ResetNeededError.code:
+            ask({"type": "reset", "data": {}})
+            kind, data = ask(_LIST_BY_STEP)
+        if (tools := tools_in(data.get("observation"))) is not None:
+            return tools
+        if kind == "error" and data.get("code") == CapacityError.code:
+            raise CapacityError(str(data.get("message")))
+        _, answer = ask(_LIST_BY_MCP)
+        if (tools := tools_in(answer.get("result"))) is not None:
+            return tools
+    finally:
+        session = ClientSession(JsonClientMessages(AsItIs()), SessionState.READY)
+        Connection(session, transport, timeout_s).close()  # with a goodbye, and waits for its end
+    raise SpaceError(f"it lists none, and answers {brief(repr(data), 200)}")
+
+
+_LIST_BY_STEP = {"type": "step", "data": {"type": "list_tools"}}
+_LIST_BY_MCP = {
+    "type": "mcp",
+    "data": {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}},
+}
+
+RECENT_PROBES: RecentProbes[Probed] = RecentProbes()
+"""Those of this process. Gymnasium's checks and vector environments make further environments
+while the first one holds its session, and nothing but the process is common to all of them."""
+
+RECENT_TOOLS: RecentProbes[list[ListedTool]] = RecentProbes(look=list_tools)
+"""The tools that servers listed, likewise."""

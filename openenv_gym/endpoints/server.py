@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
+from gymnasium.error import NameNotFound
 
 from openenv_gym.address import Address
 from openenv_gym.client import Connection, Transport
@@ -17,6 +18,7 @@ from openenv_gym.endpoints.env_info import (
     Described,
     EnvInfo,
     check_known,
+    check_lengths,
     info_of,
     opened,
 )
@@ -34,18 +36,21 @@ from openenv_gym.protocol import (
     VIEW_PARAMETER,
     BinaryMessages,
     ClientSession,
+    GetState,
     Open,
     SessionState,
+    StateReply,
 )
+from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES
 from openenv_gym.spaces import Inference, infer
 from openenv_gym.spaces.narrowing import schema_of_value
 from openenv_gym.spaces.probing import Probed
 from openenv_gym.spaces.profiles import UNKNOWN_ACTION, needs_name
-from openenv_gym.wire.description import Description
+from openenv_gym.spaces.tools import ListedTool
+from openenv_gym.wire.arguments import refusal_of_arguments
+from openenv_gym.wire.description import SCHEMA_KEY, Description
+from openenv_gym.wire.raised import raised_as
 from openenv_gym.workers.built_env import plain_metadata
-
-SCHEMA_KEY = "x-openenv-gym"
-"""Under which ``GET /schema`` of our servers carries the description of the environment."""
 
 _CLOSE_TIMEOUT_S = 5.0
 
@@ -61,12 +66,16 @@ class ServerEndpoint:
         options: How it is reached and read.
         probes: What probing resets showed, by address and schemas: a server is probed once, by
             this endpoint and by its copies.
+        tools: The tools that servers listed, likewise.
     """
 
     address: Address
     request: Open = field(default_factory=Open)
     options: ConnectOptions = field(default_factory=ConnectOptions)
     probes: dict[tuple[str, str], Probed] = field(default_factory=dict, compare=False, repr=False)
+    tools: dict[tuple[str, str], list[ListedTool]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     def describe(self, answers: Answers | None = None) -> Described[Connection | None]:
         """Ask for the schemas; a plain session is not opened, because there may be only one."""
@@ -74,6 +83,10 @@ class ServerEndpoint:
             return self.connect(answers=answers)
         answer = self.ask(answers)
         self._check(answer.description)
+        told = answer.description
+        if told is not None and self.options.codec != "json" and self._is_ours(told):
+            takes = told.max_message_bytes or MAX_MESSAGE_BYTES
+            check_lengths(told, (takes, self.options.websocket.max_message_bytes))
         return Described(self._info(answer), None)
 
     def connect(
@@ -81,12 +94,14 @@ class ServerEndpoint:
     ) -> Described[Connection]:
         """Make a new session; the server is asked first where that says how to speak with it."""
         is_batched, codec = self.request.num_envs is not None, self.options.codec
-        is_binary = is_batched or codec == "binary"
+        is_binary = codec == "binary" or (is_batched and codec == "auto")
         if is_binary and self.options.timeout_s != AUTO and (is_batched or known is None):
             return self._connect_binary(known, None)
         answer = self.ask(answers)
         if is_binary or (codec == "auto" and self._is_ours(answer.description)):
             return self._connect_binary(known, answer.description)
+        if is_batched:
+            return self._connect_batched_json(known, answer)
         return self._connect_json(known, answer)
 
     def ask(self, answers: Answers | None = None) -> Answer:
@@ -124,10 +139,14 @@ class ServerEndpoint:
 
     def _info(self, answer: Answer) -> EnvInfo:
         description = answer.description
+        self._check_is_single(description)
         if description is not None and self._is_ours(description):
-            if self.options.codec == "json":  # which has no messages for rendering
-                description = msgspec.structs.replace(description, render_modes=[])
-            info = info_of(description, self.request.render_mode)
+            is_json = self.options.codec == "json"
+            if is_json:  # which has no messages for these
+                description = msgspec.structs.replace(
+                    description, render_modes=[], attributes=[], has_all_attributes=False
+                )
+            info = info_of(description, self.request, is_binary=not is_json)
             return replace(info, check_seeding=self.options.check_seeding)
         inference = self.infer(answer)
         return EnvInfo(
@@ -137,6 +156,8 @@ class ServerEndpoint:
             metadata={"render_modes": []},
             has_action_masks=inference.legal_actions is not None,
             check_seeding=self.options.check_seeding,
+            seeded=description is None or description.seeded,
+            warnings=inference.warnings,
         )
 
     def _connect_binary(
@@ -144,14 +165,16 @@ class ServerEndpoint:
     ) -> Described[Connection]:
         is_batched = self.request.num_envs is not None
         if description is not None and not is_batched:
-            check_known(known, info_of(description, None), self.address)
+            check_known(known, info_of(description, self.request), self.address)
         deadlines = {} if description is None else description.deadlines
         timeout_s = reply_timeout(self.options.timeout_s, deadlines)
         transport = self._transport(SUBPROTOCOL)
         connection = Connection(ClientSession(BinaryMessages()), transport, timeout_s)
         found = opened(connection, self.request)
         try:
-            info = info_of(found, self.request.render_mode)
+            if not is_batched:
+                self._check_is_single(found)
+            info = info_of(found, self.request, is_binary=True)
             check_known(known if is_batched else None, info, self.address)
         except BaseException:
             connection.close(_CLOSE_TIMEOUT_S)
@@ -172,6 +195,40 @@ class ServerEndpoint:
         timeout_s = reply_timeout(self.options.timeout_s, deadlines)
         transport = self._transport(None, f"?{VIEW_PARAMETER}={GYMNASIUM_VIEW}")
         return Described(info, Connection(session, transport, timeout_s))
+
+    def _connect_batched_json(self, known: EnvInfo | None, answer: Answer) -> Described[Connection]:
+        """Make a session of many sub-environments in JSON, which a server of ours has."""
+        from openenv_gym.protocol.json_messages import JsonClientMessages
+        from openenv_gym.wire.batch_view import BatchClientView
+
+        assert answer.description is not None
+        self._check(answer.description)
+        request = self.request
+        view: Any = None  # the session tells what it is of
+        messages = JsonClientMessages(view, False, request.num_envs)
+        query = f"?{VIEW_PARAMETER}={GYMNASIUM_VIEW}&num_envs={request.num_envs}"
+        query += f"&vectorization={request.vectorization}&autoreset_mode={request.autoreset_mode}"
+        timeout_s = reply_timeout(self.options.timeout_s, answer.description.deadlines)
+        session = ClientSession(messages, SessionState.READY)
+        connection = Connection(session, self._transport(None, query), timeout_s)
+        try:
+            told = connection.request(GetState())
+            said = told.state.get(SCHEMA_KEY) if isinstance(told, StateReply) else None
+            found = msgspec.convert(said, Description)
+            messages.view = BatchClientView(found)
+            found = msgspec.structs.replace(found, render_modes=[])
+            info = info_of(found, request)
+            check_known(known, info, self.address)
+        except msgspec.ValidationError as exc:
+            connection.abandon()
+            raise NotOpenEnvError(
+                f"expected the state of a batched session at {self.address} to tell its spaces: "
+                f"{exc}; install the same version of openenv-gym on both sides"
+            ) from exc
+        except BaseException:
+            connection.abandon()
+            raise
+        return Described(replace(info, check_seeding=self.options.check_seeding), connection)
 
     def _transport(self, subprotocol: str | None, query: str = "") -> Transport:
         return open_transport(self.address, subprotocol, query, self.options.options)
@@ -211,6 +268,16 @@ class ServerEndpoint:
             self.probes[key] = RECENT_PROBES.probe(key, lambda: self._transport(None), timeout_s)
         return self.probes[key]
 
+    def _tools(self, schema: Any) -> list[ListedTool]:
+        """The tools that the server lists, for which it is asked as for a probing reset."""
+        from openenv_gym.endpoints.probing import RECENT_TOOLS
+
+        key = str(self.address), json.dumps(schema, sort_keys=True)
+        if key not in self.tools:
+            timeout_s = reply_timeout(self.options.timeout_s, {})
+            self.tools[key] = RECENT_TOOLS.probe(key, lambda: self._transport(None), timeout_s)
+        return self.tools[key]
+
     def _inferred(self, schema: dict[str, Any]) -> Inference:
         from openenv_gym.client.http import get_name
 
@@ -221,19 +288,24 @@ class ServerEndpoint:
             schema["observation"],
             **self.options.overrides(),
             probe=lambda: self._probe(None if action == UNKNOWN_ACTION else schema),
+            list_tools=lambda: self._tools(schema),
             environment=name,
         )
+
+    def _check_is_single(self, description: Description | None) -> None:
+        """Refuse a vector environment where a single one is asked for."""
+        if description is not None and description.num_envs is not None:
+            raise InvalidRequestError(
+                f"{description.environment} at {self.address} is a vector environment; use "
+                "gymnasium.make_vec('openenv/remote-v0', num_envs=..., base_url=...)"
+            )
 
     def _check(self, description: Description | None) -> None:
         """Refuse what is not served there, and what cannot be said to who serves it."""
         kwargs, mode = self.request.kwargs, self.request.render_mode
         is_ours = self._is_ours(description)
         if kwargs and (self.options.codec == "json" or not is_ours):
-            raise InvalidRequestError(
-                f"OpenEnv's JSON protocol cannot say keyword arguments of an environment, got "
-                f"{', '.join(kwargs)}; leave them out, and start the server at {self.address} "
-                "with them"
-            )
+            self._check_unsaid(description if is_ours else None)
         if self.options.codec == "binary" and not is_ours:
             raise NotOpenEnvError(
                 f"codec='binary' needs one of our servers, its own spaces and no overrides, which "
@@ -248,20 +320,36 @@ class ServerEndpoint:
                 f"render_mode={mode!r}"
             )
 
+    def _check_unsaid(self, description: Description | None) -> None:
+        """Refuse arguments that JSON cannot say, but for those that the server has anyway."""
+        kwargs = self.request.kwargs
+        keywords: list[str] | None = []  # others take none
+        if description is not None:
+            if plain_metadata(kwargs) == kwargs and _has(description, kwargs):
+                return
+            keywords = description.keywords
+        kind: type[OpenEnvGymError] = InvalidRequestError
+        unknown = [name for name in kwargs if keywords is not None and name not in keywords]
+        if unknown:
+            kind = raised_as(kind, TypeError)
+        said = "".join(f": got an unexpected keyword argument {name!r}" for name in unknown[:1])
+        raise kind(
+            f"OpenEnv's JSON protocol cannot say keyword arguments of an environment, got "
+            f"{', '.join(kwargs)}; leave them out, and start the server at {self.address} "
+            f"with them{said}"
+        )
+
     def _check_ours(self, description: Description) -> None:
         wanted, kwargs = self.request.environment, self.request.kwargs
         if wanted is not None and wanted != description.environment:
-            raise UnknownEnvironmentError(
+            raise raised_as(UnknownEnvironmentError, NameNotFound)(
                 f"expected {wanted} at {self.address}, which serves {description.environment}; "
                 "start a server for it, or use openenv/remote-v0 to take what is served"
             )
         # What JSON cannot say is compared by the server, when the session begins.
-        if kwargs and plain_metadata(kwargs) != description.kwargs:
-            raise UnknownEnvironmentError(
-                f"expected the arguments that {description.environment} at {self.address} was "
-                f"started with, {description.kwargs}, got {kwargs}; start a server with these "
-                "(--kwargs)"
-            )
+        if kwargs and not _has(description, plain_metadata(kwargs)):
+            what = f"{description.environment} at {self.address}"
+            raise refusal_of_arguments(kwargs, description.kwargs, what, description)
         mode = self.request.render_mode
         modes = [] if self.options.codec == "json" else description.render_modes
         if mode is not None and mode not in modes:
@@ -269,3 +357,9 @@ class ServerEndpoint:
                 f"render_mode: {description.environment} at {self.address} renders "
                 f"{modes or 'in no mode'} with codec={self.options.codec!r}, got {mode!r}"
             )
+
+
+def _has(description: Description, kwargs: dict[str, Any]) -> bool:
+    """Whether an environment that is made with ``kwargs`` is the one that is served."""
+    defaults = description.defaults
+    return {**defaults, **kwargs} == {**defaults, **description.kwargs}

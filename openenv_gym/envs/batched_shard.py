@@ -18,6 +18,7 @@ from openenv_gym.envs.shard import Shard
 from openenv_gym.errors import OpenEnvGymError, RemoteEnvError
 from openenv_gym.protocol import BatchResult, Recovery, Reset, Step
 from openenv_gym.recovery import EpisodeState, Event
+from openenv_gym.spaces.batch import batch_space
 from openenv_gym.wire.fault_info import FAULT_KEY, fault_from_info
 
 
@@ -35,20 +36,28 @@ class BatchedShard(Shard):
         description = self.info.description
         assert description is not None  # of a session of ours
         self.count = description.num_envs or 0
-        self._space = description.batched_observation_space()
-        self._action_space = description.batched_action_space()
+        if self.count != count:
+            self._take_all()
+        self._space = description.batched_observation_space
+        self._action_space = description.batched_action_space
         mode = description.autoreset_mode
         self.mode = None if mode is None else AutoresetMode(mode)
 
+    def _take_all(self) -> None:
+        """Be the only shard from now on, as the worker has said that it is."""
+        self.has_all, count = True, self.count
+        request = msgspec.structs.replace(self.endpoint.request, num_envs=count, part=None)
+        self.endpoint = replace(self.endpoint, request=request)
+        self._recovery = msgspec.structs.replace(
+            self._recovery, incarnations=[0] * count, base_seeds=[None] * count
+        )
+
     def batched_spaces(self, num_envs: int) -> tuple[Any, Any]:
         """Return the spaces that the session tells, where it has all ``num_envs``."""
-        description = self.info.description
-        assert description is not None
-        if num_envs != self.count:
-            description = msgspec.structs.replace(
-                description, num_envs=num_envs, batched_action=None, batched_observation=None
-            )
-        return description.batched_action_space(), description.batched_observation_space()
+        if num_envs == self.count:
+            return self._action_space, self._space
+        spaces = self.info.action_space, self.info.observation_space
+        return batch_space(spaces[0], num_envs), batch_space(spaces[1], num_envs)
 
     def _recipe(self) -> Any:
         """The endpoint, with what the worker needs to begin sub-environments anew by itself."""
@@ -87,7 +96,9 @@ class BatchedShard(Shard):
     def _batch(self, reply: Any, *, is_reset: bool) -> BatchResult:
         result: BatchResult = reply
         if not is_reset:
-            self._rewards_dtype = result.rewards.dtype
+            rewards = self._take_rewards(result.rewards)
+            if rewards is not result.rewards:
+                result = msgspec.structs.replace(result, rewards=rewards)
         if result.info and isinstance(result.info, list) and self._is_soft:
             for place, info in result.info:  # else of a vector form that has no guards
                 if FAULT_KEY in info or "final_info" in info:
@@ -100,7 +111,8 @@ class BatchedShard(Shard):
         Raises:
             EnvCrashLoopError: It did so too often.
         """
-        said = info.get(FAULT_KEY) or info.get("final_info", {}).get(FAULT_KEY)
+        final = info.get("final_info")
+        said = info.get(FAULT_KEY) or (isinstance(final, dict) and final.get(FAULT_KEY))
         if not isinstance(said, dict) or "incarnation" not in said:  # a key of the environment's
             return
         if "fault" in said:
@@ -124,6 +136,4 @@ class BatchedShard(Shard):
         """Whether the session has a vector form of the environment's own."""
         description = self.info.description
         assert description is not None
-        is_made = description.has_vector_form and self.endpoint.request.vectorization != "sync"
-        is_next_step = self.mode is AutoresetMode.NEXT_STEP
-        return description.environment.startswith("vector:") or (is_made and is_next_step)
+        return description.has_vector_form

@@ -1,4 +1,4 @@
-"""One batch over several shards: actions are cut, observations and infos put together.
+"""One batch over several shards: actions are cut, observations put together.
 
 Each shard answers as a ``SyncVectorEnv`` of its own would. Put together, the answers must be what
 one ``SyncVectorEnv`` of all sub-environments gives. Everything here works on values alone.
@@ -6,7 +6,6 @@ one ``SyncVectorEnv`` of all sub-environments gives. Everything here works on va
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from functools import singledispatch
 from typing import Any
@@ -14,14 +13,11 @@ from typing import Any
 import gymnasium.spaces as gs
 import msgspec
 import numpy as np
-from gymnasium.vector import VectorEnv
 
+from openenv_gym.envs.info_batches import Records, batch_infos
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.protocol import BatchResult
 from openenv_gym.wire.fault_info import FAULT_KEY
-
-Records = list[tuple[int, dict[str, Any]]]
-"""Infos that are not batched yet: the number of a sub-environment, and what it says."""
 
 
 def seeds_of(seed: Any, num_envs: int) -> list[int | None]:
@@ -131,59 +127,6 @@ def _(single: gs.Tuple[Any], batched: Any, start: int, stop: int) -> Any:
     return tuple(cut(child, batched[i], start, stop) for i, child in children)
 
 
-def merge_infos(infos: Sequence[dict[str, Any]], counts: Sequence[int]) -> dict[str, Any]:
-    """Return the infos of all shards as one, as ``VectorEnv._add_info`` would have made it.
-
-    Args:
-        infos: The infos of each shard: arrays by key, each with a mask under ``_key``; an info
-            within an info has the same form.
-        counts: How many sub-environments each shard has.
-    """
-    if len(infos) == 1:
-        return infos[0]
-    total, merged = sum(counts), {}
-    keys = dict.fromkeys(key for info in infos for key in info)
-    for key in keys:
-        parts = [info.get(key) for info in infos]
-        if any(isinstance(part, dict) for part in parts):
-            merged[key] = merge_infos([part or {} for part in parts], counts)
-        else:
-            merged[key] = _merge_arrays(parts, counts, total)
-    return merged
-
-
-def _merge_arrays(parts: Sequence[Any], counts: Sequence[int], total: int) -> Any:
-    first = next(part for part in parts if part is not None)
-    empty = None if first.dtype.kind == "O" else 0
-    whole = np.full((total, *first.shape[1:]), empty, dtype=first.dtype)
-    start = 0
-    for part, count in zip(parts, counts, strict=True):
-        if part is not None:
-            whole[start : start + count] = part
-        start += count
-    return whole
-
-
-def records_of(infos: Sequence[Any], counts: Sequence[int]) -> Records:
-    """Return what each sub-environment said, by its number, in the order in which it was said.
-
-    Args:
-        infos: The infos of each shard as :data:`Records`; {} where it says nothing.
-        counts: How many sub-environments each shard has.
-
-    Raises:
-        InvalidRequestError: The infos are batched already.
-    """
-    for info in infos:
-        if info and isinstance(info, dict):
-            raise InvalidRequestError(
-                "the environment's own vector form has batched the infos; use vectorization='sync'"
-            )
-    starts = itertools.accumulate(counts, initial=0)
-    of_shards = zip(starts, infos, strict=False)  # the last start is the end
-    return [(start + number, info) for start, records in of_shards for number, info in records]
-
-
 def joined(
     single: gs.Space[Any], results: Sequence[BatchResult], counts: Sequence[int]
 ) -> tuple[Any, Any, Any, Any]:
@@ -195,46 +138,27 @@ def joined(
         counts: How many sub-environments each shard has.
 
     Returns:
-        A batched observation, rewards of shape ``(n,)``, and terminations and truncations of that
-        shape, where ``n`` counts the sub-environments of all these shards. Where all answers are
-        resets, there are no rewards and no flags.
+        A batched observation, rewards of shape ``(n,)`` or ``(n, ...)``, and terminations and
+        truncations of shape ``(n,)``, where ``n`` counts the sub-environments of all these shards.
+        Where all answers are resets, there are no rewards and no flags.
     """
     if len(results) == 1:
         one = results[0]
         return one.obs, one.rewards, one.terminations, one.truncations
     obs = concatenate(single, [result.obs for result in results])
-    resets = [result for result in results if result.rewards is None]
-    if len(resets) == len(results):
+    steps = [result for result in results if result.rewards is not None]
+    if not steps:
         return obs, None, None, None
-    if resets:
-        results = [as_step(result, count) for result, count in zip(results, counts, strict=True)]
+    if len(steps) < len(results):
+        like = steps[0].rewards
+        pairs = zip(results, counts, strict=True)
+        results = [as_step(result, unpaid(count, like)) for result, count in pairs]
     return (
         obs,
         np.concatenate([result.rewards for result in results]),
         np.concatenate([result.terminations for result in results]),
         np.concatenate([result.truncations for result in results]),
     )
-
-
-def joined_infos(infos: Sequence[Any], counts: Sequence[int]) -> dict[str, Any]:
-    """Return the infos of some shards as Gymnasium batches those of all.
-
-    Args:
-        infos: The infos of each shard, batched already or as :data:`Records`.
-        counts: How many sub-environments each shard has.
-    """
-    if not any(infos):
-        return {}
-    for info in infos:
-        if info and isinstance(info, dict):
-            break
-    else:
-        return batch_infos(records_of(infos, counts), sum(counts))
-    batched = [
-        info if isinstance(info, dict) else batch_infos(info, count)
-        for info, count in zip(infos, counts, strict=True)
-    ]
-    return merge_infos(batched, counts)
 
 
 def with_restarts(result: BatchResult, said: Records) -> BatchResult:
@@ -254,21 +178,28 @@ def with_restarts(result: BatchResult, said: Records) -> BatchResult:
     return msgspec.structs.replace(result, info=info)
 
 
-def as_step(result: BatchResult, count: int, rewards_dtype: Any = np.float64) -> BatchResult:
+def unpaid(count: int, like: Any) -> Any:
+    """Return rewards of nothing, for ``count`` sub-environments, in the form of other rewards.
+
+    Args:
+        count: How many sub-environments there are.
+        like: Batched rewards, of any number of sub-environments.
+    """
+    return np.zeros((count, *like.shape[1:]), like.dtype)
+
+
+def as_step(result: BatchResult, rewards: Any) -> BatchResult:
     """Return a reset as the step that it is for the others: nothing is paid, and nothing ends.
 
     Args:
         result: The reset. What is a step already is returned as it is.
-        count: How many sub-environments it is of.
-        rewards_dtype: The dtype of the rewards.
+        rewards: Rewards of nothing, one for each sub-environment.
     """
     if result.rewards is not None:
         return result
+    terminations, truncations = np.zeros((2, len(rewards)), np.bool_)
     return msgspec.structs.replace(
-        result,
-        rewards=np.zeros(count, rewards_dtype),
-        terminations=np.zeros(count, np.bool_),
-        truncations=np.zeros(count, np.bool_),
+        result, rewards=rewards, terminations=terminations, truncations=truncations
     )
 
 
@@ -293,45 +224,3 @@ def same_step(ending: BatchResult, fresh: BatchResult, rows: Sequence[Any]) -> B
     else:  # batched by a vector form of the environment's own
         info = {**fresh.info, **batch_infos(ends, len(ends))}
     return msgspec.structs.replace(ending, obs=fresh.obs, info=info)
-
-
-class _InfoBatcher(VectorEnv[Any, Any, Any]):
-    """Gymnasium's own way to batch infos, which its base class has."""
-
-    def __init__(self, num_envs: int) -> None:
-        self.num_envs = num_envs
-
-
-def batch_infos(records: Records, count: int) -> dict[str, Any]:
-    """Return infos as Gymnasium batches them; what they say of faults in arrays of objects.
-
-    Args:
-        records: The numbers of sub-environments, and what each says.
-        count: How many sub-environments there are.
-    """
-    if not records:
-        return {}
-    batcher = _InfoBatcher(count)
-    merged: dict[str, Any] = {}
-    for number, info in records:
-        rest = info
-        if FAULT_KEY in info:
-            rest = {key: value for key, value in info.items() if key != FAULT_KEY}
-            _add_objects(merged, number, info[FAULT_KEY], count)
-        final = rest.get("final_info")
-        if final and FAULT_KEY in final:
-            plain = {key: value for key, value in final.items() if key != FAULT_KEY}
-            merged = batcher._add_info(merged, {**rest, "final_info": plain}, number)
-            _add_objects(merged["final_info"], number, final[FAULT_KEY], count)
-            continue
-        merged = batcher._add_info(merged, rest, number)
-    return merged
-
-
-def _add_objects(merged: dict[str, Any], number: int, said: dict[str, Any], count: int) -> None:
-    """Add to batched infos what may be None in one place and a number in another."""
-    known = merged.setdefault(FAULT_KEY, {})
-    merged.setdefault(f"_{FAULT_KEY}", np.zeros(count, np.bool_))[number] = True
-    for key, value in said.items():
-        known.setdefault(key, np.full(count, None, object))[number] = value
-        known.setdefault(f"_{key}", np.zeros(count, np.bool_))[number] = True

@@ -17,7 +17,7 @@ GROUPS = {
     "openspiel": "Games of OpenSpiel",
 }
 _ANY = {
-    "gymnasium-v0": "any environment of Gymnasium: env_id='CartPole-v1', env_id='module:id'",
+    "gymnasium-v0": "any environment of Gymnasium: env_id='CartPole-v1', env_id='module:Class'",
     "openspiel-v0": "any game of OpenSpiel: game='catch(rows=5,columns=4)'",
     "remote-v0": "whatever a server serves: base_url='http://host:port'",
 }

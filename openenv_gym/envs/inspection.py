@@ -12,8 +12,11 @@ import gymnasium as gym
 
 from openenv_gym.address import parse_address
 from openenv_gym.client import Connection
+from openenv_gym.client.websocket import WebSocketOptions
 from openenv_gym.codecs import json_codec
-from openenv_gym.endpoints import ConnectOptions, EmbeddedEndpoint, ServerEndpoint
+from openenv_gym.endpoints import ConnectOptions, EmbeddedEndpoint, ServerEndpoint, take
+from openenv_gym.endpoints.options import take_named
+from openenv_gym.envs.registration import check_embedded
 from openenv_gym.envs.remote_env import RemoteEnv
 from openenv_gym.errors import (
     CapacityError,
@@ -26,6 +29,7 @@ from openenv_gym.errors import (
 from openenv_gym.protocol import Open, Reset, Result, Step
 from openenv_gym.protocol.json_messages import JsonServerMessages
 from openenv_gym.spaces import Inference, infer
+from openenv_gym.spaces.descriptor import Space
 from openenv_gym.spaces.fields import paths_of, with_field
 from openenv_gym.spaces.schema_space import SchemaSpace
 from openenv_gym.wire.model_source import model_source
@@ -73,7 +77,10 @@ class Inspection:
 
 
 def inspect(
-    target: str, *, kwargs: dict[str, Any] | None = None, options: ConnectOptions | None = None
+    target: str,
+    *,
+    kwargs: dict[str, Any] | None = None,
+    options: ConnectOptions | WebSocketOptions | None = None,
 ) -> Inspection:
     """Return how the environment ``target`` looks from outside.
 
@@ -82,20 +89,25 @@ def inspect(
     probing reset, and closed again.
 
     Args:
-        target: A Gymnasium id, ``openspiel:GAME``, ``environment:package.module:Class``, an id
+        target: A Gymnasium id, ``openspiel:GAME``, ``package.module:Class``, an id
             of the ``openenv/`` namespace, or the URL of a server.
         kwargs: Keyword arguments of an environment that is named.
-        options: How a server is reached, and what the caller knows better than the schemas, in
-            place of the options that ``kwargs`` hold.
+        options: How a server is reached, a ``WebSocketOptions``; or that and what the caller knows
+            better than the schemas, in place of the options that ``kwargs`` hold.
 
     Raises:
+        InvalidRequestError: an argument makes no sense.
         UnknownEnvironmentError: there is no such environment.
         EnvStartError: it cannot be built.
         UnreachableError: nobody answers at the URL.
         NotOpenEnvError: who answers is no OpenEnv server.
     """
-    endpoint = _endpoint(target, kwargs or {})
-    if options is not None:
+    arguments = dict(kwargs or {})
+    websocket = options.options if isinstance(options, ConnectOptions) else options
+    if websocket is not None:  # who makes an id asks the server first
+        arguments["options"] = websocket
+    endpoint = _endpoint(target, arguments)
+    if isinstance(options, ConnectOptions):
         endpoint = replace(endpoint, options=options)
     if isinstance(endpoint, ServerEndpoint):
         answer = endpoint.ask()
@@ -124,7 +136,9 @@ def typed_models(target: str | gym.Env[Any, Any], **kwargs: Any) -> TypedModels:
 
     Args:
         target: What :func:`inspect` takes, or a ``RemoteEnv``.
-        **kwargs: Keyword arguments of an environment that is named.
+        **kwargs: Keyword arguments of an environment that is named; of ``gymnasium.make`` for an
+            id of the ``openenv/`` namespace; for the URL of a server, ``options`` alone, a
+            ``WebSocketOptions``.
 
     >>> models = typed_models("CartPole-v1")
     >>> models.action(action=1).action.name
@@ -155,14 +169,17 @@ def _endpoint(
     if isinstance(target, gym.Env):
         env = target.unwrapped
     elif "://" in target:
-        if kwargs:
+        options, unknown = take(ConnectOptions, kwargs, ["options"])
+        if unknown:
             raise InvalidRequestError(
                 f"expected no keyword arguments for {target}, which has been started with its own, "
-                f"got {', '.join(kwargs)}"
+                f"got {', '.join(unknown)}"
             )
-        return ServerEndpoint(address=parse_address(target))
+        return ServerEndpoint(address=parse_address(target), options=options)
     elif not target.removeprefix("openenv_gym:").startswith("openenv/"):
-        return EmbeddedEndpoint(request=Open(target, kwargs))
+        options, own = take_named(kwargs)
+        check_embedded(options)
+        return EmbeddedEndpoint(request=Open(target, own), options=options)
     else:
         env = gym.make(target, disable_env_checker=True, **kwargs).unwrapped
         env.close()
@@ -211,7 +228,7 @@ def _made_examples(inference: Inference, schemas: dict[str, Any]) -> tuple[Examp
         Example("client: reset", {"type": "reset", "data": {"seed": _SEED}}),
         Example(
             "client: step",
-            {"type": "step", "data": view.dump_action(_sample(inference.action_form))},
+            {"type": "step", "data": view.dump_action(_sample(inference.action_space))},
         ),
         Example("server: observation", {"type": "observation", "data": data}),
     )
@@ -226,7 +243,7 @@ def _played_examples(
 ) -> tuple[Example, ...]:
     first = connection.request(Reset(_SEED))
     legal = first.info.get("legal_actions") if isinstance(first, Result) else None
-    action = legal[0] if legal else _sample(inference.action_form)
+    action = legal[0] if legal else _sample(inference.action_space)
     data = SchemaView(inference, schemas["observation"]).dump_action(action)
     answer = connection.request(Step(view.parse_action(data)))
     return (
@@ -237,10 +254,10 @@ def _played_examples(
     )
 
 
-def _sample(form: SchemaSpace) -> Any:
-    form.space.seed(_SEED)
-    return form.space.sample()
+def _sample(space: Space) -> Any:
+    space.seed(_SEED)
+    return space.sample()
 
 
 def _sampled(form: SchemaSpace) -> Any:
-    return json_codec(form).to_json(_sample(form))
+    return json_codec(form).to_json(_sample(form.space))

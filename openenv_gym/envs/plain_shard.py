@@ -8,14 +8,18 @@ from typing import Any
 
 import numpy as np
 from gymnasium.vector import AutoresetMode
-from gymnasium.vector.utils import batch_space, concatenate, create_empty_array, iterate
+from gymnasium.vector.utils import concatenate, create_empty_array, iterate
 
-from openenv_gym.endpoints import Answers
-from openenv_gym.envs.batching import Records, same_step
+from openenv_gym.endpoints import Answers, warn_of
+from openenv_gym.envs.batching import same_step
+from openenv_gym.envs.info_batches import Records
 from openenv_gym.envs.shard import Shard
 from openenv_gym.protocol import BatchResult, Reset, Result, Step
 from openenv_gym.recovery import Effect, EpisodeState, Event, FaultPolicy
+from openenv_gym.spaces.batch import batch_space
 from openenv_gym.spaces.copy_value import copy_value
+from openenv_gym.spaces.probing import end_of_reset
+from openenv_gym.spaces.rewards import batched_arrays, batched_numbers
 
 
 class PlainShard(Shard):
@@ -108,10 +112,28 @@ class PlainShard(Shard):
         obs: Any = concatenate(single, (reply.obs,), room)
         info: Records = [(0, reply.info)] if reply.info else []
         if is_reset:
+            self._note_end(end_of_reset(reply.terminated or reply.truncated, reply.info))
             return BatchResult(obs, None, None, None, info)
-        rewards = np.array([reply.reward or 0.0], np.float64)
+        rewards = self._take_rewards(self._rewards(reply.reward))
         terminations, truncations = np.array([[reply.terminated], [reply.truncated]], np.bool_)
         return BatchResult(obs, rewards, terminations, truncations, info)
+
+    def _rewards(self, reward: Any) -> Any:
+        """The reward as a batch of one: a number, or an array of the environment's reward space."""
+        if type(reward) is float:
+            return np.array([reward])
+        paid, space = np.zeros(1, object), self.info.reward_space
+        paid[0] = 0.0 if reward is None else reward
+        number = self.span.start
+        if space is not None and np.shape(paid[0]):
+            return batched_arrays(paid, space, number)
+        return batched_numbers(paid, number)
+
+    def _note_end(self, end: str) -> None:
+        if self.connection is not None:
+            self.connection.note_end(end)
+        if end:
+            warn_of(self.info.name, [end])
 
     def _seed_of(self, seeds: Sequence[int | None]) -> int | None:
         return seeds[0]

@@ -21,10 +21,11 @@ from openenv_gym.endpoints import (
     embedded_endpoints,
     take,
 )
-from openenv_gym.endpoints.options import OVERRIDES
+from openenv_gym.endpoints.options import OVERRIDES, take_named
 from openenv_gym.envs.remote_env import RemoteEnv
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.protocol import NO_TIME_LIMIT, Open
+from openenv_gym.wire.raised import raised_as
 
 NAMESPACE = "openenv"
 BASE_URL_VARIABLE = "OPENENV_BASE_URL"
@@ -35,9 +36,6 @@ GAMES_FILE = os.path.join(os.path.dirname(__file__), "openspiel_games.json")
 
 _HERE = "openenv_gym.envs.registration"
 _VECTOR = "openenv_gym.envs.vector_registration"
-
-NAMED_OPTIONS = ("codec", "timeout_s", "on_fault")
-"""The options of an environment that is named; what else is given are arguments of its own."""
 
 
 def make_gymnasium(
@@ -51,13 +49,15 @@ def make_gymnasium(
     """Make the Gymnasium environment ``env_id``, embedded or on a server.
 
     Args:
-        env_id: Gymnasium's id, with the module that registers it before a colon where needed.
+        env_id: Gymnasium's id, with the module that registers it before a colon where needed; or
+            ``module:Class`` for what a class or a function in a module makes.
         base_url: The URL of the server; unless given, that of the variable ``OPENENV_BASE_URL``,
             and where that is not set either, the environment is embedded.
         render_mode: Gymnasium's mode.
         server_time_limit: Whether the environment's own time limit acts where it runs.
-        **kwargs: ``codec``, ``timeout_s`` and ``on_fault``, see :class:`ConnectOptions`; the
-            others are keyword arguments of the environment.
+        **kwargs: ``codec``, ``timeout_s``, ``check_seeding``, ``on_fault``, and ``options`` where
+            it is a ``WebSocketOptions``, see :class:`ConnectOptions`; the others are keyword
+            arguments of the environment.
 
     Raises:
         InvalidRequestError: an argument is missing, or makes no sense.
@@ -84,8 +84,9 @@ def make_openspiel(
         game: Its short name, with parameters where wanted: ``catch(rows=5,columns=4)``.
         base_url: The URL of the server, as :func:`make_gymnasium` takes it.
         render_mode: Gymnasium's mode.
-        **kwargs: ``codec``, ``timeout_s`` and ``on_fault``, see :class:`ConnectOptions`; the
-            others are keyword arguments of ``OpenSpielEnv``, such as ``opponent_policy``.
+        **kwargs: ``codec``, ``timeout_s``, ``check_seeding``, ``on_fault`` and ``options``, see
+            :class:`ConnectOptions`; the others are keyword arguments of ``OpenSpielEnv``, such as
+            ``opponent_policy``.
 
     Raises:
         InvalidRequestError: an argument is missing, or makes no sense.
@@ -116,8 +117,10 @@ def make_remote(
         )
     how, unknown = take(ConnectOptions, options)
     if unknown:
-        raise InvalidRequestError(
-            f"openenv/remote-v0 takes {', '.join(OVERRIDES)}, got {', '.join(unknown)}"
+        # A TypeError, for which TorchRL and others wait where they try an argument.
+        raise raised_as(InvalidRequestError, TypeError)(
+            f"openenv/remote-v0 takes {', '.join(OVERRIDES)}, got {', '.join(unknown)}: got an "
+            f"unexpected keyword argument {next(iter(unknown))!r}"
         )
     request = Open(None, {}, render_mode)
     endpoint = ServerEndpoint(address=parse_address(url), request=request, options=how)
@@ -142,7 +145,7 @@ def _make(
     arguments: dict[str, Any],
 ) -> RemoteEnv:
     """Make an environment that is named."""
-    options, kwargs = take(ConnectOptions, arguments, NAMED_OPTIONS)
+    options, kwargs = take_named(arguments)
     request = Open(environment, kwargs, render_mode, limit)
     return RemoteEnv(_endpoint(request, given_url(base_url), options), options.on_fault)
 
@@ -150,12 +153,22 @@ def _make(
 def _endpoint(request: Open, url: str | None, options: ConnectOptions) -> Endpoint:
     if url:
         return ServerEndpoint(address=parse_address(url), request=request, options=options)
-    if options.codec == "json":
-        raise InvalidRequestError(
-            "codec='json' needs a server: pass base_url='http://host:port' or set "
-            f"{BASE_URL_VARIABLE}; an embedded environment speaks binary"
-        )
+    check_embedded(options)
     return embedded_endpoints(request, options)[0]
+
+
+def check_embedded(options: ConnectOptions) -> None:
+    """Pass if the options make sense without a server.
+
+    Raises:
+        InvalidRequestError: they need one.
+    """
+    given = "codec='json'" if options.codec == "json" else "options=WebSocketOptions(...)"
+    if options.codec == "json" or options.options is not None:
+        raise InvalidRequestError(
+            f"{given} needs a server: pass base_url='http://host:port' or set "
+            f"{BASE_URL_VARIABLE}; an embedded environment speaks binary, without a WebSocket"
+        )
 
 
 def is_builtin(spec: Any) -> bool:

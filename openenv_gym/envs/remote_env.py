@@ -5,19 +5,21 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from copy import copy
 from functools import partial
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.utils.env_checker import data_equivalence
 from numpy.typing import NDArray
 
 from openenv_gym.address import parse_address
 from openenv_gym.client import Connection
-from openenv_gym.endpoints import Endpoint, ServerEndpoint
+from openenv_gym.endpoints import Endpoint, ServerEndpoint, warn_of
+from openenv_gym.envs.asking import attribute, generator_of, is_atari
 from openenv_gym.envs.begin_anew import CLOSE_TIMEOUT_S, begin_anew
 from openenv_gym.envs.exclusive import ExclusiveUse, exclusive
+from openenv_gym.envs.seeding import SeedCheck
 from openenv_gym.errors import (
     ConnectionLostError,
     OpenEnvGymError,
@@ -25,7 +27,7 @@ from openenv_gym.errors import (
     ResetNeededError,
     TransportError,
 )
-from openenv_gym.protocol import Render, Rendered, Reset, Result, Step
+from openenv_gym.protocol import Render, Rendered, Reset, Result, Step, Use, Used
 from openenv_gym.recovery import (
     KEPT_ACTIONS,
     Do,
@@ -39,6 +41,7 @@ from openenv_gym.recovery import (
 )
 from openenv_gym.spaces.check import action_check
 from openenv_gym.spaces.copy_value import copy_value
+from openenv_gym.spaces.probing import end_of_reset
 from openenv_gym.wire.fault_info import FAULT_KEY, restart_info
 
 _OWN_ATTRIBUTES = frozenset(
@@ -49,6 +52,7 @@ _OWN_ATTRIBUTES = frozenset(
         "render_mode",
         "action_space",
         "observation_space",
+        "reward_space",
         "action_masks",
         "np_random",
         "np_random_seed",
@@ -56,8 +60,8 @@ _OWN_ATTRIBUTES = frozenset(
     }
 )
 _ELSEWHERE = (
-    ": the environment lives in another process, and its own attributes can neither be read nor "
-    "set from here; pass arguments when it is made, or options to reset()"
+    ": the environment lives in another process, and its own attributes cannot be {} from here; "
+    "pass arguments when it is made, or options to reset()"
 )
 
 
@@ -76,6 +80,8 @@ class RemoteEnv(gym.Env[Any, Any]):
         action_masks: Method that returns the legal actions as a boolean array of shape
             ``(action_space.n,)``; it exists only where the environment tells them, because
             sb3-contrib asks by its existence.
+        reward_space: The space of array rewards, as those of MO-Gymnasium; it exists only where
+            the environment has one.
 
     Raises:
         AddressError: the URL has no form of an address.
@@ -86,6 +92,7 @@ class RemoteEnv(gym.Env[Any, Any]):
     """
 
     action_masks: Callable[[], NDArray[np.bool_]]
+    reward_space: gym.Space[Any]
 
     def __init__(self, source: str | Endpoint, on_fault: OnFault = "truncate") -> None:
         self._use = ExclusiveUse()  # what another thread asks must not change the episode's state
@@ -95,21 +102,26 @@ class RemoteEnv(gym.Env[Any, Any]):
         )
         self._legal_actions: list[int] = []
         self._info, self._connection = info, _ = self._endpoint.describe()
+        self._answered: dict[tuple[str, str], Any] = {}  # last, of attributes and of methods
         self.name = info.name
+        warn_of(info.name, info.warnings)
         self._actions: deque[Any] = deque(maxlen=KEPT_ACTIONS)
         self._restarts = Restarts(self._policy, info.name, last_actions=self._actions.copy)
         self._episode = Episode(self._policy, [self._restarts])
         self._last_obs: Any = None
         self._last_frame: Any = None
+        self._nothing: Any = 0.0  # the last reward that was no number
         self.action_space = info.action_space
         self.observation_space = info.observation_space
-        self._check_action = action_check(info.action_space)
+        self._check_action = action_check(info.action_space, keeps_bounds=info.keeps_bounds)
         self.render_mode = info.render_mode
         self.metadata = info.metadata
         self._has_action_masks = info.has_action_masks
-        self._check_seeding = info.check_seeding
+        self._seeds = SeedCheck(info)
         if info.has_action_masks:
             self.action_masks = self._masks
+        if info.reward_space is not None:
+            self.reward_space = info.reward_space
 
     @property
     def endpoint(self) -> Endpoint:
@@ -131,6 +143,8 @@ class RemoteEnv(gym.Env[Any, Any]):
             RemoteEnvError: The environment raised, before the first step.
             EnvCrashLoopError: It was made anew as often, or waited for as long, as it may.
         """
+        if seed is not None and self._seeds.is_asked:
+            self._seeds.look_at(self, seed, options)
         super().reset(seed=seed)
         self._restarts.take_seed(seed, seed)
         effect = self._episode.handle(Event.RESET_ASKED, time.monotonic(), seeds=[seed])
@@ -177,36 +191,35 @@ class RemoteEnv(gym.Env[Any, Any]):
 
     def _first(self, connection: Connection, request: Reset) -> tuple[Any, dict[str, Any]]:
         result = self._exchange(connection, request)
-        if self._check_seeding and request.seed is not None:
-            self._check_seeding = False
-            again = self._exchange(connection, request)
-            if not data_equivalence(result.obs, again.obs):
-                gym.logger.warn(
-                    f"{self}: two resets with the seed {request.seed} gave different observations; "
-                    "the server ignores seeds, so no run on it can be repeated"
-                )
-            result = again
+        if request.seed is not None and is_atari(self._info.description):
+            self._np_random = generator_of(result.info) or self._np_random
+        end = end_of_reset(result.terminated or result.truncated, result.info)
+        connection.note_end(end)
+        if end:
+            warn_of(self.name, [end])
         if self._policy.is_soft:
             self._last_obs = copy_value(result.obs)
         return result.obs, result.info
 
     @exclusive
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Act, as in Gymnasium; a reward that the server left out is 0.
 
-        A fault returns a copy of the last observation, no reward, ``truncated``, and an info whose
-        ``openenv`` says what happened.
+        The reward is a Python float, or the array that the environment pays. A fault returns a copy
+        of the last observation, no reward, ``truncated``, and an info whose ``openenv`` says what
+        happened.
 
         Raises:
             InvalidActionError: ``action`` is not in the action space; nothing was sent.
             ResetNeededError: There is no episode; nothing was sent.
             TransportError: The connection broke in the first step; ``reset`` makes a new one.
             RemoteEnvError: The environment raised in the first step.
+            SpaceError: A reward or a flag of the environment cannot be carried.
         """
         connection = self._connection
         if connection is None:
             raise ResetNeededError("step before the first reset; call reset() to begin an episode")
-        self._check_action(action)
+        action = self._check_action(action)
         episode = self._episode
         if episode.state is not EpisodeState.LIVE:
             effect = episode.handle(Event.STEP_ASKED)
@@ -220,15 +233,26 @@ class RemoteEnv(gym.Env[Any, Any]):
             effect = episode.failed(exc, time.monotonic())
             if effect.do is Do.RAISE:
                 raise episode.take_error()  # noqa: B904 - it is this one
-            return self._last_obs, 0.0, False, True, {FAULT_KEY: effect.infos[0]}
+            return self._last_obs, self._unpaid(), False, True, {FAULT_KEY: effect.infos[0]}
         if result.terminated or result.truncated:
             episode.handle(Event.ENDED)
         elif episode.state is not EpisodeState.LIVE:
             episode.handle(Event.STEPPED)
         if self._policy.is_soft:
             self._last_obs = copy_value(result.obs)
-        reward = 0.0 if result.reward is None else result.reward
+        paid = result.reward
+        reward = paid if type(paid) is float else self._other_reward(paid)
         return result.obs, reward, result.terminated, result.truncated, result.info
+
+    def _other_reward(self, reward: Any) -> Any:
+        """The reward where it is no number, or was left out."""
+        self._nothing = self._unpaid() if reward is None else reward
+        return self._nothing
+
+    def _unpaid(self) -> Any:
+        """No reward, in the form of those that the environment pays."""
+        is_array = isinstance(self._nothing, np.ndarray)
+        return np.zeros_like(self._nothing) if is_array else 0.0
 
     @exclusive
     def render(self) -> Any:
@@ -283,15 +307,56 @@ class RemoteEnv(gym.Env[Any, Any]):
         return mask
 
     def __getattr__(self, name: str) -> Any:
-        """Say of what is not here that it may be there."""
-        where = "" if name.startswith("_") else _ELSEWHERE
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{where}")
+        """Read what is not here where the environment lives, if that is allowed there.
+
+        A session begins where there is none yet.
+
+        Raises:
+            AttributeError: There is none of this name, or it may not be read.
+        """
+        info = self.__dict__.get("_info")  # not there before the environment was described
+        described = None if info is None else info.description
+        is_private = name.startswith("_") and (described is None or not described.may_use(name))
+        if described is None or is_private:
+            where = "" if is_private else _ELSEWHERE.format("read")
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{where}")
+        return attribute(name, self, described, self._ask)
+
+    @exclusive
+    def _ask(self, request: Use) -> Any:
+        """Return what the environment answers; after a fault, what it answered last."""
+        if self._connection is None:
+            self._connect()
+        assert self._connection is not None
+        key, is_plain = (request.name, request.how), not (request.args or request.kwargs)
+        try:
+            reply = self._connection.request(request)
+        except TransportError:
+            # As of a picture: the next step tells the fault, or has told it.
+            is_known = is_plain and key in self._answered
+            if not is_known or self._episode.state is EpisodeState.UNPROVEN:
+                raise
+            return copy_value(self._answered[key])
+        if type(reply) is not Used or len(reply.values) != 1:
+            raise ProtocolError(f"expected an answer to {request.name}, got {reply!r:.80}")
+        if self._policy.is_soft and is_plain:
+            self._answered[key] = copy_value(reply.values[0])
+        return reply.values[0]
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute that this class has; others would change nothing, in silence."""
         if name not in _OWN_ATTRIBUTES and not name.startswith("_"):
-            raise AttributeError(f"cannot set {name!r} of {self}{_ELSEWHERE}")
-        super().__setattr__(name, value)
+            raise AttributeError(f"cannot set {name!r} of {self}{_ELSEWHERE.format('set')}")
+        super().__setattr__(name, self._with_arguments(value) if name == "spec" else value)
+
+    def _with_arguments(self, spec: Any) -> Any:
+        """The spec with the arguments that the environment has where it lives."""
+        described, request = self._info.description, getattr(self._endpoint, "request", None)
+        if spec is None or described is None or request is None or request.environment is None:
+            return spec
+        spec = copy(spec)
+        spec.kwargs = {**described.defaults, **described.kwargs, **spec.kwargs}
+        return spec
 
     def __del__(self) -> None:
         """Close the socket of an environment that nobody closed; its session ends with it."""

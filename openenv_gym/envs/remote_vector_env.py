@@ -12,17 +12,18 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from openenv_gym.endpoints import Answers
+from openenv_gym.envs.action_checks import ActionChecks
 from openenv_gym.envs.batching import (
     check_reset_mask,
     concatenate,
     cut,
     is_copied,
     joined,
-    joined_infos,
-    records_of,
     seeds_of,
 )
 from openenv_gym.envs.exclusive import ExclusiveUse, exclusive
+from openenv_gym.envs.info_batches import joined_infos, records_of
+from openenv_gym.envs.seeding import SeedCheck, listed
 from openenv_gym.envs.shard import Shard, same_spaces
 from openenv_gym.envs.shard_recipes import (
     default_shards,
@@ -31,6 +32,7 @@ from openenv_gym.envs.shard_recipes import (
 )
 from openenv_gym.envs.shards import Shards
 from openenv_gym.errors import (
+    InvalidActionError,
     InvalidRequestError,
     ProtocolError,
     ResetNeededError,
@@ -39,7 +41,6 @@ from openenv_gym.errors import (
 )
 from openenv_gym.protocol import BatchResult, Render, Rendered, Use
 from openenv_gym.recovery import Effect, EpisodeState, OnFault, base_seeds_of, fault_policy
-from openenv_gym.spaces.check import action_check
 from openenv_gym.spaces.copy_value import copy_value
 
 __all__ = ["RemoteVectorEnv", "default_shards", "shard_sizes"]
@@ -71,6 +72,8 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
     Attributes:
         autoreset_mode: The autoreset mode of Gymnasium; None where the environment's own vector
             form has none.
+        reward_space: The space of array rewards, of one sub-environment, as those of MO-Gymnasium;
+            it exists only where the environment has one.
         batches_infos: Whether infos are batched as Gymnasium does it. Otherwise they are pairs of
             the number of a sub-environment and its info, in the order in which they were said.
 
@@ -150,15 +153,20 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         self.has_action_masks = info.has_action_masks
         self.single_action_space: Any = info.action_space
         self.single_observation_space: Any = info.observation_space
+        if info.reward_space is not None:
+            self.reward_space = info.reward_space
         batched = first.batched_spaces(self.num_envs)
         self.action_space, self.observation_space = batched
-        self._check_action = action_check(self.action_space)
+        spaces = self.single_action_space, self.action_space
+        self._action_checks = ActionChecks(*spaces, self._shards)
+        self._check_action = self._action_checks.of(self.num_envs)
         self.render_mode = info.render_mode
         self.metadata = dict(info.metadata)
         self.autoreset_mode = first.mode
         if first.mode is not None:
             self.metadata["autoreset_mode"] = first.mode
         self._is_copied = is_copied(info.observation_space)
+        self._seeds = SeedCheck(info)
 
     @exclusive
     def reset(
@@ -181,6 +189,8 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         """
         self._check_idle("reset")
         mask = (options or {}).get("reset_mask")
+        if self._seeds.is_asked and mask is None and any(one is not None for one in listed(seed)):
+            self._seeds.look_at(self, seed, options)
         try:
             results = self._shards.collect(self._ask_reset(seed, options, mask))
         except BaseException:  # also an interrupt: nobody waits for the others then
@@ -227,17 +237,20 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         """Act in all sub-environments, as in Gymnasium.
 
         Args:
-            actions: A batch of ``num_envs`` actions, of ``action_space``.
+            actions: A batch of ``num_envs`` actions, of ``action_space``. With ``NEXT_STEP`` the
+                action of a sub-environment that has ended is ignored, whatever it is.
 
         Returns:
-            The batched observation; rewards of shape ``(num_envs,)`` and dtype ``float64``;
-            terminations and truncations of the same shape and dtype ``bool``; the infos.
+            The batched observation; rewards of shape ``(num_envs,)`` and dtype ``float64``, or
+            ``(num_envs, *reward_space.shape)`` where the environment pays arrays; terminations and
+            truncations of shape ``(num_envs,)`` and dtype ``bool``; the infos.
 
         Raises:
             InvalidActionError: An action is not in its space; nothing was sent.
             ResetNeededError: There was no reset yet; nothing was sent.
             TransportError: A connection broke.
             RemoteEnvError: A sub-environment raised.
+            SpaceError: A reward or a flag of a sub-environment has no place in a batch.
         """
         if self._shards.is_under_way:
             raise _busy("step")
@@ -277,7 +290,10 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
                 f"step after the end of the episodes of {np.flatnonzero(self._ended).tolist()}; "
                 "call reset(options={'reset_mask': ...}) for these"
             )
-        self._check_action(actions)
+        try:
+            actions = self._check_action(actions)
+        except InvalidActionError as exc:
+            actions = self._action_checks.of_live(actions, self._shards, exc)
         self._ask_steps(actions, self._shards)
 
     def _ask_steps(self, actions: Any, shards: Sequence[Shard]) -> None:
@@ -314,7 +330,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             self.single_observation_space, parts, counts
         )
         if rewards is None:
-            rewards = np.zeros(sum(counts), np.float64)
+            rewards = np.concatenate([shard.unpaid() for shard in results])
             terminations, truncations = np.zeros((2, sum(counts)), np.bool_)
         info = self._merged([part.info for part in parts], counts)
         return obs, rewards, terminations, truncations, info
@@ -362,11 +378,17 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
 
         Raises:
             InvalidRequestError: They are not whole shards, or one is under way.
+            InvalidActionError: An action is not in its space; nothing was sent.
             ResetNeededError: One has had no reset.
         """
         shards = self._shards.with_numbers(np.asarray(env_id).tolist())
         if any(shard.obs is None for shard in shards):
             raise ResetNeededError("send before the first reset; call async_reset() first")
+        checks = self._action_checks
+        try:
+            actions = checks.of(sum(shard.count for shard in shards))(actions)
+        except InvalidActionError as exc:
+            actions = checks.of_live(actions, shards, exc)
         try:
             self._ask_steps(actions, shards)
         except BaseException:

@@ -27,8 +27,9 @@ from gymnasium.vector.utils import iterate
 
 from openenv_gym.client import Connection
 from openenv_gym.endpoints import Answers, EnvInfo
-from openenv_gym.envs.batching import Records, as_step, same_step, with_restarts
+from openenv_gym.envs.batching import as_step, same_step, unpaid, with_restarts
 from openenv_gym.envs.begin_anew import CLOSE_TIMEOUT_S, begin_anew
+from openenv_gym.envs.info_batches import Records
 from openenv_gym.errors import (
     ConnectionLostError,
     OpenEnvGymError,
@@ -74,6 +75,8 @@ class Shard(ABC):
             own array, of shape ``(count,)`` and dtype ``bool``.
         ready: What there is to tell without asking the session; else None.
         gives_core_away: Whether the client sleeps at once when it waits for this shard.
+        has_all: Whether it took the sub-environments of all others too: a vector form of the
+            environment's own was found, and nobody had asked that it be split.
     """
 
     info: EnvInfo
@@ -92,11 +95,12 @@ class Shard(ABC):
         self.ended: Any = None
         self.ready: BatchResult | None = None
         self.gives_core_away = False
+        self.has_all = False
         self._policy = policy
         self._is_soft = policy.is_soft
         self._begun_s = 0.0
         self._options: dict[str, Any] | None = None  # of the reset that is asked for
-        self._rewards_dtype: Any = np.float64
+        self._paid: Any = np.zeros(0)  # the last rewards, whose form those of a fault have
         self._actions: deque[Any] = deque(maxlen=KEPT_ACTIONS)
         self._first_contact(start, answers)
         self.span = slice(start, start + self.count)
@@ -295,8 +299,18 @@ class Shard(ABC):
         """The step in which the session was lost."""
         records: Records = [(i, {FAULT_KEY: said}) for i, said in enumerate(effect.infos)]
         ends = np.zeros(self.count, np.bool_)
-        zeros = np.zeros(self.count, self._rewards_dtype)
-        return BatchResult(copy_value(self.obs), zeros, ends, ~ends, records)
+        return BatchResult(copy_value(self.obs), self.unpaid(), ends, ~ends, records)
+
+    def unpaid(self) -> Any:
+        """Return rewards of nothing, in the form of those that were paid last."""
+        return unpaid(self.count, self._paid)
+
+    def _take_rewards(self, rewards: Any) -> Any:
+        """Return rewards; where nothing is paid, in the form of those that were paid before."""
+        if rewards.ndim == 1 and self._paid.ndim > 1 and not rewards.any():
+            return self.unpaid()
+        self._paid = rewards
+        return rewards
 
     def _begin_anew(self, seeds: Sequence[int | None]) -> BatchResult:
         """Make a new session, and return its reset as the step that it is for other shards."""
@@ -309,7 +323,7 @@ class Shard(ABC):
             (place, restart_info(one.incarnation, one.seed))
             for place, one in enumerate(self.episode.restarts)
         ]
-        return as_step(with_restarts(result, said), self.count, self._rewards_dtype)
+        return as_step(with_restarts(result, said), self.unpaid())
 
     # What the kinds do in their own ways.
 

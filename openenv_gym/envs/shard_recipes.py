@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from openenv_gym.address import parse_address
 from openenv_gym.endpoints import EmbeddedEndpoint, ServerEndpoint
 from openenv_gym.errors import InvalidRequestError
-from openenv_gym.protocol import Open
+from openenv_gym.protocol import Open, Part
 from openenv_gym.workers.process import available_cores
 
 
@@ -19,6 +21,23 @@ def shard_sizes(num_envs: int, shards: int) -> list[int]:
     """
     shards = min(shards, num_envs)
     return [num_envs // shards + (i < num_envs % shards) for i in range(shards)]
+
+
+def requests_of(request: Open, num_envs: int, shards: int, *, is_wanted: bool) -> list[Open]:
+    """Return the request of each shard, of no more than there are sub-environments.
+
+    Args:
+        request: What all of them open.
+        num_envs: How many sub-environments there are.
+        shards: Over how many sessions they are spread.
+        is_wanted: Whether the caller asked for several; see :class:`Part`.
+    """
+    sizes, first, requests = shard_sizes(num_envs, shards), 0, []
+    for size in sizes:
+        part = Part(first, num_envs, is_wanted) if len(sizes) > 1 else None
+        requests.append(msgspec.structs.replace(request, num_envs=size, part=part))
+        first += size
+    return requests
 
 
 def default_shards(num_envs: int) -> int:
@@ -44,12 +63,11 @@ def endpoints_of(source: Any, num_envs: int | None, autoreset_mode: str) -> list
         return given
     if type(num_envs) is not int or num_envs < 1:
         raise InvalidRequestError(f"num_envs: expected a number from 1, got {num_envs!r}")
+    request = Open(None, autoreset_mode=autoreset_mode)
+    requests = requests_of(request, num_envs, len(given), is_wanted=True)
     return [
-        ServerEndpoint(
-            address=parse_address(url),
-            request=Open(None, num_envs=size, autoreset_mode=autoreset_mode),
-        )
-        for url, size in zip(given, shard_sizes(num_envs, len(given)), strict=False)
+        ServerEndpoint(address=parse_address(url), request=one)
+        for url, one in zip(given, requests, strict=False)
     ]
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from openenv_gym.endpoints import Answers
+from openenv_gym.endpoints import Answers, warn_of
 from openenv_gym.envs.batched_shard import BatchedShard
 from openenv_gym.envs.begin_anew import CLOSE_TIMEOUT_S
 from openenv_gym.envs.plain_shard import PlainShard
@@ -68,9 +68,12 @@ class Shards(list[Shard]):
                     shard = PlainShard(endpoint, policy, start, answers, mode)
                 shards.append(shard)
                 start = shard.span.stop
+                if shard.has_all:
+                    break
         except BaseException:
             shards.abandon()
             raise
+        warn_of(shards[0].info.name, [w for shard in shards for w in shard.info.warnings])
         if len(shards) >= available_cores():
             # Every core has a shard to work for. A client that looked again for replies would take
             # one from a worker, or from the server that has yet to pass on what was sent.

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-import gymnasium as gym
-import msgspec
 from gymnasium.vector import AutoresetMode
 
 from openenv_gym.address import parse_address
@@ -19,15 +17,20 @@ from openenv_gym.endpoints import (
     embedded_endpoints,
     take,
 )
-from openenv_gym.endpoints.options import OVERRIDES
-from openenv_gym.envs.registration import NAMED_OPTIONS, given_url
+from openenv_gym.endpoints.options import OVERRIDES, take_named
+from openenv_gym.envs.registration import check_embedded, given_url
 from openenv_gym.envs.remote_vector_env import RemoteVectorEnv
-from openenv_gym.envs.shard_recipes import default_shards, shard_sizes
+from openenv_gym.envs.shard_recipes import default_shards, requests_of
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.protocol import NO_TIME_LIMIT, Open
+from openenv_gym.wire.description import Description
+from openenv_gym.wire.raised import raised_as
 
 _PLAIN = ("num_envs", "autoreset_mode")
 """What plain sessions take of :class:`VectorArguments`."""
+
+_JSON = (*_PLAIN, "vectorization", "shards")
+"""What batched sessions in JSON take of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +43,7 @@ class VectorArguments:
         num_envs: The number of sub-environments.
         shards: Over how many sessions they are spread, by turns where there are several servers.
             Unless given, one for each core, here or of each server; a vector form of the
-            environment's own is not split.
+            environment's own is split only where this asks for it.
         vectorization: ``sync``, ``native`` for the environment's own vector form, or ``auto``.
         autoreset_mode: Gymnasium's mode.
         max_episode_steps: Gymnasium's time limit; -1 lifts the environment's own.
@@ -93,8 +96,7 @@ def make_gymnasium_vec(
     limit = max_episode_steps
     if limit is None and not server_time_limit:
         limit = NO_TIME_LIMIT
-    is_native = _is_native(env_id)
-    return make_vec(env_id, max_episode_steps=limit, is_native=is_native, **arguments)
+    return make_vec(env_id, max_episode_steps=limit, **arguments)
 
 
 def make_openspiel_vec(game: str | None = None, **arguments: Any) -> RemoteVectorEnv:
@@ -118,13 +120,12 @@ def make_remote_vec(
     """Make many of whatever the OpenEnv servers at ``base_url`` serve.
 
     Our servers step them in one message. Others get a session for each, in turns; so do ours with
-    ``codec="json"``.
+    ``codec="json"``, unless it is a vector form of the environment's own that steps them.
 
     Args:
         base_url: The URL of a server, or of several that share the sub-environments.
-        **arguments: The attributes of :class:`VectorArguments` and :class:`ConnectOptions`, but for
-            ``check_seeding``; plain sessions take ``num_envs`` and ``autoreset_mode`` of the
-            former.
+        **arguments: The attributes of :class:`VectorArguments` and :class:`ConnectOptions`; plain
+            sessions take ``num_envs``, ``autoreset_mode`` and ``vectorization`` of the former.
 
     Raises:
         InvalidRequestError: no address is given, or an argument makes no sense.
@@ -134,20 +135,22 @@ def make_remote_vec(
         raise InvalidRequestError(
             "openenv/remote-v0 needs the address of a server: pass base_url='http://host:port'"
         )
-    names = [one.name for one in fields(ConnectOptions) if one.name != "check_seeding"]
-    options, rest = take(ConnectOptions, arguments, names)
+    options, rest = take(ConnectOptions, arguments)
     servers, answers = _servers(urls, options), Answers()
-    may_be_ours = options.codec != "json" and not options.has_overrides
-    if may_be_ours and servers[0].ask(answers).description is not None:
+    told = None if options.has_overrides else servers[0].ask(answers).description
+    if told is not None and (options.codec != "json" or _is_whole_json(rest, told)):
         return _sharded(None, servers, options, rest, answers)
     if options.codec == "binary":
         raise InvalidRequestError(
             "codec='binary' needs servers of ours, their own spaces and no overrides, which "
             f"{servers[0].address} or the arguments do not give; use codec='json' or 'auto'"
         )
+    if rest.get("vectorization") in ("auto", "sync"):  # each is one environment, as "sync" has it
+        del rest["vectorization"]
     if others := [name for name in rest if name not in _PLAIN]:
-        raise InvalidRequestError(
-            f"plain sessions take {', '.join(OVERRIDES)}, got {', '.join(others)} too"
+        raise raised_as(InvalidRequestError, TypeError)(
+            f"plain sessions take {', '.join(OVERRIDES)}, got {', '.join(others)} too: got an "
+            f"unexpected keyword argument {others[0]!r}"
         )
     vector = VectorArguments(**rest)
     plain = [replace(server, options=replace(options, codec="json")) for server in servers]
@@ -162,7 +165,6 @@ def make_vec(
     environment: str,
     *,
     base_url: str | Sequence[str] | None = None,
-    is_native: bool = False,
     **arguments: Any,
 ) -> RemoteVectorEnv:
     """Make many of a named environment, embedded or on servers.
@@ -172,16 +174,15 @@ def make_vec(
         base_url: The URL of a server, or of several that share the sub-environments; unless given,
             that of the variable ``OPENENV_BASE_URL``, and where that is not set either, they are
             embedded.
-        is_native: Whether ``vectorization="auto"`` will find a vector form of the environment's
-            own.
         **arguments: The attributes of :class:`VectorArguments`; ``codec``, which may not be
-            ``json``, ``timeout_s`` and ``on_fault``, see :class:`ConnectOptions`; the others are
-            keyword arguments of each sub-environment.
+            ``json``, ``timeout_s``, ``check_seeding``, ``on_fault``, and ``options`` where it is a
+            ``WebSocketOptions``, see :class:`ConnectOptions`; the others are keyword arguments of
+            each sub-environment.
 
     Raises:
         InvalidRequestError: an argument makes no sense.
     """
-    options, rest = take(ConnectOptions, arguments, NAMED_OPTIONS)
+    options, rest = take_named(arguments)
     if options.codec == "json":
         raise InvalidRequestError(
             "codec='json': many sub-environments of a named id are stepped in one message, which "
@@ -189,7 +190,9 @@ def make_vec(
             "session each"
         )
     servers = _servers(given_url(base_url), options)
-    return _sharded(environment, servers, options, rest, Answers(), is_native=is_native)
+    if not servers:
+        check_embedded(options)
+    return _sharded(environment, servers, options, rest, Answers())
 
 
 def _servers(urls: Any, options: ConnectOptions) -> list[ServerEndpoint]:
@@ -205,8 +208,6 @@ def _sharded(
     options: ConnectOptions,
     arguments: dict[str, Any],
     answers: Answers,
-    *,
-    is_native: bool = False,
 ) -> RemoteVectorEnv:
     """Spread the sub-environments of one environment over servers, or where there is none, here."""
     vector, kwargs = take(VectorArguments, arguments)
@@ -220,8 +221,8 @@ def _sharded(
     )
     homes: list[EmbeddedEndpoint | ServerEndpoint]
     if not servers:
-        cores = 1 if _is_whole(vector, is_native) else default_shards(vector.num_envs)
-        homes = [*embedded_endpoints(request, options, vector.shards or cores)]
+        count = vector.shards or default_shards(vector.num_envs)
+        homes = [*embedded_endpoints(request, options, count)]
     elif vector.shards is not None:
         homes = [servers[i % len(servers)] for i in range(vector.shards)]
     else:
@@ -230,20 +231,34 @@ def _sharded(
             told = server.ask(answers).description
             is_split = told is not None and not _is_whole(vector, told.has_vector_form)
             homes += [server] * (told.shards if told is not None and is_split else 1)
-    sizes = shard_sizes(vector.num_envs, len(homes))
+    # Where nobody asked for several sessions, a worker that finds a vector form has all in one.
+    is_wanted = bool(servers) or vector.shards is not None
+    requests = requests_of(request, vector.num_envs, len(homes), is_wanted=is_wanted)
     shards = [
-        replace(home, request=msgspec.structs.replace(request, num_envs=size))
-        for home, size in zip(homes, sizes, strict=False)  # no more shards than sub-environments
+        replace(home, request=one)
+        for home, one in zip(homes, requests, strict=False)  # no more than sub-environments
     ]
     return RemoteVectorEnv(shards, on_fault=options.on_fault, answers=answers)
 
 
 def _is_whole(vector: VectorArguments, has_vector_form: bool) -> bool:
-    """Whether the environment's own vector form is used, which is not split."""
+    """Whether the environment's own vector form is used, which a server is not to split."""
     kind = vector.vectorization
     return kind == "native" or (kind == "auto" and has_vector_form)
 
 
-def _is_native(env_id: str) -> bool:
-    spec = gym.registry.get(env_id.rpartition(":")[2])
-    return spec is not None and spec.vector_entry_point is not None
+def _is_whole_json(arguments: dict[str, Any], told: Description) -> bool:
+    """Whether one session in JSON has all sub-environments of a server of ours.
+
+    Raises:
+        InvalidRequestError: an argument cannot be said in JSON.
+    """
+    vector, _ = take(VectorArguments, arguments)
+    if told.num_envs is None and not _is_whole(vector, told.has_vector_form):
+        return False
+    if others := [name for name in arguments if name not in _JSON]:
+        raise InvalidRequestError(
+            f"codec='json' takes {', '.join(_JSON)} for a vector form of the environment's own, "
+            f"got {', '.join(others)} too; start the server with these, or leave the codec out"
+        )
+    return True

@@ -13,6 +13,7 @@ from typing import Self
 
 from openenv_gym.errors import EnvStartError
 from openenv_gym.workers.lifeline import Lifeline
+from openenv_gym.workers.spawn import variables_for
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
@@ -20,6 +21,8 @@ STOP_TIMEOUT_S = 30.0
 
 class ServerProcess:
     """Serves an environment on a free port of the loopback interface.
+
+    The server imports what this process does, unless ``python`` is another interpreter.
 
     The server ends when :meth:`stop` is called or this process ends, however it ends. Ctrl-C in a
     terminal interrupts this process alone, which can use the server until it stops it.
@@ -50,6 +53,7 @@ class ServerProcess:
             self._process = subprocess.Popen(
                 [*command, f"--lifeline={self._lifeline.there}"],
                 stdin=subprocess.DEVNULL,
+                env=variables_for(python),
                 pass_fds=(self._lifeline.there,),
                 process_group=0,  # Ctrl-C in a terminal does not reach the server
             )

@@ -12,6 +12,7 @@ form of a space where flag ``COMPACT`` is set and free form with a length where 
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -27,7 +28,7 @@ from openenv_gym.codecs import (
     pack_freeform,
     unpack_freeform,
 )
-from openenv_gym.errors import InvalidRequestError, ProtocolError
+from openenv_gym.errors import InvalidActionError, InvalidRequestError, ProtocolError
 from openenv_gym.protocol.events import (
     BatchResult,
     Close,
@@ -58,9 +59,12 @@ OPEN, RESET, STEP, STATE, RENDER, CLOSE, USE = range(1, 8)
 OPENED, RESULT, STATE_REPLY, RENDERED, CLOSED, BATCH_RESULT, USED = range(129, 136)
 FAILED = 255
 
-COMPACT, TERMINATED, TRUNCATED, HAS_REWARD, HAS_INFO = 1, 2, 4, 8, 16
+COMPACT, TERMINATED, TRUNCATED, HAS_REWARD, HAS_INFO, ARRAY_REWARD = 1, 2, 4, 8, 16, 32
 
-REWARD_DTYPES = ("<f8", "<f4", "<i4", "<i8", "<f2", "<i2", "|i1", "|u1")
+REWARD_DTYPES = (
+    *("<f8", "<f4", "<i4", "<i8", "<f2", "<i2", "|i1", "|u1"),
+    *("<u2", "<u4", "<u8", "|b1"),
+)
 """The dtypes of rewards, by their number in a batch: EnvPool and ALE use others than Gymnasium."""
 
 _HEADER = struct.Struct("<BBHI")
@@ -85,8 +89,8 @@ class BinaryMessages:
         self._num_envs = 0
 
     def _learn(self, description: Description) -> None:
-        self._action = binary_codec(description.batched_action_space())
-        self._observation = binary_codec(description.batched_observation_space())
+        self._action = binary_codec(description.batched_action_space)
+        self._observation = binary_codec(description.batched_observation_space)
         self._num_envs = description.num_envs or 0
 
     # Requests
@@ -95,10 +99,14 @@ class BinaryMessages:
         """Return the body of ``request``.
 
         Raises:
-            InvalidRequestError: it holds a value that cannot travel.
+            InvalidActionError: the action is a value that cannot travel.
+            InvalidRequestError: something else is.
         """
         if type(request) is Step:  # first, because nearly all are
-            flags, payload = _pack_value(self._action, request.action)
+            try:
+                flags, payload = _pack_value(self._action, request.action)
+            except InvalidRequestError as exc:
+                raise InvalidActionError(str(exc)) from exc
             return b"".join((_HEADER.pack(STEP, flags, 0, seq), payload))
         kind, payload = _PACK_REQUEST[type(request)](request)
         return _HEADER.pack(kind, 0, 0, seq) + payload
@@ -166,21 +174,28 @@ class BinaryMessages:
             flags |= TERMINATED
         if result.truncated:
             flags |= TRUNCATED
-        if reward is not None:
+        array: Buffer = b""
+        if type(reward) is float:
             flags |= HAS_REWARD
+        else:
+            if reward is not None:
+                flags |= HAS_REWARD | ARRAY_REWARD
+                array = _anything.pack(reward)
+            reward = 0.0
         info = b""
         if result.info:
             flags |= HAS_INFO
             info = pack_freeform(result.info)
-        head = _RESULT.pack(RESULT, flags, 0, seq, 0.0 if reward is None else reward)
-        return b"".join((head, payload, info))
+        return b"".join((_RESULT.pack(RESULT, flags, 0, seq, reward), payload, array, info))
 
     def _unpack_result(self, flags: int, body: Body) -> Result:
         if len(body) < _RESULT_BYTES:
             raise ProtocolError(f"expected a result of at least 16 bytes, got {len(body)}")
-        reward = _RESULT.unpack_from(body)[4] if flags & HAS_REWARD else None
+        reward: Any = _RESULT.unpack_from(body)[4] if flags & HAS_REWARD else None
         codec = self._observation if flags & COMPACT else _anything
         obs, end = codec.unpack(body, _RESULT_BYTES)
+        if flags & ARRAY_REWARD:
+            reward, end = _anything.unpack(body, end)
         info: dict[str, Any] = {}
         if flags & HAS_INFO:
             info = _mapping(memoryview(body)[end:])
@@ -196,11 +211,15 @@ class BinaryMessages:
             wire = rewards.dtype.newbyteorder("<").str
             code = REWARD_DTYPES.index(wire) if wire in REWARD_DTYPES else 0
             flags |= HAS_REWARD
+            head, shape = bytes((code,)), rewards.shape[1:]
+            if shape:
+                flags |= ARRAY_REWARD
+                head += struct.pack(f"<B{len(shape)}I", len(shape), *shape)
             parts += [
-                bytes((code,)),
-                _column(rewards, self._num_envs, REWARD_DTYPES[code]),
-                _column(result.terminations, self._num_envs, "u1"),
-                _column(result.truncations, self._num_envs, "u1"),
+                head,
+                _column(rewards, (self._num_envs, *shape), REWARD_DTYPES[code]),
+                _column(result.terminations, (self._num_envs,), "u1"),
+                _column(result.truncations, (self._num_envs,), "u1"),
             ]
         if result.info:
             flags |= HAS_INFO
@@ -216,12 +235,17 @@ class BinaryMessages:
             if code >= len(REWARD_DTYPES):
                 raise InvalidRequestError("expected the dtype of rewards, got none that is known")
             wire, count, start = _REWARD_WIRES[code], self._num_envs, end + 1
-            middle = start + count * wire.itemsize
+            shape: tuple[int, ...] = ()
+            if flags & ARRAY_REWARD:
+                shape, start = _shape(body, start)
+            numbers = count * math.prod(shape)
+            middle = start + numbers * wire.itemsize
             end = middle + 2 * count
             if end > len(body):
                 raise _wrong_length(body, end)
-            rewards = np.frombuffer(body, wire, count, start).astype(_REWARD_DTYPES[code])
-            # A byte of a boolean array that is neither 0 nor 1 would be none of numpy's booleans.
+            rewards = np.frombuffer(body, wire, numbers, start).astype(_REWARD_DTYPES[code])
+            if shape:
+                rewards = rewards.reshape(count, *shape)
             endings = np.frombuffer(body, np.uint8, 2 * count, middle).astype(np.bool_)
             terminations, truncations = endings[:count], endings[count:]
         info: Any = {}
@@ -234,16 +258,28 @@ class BinaryMessages:
         return BatchResult(obs, rewards, terminations, truncations, info)
 
 
-_REWARD_WIRES = tuple(map(np.dtype, REWARD_DTYPES))
-_REWARD_DTYPES = tuple(wire.newbyteorder("=") for wire in _REWARD_WIRES)
+_REWARD_DTYPES = tuple(np.dtype(wire).newbyteorder("=") for wire in REWARD_DTYPES)
+# A byte of a boolean array that is neither 0 nor 1 would be none of numpy's booleans.
+_REWARD_WIRES = tuple(np.dtype("u1" if wire == "|b1" else wire) for wire in REWARD_DTYPES)
 
 
-def _column(values: Any, count: int, wire: str) -> bytes:
+def _column(values: Any, shape: tuple[int, ...], wire: str) -> bytes:
     """The rewards or flags of all sub-environments."""
     array = np.asarray(values)
-    if array.shape != (count,):
-        raise InvalidRequestError(f"expected {count} rewards and flags, got shape {array.shape}")
+    if array.shape != shape:
+        raise InvalidRequestError(
+            f"expected rewards and flags of shape {shape}, got {array!r:.80} of shape {array.shape}"
+        )
     return array.astype(wire, copy=False).tobytes()
+
+
+def _shape(body: Body, start: int) -> tuple[tuple[int, ...], int]:
+    """Return the shape of each array reward of a batch, and where it ends."""
+    try:
+        end = start + 1 + 4 * body[start]
+        return struct.unpack(f"<{body[start]}I", body[start + 1 : end]), end
+    except (IndexError, struct.error) as exc:
+        raise InvalidRequestError("expected the shape of rewards, got a body that ends") from exc
 
 
 def _too_short(body: Body) -> ProtocolError:
@@ -297,16 +333,19 @@ class _WireFailed(msgspec.Struct):
     message: str
     traceback: str
     fault: dict[str, Any] | None
+    raised: str
 
 
 def _pack_failed(event: Failed) -> bytes:
     fault = fault_to_wire(event.fault)
-    return _pack_fields(_WireFailed(event.code, event.message, event.traceback, fault))
+    said = _WireFailed(event.code, event.message, event.traceback, fault, event.raised)
+    return _pack_fields(said)
 
 
 def _unpack_failed(payload: memoryview) -> Failed:
     said: _WireFailed = _fields(_WireFailed)(payload)
-    return Failed(said.code, said.message, said.traceback, fault_from_wire(said.fault))
+    fault = fault_from_wire(said.fault)
+    return Failed(said.code, said.message, said.traceback, fault, said.raised)
 
 
 _PACK_REQUEST: dict[type[Any], Callable[[Any], tuple[int, bytes]]] = {

@@ -34,6 +34,21 @@ class Recovery(msgspec.Struct, frozen=True):
     restarts: int
 
 
+class Part(msgspec.Struct, frozen=True):
+    """Which sub-environments of a vector environment a session has, where others have the rest.
+
+    Attributes:
+        first_env: The number of its first one in the whole vector environment.
+        whole: How many sub-environments there are in all sessions together.
+        is_wanted: Whether the caller asked for several sessions. Where nobody did, a vector form of
+            the environment's own is not split: the session of the first part has the whole.
+    """
+
+    first_env: int
+    whole: int
+    is_wanted: bool
+
+
 class Open(msgspec.Struct, frozen=True):
     """Open an environment; None asks for the only one there is.
 
@@ -56,6 +71,12 @@ class Open(msgspec.Struct, frozen=True):
         recovery: What the worker needs so that an exception of one sub-environment is a fault of
             that one, and not of the step of all. It is for batched sessions whose sub-environments
             are stepped one after the other.
+        part: Which part of a vector environment the session is, None where it is the whole.
+        models: The places of the ``action`` and the ``observation`` class of a typed environment
+            whose own are not found, as ``package.module:Class``. A server puts its own there,
+            whatever the client asks for.
+        needs_spaces: Whether a typed environment is to be described by the spaces that its schemas
+            give, and not by its schemas. Those of a batched session always are.
     """
 
     environment: str | None = None
@@ -68,6 +89,9 @@ class Open(msgspec.Struct, frozen=True):
     autoreset_mode: str = "NextStep"
     attributes: list[str] | None = None
     recovery: Recovery | None = None
+    part: Part | None = None
+    models: dict[str, str] = {}
+    needs_spaces: bool = False
 
 
 class Reset(msgspec.Struct, frozen=True):
@@ -133,11 +157,17 @@ class Opened(msgspec.Struct, frozen=True):
 class Result(msgspec.Struct, frozen=True):
     """What a reset or a step returned.
 
-    ``reward`` is None after a reset, but that of a typed environment which gives one.
+    Attributes:
+        obs: The observation.
+        reward: A Python float; an array, a list or a tuple where the environment pays such; None
+            after a reset, but that of a typed environment which gives one.
+        terminated: Whether the task itself ended the episode.
+        truncated: Whether something else did.
+        info: The info.
     """
 
     obs: Any
-    reward: float | None
+    reward: Any
     terminated: bool
     truncated: bool
     info: dict[str, Any]
@@ -148,7 +178,8 @@ class BatchResult(msgspec.Struct, frozen=True):
 
     Attributes:
         obs: The batched observation.
-        rewards: ``float64`` of shape ``(num_envs,)``; None after a reset, as the flags are.
+        rewards: ``float64`` of shape ``(num_envs,)``; of array rewards ``(num_envs, *shape)`` and
+            their dtype; None after a reset, as the flags are.
         terminations: ``bool`` of the same shape.
         truncations: ``bool`` of the same shape.
         info: Batched, with an array for each key and a mask under the key with an underscore
@@ -193,18 +224,27 @@ class Failed(msgspec.Struct, frozen=True):
         message: What was expected, what came, where, and what to do.
         traceback: The environment's own, where there is one and it may be shown.
         fault: What is known of a session that was lost; None where none was.
+        raised: The name of the class that the environment raised, see
+            :mod:`openenv_gym.wire.raised`; "" where the error has no such class.
     """
 
     code: str
     message: str
     traceback: str = ""
     fault: Fault | None = None
+    raised: str = ""
 
     def to_exception(self) -> OpenEnvGymError:
         """The exception that stands for this reply."""
         text = f"{self.message}\n\nIn the environment's process:\n{self.traceback}"
         said = text if self.traceback else self.message
-        return error_for(self.code, said, fault=self.fault, remote_traceback=self.traceback)
+        return error_for(
+            self.code,
+            said,
+            fault=self.fault,
+            remote_traceback=self.traceback,
+            raised=self.raised,
+        )
 
 
 Request: TypeAlias = Open | Reset | Step | GetState | Render | Use | Close
@@ -213,4 +253,5 @@ Reply: TypeAlias = Opened | Result | BatchResult | StateReply | Rendered | Used 
 
 def failure(exc: OpenEnvGymError, traceback: str = "") -> Failed:
     """Return the reply that says ``exc``."""
-    return Failed(exc.code, brief(printable(str(exc))), printable(traceback), exc.fault)
+    text, trace = brief(printable(str(exc))), printable(traceback)
+    return Failed(exc.code, text, trace, exc.fault, exc.raised)

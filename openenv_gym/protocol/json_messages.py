@@ -7,8 +7,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from openenv_gym.codecs import info_to_json
-from openenv_gym.errors import InvalidRequestError, ProtocolError, RemoteEnvError
+from openenv_gym.codecs import info_to_json, reward_to_json
+from openenv_gym.errors import (
+    InvalidActionError,
+    InvalidRequestError,
+    ProtocolError,
+    RemoteEnvError,
+)
 from openenv_gym.protocol.events import (
     BatchResult,
     Close,
@@ -22,8 +27,7 @@ from openenv_gym.protocol.events import (
     Step,
     failure,
 )
-from openenv_gym.spaces.numbers import to_json_number, to_json_numbers
-from openenv_gym.wire.error_codes import brief
+from openenv_gym.wire.error_codes import CAPACITY_REACHED, FULL, brief
 from openenv_gym.wire.fault_info import fault_from_wire
 from openenv_gym.wire.messages import (
     CloseMessage,
@@ -135,35 +139,40 @@ class JsonServerMessages:
             case BatchResult():
                 return encode_json({"type": "observation", "data": self.result_data(reply)})
             case StateReply(state=state):
-                return state_message(info_to_json(state)[0])
-            case Failed(code=code, message=message, fault=fault):
-                return error_message(message, code, fault)
+                return state_message({**info_to_json(state)[0], **self._view.beside_state})
+            case Failed(code=code, message=message, fault=fault, raised=raised):
+                return error_message(message, code, fault, raised)
         raise ProtocolError(f"no JSON message stands for {type(reply).__name__}")
 
     def _batch_data(self, result: BatchResult) -> dict[str, Any]:
         """What :meth:`result_data` returns, with a list for what a single environment has once."""
-        count, rewards = self._view.num_envs or 0, None
+        count = self._view.num_envs or 0
         flags = [False] * count, [False] * count
         if result.rewards is not None:
-            rewards = to_json_numbers(np.asarray(result.rewards))
             flags = result.terminations.tolist(), result.truncations.tolist()
         observation = self._dump(result.obs, *flags, result.info)
-        done = [left or right for left, right in zip(*flags, strict=True)]
-        return {"observation": observation, "reward": rewards, "done": done}
+        rewards, types = reward_to_json(result.rewards)
+        observation["info_types"] |= types
+        # A list of flags would be true for a client that asks whether the episode is over.
+        return {"observation": observation, "reward": rewards, "done": True in flags[0] + flags[1]}
 
     def result_data(self, result: Result | BatchResult) -> dict[str, Any]:
         """Return ``observation``, ``reward`` and ``done`` of ``result``, as JSON says them.
 
-        Those of a batch are lists.
+        Of a batch, the reward is a list, and ``done`` says whether an episode has ended.
 
         Raises:
             RemoteEnvError: the environment returned what is not of its observation space.
         """
         if isinstance(result, BatchResult):
             return self._batch_data(result)
+        observation = self._dump(result.obs, result.terminated, result.truncated, result.info)
+        reward, types = reward_to_json(result.reward)
+        if types and "info_types" in observation:
+            observation["info_types"] = observation["info_types"] | types
         return {
-            "observation": self._dump(result.obs, result.terminated, result.truncated, result.info),
-            "reward": None if result.reward is None else to_json_number(result.reward),
+            "observation": observation,
+            "reward": reward,
             "done": result.terminated or result.truncated,
         }
 
@@ -182,17 +191,26 @@ class JsonClientMessages:
     Args:
         view: Reads observations.
         is_inferred: Whether its spaces are what the client makes of schemas, or was told.
+        num_envs: The number of sub-environments of a batched session; None for a single
+            environment.
+
+    Attributes:
+        view: What was given. Of a batched session it is known only when the session is there.
     """
 
-    def __init__(self, view: ClientView, is_inferred: bool = True) -> None:
+    def __init__(
+        self, view: ClientView, is_inferred: bool = True, num_envs: int | None = None
+    ) -> None:
         self.is_inferred = is_inferred
-        self._view = view
+        self.view = view
+        self._result = Result if num_envs is None else BatchResult
         self._is_reset = False
 
     def encode_request(self, seq: int, request: Request) -> bytes:
         """Return the JSON text of ``request``.
 
         Raises:
+            InvalidActionError: JSON has no form for the action.
             InvalidRequestError: the protocol has no message for it, or JSON no form for a value.
         """
         self._is_reset = type(request) is Reset
@@ -204,12 +222,13 @@ class JsonClientMessages:
             *(LookupError, TypeError, ValueError),
             *(AttributeError, OverflowError, RecursionError),
         ) as exc:
-            raise InvalidRequestError(f"expected values that JSON can say: {exc}") from exc
+            error = InvalidActionError if type(request) is Step else InvalidRequestError
+            raise error(f"expected values that JSON can say: {exc}") from exc
 
     def _message(self, request: Request) -> dict[str, Any]:
         match request:
             case Step(action=action):
-                return {"type": "step", "data": self._view.dump_action(action)}
+                return {"type": "step", "data": self.view.dump_action(action)}
             case Reset():
                 return {"type": "reset", "data": _reset_data(request)}
             case GetState():
@@ -229,21 +248,26 @@ class JsonClientMessages:
         """
         kind, data = parse_reply(text)
         if kind == "observation":
-            obs, reward, terminated, truncated, info = self._view.load_result(
-                data, is_first=self._is_reset
-            )
-            return None, Result(obs, reward, terminated, truncated, info)
+            return None, self._result(*self.view.load_result(data, is_first=self._is_reset))
         if kind == "state":
             return None, StateReply(data)
         if kind == "error":
             fault = fault_from_wire(data.get("fault"))
-            return None, Failed(str(data.get("code", "UNKNOWN")), _reason(data), fault=fault)
+            raised = data.get("raised")
+            return None, Failed(
+                str(data.get("code", "UNKNOWN")),
+                _reason(data),
+                fault=fault,
+                raised=raised if isinstance(raised, str) else "",
+            )
         return None, failure(ProtocolError(f"expected an observation, got a {kind!r} message"))
 
 
 def _reason(data: dict[str, Any]) -> str:
     """Why a server refused; OpenEnv's says which fields are wrong beside an "Invalid message"."""
     said = str(data.get("message", "the server gave no reason"))
+    if data.get("code") == CAPACITY_REACHED and "fault" not in data:
+        return said + FULL
     errors = data.get("errors")
     wrong = [one for one in errors if isinstance(one, dict)] if isinstance(errors, list) else []
     each = [f"{_place(one.get('loc'))}: {one.get('msg')}" for one in wrong]
@@ -255,7 +279,10 @@ def _place(location: Any) -> str:
 
 
 def _reset_data(reset: Reset) -> dict[str, Any]:
-    named = {"seed": reset.seed, "options": reset.options, "episode_id": reset.episode_id}
+    options = reset.options
+    if options and isinstance(options.get("reset_mask"), np.ndarray):  # of a batched session
+        options = {**options, "reset_mask": options["reset_mask"].tolist()}
+    named = {"seed": reset.seed, "options": options, "episode_id": reset.episode_id}
     data = {**{key: value for key, value in named.items() if value is not None}, **reset.extra}
     _check_json(data, "$.data")
     return data

@@ -43,6 +43,7 @@ class _Session:
         state: Where the session stands.
         under_way: The class of the request that has no reply yet; None where there is none. This
             is the one place that says so: nobody else keeps a note of it.
+        why_ended: What there is to say of an episode that was over with its reset; "" else.
     """
 
     def __init__(self, state: SessionState) -> None:
@@ -50,11 +51,12 @@ class _Session:
         self.under_way: type[Any] | None = None
         self._row: Row = {}  # what the reply to it means
         self._why_broken = ""
+        self.why_ended = ""
 
     def _refusal(self, kind: type[Any]) -> OpenEnvGymError:
         if self.under_way is not None:
             return ProtocolError("a request is still under way; wait for its reply")
-        return refusal(self.state, kind, self._why_broken)
+        return refusal(self.state, kind, self._why_broken, self.why_ended)
 
     def _end(self, reply: Reply) -> None:
         if self.state is SessionState.BROKEN:  # by another thread, while the reply was waited for
@@ -103,6 +105,10 @@ class ClientSession(_Session):
         except BaseException:
             self.under_way = None
             raise
+
+    def take_back(self) -> None:
+        """Forget the request under way, which was not sent."""
+        self.under_way = None
 
     def fail(self, why: str) -> None:
         """Take the session for broken: its connection failed, or is given up.

@@ -115,13 +115,16 @@ def outcome_of(reply: Reply) -> Outcome:
     return Outcome.FAILED if type(reply) is Failed else Outcome.DONE
 
 
-def refusal(state: SessionState, kind: type[Any], why_broken: str = "") -> OpenEnvGymError:
+def refusal(
+    state: SessionState, kind: type[Any], why_broken: str = "", why_ended: str = ""
+) -> OpenEnvGymError:
     """Return the error for a request that the table does not have.
 
     Args:
         state: Where the session stands.
         kind: The class of the request.
         why_broken: What broke the session, where it is ``BROKEN``.
+        why_ended: What ended the episode with its reset, where that is known.
     """
     if state is BROKEN:
         return ConnectionLostError(
@@ -130,6 +133,8 @@ def refusal(state: SessionState, kind: type[Any], why_broken: str = "") -> OpenE
         )
     if kind is Step and state is READY:
         return ResetNeededError("step before the first reset; call reset() to begin an episode")
+    if kind is Step and state is ENDED and why_ended:
+        return ResetNeededError(f"step without an episode: {why_ended}; call reset() to try again")
     if kind is Step and state is ENDED:
         return ResetNeededError(
             "step after the end of the episode; call reset() to begin the next one"

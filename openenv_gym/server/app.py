@@ -18,6 +18,7 @@ from openenv_gym import __version__
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.server import http_routes, http_sessions, mcp_route
 from openenv_gym.server.gate import Gate
+from openenv_gym.server.home import AtHome
 from openenv_gym.server.service import Service
 from openenv_gym.server.settings import Isolation, ServerSettings
 from openenv_gym.server.ws_route import websocket_endpoint
@@ -37,9 +38,10 @@ def create_app(
     """Return an ASGI application that serves ``environment``.
 
     Args:
-        environment: A name, such as ``"CartPole-v1"`` or ``"openspiel:catch"``; or a class or
-            function that makes a ``gymnasium.Env`` or a typed ``Environment``, once for each
-            session; or one such object, for one session at a time, which the server never closes.
+        environment: A name, such as ``"CartPole-v1"``, ``"openspiel:catch"`` or
+            ``"package.module:Class"``; or a class or function that makes a ``gymnasium.Env`` or a
+            typed ``Environment``, once for each session; or one such object, for one session at a
+            time, which the server never closes.
         action_cls: The action class of a typed environment that does not name its own.
         observation_cls: The observation class of a typed environment that does not name its own.
         env_name: What clients are told that the environment is called.
@@ -64,6 +66,7 @@ def app_of(service: Service) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        service.begin()
         yield
         await service.close()
 
@@ -75,6 +78,7 @@ def app_of(service: Service) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.service = service
+    app.add_middleware(AtHome, home=service.home)
     origins = list(service.settings.allow_origins)
     if origins:  # which browsers have to be told, or their pages cannot read the answers
         app.add_middleware(
@@ -114,7 +118,7 @@ def _settings(
     if isolation == "process" or kwargs:
         raise InvalidRequestError(
             "an environment given as a class or object lives in this process, and takes no "
-            "kwargs; for a process of its own, name it: 'environment:package.module:Class'"
+            "kwargs; for a process of its own, name it: 'package.module:Class'"
         )
     factory, limits, is_shared = environment, options, False
     if isinstance(environment, gym.Env) or not callable(environment):

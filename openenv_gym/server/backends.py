@@ -134,8 +134,11 @@ class Backends:
             )
         self._pool = WorkerPool(settings)
 
-    async def make(self) -> Backend:
+    async def make(self, *, is_roaming: bool = False) -> Backend:
         """Return a backend for a new session.
+
+        Args:
+            is_roaming: Whether its next request may come in another event loop.
 
         Raises:
             ServerError: no worker can be had.
@@ -146,17 +149,25 @@ class Backends:
             return ThreadBackend(self._settings)
         try:
             worker = await self._pool.take()
-            backend = await ProcessBackend.start(worker, self._settings, self.watchdog)
+            backend = await ProcessBackend.start(
+                worker, self._settings, self.watchdog, is_roaming=is_roaming
+            )
         except OSError as exc:
             raise ServerError(
                 f"cannot start a worker for a session: {exc}; where files are too many, raise "
                 "'ulimit -n' of the server or lower its --max-sessions"
             ) from exc
+        self.refill()
+        return backend
+
+    def refill(self) -> None:
+        """Start the workers that are to wait for a session, and wait for none of them."""
+        if self._settings.isolation != "process":
+            return
         try:
             self._pool.refill()
         except (ServerError, OSError) as exc:  # the next session begins more slowly
             _log.warning("cannot start a worker to wait for the next session: %s", exc)
-        return backend
 
     def close(self) -> None:
         """End the workers that wait."""

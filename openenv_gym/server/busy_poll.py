@@ -21,6 +21,11 @@ class BusyPoll:
         self._waits: set[PolledWait] = set()
         self._is_looking = False
 
+    def begin_anew(self) -> None:
+        """Keep no loop awake: the one before is gone."""
+        self._waits.clear()
+        self._is_looking = False
+
     def watch(self, wait: PolledWait) -> None:
         """Keep the loop awake for ``wait``."""
         self._waits.add(wait)

@@ -38,12 +38,14 @@ def routes(service: Service) -> APIRouter:
     """Return the routes of ``service``."""
     router = _health_routes(service)
     sessions = HttpSessions(service)
-    limit = service.settings.max_body_bytes
+    limit = service.takes_bytes
 
     @router.get("/", tags=["server"])
-    async def root() -> dict[str, str]:
+    async def root(request: Request) -> dict[str, str]:
         """Where to go from here."""
-        return {"environment": service.settings.environment, "schema": "/schema", "docs": "/docs"}
+        prefix = request.scope.get("root_path", "").rstrip("/")  # where it is mounted, or a proxy's
+        pages = {"schema": f"{prefix}/schema", "docs": f"{prefix}/docs"}
+        return {"environment": service.settings.environment, **pages}
 
     @router.get("/metadata", tags=["environment"])
     async def metadata() -> dict[str, Any]:
@@ -122,7 +124,8 @@ def _answering_errors(route: Route) -> Route:
             return await route(request)
         except OpenEnvGymError as exc:
             status = next((code for kind, code in _STATUS if isinstance(exc, kind)), 500)
-            return _json({"detail": error_data(str(exc), exc.code, exc.fault)}, status)
+            said = error_data(str(exc), exc.code, exc.fault, exc.raised)
+            return _json({"detail": said}, status)
 
     return answered
 

@@ -53,7 +53,7 @@ def mcp_routes(service: Service) -> APIRouter:
     """Return the routes of ``/mcp``."""
     router = APIRouter()
     server = McpServer(service)
-    limit = service.settings.max_body_bytes
+    limit = service.takes_bytes
 
     @router.post("/mcp", tags=["mcp"], openapi_extra=jsonrpc_body())
     async def post(request: Request) -> Response:

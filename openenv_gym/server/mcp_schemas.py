@@ -57,9 +57,8 @@ def result_schema(view: TypedView) -> Schema:
         observation.get("properties", {}).pop(name, None)
     reward: Schema = {"type": ["number", "string", "null"]}
     done: Schema = {"type": "boolean"}
-    if view.num_envs is not None:
-        reward = {"anyOf": [{"type": "null"}, {"type": "array", "items": reward}]}
-        done = {"type": "array", "items": done}
+    if view.num_envs is not None or view.pays_arrays:
+        reward = {"anyOf": [{"type": "null"}, {"type": "array"}]}
     schema: Schema = {
         "type": "object",
         "description": NUMBERS_NOTE,
@@ -114,7 +113,7 @@ def _loose_type(kind: Any) -> Any:
 
 def action_summary(description: Description, view: TypedView) -> str:
     """Return in a sentence what an action is: its field and what its values mean."""
-    space = description.action_space()
+    space = description.action_space
     properties = view.action_schema.get("properties", {})
     fields = [name for name in properties if name != "metadata"]
     if space is None or view.num_envs is not None:
@@ -140,7 +139,7 @@ def legal_actions(description: Description) -> Callable[[dict[str, Any]], str | 
 
     The function returns None where the environment does not say which actions are legal.
     """
-    space = description.action_space()
+    space = description.action_space
     if description.num_envs is not None or type(space).__name__ != "Discrete":
         return lambda data: None
     low, names = int(getattr(space, "start", 0)), labels_of(space) if space is not None else ()

@@ -10,6 +10,10 @@ reason of its own (a deadline, nonsense on the socket, the end of the server), i
 or the kernel killed it for want of memory. All three show in the same way, as the end of the
 socket, so the reason is noted *before* a worker is killed, and read when the socket ends.
 
+The socket is read by the event loop that runs, for as long as the session lasts. Only where the
+next request may come in another loop (:mod:`openenv_gym.server.home`), a *roaming* backend holds
+the socket itself, and each request has a copy of it in its own loop.
+
 Nobody waits for a worker with a blocking call, because that would take a thread for each one that
 hangs: the exit code is asked for time and again.
 """
@@ -20,6 +24,8 @@ import asyncio
 import logging
 import math
 import signal
+import socket
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import TypeAlias, cast
@@ -52,14 +58,14 @@ class _WorkerProtocol(asyncio.Protocol):
     """Matches the bodies that a worker sends to those who wait, first come, first served.
 
     Attributes:
-        due_s: When the request under way is to be answered, on the loop's clock in seconds.
+        due_s: When the request under way is to be answered, by ``time.monotonic``.
         on_nonsense: A callback that is told what came that is no reply to anything.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, reader: FrameReader) -> None:
         self.due_s = math.inf
         self.on_nonsense: Callable[[str], None] = _ignore
-        self._reader = FrameReader()
+        self._reader = reader
         self._waiting: deque[OnReply] = deque()
         self._transport: asyncio.WriteTransport | None = None
 
@@ -118,6 +124,7 @@ class ProcessBackend:
         protocol: Speaks with the worker.
         settings: The limits.
         watchdog: Ends the worker when its answer is overdue.
+        line: The socket, of a roaming backend, whose protocol is not connected.
     """
 
     def __init__(
@@ -126,12 +133,15 @@ class ProcessBackend:
         protocol: _WorkerProtocol,
         settings: ServerSettings,
         watchdog: Watchdog,
+        line: socket.socket | None = None,
     ) -> None:
         self._worker = worker
         self._protocol = protocol
+        self._line = line
+        self._reader = FrameReader()
         self._settings = settings
         self._watchdog = watchdog
-        self._clock = asyncio.get_running_loop().time
+        self._clock = time.monotonic
         self._output = worker.output or Output()
         self._log = OutputLog(worker.pid, self._output, self._clock)
         self._oom_kills = oom_kills()
@@ -145,9 +155,20 @@ class ProcessBackend:
 
     @classmethod
     async def start(
-        cls, worker: WorkerProcess, settings: ServerSettings, watchdog: Watchdog
+        cls,
+        worker: WorkerProcess,
+        settings: ServerSettings,
+        watchdog: Watchdog,
+        *,
+        is_roaming: bool = False,
     ) -> ProcessBackend:
         """Return a backend on ``worker``, which belongs to this session from now on.
+
+        Args:
+            worker: The process.
+            settings: The limits.
+            watchdog: Ends the worker when its answer is overdue.
+            is_roaming: Whether requests may come in one event loop after the other.
 
         Raises:
             ServerError: the worker is gone.
@@ -156,20 +177,25 @@ class ProcessBackend:
         try:
             sock = worker.connect()
             sock.setblocking(False)
-            _, protocol = await loop.create_connection(_WorkerProtocol, sock=sock)
+            if is_roaming:
+                protocol = _WorkerProtocol(FrameReader())
+                return cls(worker, protocol, settings, watchdog, sock)
+            _, protocol = await loop.create_connection(
+                lambda: _WorkerProtocol(FrameReader()), sock=sock
+            )
         except BaseException:
             worker.stop(timeout_s=0)
             raise
         return cls(worker, protocol, settings, watchdog)
 
     @property
-    def relayable(self) -> ProcessBackend:
-        """The backend itself: a worker is asked without a task."""
-        return self
+    def relayable(self) -> ProcessBackend | None:
+        """The backend itself, where a worker is asked without a task."""
+        return self if self._line is None else None
 
     @property
     def due_s(self) -> float:
-        """When the request under way is to be answered, on the loop's clock in seconds.
+        """When the request under way is to be answered, by ``time.monotonic``.
 
         Infinite where no request is under way, or where it has no limit.
         """
@@ -191,12 +217,36 @@ class ProcessBackend:
             if not future.done():  # it is, where the one who asked was cancelled
                 future.set_result(reply)
 
-        self.ask(body, on_reply)
-        reply = await future
+        line = self._line
+        if line is not None:
+            await self._connect(line)
+        try:
+            self.ask(body, on_reply)
+            reply = await future
+        finally:
+            if line is not None:
+                self._protocol.close()
         if reply is None:
             raise await self.loss()
         self._is_open = self._is_open or reply[0] == OPENED
         return reply
+
+    async def _connect(self, line: socket.socket) -> None:
+        """Have the loop that runs now read the socket, until the next reply."""
+        if _has_unread(line):
+            self._give_up("nobody had asked")
+        if self._cause is not None:  # the protocol is not connected, and says that all is lost
+            return
+        loop = asyncio.get_running_loop()
+        copied = line.dup()
+        try:
+            _, self._protocol = await loop.create_connection(
+                lambda: _WorkerProtocol(self._reader), sock=copied
+            )
+        except BaseException:
+            copied.close()
+            raise
+        self._protocol.on_nonsense = self._give_up
 
     def ask(self, body: Body, on_reply: OnReply) -> None:
         """Have the worker answer, without a task that waits for it; one request at a time.
@@ -257,6 +307,8 @@ class ProcessBackend:
         if not self._settings.close_timeout_s:  # the request under way has a limit of its own
             await self._until(lambda: not self._protocol.is_asked, math.inf)
         self._protocol.close()
+        if self._line is not None:
+            self._line.close()
         self._worker.dismiss()
         if await self._exit_code(self._settings.close_timeout_s or math.inf) is None:
             self._worker.kill()
@@ -278,6 +330,14 @@ class ProcessBackend:
         while not is_so() and self._clock() < end_s:
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, 0.05)
+
+
+def _has_unread(sock: socket.socket) -> bool:
+    """Whether something came that nobody has read; an end is nothing."""
+    try:
+        return bool(sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+    except OSError:
+        return False
 
 
 def _end(code: int | None) -> str:

@@ -29,6 +29,7 @@ from collections import deque
 
 from openenv_gym.protocol import Body
 from openenv_gym.protocol.binary_messages import CLOSED, sequence_of
+from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES, within
 from openenv_gym.server.backends import Relayable
 from openenv_gym.server.busy_poll import BusyPoll, PolledWait
 from openenv_gym.server.relay_protocol import RelayProtocol
@@ -41,6 +42,7 @@ class Relay:
         backend: Asks the worker.
         busy_poll: Keeps the event loop awake while an answer is near.
         opened: The reply that was the last one until now.
+        limit: The longest reply that the client takes, in bytes.
 
     Attributes:
         backend: The backend that the relay was made with.
@@ -49,8 +51,15 @@ class Relay:
             was lost it is the head of the request that was lost with it.
     """
 
-    def __init__(self, backend: Relayable, busy_poll: BusyPoll, opened: Body) -> None:
+    def __init__(
+        self,
+        backend: Relayable,
+        busy_poll: BusyPoll,
+        opened: Body,
+        limit: int = MAX_MESSAGE_BYTES,
+    ) -> None:
         self.backend = backend
+        self._limit = limit
         self.connection: RelayProtocol | None = None
         self._for_client, self._for_worker = PolledWait(busy_poll), PolledWait(busy_poll)
         self._is_draining = False
@@ -151,6 +160,8 @@ class Relay:
         if reply is None:
             self.ended.set_result(self._under_way)
             return
+        if len(reply) > self._limit:
+            reply = within(reply, self._limit)
         self._under_way = None
         self._last = reply
         if self._is_taken_up:

@@ -20,6 +20,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from openenv_gym.errors import UnreachableError
+from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES
 from openenv_gym.server.app import app_of
 from openenv_gym.server.backends import SESSION_THREAD
 from openenv_gym.server.gate import is_address
@@ -162,6 +163,7 @@ def run(app: FastAPI, listener: Listener, title: str) -> None:
         ws=_protocol(listener.write_timeout_s),
         ws_ping_interval=listener.ping_interval_s or None,
         ws_ping_timeout=listener.ping_timeout_s or None,
+        ws_max_size=_takes_bytes(app),
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=_CONNECTIONS_CLOSE_S,
     )
@@ -171,6 +173,12 @@ def run(app: FastAPI, listener: Listener, title: str) -> None:
         # An environment hangs in a thread, and Python would wait for the thread.
         logging.shutdown()
         os._exit(0)
+
+
+def _takes_bytes(app: FastAPI) -> int:
+    """The longest message of a client, which a session refuses in its own words if it can."""
+    service: Service | None = getattr(app.state, "service", None)
+    return MAX_MESSAGE_BYTES if service is None else service.takes_bytes
 
 
 def _protocol(write_timeout_s: float | None) -> type[RelayProtocol]:

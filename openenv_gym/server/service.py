@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import logging
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
@@ -12,15 +13,19 @@ from typing import Any
 import msgspec
 
 from openenv_gym.faults import FaultKind
+from openenv_gym.forks import in_children
 from openenv_gym.protocol import Close, Open
 from openenv_gym.server.backends import Backends
 from openenv_gym.server.busy_poll import BusyPoll
 from openenv_gym.server.engine import Engine
+from openenv_gym.server.home import Home
 from openenv_gym.server.sessions import Sessions
 from openenv_gym.server.settings import ServerSettings
 from openenv_gym.wire.description import Description
 from openenv_gym.wire.typed import TypedView, view_for
 from openenv_gym.workers.built_env import plain_metadata
+
+_log = logging.getLogger(__name__)
 
 DRAIN_PERIOD_S = 0.02
 TOLD_WITHIN_S = 0.5
@@ -36,6 +41,9 @@ class Service:
     Args:
         settings: What is served, and how.
 
+    Attributes:
+        takes_bytes: The longest message that clients may send.
+
     Raises:
         UnknownEnvironmentError: there is no such environment.
         EnvStartError: it cannot be built.
@@ -44,16 +52,29 @@ class Service:
     def __init__(self, settings: ServerSettings) -> None:
         self.settings = settings
         self.backends = Backends(settings)
-        self.sessions = Sessions(settings, self.backends)
         self.busy_poll = BusyPoll()
+        self.home = Home(self._move, self._settle)
+        self.sessions = Sessions(settings, self.backends, home=self.home)
         atexit.register(self.backends.close)
+        _all.add(self)
         try:
             described = _run(self._describe())
             kwargs = plain_metadata(settings.kwargs)
+            self.takes_bytes = settings.takes_bytes(described.action_space)
             self.description = msgspec.structs.replace(
-                described, kwargs=kwargs, shards=settings.shards, deadlines=settings.deadlines
+                described,
+                kwargs=kwargs,
+                shards=settings.shards,
+                deadlines=settings.deadlines,
+                max_message_bytes=self.takes_bytes,
             )
             self.view: TypedView = view_for(self.description)
+            if not self.description.seeded:
+                _log.warning(
+                    "the reset of %s has no parameter `seed`: the seeds of clients are not passed "
+                    "on, and none of its episodes can be repeated",
+                    settings.environment,
+                )
         except BaseException:
             self.backends.close()
             raise
@@ -62,6 +83,27 @@ class Service:
     def state_before_reset(self) -> dict[str, Any]:
         """The answer to a question for the state where there is no episode yet."""
         return {"episode_id": None, "step_count": 0, **self.description.state}
+
+    def begin(self) -> None:
+        """Note that the server runs the lifespan, in the event loop of all its requests."""
+        self.home.keep()
+        self.backends.refill()  # a forked child has no workers yet
+
+    def _move(self) -> None:
+        """Go on in the event loop that runs now."""
+        self.backends.watchdog.move()
+        self.busy_poll.begin_anew()
+        self.sessions.move()
+
+    async def _settle(self) -> None:
+        await self.sessions.settle()
+
+    def _begin_anew(self) -> None:
+        """In a forked child: all that goes on is the parent's."""
+        self.home.begin_anew()
+        self.backends.watchdog.forget()
+        self.busy_poll.begin_anew()
+        self.sessions.forget()
 
     async def drain(self, timeout_s: float) -> None:
         """Finish what is under way, begin nothing more, and tell every client.
@@ -86,6 +128,7 @@ class Service:
         """End all sessions and workers."""
         await self.sessions.close()
         await asyncio.to_thread(self.backends.close)
+        self.home.release()
 
     async def _describe(self) -> Description:
         backend = await self.backends.make()
@@ -96,6 +139,9 @@ class Service:
             return description
         finally:
             await backend.close()
+
+
+_all = in_children(Service._begin_anew)
 
 
 def _run(work: Coroutine[Any, Any, Description]) -> Description:

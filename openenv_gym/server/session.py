@@ -6,7 +6,6 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
 
 from openenv_gym.errors import CapacityError
 from openenv_gym.protocol.resume import Resumption
@@ -18,19 +17,30 @@ MAX_WAITING = 16
 """So many requests may wait for one that is under way; each holds its body in memory."""
 
 
-class BoundedLock(asyncio.Lock):
-    """A lock that is had first come, first served, and that few may wait for."""
+class BoundedLock:
+    """A lock that is had first come, first served, and that few may wait for.
+
+    In another event loop than before it is a new one: whoever had it there is gone.
+    """
 
     def __init__(self) -> None:
-        super().__init__()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = asyncio.Lock()
         self._count = 0
 
-    async def acquire(self) -> Literal[True]:
+    def locked(self) -> bool:
+        """Whether somebody has the lock."""
+        return self._lock.locked()
+
+    async def __aenter__(self) -> None:
         """Wait until the lock is free.
 
         Raises:
             CapacityError: too many wait already.
         """
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._loop, self._lock, self._count = loop, asyncio.Lock(), 0
         if self._count > MAX_WAITING:  # the count includes the one who has the lock
             raise CapacityError(
                 f"expected at most {MAX_WAITING} requests that wait for another one of their "
@@ -38,14 +48,14 @@ class BoundedLock(asyncio.Lock):
             )
         self._count += 1
         try:
-            return await super().acquire()
+            await self._lock.acquire()
         except BaseException:
             self._count -= 1
             raise
 
-    def release(self) -> None:
+    async def __aexit__(self, *exc: object) -> None:
         """Let the next one have the lock."""
-        super().release()
+        self._lock.release()
         self._count -= 1
 
 

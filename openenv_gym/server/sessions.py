@@ -19,6 +19,7 @@ from openenv_gym.protocol import Open, Reply, Request
 from openenv_gym.protocol.resume import Resumption
 from openenv_gym.server.backends import Backends
 from openenv_gym.server.engine import Engine
+from openenv_gym.server.home import Home
 from openenv_gym.server.session import Session
 from openenv_gym.server.settings import ServerSettings
 
@@ -42,6 +43,7 @@ class Sessions:
         settings: The limits, and what is opened.
         backends: Makes the backend of each session.
         clock: Returns seconds that only grow.
+        home: Knows in which event loop requests come; None where that is always one.
 
     Attributes:
         is_draining: Whether the server is to end: what runs is finished, and nothing begun.
@@ -52,7 +54,9 @@ class Sessions:
         settings: ServerSettings,
         backends: Backends,
         clock: Callable[[], float] = time.monotonic,
+        home: Home | None = None,
     ) -> None:
+        self._home = home
         self._settings = settings
         self._backends = backends
         self._clock = clock
@@ -156,7 +160,9 @@ class Sessions:
             if idle is not None:
                 await self.vacate(idle)
             await self._expect_few_ending()
-            engine = session.engine = Engine(await self._backends.make())
+            roams = session.is_shared and self._home is not None and self._home.may_move
+            backend = await self._backends.make(is_roaming=roams)
+            engine = session.engine = Engine(backend)
         finally:
             self._opening -= 1
         session.was_vacated = False
@@ -282,10 +288,26 @@ class Sessions:
         """End all sessions, all at once, and wait for them and for those that were ended before."""
         for session in self._playing:
             self._begin_vacating(session)
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Wait for the sessions that are about to end."""
         if self._ending:
             closes_s = self._settings.close_timeout_s or 0
             # Without a limit, what hangs in a thread would be waited for without an end.
             await asyncio.wait(self._ending, timeout=closes_s + _ENDING_TIMEOUT_S)
+
+    def move(self) -> None:
+        """Go on in another event loop: what was under way in the one before ended with it."""
+        self._ending.clear()
+        self._opening = 0
+
+    def forget(self) -> None:
+        """Forget all clients, in a forked child: their environments are the parent's."""
+        for session in self._playing:
+            session.engine = session.on_drain = session.expiry = session.relay = None
+        self._sessions.clear()
+        self.move()
 
     def _idle(self) -> Session:
         """The session that gives way to a new one."""

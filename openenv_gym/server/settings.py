@@ -15,11 +15,18 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import msgspec
+from gymnasium.error import NameNotFound
 
 from openenv_gym.codecs import pack_freeform
 from openenv_gym.errors import InvalidRequestError, UnknownEnvironmentError
 from openenv_gym.protocol import Open
+from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES
 from openenv_gym.server.setting import check, setting
+from openenv_gym.spaces.descriptor import Space
+from openenv_gym.spaces.size import least_bytes
+from openenv_gym.wire.arguments import refusal_of_arguments
+from openenv_gym.wire.description import Description
+from openenv_gym.wire.raised import raised_as
 from openenv_gym.workers.built_env import Builder, build
 from openenv_gym.workers.forked import can_fork
 from openenv_gym.workers.process import available_cores
@@ -27,6 +34,10 @@ from openenv_gym.workers.process import available_cores
 Isolation = Literal["process", "thread", "inline"]
 StartMethod = Literal["forkserver", "spawn"]
 DEADLINES = ("start", "reset", "step", "close")
+
+_USUAL_BYTES = 16 * 2**20
+_JSON_GROWTH = 8
+"""How much longer numbers may be as text: a boolean has up to 6 characters, a float32 23."""
 
 _WHO_MAY_ASK = (
     (
@@ -105,8 +116,8 @@ class ServerSettings:
     """
 
     environment: str = setting(
-        says="a Gymnasium id (CartPole-v1, module:id), openspiel:GAME, "
-        "or environment:package.module:Class"
+        says="a Gymnasium id (CartPole-v1, module:id), openspiel:GAME, or a class or a function "
+        "that makes an environment (package.module:Class)"
     )
     # Makes the environment where it lives in this process; `environment` is only its name then.
     builder: Builder = setting(lambda: build)
@@ -127,6 +138,13 @@ class ServerSettings:
     kwargs: Mapping[str, Any] = setting(
         dict, "keyword arguments of the environment", parse=json_object, metavar="JSON"
     )
+    action_model: str | None = setting(
+        None,
+        "class of the actions of an OpenEnv environment, package.module:Class, where its step "
+        "does not name it",
+        metavar="CLASS",
+    )
+    observation_model: str | None = setting(None, "the same for its observations", metavar="CLASS")
     attributes: Sequence[str] = setting(
         (),
         "attributes and methods of the environment that clients may read, set and call, "
@@ -148,6 +166,13 @@ class ServerSettings:
     resume_grace_s: float = setting(
         60.0, "seconds that a session whose connection was lost is kept for its client", "none"
     )
+    max_message_bytes: int | None = setting(
+        None,
+        "bytes of the longest message, or body of an HTTP request, that is taken (default: 16 MiB, "
+        "or what the actions of the environment need)",
+        "the default",
+        parse=int,
+    )
     allow_origins: Sequence[str] = setting(
         (), "let pages of this origin use the server", metavar="ORIGIN", is_repeated=True
     )
@@ -157,7 +182,6 @@ class ServerSettings:
     # A session over HTTP or MCP that was not used for so long gives way to a new one where none is
     # free, because HTTP has no way to notice that its client has left.
     http_idle_s: float = setting(600.0, zero="at once")
-    max_body_bytes: int = setting(16 * 2**20)  # of an HTTP request
     max_num_envs: int = setting(1024)  # sub-environments of one session
 
     def __post_init__(self) -> None:
@@ -178,6 +202,19 @@ class ServerSettings:
             for one in getattr(self, name):
                 if pattern.fullmatch(one) is None:
                     raise InvalidRequestError(f"{name}: expected {expected}, got {one!r:.80}")
+        if self.models and not self.is_named:
+            raise InvalidRequestError(
+                "action_model and observation_model belong to an environment that is named; "
+                "create_app takes the classes of another one as action_cls and observation_cls"
+            )
+        self._check_numbers()
+
+    def _check_numbers(self) -> None:
+        if (self.max_message_bytes or 0) > MAX_MESSAGE_BYTES:
+            raise InvalidRequestError(
+                f"max_message_bytes: expected at most {MAX_MESSAGE_BYTES}, which is what a worker "
+                f"takes, got {self.max_message_bytes}"
+            )
         if self.max_sessions < 1 or self.workers < 0:
             raise InvalidRequestError(
                 "expected max_sessions of at least 1 and workers of at least 0, "
@@ -195,6 +232,17 @@ class ServerSettings:
         limits = {name: getattr(self, f"{name}_timeout_s") for name in DEADLINES}
         return {name: limit for name, limit in limits.items() if limit}
 
+    def takes_bytes(self, action: Space | None) -> int:
+        """Return how long a message a client may send, in bytes, where one action is of a space.
+
+        Unless it was said at start, every action that fits its space may be sent, alone or for as
+        many sub-environments as a session may have, in JSON too.
+        """
+        if self.max_message_bytes:
+            return self.max_message_bytes
+        needed = 0 if action is None else least_bytes(action) * _JSON_GROWTH * self.max_num_envs
+        return max(_USUAL_BYTES, min(needed, MAX_MESSAGE_BYTES))
+
     @property
     def shards(self) -> int:
         """Over how many sessions one client is told to spread its sub-environments.
@@ -211,11 +259,21 @@ class ServerSettings:
         """Whether workers make the environment by its name, with what a client asks for."""
         return self.builder is build
 
-    def admit(self, request: Open) -> Open:
+    @property
+    def models(self) -> dict[str, str]:
+        """The places of the models that are given, by their side."""
+        given = {"action": self.action_model, "observation": self.observation_model}
+        return {side: place for side, place in given.items() if place is not None}
+
+    def admit(self, request: Open, told: Description | None = None) -> Open:
         """Return what a worker is to open for a client that asks for ``request``.
 
         Only the environment named at start can be opened, with the arguments named at start; a
         client chooses the render mode and the time limit.
+
+        Args:
+            request: What the client asks for.
+            told: What the environment says of itself, None where that is not known yet.
 
         Raises:
             UnknownEnvironmentError: the client asks for another environment, or other arguments.
@@ -223,25 +281,29 @@ class ServerSettings:
         """
         served = self.environment
         if request.environment not in (None, served):
-            raise UnknownEnvironmentError(
+            raise raised_as(UnknownEnvironmentError, NameNotFound)(
                 f"expected {served}, which is served here, got {request.environment}; "
                 "start a server for it"
             )
-        if request.kwargs and not _are_same(dict(request.kwargs), dict(self.kwargs)):
-            raise UnknownEnvironmentError(
-                f"expected the arguments that {served} was started with, {dict(self.kwargs)}, "
-                f"got {request.kwargs}; start a server with these (--kwargs)"
-            )
+        if request.kwargs:
+            defaults = {} if told is None else told.defaults
+            if not _are_same({**defaults, **request.kwargs}, {**defaults, **self.kwargs}):
+                raise refusal_of_arguments(request.kwargs, self.kwargs, served, told)
         if request.num_envs is not None and not 1 <= request.num_envs <= self.max_num_envs:
             raise InvalidRequestError(
                 f"num_envs: expected 1 to {self.max_num_envs}, the most that this server allows, "
                 f"got {request.num_envs}; spread them over more sessions or servers"
             )
+        part = request.part
+        if part is not None:  # a session here has what was counted above, and no more
+            part = msgspec.structs.replace(part, is_wanted=True)
         return msgspec.structs.replace(
             request,
+            part=part,
             environment=served,
             kwargs=dict(self.kwargs),
             attributes=list(self.attributes),
+            models=self.models,
         )
 
 

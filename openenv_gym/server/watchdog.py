@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -79,7 +80,7 @@ class Watched(Protocol):
 
     @property
     def due_s(self) -> float:
-        """When the request is to be answered, on the loop's clock; infinite where none is due."""
+        """When the request is to be answered, by ``time.monotonic``; infinite where none is due."""
 
     def kill(self, kind: FaultKind, why: str) -> None:
         """End the worker for another reason than its deadline."""
@@ -114,6 +115,19 @@ class Watchdog:
             self._next.cancel()
             self._next = None
 
+    def move(self) -> None:
+        """Go on in the loop that runs now: the one before is gone, or asks for nothing."""
+        if self._next is not None:
+            self._next.cancel()
+            self._next, self._was_late = None, False
+        if self._watched:
+            self._wind()
+
+    def forget(self) -> None:
+        """Look at nobody any more, in a forked child."""
+        self._watched.clear()
+        self._next = None
+
     def __len__(self) -> int:
         return len(self._watched)
 
@@ -123,12 +137,11 @@ class Watchdog:
             watched.kill(kind, why)
 
     def _wind(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._next_s = loop.time() + PERIOD_S
-        self._next = loop.call_at(self._next_s, self._sweep)
+        self._next_s = time.monotonic() + PERIOD_S
+        self._next = asyncio.get_running_loop().call_later(PERIOD_S, self._sweep)
 
     def _sweep(self) -> None:
-        now_s = asyncio.get_running_loop().time()
+        now_s = time.monotonic()
         # A late sweep spares everybody once: see the module.
         is_late = now_s >= self._next_s + PERIOD_S
         if self._was_late or not is_late:

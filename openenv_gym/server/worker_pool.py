@@ -7,6 +7,7 @@ import logging
 from collections import deque
 
 from openenv_gym.errors import ServerError
+from openenv_gym.forks import in_children
 from openenv_gym.server.settings import ServerSettings
 from openenv_gym.workers.built_env import modules_to_preload
 from openenv_gym.workers.forked import ForkserverProcess
@@ -29,6 +30,9 @@ class WorkerPool:
     process anew where it has died; where that does not help, or with ``spawn``, a worker is a new
     interpreter. Sessions that run do not notice.
 
+    A forked child of this process has workers and a forkserver of its own, which it starts when it
+    needs the first one.
+
     Args:
         settings: How workers are started, and how many wait.
     """
@@ -42,6 +46,7 @@ class WorkerPool:
             if self._forks:
                 self._living_forkserver()  # it imports while the server does
             self.refill()
+        _all.add(self)
 
     async def take(self) -> WorkerProcess:
         """Return a worker without a session: one that waited, or a new one.
@@ -79,6 +84,11 @@ class WorkerPool:
         if self._forkserver is not None:
             self._forkserver.stop()
             self._forkserver = None
+
+    def _begin_anew(self) -> None:
+        """In a forked child: what waits is the parent's."""
+        self._spares.clear()
+        self._forkserver = None
 
     async def _has_begun(self, worker: WorkerProcess) -> bool:
         try:
@@ -126,6 +136,10 @@ class WorkerPool:
         except BaseException:
             output.close()
             raise
+
+
+# After the processes themselves, whose copies are closed first.
+_all = in_children(WorkerPool._begin_anew)
 
 
 async def _beginning(worker: WorkerProcess) -> None:

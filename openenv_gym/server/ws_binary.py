@@ -23,6 +23,7 @@ from starlette.websockets import WebSocketState
 from openenv_gym.errors import ConnectionLostError, OpenEnvGymError, ProtocolError
 from openenv_gym.protocol import SUBPROTOCOL, BinaryMessages, Body, Close, Open, failure
 from openenv_gym.protocol.binary_messages import CLOSED, OPENED, sequence_of
+from openenv_gym.protocol.limits import LIMIT_HEADER, limit_in, within
 from openenv_gym.protocol.resume import ASK, RESUME_HEADER
 from openenv_gym.server.backends import Backend
 from openenv_gym.server.inbox import Inbox
@@ -41,8 +42,8 @@ async def serve_binary(
     is_relayed = backend.relayable is not None and _connection_to_relay(websocket) is not None
     if websocket.headers.get(RESUME_HEADER) == ASK and is_relayed:
         service.sessions.offer_resumption(session)
-    await _accept(websocket, session)
-    is_open = False
+    await _accept(websocket, service, session)
+    is_open, limit = False, limit_in(websocket.headers.get(LIMIT_HEADER))
     while (body := await inbox.next()) is not None:
         if isinstance(body, str):
             await websocket.close(1003, f"{SUBPROTOCOL} has binary messages only")
@@ -50,7 +51,7 @@ async def serve_binary(
         try:
             if not is_open:
                 body = _admitted(service, body)
-            reply = await inbox.watch(backend.request(body))
+            reply = within(await inbox.watch(backend.request(body)), limit)
         except ConnectionLostError as exc:
             await _say_lost(websocket, service, session, body, exc)
             return
@@ -86,7 +87,7 @@ async def take_up(websocket: WebSocket, service: Service, token: str) -> None:
     if not is_over:
         relay.attach(connection)
     try:
-        await _accept(websocket, session)
+        await _accept(websocket, service, session)
         if is_over:  # how it was lost is the answer to the first request, whatever that is
             await inbox.next()
         await _serve_relayed(websocket, service, session, relay, inbox)
@@ -117,10 +118,16 @@ async def say_draining(websocket: WebSocket, service: Service) -> None:
         await websocket.close(GOING_AWAY, "server_draining")
 
 
-async def _accept(websocket: WebSocket, session: Session) -> None:
-    offer = session.resumption
-    headers = [] if offer is None else [(RESUME_HEADER.lower().encode(), offer.header().encode())]
+async def _accept(websocket: WebSocket, service: Service, session: Session) -> None:
+    headers, offer = said_at_handshake(service), session.resumption
+    if offer is not None:
+        headers.append((RESUME_HEADER.lower().encode(), offer.header().encode()))
     await websocket.accept(SUBPROTOCOL, headers)
+
+
+def said_at_handshake(service: Service) -> list[tuple[bytes, bytes]]:
+    """Return the headers that tell every client how long its messages may be."""
+    return [(LIMIT_HEADER.lower().encode(), str(service.takes_bytes).encode())]
 
 
 def _relay(websocket: WebSocket, service: Service, backend: Backend, opened: Body) -> Relay | None:
@@ -128,7 +135,8 @@ def _relay(websocket: WebSocket, service: Service, backend: Backend, opened: Bod
     connection = _connection_to_relay(websocket)
     if connection is None or backend.relayable is None:
         return None
-    relay = Relay(backend.relayable, service.busy_poll, opened)
+    limit = limit_in(websocket.headers.get(LIMIT_HEADER))
+    relay = Relay(backend.relayable, service.busy_poll, opened, limit)
     relay.attach(connection)
     return relay
 
@@ -195,4 +203,4 @@ def _admitted(service: Service, body: bytes) -> bytes:
         return body
     if not isinstance(request, Open):
         raise ProtocolError(f"expected open as the first request, got {type(request).__name__}")
-    return messages.encode_request(seq, service.settings.admit(request))
+    return messages.encode_request(seq, service.settings.admit(request, service.description))

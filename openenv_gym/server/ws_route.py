@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 
 from openenv_gym.errors import (
     CapacityError,
+    InvalidActionError,
     InvalidRequestError,
     OpenEnvGymError,
     RemoteEnvError,
@@ -24,6 +25,7 @@ from openenv_gym.protocol import (
     BinaryMessages,
     Close,
     Closed,
+    Failed,
     Open,
     Reply,
     Request,
@@ -33,12 +35,20 @@ from openenv_gym.protocol import (
 )
 from openenv_gym.protocol.binary_messages import sequence_of
 from openenv_gym.protocol.json_messages import JsonServerMessages
+from openenv_gym.protocol.limits import LIMIT_HEADER, limit_in, reply_too_long
 from openenv_gym.protocol.resume import ASK, RESUME_HEADER
 from openenv_gym.server.engine import Engine
 from openenv_gym.server.inbox import Inbox
+from openenv_gym.server.mcp_steps import McpSteps
 from openenv_gym.server.service import Service
 from openenv_gym.server.session import Session
-from openenv_gym.server.ws_binary import release, say_draining, serve_binary, take_up
+from openenv_gym.server.ws_binary import (
+    release,
+    said_at_handshake,
+    say_draining,
+    serve_binary,
+    take_up,
+)
 from openenv_gym.wire.messages import error_data, error_message
 from openenv_gym.wire.typed import TypedView, view_for
 
@@ -93,7 +103,7 @@ async def _join(websocket: WebSocket, service: Service, session_id: str) -> None
     inbox = Inbox(websocket, service, session=None)
     session.guests += 1
     try:
-        await websocket.accept()
+        await websocket.accept(headers=said_at_handshake(service))
         await _converse(websocket, service, session, engine, inbox, is_guest=True)
     except WebSocketDisconnect:
         # The client left while it was being answered: there is nobody to tell.
@@ -139,7 +149,7 @@ async def _decline(
             number = sequence_of(first) if isinstance(first, bytes) else 0
             await websocket.send_bytes(BinaryMessages().encode_reply(number, failure(exc)))
         else:
-            await _send_text(websocket, error_message(str(exc), exc.code, exc.fault))
+            await _send_text(websocket, error_message(str(exc), exc.code, exc.fault, exc.raised))
         await websocket.close(code)
 
 
@@ -159,7 +169,7 @@ async def _reject(websocket: WebSocket, exc: OpenEnvGymError, is_binary: bool) -
 async def _serve_json(
     websocket: WebSocket, service: Service, session: Session, inbox: Inbox
 ) -> None:
-    await websocket.accept()
+    await websocket.accept(headers=said_at_handshake(service))
     engine = session.engine
     assert engine is not None
     try:
@@ -185,13 +195,16 @@ async def _converse(
 ) -> None:
     """Answer one message after the other; a guest's goodbye does not end the session."""
     server = ServerSession(JsonServerMessages(view or service.view), SessionState.READY)
+    limit = limit_in(websocket.headers.get(LIMIT_HEADER))
+    steps = McpSteps(service, session, engine)
     while (text := await inbox.next()) is not None:
         if is_guest:  # others play in the same session
             server.state = engine.state
         try:
             request = server.receive(text)
         except OpenEnvGymError as exc:
-            await _send_text(websocket, server.refuse(exc))
+            body = server.refuse(exc)
+            await _send_text(websocket, await inbox.watch(steps.instead(text, body, server)))
             continue
         if is_guest and isinstance(request, Close):
             await websocket.close()
@@ -200,15 +213,23 @@ async def _converse(
         if isinstance(request, Close) or isinstance(reply, Closed):
             await websocket.close()
             return
-        try:
-            body = server.send(reply)
-        except RemoteEnvError as exc:  # an observation that its own space does not describe
-            body = server.send(failure(exc))
+        body = _encoded(server, reply)
+        if isinstance(reply, Failed) and reply.code == InvalidActionError.code:  # in the worker
+            body = await inbox.watch(steps.instead(text, body, server))
+        if len(body) > limit:
+            body = server.refuse(reply_too_long(len(body), limit))
         await _send_text(websocket, body)
         if engine.is_lost:
             if not service.sessions.is_draining:
                 await websocket.close(1011)
             return
+
+
+def _encoded(server: ServerSession, reply: Reply) -> bytes:
+    try:
+        return bytes(server.send(reply))
+    except RemoteEnvError as exc:  # an observation that its own space does not describe
+        return bytes(server.send(failure(exc)))
 
 
 async def _execute(

@@ -18,15 +18,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from openenv_gym.spaces.descriptor import Space
-from openenv_gym.spaces.fields import Key, checked_key, with_field
+from openenv_gym.spaces.fields import Key, checked_key, is_annotated, with_field
+from openenv_gym.spaces.flattening import Flattening, flat_action, flat_observation
 from openenv_gym.spaces.infer_masks import checked_means, with_legal_actions
-from openenv_gym.spaces.infer_sides import BASE_FIELDS, Asked, action_side, observation_side
+from openenv_gym.spaces.infer_sides import (
+    BASE_FIELDS,
+    Asked,
+    Side,
+    action_side,
+    observation_side,
+)
 from openenv_gym.spaces.legal_actions import LegalActions, MaskMeans
-from openenv_gym.spaces.probing import Probe, Sight
+from openenv_gym.spaces.open_ends import open_ends
+from openenv_gym.spaces.probing import ListTools, Probe, Sight
 from openenv_gym.spaces.profiles import find_profile, patched
 from openenv_gym.spaces.schema_form import check_model
 from openenv_gym.spaces.schema_space import SchemaSpace
 from openenv_gym.spaces.to_schema import Schema
+from openenv_gym.spaces.tools import result_side, tool_side, with_arguments
 
 __all__ = ["BASE_FIELDS", "Inference", "infer"]
 
@@ -47,6 +56,10 @@ class Inference:
         fixed_action: The fields that are the same in every action, with their values.
         legal_actions: Reads the legal actions from an observation; None if it does not say them.
         has_probed: Whether a probing reset was made.
+        warnings: What is a guess, or has no bound, and the argument that settles it, one sentence
+            each. They are for whoever makes the environment.
+        flat_action: How a flat action becomes the action; None unless flat ones are asked for.
+        flat_observation: How an observation becomes a flat one, likewise.
     """
 
     action_key: Key
@@ -57,16 +70,21 @@ class Inference:
     fixed_action: Mapping[str, Any] = field(default_factory=dict)
     legal_actions: LegalActions | None = None
     has_probed: bool = False
+    warnings: tuple[str, ...] = ()
+    flat_action: Flattening | None = None
+    flat_observation: Flattening | None = None
 
     @property
     def action_space(self) -> Space:
         """The space of the actions."""
-        return self.action_form.space
+        flat = self.flat_action
+        return self.action_form.space if flat is None else flat.space
 
     @property
     def observation_space(self) -> Space:
         """The space of the observations."""
-        return self.observation_form.space
+        flat = self.flat_observation
+        return self.observation_form.space if flat is None else flat.space
 
     def action_data(self, data: Any) -> dict[str, Any]:
         """Return the JSON of the action model for ``data``, the JSON of an action."""
@@ -81,6 +99,25 @@ class Inference:
         return whole
 
 
+def _action(schema: Schema, asked: Asked, sight: Sight) -> Side:
+    calls = tool_side(schema, asked, sight)
+    return calls or action_side(with_arguments(schema, asked, sight), asked, sight)
+
+
+def _unsure(action: Side, schema: Schema, asked: Asked) -> tuple[str, ...]:
+    """Return what the action space leaves open, where neither caller nor server chose it."""
+    if action.warnings:
+        return action.warnings
+    if asked.space is not None or any(map(is_annotated, schema.get("properties", {}).values())):
+        return ()
+    path = f"$.action.{action.key}" if isinstance(action.key, str) else "$.action"
+    return tuple(
+        f"{end}, so that an agent may go beyond what the environment takes; pass action_space= "
+        "with its bounds"
+        for end in open_ends(action.form.space, path)
+    )
+
+
 def infer(  # noqa: PLR0913 - each override has its name
     action_schema: Schema,
     observation_schema: Schema,
@@ -91,7 +128,9 @@ def infer(  # noqa: PLR0913 - each override has its name
     observation_key: str | Sequence[str] | None = None,
     fixed_action: Mapping[str, Any] | None = None,
     mask_means: str | None = None,
+    flatten: bool = False,
     probe: Probe | None = None,
+    list_tools: ListTools | None = None,
     environment: str | None = None,
 ) -> Inference:
     """Infer fields and spaces from the two schemas of an environment.
@@ -106,7 +145,10 @@ def infer(  # noqa: PLR0913 - each override has its name
         fixed_action: The fields that are the same in every action, with their values.
         mask_means: What ``action_mask`` holds: ``mask`` is a 0 or 1 for each action, ``indices`` a
             list of legal actions.
+        flatten: Whether the numbers of both sides are laid side by side.
         probe: Makes one reset and returns what it shows; called only if something is open.
+        list_tools: Asks the server for its tools; called only if the action calls one of them and
+            nothing says which.
         environment: The name under ``/metadata``, which tells some environments apart.
 
     Raises:
@@ -115,7 +157,7 @@ def infer(  # noqa: PLR0913 - each override has its name
     """
     check_model(action_schema, "action")
     check_model(observation_schema, "observation")
-    sight = Sight(probe)
+    sight = Sight(probe, list_tools)
     means: MaskMeans | None = checked_means(mask_means)
     reasons: list[str] = []
     profile = find_profile(action_schema, observation_schema, environment)
@@ -136,11 +178,25 @@ def infer(  # noqa: PLR0913 - each override has its name
         means = means or profile.mask_means
         sequences = profile.sequences
         reasons.append(f"$: the fields are those of {profile.name}, whose profile is used")
-    action = action_side(action_schema, asked_action, sight)
-    observation = observation_side(observation_schema, asked_observation, sight, sequences)
-    action, legal, why = with_legal_actions(
-        action, observation_schema, sight, means, is_given=action_space is not None
+    action = _action(action_schema, asked_action, sight)
+    answer = result_side(observation_schema, asked_observation)
+    observation = answer or observation_side(
+        observation_schema, asked_observation, sight, sequences
     )
+    action, legal, why = with_legal_actions(
+        action,
+        observation_schema,
+        sight,
+        means,
+        is_given=action_space is not None,
+        count=None if profile is None else profile.count,
+    )
+    flat_act, flat_obs = None, None
+    if flatten:
+        is_asked = observation_key is not None or observation_space is not None
+        observation, flat_obs = flat_observation(observation, is_asked=is_asked)
+        flat_act = flat_action(action)
+        why = (*why, f"$: flatten=True gives {flat_act.space} and {flat_obs.space}")
     if sight.has_looked:
         reasons.append("$: one probing reset was made, because the schemas leave something open")
     return Inference(
@@ -152,4 +208,11 @@ def infer(  # noqa: PLR0913 - each override has its name
         fixed_action=action.fixed,
         legal_actions=legal,
         has_probed=sight.has_looked,
+        warnings=(
+            *sight.warnings,
+            *_unsure(action, action_schema, asked_action),
+            *observation.warnings,
+        ),
+        flat_action=flat_act,
+        flat_observation=flat_obs,
     )

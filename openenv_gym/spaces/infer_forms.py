@@ -116,6 +116,8 @@ class FormReader:
                 note = "" if narrowed == child else ", with the lengths of the probing reset"
                 child = narrowed
         form = read_schema(child, place.path, self.schema, is_open=True)
+        if self.side == "observation":
+            form = _as_box(form)
         return Found(form, f"its constraints give {form.space}{note}")
 
     def _by_spec(self, name: str, child: Schema) -> Found | None:
@@ -194,6 +196,21 @@ class FormReader:
             return None
         found = self._by_schema(name, child)
         return Found(found.form, f"{found.why}; pictures need Pillow: pip install pillow")
+
+
+def _as_box(form: SchemaSpace) -> SchemaSpace:
+    """Return a ``Box`` of the same arrays for a ``MultiDiscrete`` that few algorithms take.
+
+    Most know one axis and choices from zero.
+    """
+    space = form.space
+    if not isinstance(space, gs.MultiDiscrete) or not form.is_plain:
+        return form
+    if len(space.shape) == 1 and not np.any(space.start):
+        return form
+    last = space.start + space.nvec - 1
+    box = gs.Box(space.start.astype(np.int64), last.astype(np.int64), space.shape, np.int64)
+    return SchemaSpace(space=box, kinds=form.kinds, size=form.size)
 
 
 def _of_spec(spec: Mapping[str, Any]) -> SchemaSpace | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import gymnasium.spaces as gs
@@ -17,7 +18,8 @@ from openenv_gym.spaces.legal_actions import (
     is_action_list,
     is_mask,
 )
-from openenv_gym.spaces.probing import Sight
+from openenv_gym.spaces.probing import Probed, Sight
+from openenv_gym.spaces.profiles import Count
 from openenv_gym.spaces.schema_space import SchemaSpace
 from openenv_gym.spaces.to_schema import Schema
 
@@ -43,6 +45,7 @@ def with_legal_actions(
     means: MaskMeans | None,
     *,
     is_given: bool,
+    count: Count | None = None,
 ) -> tuple[Side, LegalActions | None, tuple[str, ...]]:
     """Return the action with the bounds found, a reader of legal actions, and the reasons.
 
@@ -53,6 +56,7 @@ def with_legal_actions(
         sight: Makes the probing reset, if one is needed.
         means: What ``action_mask`` holds; None if that is not known.
         is_given: Whether the caller gave the action space. It is then left as it is.
+        count: Tells the number of actions of a known environment.
     """
     properties = observation_schema.get("properties", {})
     name = next((name for name in FIELDS if _may_list_numbers(properties.get(name))), None)
@@ -66,6 +70,10 @@ def with_legal_actions(
     if n is None or (means is None and name == "action_mask"):
         probed = sight.look(path)
         values = None if probed is None else probed.observation.get(name)
+        if n is None and (known := _known(probed, name, count)) is not None:
+            found = LegalActions(field=name, is_mask=False, n=int(known.n))
+            why = f"{path}: the environment has {known} by what is known of it; action_masks, too"
+            return _bounded(action, known), found, (why,)
         if problem := _problem(values, name, n, means):
             return action, None, (f"{path}: not read, {problem}",)
     is_said = means is not None and name == "action_mask"
@@ -80,8 +88,29 @@ def with_legal_actions(
         f"{path}: {what} at the probing reset, which gives {space} and action_masks; "
         f"if there are more actions, {_SETTLE}"
     )
-    bounded = action.with_form(SchemaSpace(space=space, kinds=frozenset({"number"})))
+    bounded = _bounded(action, space)
+    if not is_ones and not all(type(value) is bool for value in values):
+        bounded = replace(bounded, warnings=(_guess(action, path, space),))
     return bounded, LegalActions(field=name, is_mask=is_ones, n=n), (why,)
+
+
+def _known(probed: Probed | None, name: str, count: Count | None) -> gs.Discrete | None:
+    """Return the space of a known environment, None where its legal actions go beyond that."""
+    if probed is None or count is None:
+        return None
+    n, legal = count(probed), probed.observation.get(name) or [0]
+    return gs.Discrete(n) if n is not None and is_action_list(legal) and max(legal) < n else None
+
+
+def _bounded(action: Side, space: gs.Discrete) -> Side:
+    return action.with_form(SchemaSpace(space=space, kinds=frozenset({"number"})))
+
+
+def _guess(action: Side, path: str, space: gs.Discrete) -> str:
+    return (
+        f"$.action.{action.key}: {space} is inferred from the legal actions of one reset "
+        f"({path}), and the environment may have more actions; {_SETTLE} with their number"
+    )
 
 
 def _may_list_numbers(child: Any) -> bool:

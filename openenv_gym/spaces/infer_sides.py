@@ -71,12 +71,14 @@ class Side:
         form: The space of these fields, and how their values are written.
         reasons: The reason of each decision, one sentence each.
         fixed: The fields of an action that are always the same, with their values.
+        warnings: What nobody has said for sure, and how to say it, one sentence each.
     """
 
     key: Key
     form: SchemaSpace
     reasons: tuple[str, ...]
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     def with_form(self, form: SchemaSpace) -> Side:
         """Return this side in another space."""

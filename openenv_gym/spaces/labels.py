@@ -20,7 +20,8 @@ from openenv_gym.spaces.known_labels import known_labels
 
 SpaceT = TypeVar("SpaceT", bound=gs.Space[Any])
 
-_ATTRIBUTE = "labels"
+LABELS = "labels"
+"""The attribute of a space that has them."""
 # The methods of a named tuple, which a component must not hide.
 _RESERVED = frozenset({"count", "index"})
 
@@ -59,13 +60,13 @@ def label(space: SpaceT, names: Iterable[str]) -> SpaceT:
         twice = next(name for name in names if names.count(name) > 1)
         raise SpaceError(f"labels: expected distinct names, got {twice!r} twice")
     labelled = copy.deepcopy(space)  # a shallow copy would share the generator
-    setattr(labelled, _ATTRIBUTE, names)
+    setattr(labelled, LABELS, names)
     return labelled
 
 
 def labels_of(space: gs.Space[Any]) -> tuple[str, ...]:
     """Return the names of the components of ``space``, () if it has none."""
-    names: tuple[str, ...] = getattr(space, _ATTRIBUTE, ())
+    names: tuple[str, ...] = getattr(space, LABELS, ())
     return names
 
 

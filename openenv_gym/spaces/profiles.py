@@ -7,13 +7,18 @@ fields; everything else is inferred as for any environment.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from openenv_gym.spaces.fields import Key, is_annotated
+from openenv_gym.spaces.known_games import actions_of_game
 from openenv_gym.spaces.legal_actions import MaskMeans
+from openenv_gym.spaces.probing import Probed
 from openenv_gym.spaces.to_schema import Schema
+
+Count: TypeAlias = Callable[[Probed], int | None]
+"""Returns the number of actions, None where a reset does not tell it for sure."""
 
 _TEXT: Schema = {"type": "string"}
 _INTEGER: Schema = {"type": "integer"}
@@ -46,6 +51,7 @@ class Profile:
         fixed_action: The fields that are the same in every action, with their values.
         mask_means: What ``action_mask`` holds, ``mask`` or ``indices``.
         sequences: The names of fields whose length changes within an episode.
+        count: Tells the number of actions by what a reset shows.
     """
 
     name: str
@@ -58,6 +64,17 @@ class Profile:
     fixed_action: Mapping[str, Any] = field(default_factory=dict)
     mask_means: MaskMeans | None = None
     sequences: frozenset[str] = frozenset()
+    count: Count | None = None
+
+
+def _all_in(name: str) -> Count:
+    """Return the count of an environment in which a field lists all actions at any time."""
+
+    def count(probed: Probed) -> int | None:
+        listed = probed.observation.get(name)
+        return len(listed) if listed and listed == list(range(len(listed))) else None
+
+    return count
 
 
 def _by(action: str, observation: str) -> tuple[frozenset[str], frozenset[str]]:
@@ -90,6 +107,7 @@ PROFILES: tuple[Profile, ...] = (
         action={"action_id": _INTEGER},
         action_key="action_id",
         observation_key="info_state",
+        count=lambda probed: actions_of_game(probed.state),
     ),
     Profile(
         name="connect4",
@@ -107,6 +125,7 @@ PROFILES: tuple[Profile, ...] = (
         action={"action_id": _INTEGER},
         action_key="action_id",
         observation_key="screen",
+        count=_all_in("legal_actions"),
     ),
     Profile(
         name="browsergym",
@@ -152,8 +171,9 @@ PROFILES: tuple[Profile, ...] = (
             "action_type": {"enum": ["list_repos", "clone_repo", "execute_git_command"]},
             "repo_name": _TEXT,
             "command": _TEXT,
+            "working_dir": _TEXT,
         },
-        action_key=("action_type", "repo_name", "command"),
+        action_key=("action_type", "repo_name", "command", "working_dir"),
         observation_key=("success", "message", "output", "error"),
     ),
     Profile(
@@ -175,6 +195,14 @@ PROFILES: tuple[Profile, ...] = (
         action_key="phase_id",
         observation_key="observation",
         mask_means="indices",
+        count=_all_in("action_mask"),
+    ),
+    Profile(
+        name="maze",
+        recognised_by=_by("action", "legal_actions current_position previous_position"),
+        action={"action": {**_INTEGER, "minimum": 0, "maximum": 3}},
+        action_key="action",
+        observation_key=("current_position", "previous_position"),
     ),
     Profile(
         name="textarena",

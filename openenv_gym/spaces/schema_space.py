@@ -55,6 +55,7 @@ class SchemaSpace:
         size: The number of leaves of the space.
         read: ``read(data, path)`` returns the value itself. It replaces the codec of the space for
             JSON of another form, such as a picture in a text.
+        is_digest: Whether the values hold only a part of the JSON, so that infos have it whole.
     """
 
     space: Space
@@ -65,6 +66,7 @@ class SchemaSpace:
     fields: Mapping[str, SchemaSpace] = field(default_factory=dict)
     size: int = 1
     read: FromJson | None = None
+    is_digest: bool = False
 
     @property
     def is_plain(self) -> bool:

@@ -1,16 +1,20 @@
-"""The typed view of a batched session."""
+"""The typed view of a batched session, from the server's end and from the client's."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+import numpy as np
 from pydantic import create_model
 
-from openenv_gym.codecs import info_to_json, json_codec
-from openenv_gym.errors import ProtocolError, SpaceError
+from openenv_gym.codecs import info_from_json, info_to_json, json_codec, reward_from_json
+from openenv_gym.errors import InvalidRequestError, NotOpenEnvError, ProtocolError, SpaceError
 from openenv_gym.spaces import to_schema
-from openenv_gym.wire.description import Description
+from openenv_gym.wire.description import SCHEMA_KEY, Description
+from openenv_gym.wire.error_codes import brief
 from openenv_gym.wire.models import Action, State
+from openenv_gym.wire.schema_view import LoadedResult
 from openenv_gym.wire.space_model import space_type
 from openenv_gym.wire.typed_view import TypedModels, TypedView, class_name, validate_action
 
@@ -26,20 +30,21 @@ class BatchView(TypedView):
 
     def __init__(self, description: Description) -> None:
         action, observation = (
-            description.batched_action_space(),
-            description.batched_observation_space(),
+            description.batched_action_space,
+            description.batched_observation_space,
         )
         if action is None or observation is None or description.num_envs is None:
             raise ProtocolError("a batched session needs both spaces")
         name = class_name(description.environment)
         self.num_envs = description.num_envs
         self._action_model = create_model(
-            f"{name}Actions", __base__=Action, action=(space_type(action), ...)
+            f"{name}Actions", __base__=Action, action=(space_type(action, is_action=True), ...)
         )
         self._observation_to_json = json_codec(observation).to_json
         self.action_schema = self._action_model.model_json_schema()
         self.observation_schema = to_schema(observation)
         self.state_schema = State.model_json_schema()
+        self.beside_state = {SCHEMA_KEY: msgspec.to_builtins(description)}
 
     def models(self) -> TypedModels:
         """Refuse; use the models of a single environment."""
@@ -72,3 +77,74 @@ def _by_environment(records: list[tuple[int, dict[str, Any]]], count: int) -> li
     for number, info in records:
         infos[number].update(info)
     return infos
+
+
+class BatchClientView:
+    """Writes the actions of a batched session in JSON, and reads what it answers.
+
+    Args:
+        description: The description of the session, as its state has it.
+    """
+
+    def __init__(self, description: Description) -> None:
+        self._action = json_codec(description.batched_action_space)
+        self._observation = json_codec(description.batched_observation_space)
+
+    def dump_action(self, value: Any) -> dict[str, Any]:
+        """Return the ``data`` of a step message."""
+        return {"action": self._action.to_json(value)}
+
+    def load_result(self, data: dict[str, Any], *, is_first: bool = False) -> LoadedResult:
+        """Return the batch in the ``data`` of an observation message.
+
+        Raises:
+            NotOpenEnvError: The message has no batched observation.
+            InvalidRequestError: A part of it does not have its form.
+        """
+        said = data.get("observation")
+        if not isinstance(said, dict) or "obs" not in said:
+            raise NotOpenEnvError(
+                "$.data.observation: expected an object with the field 'obs', "
+                f"got {brief(repr(said), 80)}"
+            )
+        obs = self._observation.from_json(said["obs"], "$.data.observation.obs")
+        types = said.get("info_types", {})
+        info = info_from_json(said.get("info", []), types)
+        if isinstance(info, list):
+            info = _records(info)
+        if is_first:
+            nothing: Any = None
+            return LoadedResult(obs, None, nothing, nothing, info)
+        rewards = reward_from_json(data.get("reward"), types)
+        if not isinstance(rewards, np.ndarray):
+            raise InvalidRequestError(
+                f"$.data.reward: expected a list of numbers, got {brief(repr(rewards), 80)}"
+            )
+        return LoadedResult(
+            obs, rewards, _flags(said, "terminated"), _flags(said, "truncated"), info
+        )
+
+
+def _flags(said: dict[str, Any], name: str) -> Any:
+    given = said.get(name)
+    if not isinstance(given, list) or any(type(flag) is not bool for flag in given):
+        raise InvalidRequestError(
+            f"$.data.observation.{name}: expected a list of booleans, got {brief(repr(given), 80)}"
+        )
+    return np.array(given, np.bool_)
+
+
+def _records(infos: list[dict[str, Any]]) -> list[tuple[int, dict[str, Any]]]:
+    """Return infos in the order in which they were said: at the end of an episode, of both."""
+    records = []
+    for number, info in enumerate(infos):
+        is_last = info.keys() >= _FINAL
+        if is_last:
+            records.append((number, {key: info[key] for key in _FINAL}))
+        rest = {key: item for key, item in info.items() if key not in _FINAL} if is_last else info
+        if rest:
+            records.append((number, rest))
+    return records
+
+
+_FINAL = dict.fromkeys(("final_obs", "final_info")).keys()  # a set in this order

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import msgspec
 
 from openenv_gym.errors import ProtocolError
+from openenv_gym.spaces.batch import batch_space
 from openenv_gym.spaces.descriptor import Descriptor, Space, from_descriptor
 
 PROTOCOL_VERSION = 1
+
+SCHEMA_KEY = "x-openenv-gym"
+"""Under which our servers tell the description of what is served, beside what OpenEnv tells."""
 
 
 class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
@@ -20,6 +25,7 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
         view: The name of its typed view: ``gymnasium``, ``openspiel`` or ``model``.
         action: The descriptor of the action space; None if only a schema is known.
         observation: The descriptor of the observation space; None if only a schema is known.
+        reward: The descriptor of the space of array rewards; None where rewards are numbers.
         render_modes: The modes with which the environment can be opened.
         render_mode: The mode with which it was opened, None for none.
         metadata: The JSON-able part of the environment's own ``metadata``.
@@ -28,6 +34,13 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
         schemas: The JSON schemas ``action``, ``observation`` and ``state`` of the ``model`` view.
         kwargs: The keyword arguments of the environment that a server was started with, without
             those that JSON cannot write.
+        defaults: The keyword arguments with which the environment is registered, without those
+            that were given and those that JSON cannot write.
+        keywords: The names of the keyword arguments that its constructor takes; None where it
+            takes any, or nobody knows.
+        attributes: The names of its attributes and methods that :class:`Use` may name; a name with
+            a dot is of a method of an attribute.
+        has_all_attributes: Whether all others may be named that do not begin with an underscore.
         about: What the environment says about itself to people: name, description and so on.
         num_envs: The number of sub-environments of a batched session, None for a single
             environment. ``action`` and ``observation`` describe one sub-environment.
@@ -37,11 +50,16 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
             the same way; else None.
         autoreset_mode: The autoreset mode of a batched session, as the value of Gymnasium's
             ``AutoresetMode``.
-        has_vector_form: Whether the environment has a vector entry point of its own.
+        has_vector_form: Whether the environment has a vector form of its own; of a batched session,
+            whether that is what steps its sub-environments.
+        warnings: What of inferred spaces is a guess or has no bound, one sentence each.
         shards: The number of sessions over which one client best spreads its sub-environments,
             so that they use all cores. Only servers set it.
         deadlines: The seconds that an environment may take for ``start``, ``reset``, ``step`` and
             ``close`` before it is killed. Only servers set it, and only for what they limit.
+        seeded: Whether a reset passes its seed on; False where the environment's own ``reset``
+            has no parameter for one.
+        max_message_bytes: The longest message that a client may send. Only servers set it.
         protocol: The version of the binary protocol.
     """
 
@@ -49,6 +67,7 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
     view: str
     action: Descriptor | None = None
     observation: Descriptor | None = None
+    reward: Descriptor | None = None
     render_modes: list[str] = []
     render_mode: str | None = None
     metadata: dict[str, Any] = {}
@@ -56,31 +75,65 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
     has_action_masks: bool = False
     schemas: dict[str, Any] = {}
     kwargs: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
+    keywords: list[str] | None = None
+    attributes: list[str] = []
+    has_all_attributes: bool = False
     about: dict[str, Any] = {}
     num_envs: int | None = None
     batched_action: Descriptor | None = None
     batched_observation: Descriptor | None = None
     autoreset_mode: str | None = None
     has_vector_form: bool = False
+    warnings: list[str] = []
     shards: int = 1
     deadlines: dict[str, float] = {}
+    seeded: bool = True
+    max_message_bytes: int | None = None
     protocol: int = PROTOCOL_VERSION
 
+    @property
+    def has_models(self) -> bool:
+        """Whether the environment has models of its own, whose schemas say what an action is."""
+        return bool(self.schemas)
+
+    # Each is made once: that of a large observation takes a second.
+
+    @cached_property
     def action_space(self) -> Space | None:
         """The action space, None if only a schema is known."""
         return None if self.action is None else from_descriptor(self.action)
 
+    @cached_property
     def observation_space(self) -> Space | None:
         """The observation space, None if only a schema is known."""
         return None if self.observation is None else from_descriptor(self.observation)
 
+    @cached_property
+    def reward_space(self) -> Space | None:
+        """The space of array rewards, of one sub-environment; None where rewards are numbers."""
+        return None if self.reward is None else from_descriptor(self.reward)
+
+    @cached_property
     def batched_action_space(self) -> Space | None:
         """The space of the actions that a step of a batched session takes."""
-        return _batched(self.batched_action, self.action_space(), self.num_envs)
+        return _batched(self.batched_action, self.action_space, self.num_envs)
 
+    @cached_property
     def batched_observation_space(self) -> Space | None:
         """The space of the observations of a batched session."""
-        return _batched(self.batched_observation, self.observation_space(), self.num_envs)
+        return _batched(self.batched_observation, self.observation_space, self.num_envs)
+
+    def may_use(self, name: str) -> bool:
+        """Whether :class:`Use` may name ``name``.
+
+        >>> told = Description(environment="any", view="gymnasium", attributes=["ale.lives"])
+        >>> [told.may_use(name) for name in ("ale.lives", "ale", "gravity")]
+        [True, False, False]
+        """
+        is_private = any(part.startswith("_") for part in name.split("."))
+        is_named = name in self.attributes and not name.startswith("__")
+        return is_named or (self.has_all_attributes and not is_private)
 
     def to_json(self) -> bytes:
         """This description as JSON."""
@@ -92,10 +145,7 @@ def _batched(own: Descriptor | None, single: Space | None, num_envs: int | None)
         return single
     if own is not None:
         return from_descriptor(own)
-    from gymnasium.vector.utils import batch_space
-
-    space: Space = batch_space(single, num_envs)
-    return space
+    return batch_space(single, num_envs)
 
 
 def description_from_json(payload: bytes | memoryview) -> Description:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from openenv_gym import errors
 from openenv_gym.errors import OpenEnvGymError, fault_of
 from openenv_gym.faults import Fault
+from openenv_gym.wire.raised import named_pair
 
 INVALID_JSON = "INVALID_JSON"
 UNKNOWN_TYPE = "UNKNOWN_TYPE"
@@ -21,6 +22,12 @@ FACTORY_ERROR = "FACTORY_ERROR"
 SESSION_ERROR = "SESSION_ERROR"
 
 MAX_MESSAGE_CHARS = 500
+
+FULL = (
+    "; close what plays there, or start more servers and name them all: gymnasium.make_vec takes "
+    "base_url=[...]"
+)
+"""What to do about a server without a free session, of which many have only one."""
 
 _EXCEPTIONS: dict[str, type[OpenEnvGymError]] = {
     INVALID_JSON: errors.InvalidRequestError,
@@ -50,7 +57,12 @@ _EXCEPTIONS: dict[str, type[OpenEnvGymError]] = {
 
 
 def error_for(
-    code: str, message: str, *, fault: Fault | None = None, remote_traceback: str = ""
+    code: str,
+    message: str,
+    *,
+    fault: Fault | None = None,
+    remote_traceback: str = "",
+    raised: str = "",
 ) -> OpenEnvGymError:
     """Return the exception that stands for ``code``.
 
@@ -62,6 +74,7 @@ def error_for(
         message: The text of the error, for people.
         fault: What the peer says of a session that was lost.
         remote_traceback: Where the environment raised, "" where the peer does not show it.
+        raised: The name of the class that the environment raised, "" where nobody says.
     """
     kind = _EXCEPTIONS.get(code)
     if kind is None:
@@ -70,7 +83,7 @@ def error_for(
         fault = fault_of(kind())
     if fault is not None and remote_traceback:
         fault = replace(fault, remote_traceback=remote_traceback)
-    return kind(message, fault=fault)
+    return named_pair(kind, raised)(message, fault=fault)
 
 
 def brief(text: str, limit: int = MAX_MESSAGE_CHARS) -> str:

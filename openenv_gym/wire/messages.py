@@ -137,7 +137,7 @@ def _explain(text: str | bytes, exc: msgspec.ValidationError) -> MalformedMessag
 
 
 def observation_message(
-    observation: dict[str, Any], reward: float | str | None, done: bool, metadata: dict[str, Any]
+    observation: dict[str, Any], reward: Any, done: bool, metadata: dict[str, Any]
 ) -> bytes:
     """Return the reply to a reset or a step."""
     data: dict[str, Any] = {"observation": observation, "reward": reward, "done": done}
@@ -151,7 +151,9 @@ def state_message(state: dict[str, Any]) -> bytes:
     return encode_json({"type": "state", "data": state})
 
 
-def error_data(message: str, code: str, fault: Fault | None = None) -> dict[str, Any]:
+def error_data(
+    message: str, code: str, fault: Fault | None = None, raised: str = ""
+) -> dict[str, Any]:
     """Return the ``data`` of an error reply.
 
     Args:
@@ -159,15 +161,16 @@ def error_data(message: str, code: str, fault: Fault | None = None) -> dict[str,
         code: The error code, one of :mod:`openenv_gym.wire.error_codes`.
         fault: What is known of a lost session. It becomes a further key, which other clients
             ignore.
+        raised: The name of the class that the environment raised, which becomes such a key too.
     """
     said: dict[str, Any] = {"message": brief(printable(message)), "code": code}
-    lost = fault_to_wire(fault)
-    return said if lost is None else {**said, "fault": lost}
+    further = {"fault": fault_to_wire(fault), "raised": raised or None}
+    return said | {key: value for key, value in further.items() if value is not None}
 
 
-def error_message(message: str, code: str, fault: Fault | None = None) -> bytes:
+def error_message(message: str, code: str, fault: Fault | None = None, raised: str = "") -> bytes:
     """Return an error reply; the arguments are those of :func:`error_data`."""
-    return encode_json({"type": "error", "data": error_data(message, code, fault)})
+    return encode_json({"type": "error", "data": error_data(message, code, fault, raised)})
 
 
 def parse_reply(text: str | bytes) -> tuple[str, dict[str, Any]]:

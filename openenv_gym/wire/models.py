@@ -103,33 +103,3 @@ def type_parameters(kind: type[Any]) -> dict[str, type[BaseModel]]:
             if found:
                 return found
     return {}
-
-
-def annotated_models(kind: type[Any]) -> dict[str, type[BaseModel]]:
-    """Return the models in the annotations of an environment's methods, by type variable.
-
-    Most environments in OpenEnv's documentation have annotations and no type parameters.
-
-    >>> class Door(Action): ...
-    >>> class House:
-    ...     def step(self, action: Door, timeout_s: float | None = None) -> Observation: ...
-    >>> {name: model.__name__ for name, model in annotated_models(House).items()}
-    {'ActT': 'Door', 'ObsT': 'Observation'}
-    """
-    step = _hints(getattr(kind, "step", None))
-    state = _hints(getattr(getattr(kind, "state", None), "fget", None))
-    returned = step.pop("return", None)
-    action = step.get("action", next(iter(step.values()), None))
-    found = {"ActT": action, "ObsT": returned, "StateT": state.get("return")}
-    return {
-        name: hint
-        for name, hint in found.items()
-        if isinstance(hint, type) and issubclass(hint, BaseModel)
-    }
-
-
-def _hints(function: Any) -> dict[str, Any]:
-    try:
-        return {} if function is None else typing.get_type_hints(function)
-    except (NameError, TypeError):  # names that exist for type checkers only
-        return {}

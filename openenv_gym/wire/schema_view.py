@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import gymnasium.spaces as gs
 
-from openenv_gym.codecs import JsonCodec, info_from_json, json_codec
+from openenv_gym.codecs import JsonCodec, info_from_json, json_codec, reward_from_json
+from openenv_gym.codecs.json_info import REWARD
 from openenv_gym.errors import InvalidRequestError, NotOpenEnvError
 from openenv_gym.spaces import Inference
 from openenv_gym.spaces.blank import blank
 from openenv_gym.spaces.descriptor import Space
 from openenv_gym.spaces.fields import MISSING, field_at, paths_of
 from openenv_gym.spaces.infer import BASE_FIELDS
+from openenv_gym.spaces.rounding import onto_bounds
 from openenv_gym.spaces.schema_space import SchemaSpace
 from openenv_gym.wire.error_codes import brief
 from openenv_gym.wire.outcome import DoneMeans, end_of, reward_of
@@ -25,17 +28,23 @@ class LoadedResult(NamedTuple):
 
     Attributes:
         obs: The observation, a value of the observation space.
-        reward: The reward, None if the server sent null.
+        reward: The reward, None if the server sent null; an array where the environment pays one.
         terminated: Whether the task itself ended the episode.
         truncated: Whether something else ended the episode.
         info: The info; it holds the fields that the observation space does not.
     """
 
     obs: Any
-    reward: float | None
+    reward: Any
     terminated: bool
     truncated: bool
     info: dict[str, Any]
+
+
+def _actions(inference: Inference) -> Callable[[Any], Any]:
+    """Return what writes an action, or a flat one, as JSON."""
+    to_json, flat = json_codec(inference.action_form).to_json, inference.flat_action
+    return to_json if flat is None else lambda value: to_json(flat.convert(value))
 
 
 def _fields(inference: Inference) -> list[_Field]:
@@ -99,12 +108,17 @@ class SchemaView:
     ) -> None:
         self._inference = inference
         self._done_means = done_means
-        self._action = json_codec(inference.action_form)
+        self._action = _actions(inference)
+        self._flat = inference.flat_observation
         self._paths = paths_of(inference.observation_key)
         self._fields = _fields(inference)
+        whole = () if inference.observation_form.is_digest else self._paths
+        self._held = BASE_FIELDS | set(whole)
         # Our own servers have this field. It says that `info` is Gymnasium's, with all its types.
         properties = observation_schema.get("properties", {})
         self._has_info = "info_types" in properties
+        # Others may refuse what lies a rounding beyond a bound.
+        self._onto_bounds = None if self._has_info else onto_bounds(inference.action_space)
         self._defaults = {
             name: child["default"]
             for name, child in properties.items()
@@ -113,7 +127,9 @@ class SchemaView:
 
     def dump_action(self, value: Any) -> dict[str, Any]:
         """Return the ``data`` of the step message for the action ``value``."""
-        return self._inference.action_data(self._action.to_json(value))
+        if self._onto_bounds is not None:
+            value = self._onto_bounds(value)
+        return self._inference.action_data(self._action(value))
 
     def load_result(self, data: dict[str, Any], *, is_first: bool = False) -> LoadedResult:
         """Return the contents of the ``data`` of an observation message.
@@ -121,6 +137,7 @@ class SchemaView:
         A field that the server left out gets its default in the schema, else an empty text or
         sequence. So does a null in place of a text or sequence. Only in the answer to a reset,
         zeros stand for missing numbers. ``info["missing"]`` names each such field.
+        ``info["reset_done"]`` is there where the answer to a reset says that the episode is over.
 
         Args:
             data: The ``data`` of the message.
@@ -141,10 +158,15 @@ class SchemaView:
         }
         is_one = isinstance(self._inference.observation_key, str)
         obs = values[self._fields[0].path] if is_one else values
+        if self._flat is not None:
+            obs = self._flat.convert(obs)
         info = self._info(observation, data)
         if missing:
             info["missing"] = missing
-        return LoadedResult(obs, reward_of(data), *end_of(data, self._done_means), info)
+        terminated, truncated = end_of(data, self._done_means)
+        if is_first and (terminated or truncated):  # Gymnasium's reset has no flag for that
+            info["reset_done"] = True
+        return LoadedResult(obs, reward_of(data), terminated, truncated, info)
 
     def _own_result(self, observation: dict[str, Any], data: dict[str, Any]) -> LoadedResult:
         """Read a message of our own server, in which flags and info have a fixed place."""
@@ -153,11 +175,16 @@ class SchemaView:
             raise self._no_observation(observation)
         path = f"$.data.observation.{field.path}"
         obs = field.codec.from_json(observation[field.path], path)
+        if self._flat is not None:
+            obs = self._flat.convert(obs)
         truncated = bool(observation.get("truncated", False))
         done = bool(data.get("done", False))
         terminated = bool(observation.get("terminated", done and not truncated))
         info = self._info(observation, data)
-        return LoadedResult(obs, reward_of(data), terminated, truncated, info)
+        types = observation.get("info_types", {})
+        has_type = isinstance(types, dict) and REWARD in types
+        reward = reward_from_json(data.get("reward"), types) if has_type else reward_of(data)
+        return LoadedResult(obs, reward, terminated, truncated, info)
 
     def _load(
         self, field: _Field, observation: dict[str, Any], missing: list[str], is_first: bool
@@ -201,8 +228,7 @@ class SchemaView:
                     f"$.data.observation.info: expected an object, got {brief(repr(info), 80)}"
                 )
             return info
-        held = BASE_FIELDS | set(self._paths)
-        rest = {name: item for name, item in observation.items() if name not in held}
+        rest = {name: item for name, item in observation.items() if name not in self._held}
         metadata = data.get("metadata") or observation.get("metadata")
         more = {"metadata": metadata, "info": observation.get("info")}
         info = {**rest, **{name: item for name, item in more.items() if item}}

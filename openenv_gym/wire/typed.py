@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import gymnasium.spaces as gs
+import numpy as np
 from pydantic import BaseModel, Field, create_model
 
 from openenv_gym.codecs import info_to_json, json_codec
@@ -58,22 +60,28 @@ class _SpaceView(TypedView):
 
     def __init__(self, description: Description) -> None:
         action_space, observation_space = (
-            description.action_space(),
-            description.observation_space(),
+            description.action_space,
+            description.observation_space,
         )
         if action_space is None or observation_space is None:
             raise ProtocolError(f"the {description.view} view needs both spaces")
         self._action_space, self._observation_space = action_space, observation_space
+        self._reward_space = description.reward_space
+        self.pays_arrays = self._reward_space is not None
         self._observation_to_json = json_codec(observation_space).to_json
         self._name = class_name(description.environment)
-        values = self._models(space_type(action_space), space_type(observation_space))
+        values = self._models(
+            space_type(action_space, is_action=True), space_type(observation_space)
+        )
         self._action_model = values.action
         self.action_schema, self.observation_schema, self.state_schema = (
             model.model_json_schema() for model in values
         )
 
     def models(self) -> TypedModels:
-        action = space_type(self._action_space, value_class(self._name, self.action_key))
+        action = space_type(
+            self._action_space, value_class(self._name, self.action_key), is_action=True
+        )
         observation = space_type(
             self._observation_space, value_class(self._name, self.observation_key)
         )
@@ -87,9 +95,21 @@ class _SpaceView(TypedView):
             f"{self._name}Observation",
             __base__=Observation,
             **self.observation_fields(observation_type),
+            **self._reward_field(),
             **_EPISODE_FIELDS,
         )
         return TypedModels(action, observation, self.state_model)
+
+    def _reward_field(self) -> dict[str, Any]:
+        """The field of array rewards, in place of the number that other models have."""
+        declared = self._reward_space
+        if declared is None:
+            return {}
+        # Environments seldom keep to the bounds that they declare for rewards.
+        dtype: Any = declared.dtype if np.issubdtype(declared.dtype, np.floating) else np.float64
+        space = gs.Box(-np.inf, np.inf, declared.shape, dtype)
+        known = Observation.model_fields["reward"]
+        return {"reward": (space_type(space) | None, Field(None, description=known.description))}
 
     def action_fields(self, value_type: Any) -> dict[str, Any]:
         """Return the fields of the action model, as ``create_model`` takes them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
@@ -36,12 +37,16 @@ class TypedView(ABC):
         observation_schema: JSON schema of the observation model.
         state_schema: JSON schema of the state model.
         num_envs: The number of sub-environments of a batched session, None for a single one.
+        pays_arrays: Whether rewards are arrays.
+        beside_state: What stands beside the environment's own fields in a state.
     """
 
     action_schema: dict[str, Any]
     observation_schema: dict[str, Any]
     state_schema: dict[str, Any]
     num_envs: int | None = None
+    pays_arrays: bool = False
+    beside_state: dict[str, Any] = {}
 
     @abstractmethod
     def parse_action(self, data: dict[str, Any]) -> Any:
@@ -92,7 +97,20 @@ def validate_action(
     try:
         return model.model_validate(data, strict=strict)
     except ValidationError as exc:
+        listing = _listing_model(model) if data.get("type") == "list_tools" else None
+        if listing is not None:
+            return listing.model_validate(data)
         raise InvalidActionError(_explain(model, exc)) from exc
+
+
+def _listing_model(model: type[BaseModel]) -> type[BaseModel] | None:
+    """Return OpenEnv's class of the action that lists tools, beside that of the one that calls one.
+
+    An environment with tools takes both, and tells its server of the second alone.
+    """
+    modules = (sys.modules.get(kind.__module__) for kind in model.__mro__)
+    found = (getattr(module, "ListToolsAction", None) for module in modules)
+    return next((kind for kind in found if kind is not None), None)
 
 
 def _explain(model: type[BaseModel], exc: ValidationError) -> str:

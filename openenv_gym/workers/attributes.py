@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 from openenv_gym.errors import InvalidRequestError, UnknownAttributeError
 from openenv_gym.protocol.events import Use
+from openenv_gym.wire.description import Description
+from openenv_gym.workers.facts import ASKED_BY_WRAPPERS
 
 _OWN_REQUESTS = frozenset({"reset", "step", "render", "close"})
 
 
-def use(env: Any, num_envs: int | None, request: Use, allowed: Sequence[str] | None) -> list[Any]:
+def use(env: Any, request: Use, described: Description) -> list[Any]:
     """Return what each sub-environment answers to ``request``.
 
     Args:
-        env: A ``gymnasium.Env``; or a ``VectorEnv``, where ``num_envs`` is a number.
-        num_envs: How many sub-environments it has.
+        env: A ``gymnasium.Env``; or a ``VectorEnv``, where there are many.
         request: What is asked.
-        allowed: The names that may be used; None for all that do not begin with an underscore.
+        described: What clients are told: how many sub-environments there are, and which names may
+            be used.
 
     Raises:
         UnknownAttributeError: there is none of this name, or it may not be used.
         InvalidRequestError: the numbers or the values do not fit the sub-environments.
     """
-    _check_name(request, allowed)
+    _check_name(request, described)
+    num_envs = described.num_envs
     if num_envs is None:
         return _use_each([env], request)
     every = range(num_envs)
@@ -39,16 +43,19 @@ def use(env: Any, num_envs: int | None, request: Use, allowed: Sequence[str] | N
     return _use_whole(env, numbers, request)
 
 
-def _check_name(request: Use, allowed: Sequence[str] | None) -> None:
+def _check_name(request: Use, described: Description) -> None:
     name = request.name
     if name in _OWN_REQUESTS:
         raise InvalidRequestError(f"{name}: it is a request of its own; use {name}() directly")
-    if name.startswith("_") or (allowed is not None and name not in allowed):
+    if not described.may_use(name):
         raise UnknownAttributeError(
-            f"{name!r:.80} may not be used from here; allowed are: {', '.join(allowed or ())}. "
+            f"{name!r:.80} may not be used from here; allowed are: "
+            f"{', '.join(described.attributes)}. "
             "A server is started with the names that it allows (--attributes), and names that "
             "begin with an underscore are private"
         )
+    if request.how == "set" and ("." in name or name in ASKED_BY_WRAPPERS):
+        raise UnknownAttributeError(f"{name!r:.80} can be read here, and not set")
 
 
 def _use_each(envs: Sequence[Any], request: Use) -> list[Any]:
@@ -76,8 +83,9 @@ def _use_each(envs: Sequence[Any], request: Use) -> list[Any]:
 
 
 def _found(env: Any, name: str) -> Any:
+    first, *rest = name.split(".")
     try:
-        return env.get_wrapper_attr(name)
+        return reduce(getattr, rest, env.get_wrapper_attr(first))
     except AttributeError as exc:
         raise UnknownAttributeError(f"{env} has no attribute {name!r}") from exc
 

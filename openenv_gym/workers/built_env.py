@@ -13,6 +13,7 @@ import gymnasium as gym
 from openenv_gym.errors import InvalidRequestError, UnknownEnvironmentError
 from openenv_gym.protocol.events import Open
 from openenv_gym.wire.description import Description
+from openenv_gym.workers.imports import is_module
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +43,15 @@ _SCHEMES: dict[str, tuple[str, ...]] = {
         "pyspiel",
         "open_spiel.python.observation",
     ),
-    "environment": ("openenv_gym.adapters.environment_host",),
+    "environment": (
+        "openenv_gym.adapters.module_host",
+        "openenv_gym.adapters.environment_host",
+    ),
     "vector": ("openenv_gym.adapters.vector_host",),
 }
+
+_IN_MODULES = ("environment", "vector")
+"""The schemes of what is named by its module."""
 
 
 def modules_to_preload(environment: str) -> tuple[str, ...]:
@@ -57,13 +64,15 @@ def build(request: Open) -> BuiltEnv:
     """Build the environment that ``request`` names.
 
     The name is ``CartPole-v1`` or ``gymnasium:CartPole-v1``, ``openspiel:catch``,
-    ``environment:package.module:Class`` for a typed environment, or
+    ``package.module:Class`` for an environment of either interface that a class or a function
+    makes, with ``environment:`` before it where the module registers an id of this name too, or
     ``vector:package.module:factory`` for a vector environment as it is. A name from a network must
     not come here, since this function imports the module that it names.
 
     Raises:
         UnknownEnvironmentError: there is no such environment.
         EnvStartError: its constructor failed.
+        InvalidRequestError: it has spaces, and models are given.
     """
     if not request.environment:
         raise UnknownEnvironmentError("expected the name of an environment, got none")
@@ -71,12 +80,21 @@ def build(request: Open) -> BuiltEnv:
     if request.num_envs is not None and scheme != "vector":
         return _batched(request, build)
     built: BuiltEnv = _adapter(scheme).build(name, request)
+    if request.models and built.description.action is not None:
+        built.env.close()
+        raise InvalidRequestError(
+            f"{request.environment} is no typed environment: its models are made of its spaces; "
+            f"expected no {' and no '.join(request.models)} model beside it"
+        )
     return built
 
 
 def _split(environment: str) -> tuple[str, str]:
     scheme, _, name = environment.partition(":")
-    return (scheme, name) if scheme in _SCHEMES else ("gymnasium", environment)
+    is_scheme = scheme in _SCHEMES
+    if scheme in _IN_MODULES and ":" not in name and is_module(scheme):
+        is_scheme = False  # a module of the user's own is called so, and `name` is in it
+    return (scheme, name) if is_scheme else ("gymnasium", environment)
 
 
 def builder_for(
@@ -115,11 +133,7 @@ def builder_for(
         return replace(built, env=_LeftOpen(built.env)) if is_shared else built
 
     def one(made: Any) -> BuiltEnv:
-        models = () if isinstance(made, gym.Env) else (action_model, observation_model)
-        if models:
-            typed: BuiltEnv = _adapter("environment").host(lambda: made, name, *models)
-            return typed
-        built: BuiltEnv = _adapter("gymnasium").host(made, name)
+        built: BuiltEnv = _adapter("environment").host(made, name, action_model, observation_model)
         return built
 
     return make
@@ -145,26 +159,6 @@ class _LeftOpen:
 
 def _adapter(scheme: str) -> Any:
     return importlib.import_module(_SCHEMES[scheme][0])
-
-
-def imported(scheme: str, name: str, kind: str) -> Any:
-    """Import and return the attribute that ``package.module:attribute`` names.
-
-    Args:
-        scheme: The scheme before the name, as in ``environment:package.module:Class``.
-        name: The names of the module and the attribute, with a colon between.
-        kind: What the attribute should be, for the message.
-
-    Raises:
-        UnknownEnvironmentError: there is no such module or attribute.
-    """
-    module, _, attribute = name.partition(":")
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as exc:
-        raise UnknownEnvironmentError(
-            f"expected {scheme}:package.module:{kind}, got {scheme}:{name}: {exc}"
-        ) from exc
 
 
 def plain_metadata(metadata: Any) -> dict[str, Any]:

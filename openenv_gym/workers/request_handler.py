@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from openenv_gym.errors import (
@@ -37,8 +38,11 @@ from openenv_gym.protocol.events import (
     failure,
 )
 from openenv_gym.spaces.check import action_check
+from openenv_gym.spaces.rewards import carried_reward, wrong_flags
+from openenv_gym.wire.raised import raised_as
 from openenv_gym.workers.attributes import use
 from openenv_gym.workers.built_env import Builder, BuiltEnv
+from openenv_gym.workers.facts import with_facts
 
 
 class RequestHandler:
@@ -51,10 +55,9 @@ class RequestHandler:
     def __init__(self, builder: Builder) -> None:
         self._builder = builder
         self._built: BuiltEnv | None = None
-        self._check_action: Callable[[Any], None] = _anything_goes
+        self._check_action: Callable[[Any], Any] = _anything_goes
         self._episode_id: str | None = None
         self._step_count = 0
-        self._attributes: list[str] | None = []
         self._handlers: dict[type[Any], Callable[[Any], Reply]] = {
             Open: self._open,
             Reset: self._reset,
@@ -94,10 +97,10 @@ class RequestHandler:
                 f"render_mode: expected one of {modes or 'none at all'} "
                 f"for {built.description.environment}, got {request.render_mode!r}"
             )
-        self._built, self._attributes = built, request.attributes
-        space = built.description.batched_action_space()
+        self._built = built = replace(built, description=with_facts(built, request))
+        space = built.description.batched_action_space
         if space is not None:
-            self._check_action = action_check(space)
+            self._check_action = action_check(space, keeps_bounds=built.description.has_models)
         return Opened(built.description)
 
     def _reset(self, request: Reset) -> Reply:
@@ -123,14 +126,18 @@ class RequestHandler:
 
     def _step(self, request: Step) -> Reply:
         built = self._there
-        action = request.action
-        self._check_action(action)
+        action = self._check_action(request.action)
         obs, reward, terminated, truncated, info = built.env.step(action)
         self._step_count += 1
         if built.description.num_envs is not None:
             return BatchResult(obs, reward, terminated, truncated, info)
-        number = None if reward is None else float(reward)
-        return Result(obs, number, bool(terminated), bool(truncated), info)
+        if type(reward) is not float:
+            reward = carried_reward(reward)
+        try:
+            flags = bool(terminated), bool(truncated)
+        except (TypeError, ValueError) as exc:
+            raise wrong_flags(terminated, truncated) from exc
+        return Result(obs, reward, *flags, info)
 
     def _state(self, request: GetState) -> Reply:
         counted = {"episode_id": self._episode_id, "step_count": self._step_count}
@@ -146,7 +153,7 @@ class RequestHandler:
 
     def _use(self, request: Use) -> Reply:
         built = self._there
-        return Used(use(built.env, built.description.num_envs, request, self._attributes))
+        return Used(use(built.env, request, built.description))
 
     def _close(self, request: Close) -> Reply:
         built, self._built = self._built, None
@@ -155,13 +162,14 @@ class RequestHandler:
         return Closed()
 
 
-def _anything_goes(action: Any) -> None:
+def _anything_goes(action: Any) -> Any:
     """The check of an environment with models of its own, which check for themselves."""
+    return action
 
 
 def _env_failure(exc: Exception, kind: type[Any]) -> Failed:
     """The reply for an exception of the environment's own code."""
-    error = EnvStartError if kind is Open else RemoteEnvError
+    error = raised_as(EnvStartError if kind is Open else RemoteEnvError, type(exc))
     text = f"the environment raised {type(exc).__name__} in {kind.__name__.lower()}: {exc}"
     fault = Fault(kind=FaultKind.OOM) if isinstance(exc, MemoryError) else None
     return failure(error(text, fault=fault), "".join(traceback.format_exception(exc)))

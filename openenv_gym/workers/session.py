@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from openenv_gym.errors import OpenEnvGymError, RemoteEnvError
-from openenv_gym.protocol import BinaryMessages, Body, ServerSession, SessionState, failure
+from openenv_gym.protocol import BinaryMessages, Body, ServerSession, SessionState, Used, failure
 from openenv_gym.protocol.binary_messages import sequence_of
+from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES, within
+from openenv_gym.wire.raised import raised_as
 from openenv_gym.workers.built_env import Builder, build
 from openenv_gym.workers.request_handler import RequestHandler
 
@@ -35,10 +37,18 @@ class WorkerSession:
             return self._session.refuse(exc, sequence_of(body))
         reply = self._handler.execute(request)
         try:
-            return self._session.send(reply)
+            answer = self._session.send(reply)
+            return (
+                answer
+                if len(answer) <= MAX_MESSAGE_BYTES
+                else bytes(within(answer, MAX_MESSAGE_BYTES))
+            )
         except Exception as exc:  # objects of the environment may raise whatever they like
+            # An attribute that cannot travel is none, for those who ask whether there is one.
+            is_used = type(reply) is Used
+            error = raised_as(RemoteEnvError, AttributeError) if is_used else RemoteEnvError
             what = f"what the environment returned cannot travel: {type(exc).__name__}: {exc}"
-            return self._session.send(failure(RemoteEnvError(what)))
+            return self._session.send(failure(error(what)))
 
     def close(self) -> None:
         """Close the environment, for a client that left without a word."""

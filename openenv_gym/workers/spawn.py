@@ -42,7 +42,7 @@ class SpawnedProcess(subprocess.Popen[bytes]):
     ) -> None:
         control, lifeline = fds
         names = [f"--control={control}", f"--lifeline={lifeline}", *arguments]
-        safe_path, environ, folder = [], _environment(python), None
+        safe_path, environ, folder = [], variables_for(python), None
         if surroundings is not None:
             safe_path, environ, folder = ["-P"], surroundings.environ, surroundings.folder
             names.append(f"--python-path={environ.get(PYTHON_PATH, '')}")
@@ -88,8 +88,11 @@ class SpawnedProcess(subprocess.Popen[bytes]):
         self.returncode = 0
 
 
-def _environment(python: str) -> dict[str, str]:
-    """The environment of a worker, which imports what we do unless its interpreter is another."""
+def variables_for(python: str) -> dict[str, str]:
+    """Return the environment variables of a process of ``python``.
+
+    It imports what this process does, unless its interpreter is another.
+    """
     if python != sys.executable:
         return dict(os.environ)
     return {**os.environ, PYTHON_PATH: os.pathsep.join(filter(None, sys.path))}

@@ -116,8 +116,9 @@ class Replay:
             "current_player": state.current_player(),
             "game_phase": info["game_phase"],
             "opponent_actions": self.opponent_actions,
-            "opponent_last_action": self.last_opponent_action,
         }
+        if self.last_opponent_action is not None:
+            expected["opponent_last_action"] = self.last_opponent_action
         if state.is_terminal():
             expected |= {
                 "game_phase": "terminal",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -68,7 +69,7 @@ def test_a_setting_without_sense_is_one_error(
     [
         (["CartPoel-v1"], "Did you mean: `CartPole`"),
         (["openspiel:cacth"], "catch"),
-        (["environment:nowhere:Thing"], "No module named 'nowhere'"),
+        (["environment:nowhere:Thing"], "there is no module named 'nowhere'"),
         (["CartPole-v1", "--kwargs", '{"gravitiy": 1}'], "unexpected keyword argument 'gravitiy'"),
     ],
 )
@@ -99,3 +100,12 @@ def test_a_reader_that_has_seen_enough_is_no_error():
         listing.stdout.close()
         assert listing.stderr.read() == b""
     assert listing.returncode == 0
+
+
+def test_modules_in_the_current_folder_are_found(tmp_path: Path):
+    (tmp_path / "module_here.py").write_text("thing = 7")
+    command = [Path(sys.executable).with_name("openenv-gym"), "serve", "module_here:thing"]
+    command += ["--isolation=inline", "--port=0"]
+    out = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert out.returncode == 1
+    assert "openenv-gym: module_here:thing is of type int; expected a gymnasium.Env" in out.stderr

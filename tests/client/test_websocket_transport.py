@@ -20,6 +20,7 @@ from openenv_gym.client.keepalive import Keepalive
 from openenv_gym.client.websocket import WebSocketOptions, WebSocketTransport
 from openenv_gym.errors import (
     ConnectionLostError,
+    InvalidRequestError,
     NotOpenEnvError,
     ProtocolError,
     RequestTimeoutError,
@@ -254,7 +255,7 @@ def test_a_message_over_the_limit_breaks_the_connection():
         transport.send(b"x" * 1000)
         assert transport.receive(30) == b"x" * 1000
         transport.send(b"x" * 1001)
-        with pytest.raises(ConnectionLostError, match=r"at most 1000 bytes \(max_message_bytes\)"):
+        with pytest.raises(InvalidRequestError, match=r"at most 1000 bytes \(max_message_bytes\)"):
             transport.receive(30)
         transport.close()
 

@@ -122,6 +122,11 @@ class Kind(enum.IntEnum):
     WALL = 7
 
 
+class Place(enum.Enum):
+    DOOR = ("door", 2)
+    WALL = 7
+
+
 Pair = namedtuple("Pair", "left right")
 
 SUBCLASSES = [
@@ -129,6 +134,7 @@ SUBCLASSES = [
     (Pair(1, [2]), (1, [2])),
     (Kind.WALL, 7),
     (Color.RED, "red"),
+    ({"at": Place.DOOR, Place.WALL: [Place.WALL]}, {"at": ("door", 2), 7: [7]}),
     (bytearray(b"ab"), b"ab"),
     ({np.int8(3): 1, np.str_("a"): 2}, {3: 1, "a": 2}),
     (np.array([1, 2], ">i4"), np.array([1, 2], "<i4")),
@@ -139,6 +145,13 @@ SUBCLASSES = [
 def test_subclasses_travel_as_what_they_are_made_of(value: Any, expected: Any):
     assert same(unpack_freeform(pack_freeform(value)), expected)
     assert same(info_from_json(*info_to_json(value)), expected)
+
+
+def test_a_member_of_an_enum_is_refused_where_nothing_may_be_lost():
+    with pytest.raises(
+        InvalidRequestError, match=r"\$\.at: expected .*, got a value of type .*Place"
+    ):
+        pack_freeform({"at": Place.DOOR}, is_exact=True)
 
 
 def objects(*items: Any, shape: tuple[int, ...]) -> np.ndarray:

@@ -14,7 +14,10 @@ from tests.compat.generations import VENVS, Generation, Player
 from tests.venvs import install
 
 HERE = Path(__file__).parent
-SERVERS = ("echo", "coding", "openspiel", "household", "screen", "endless", "tools", "traps")
+SERVERS = (
+    *("echo", "coding", "openspiel", "household", "screen", "endless"),
+    *("tools", "toolbox", "traps"),
+)
 OURS = ("ours", "ours_cartpole", "ours_catch")
 
 collect_ignore = ["stock", *(f"{name}.py" for name in OURS)]  # what servers and clients run

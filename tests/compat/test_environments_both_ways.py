@@ -154,6 +154,7 @@ def test_a_refused_action_and_json_that_is_no_object_lose_no_session(crossed_ser
 
 
 @pytest.mark.parametrize("name", ["echo", "coding", "openspiel", "screen", "endless", "tools"])
+@pytest.mark.filterwarnings(r"ignore:(?s).*pass action_space=:UserWarning")
 def test_theirs_are_stepped_in_batches_under_our_server(name, crossed_servers):
     """What comes is what plain sessions of the same server say."""
     arguments = {"base_url": crossed_servers[name], "num_envs": 3}

@@ -35,6 +35,28 @@ with MCPToolClient(base_url=sys.argv[1]).sync() as env:
 print(json.dumps(said))
 """
 
+STEPS = """
+import json, sys
+from openenv.core.env_server.mcp_types import CallToolAction
+from openenv.core.mcp_client import MCPToolClient
+
+said = []
+with MCPToolClient(base_url=sys.argv[1]).sync() as env:
+    said.append([tool.name for tool in env.list_tools()])
+    said.append(env.reset(seed=3).done)
+    result = env.step(CallToolAction(tool_name="step", arguments={"action": 1}))
+    said.append([result.reward, result.done, env.state().step_count])
+    said.append(env.call_tool("state")["step_count"])
+    for name in ("step", "jump"):
+        try:
+            env.call_tool(name, action=7)
+        except RuntimeError as exc:
+            said.append(str(exc))
+    said.append(env.call_tool("reset", seed=3)["done"])
+    said.append(env.state().step_count)
+print(json.dumps(said))
+"""
+
 SDK = """
 import asyncio, json, sys
 from mcp import ClientSession
@@ -110,6 +132,17 @@ def test_openenvs_validator_passes(generation, base_url):
     assert "PASS  mcp_endpoint" in report
     assert "PASS  mode_endpoint_consistency" in report
     assert "FAIL" not in report
+
+
+@with_0_3
+def test_the_older_client_lists_and_calls_tools_in_steps(generation, base_url):
+    said = said_by(generation, STEPS, base_url)
+    tools, first, stepped, count, refused, unknown, again, anew = said
+    assert (tools, first, again, anew) == (TOOLS, False, False, 0)
+    assert (stepped, count) == ([1.0, False, 1], 1)
+    assert refused.startswith("Tool 'step' failed: $.action.action: expected one in Discrete(2)")
+    assert refused.endswith("(type: invalid_args)")
+    assert unknown.startswith("Tool 'jump' failed: expected a tool among reset, step, state, ")
 
 
 @with_0_3

@@ -13,9 +13,12 @@ from gymnasium.utils.env_checker import check_env
 
 from openenv_gym import Action, Observation, OpenEnvClient, State
 from openenv_gym.envs.remote_vector_env import RemoteVectorEnv
+from openenv_gym.spaces.unicode_text import UnicodeText
 
 TEXT = spaces.Text(200, min_length=1, charset="abc +1'")
 SAID = spaces.Text(500, min_length=0, charset=string.printable)
+
+UNSURE = r"ignore:(?s).*pass action_space=:UserWarning"
 
 # What settles what the schemas leave open, by server.
 OVERRIDES: dict[str, dict[str, Any]] = {
@@ -72,6 +75,7 @@ def test_check_env_passes_with_overrides(name: str, their_servers):
 
 @pytest.mark.parametrize("name", OVERRIDES)
 @pytest.mark.filterwarnings("ignore:.*A Box observation space:UserWarning")
+@pytest.mark.filterwarnings(UNSURE)
 def test_check_env_passes_without(name: str, their_servers):
     """By inference from fields, constraints and one reset; hints where a choice is anyone's."""
     env = gym.make("openenv/remote-v0", base_url=their_servers[name], **HINTS.get(name, {}))
@@ -93,6 +97,7 @@ def test_catch_is_found_out(their_servers):
     env.close()
 
 
+@pytest.mark.filterwarnings(UNSURE)
 def test_a_screen_has_its_shape(their_servers):
     env = gym.make("openenv/remote-v0", base_url=their_servers["screen"])
     assert env.observation_space == spaces.Box(0, 255, (6, 8, 3), np.uint8)
@@ -113,6 +118,20 @@ def test_several_tools_are_one_choice(their_servers):
         assert reward == 1.0
         said.add(observation.split()[0])
     assert said == {"clicked", "wrote"}
+    env.close()
+
+
+@pytest.mark.filterwarnings(r"ignore:(?s).*with action_space=:UserWarning")
+def test_tools_over_mcp_are_listed_and_typed(their_servers):
+    env = gym.make("openenv/remote-v0", base_url=their_servers["toolbox"])
+    text = UnicodeText()
+    searched, moved, submitted = env.action_space.spaces
+    assert (searched, submitted) == (spaces.Dict({"query": text}), spaces.Dict({}))
+    assert list(moved) == ["direction", "lanes"] and env.observation_space == text
+    env.reset()
+    obs, _, terminated, _, info = env.step((0, {"query": "ä"}))
+    assert (obs, terminated, info["result"]["data"]) == ("3 times ä", False, "3 times ä")
+    assert env.step((2, {}))[:3] == ("done", 1.0, True)
     env.close()
 
 

@@ -70,4 +70,4 @@ def test_what_is_said_of_spaces():
     assert not ConnectOptions(codec="json", done_means="truncated").has_overrides
     told = ConnectOptions(action_key="go")
     assert told.has_overrides
-    assert told.overrides() == {**dict.fromkeys(OVERRIDES), "action_key": "go"}
+    assert told.overrides() == {**dict.fromkeys(OVERRIDES), "flatten": False, "action_key": "go"}

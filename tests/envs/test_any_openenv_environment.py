@@ -44,6 +44,7 @@ def catch() -> Plain:
         **SCHEMAS["openspiel"],
         reset=lambda data, number: see(),
         step=lambda data, number: see(number >= 9),
+        state={"game_name": "catch", "game_params": {}, "num_players": 1},
     )
 
 
@@ -77,7 +78,7 @@ def test_the_page_is_true(capsys: pytest.CaptureFixture[str]):
             code = re.sub(r"http://localhost:(\d+)", lambda found: urls[int(found[1])], snippet)
             exec(code, names)
     printed = capsys.readouterr().out
-    assert "$.observation.legal_actions: goes up to 2 at the probing reset" in printed
+    assert "$.observation.legal_actions: the environment has Discrete(3) by what is" in printed
     assert "one probing reset was made" in printed
 
 

@@ -22,12 +22,11 @@ from tests.support.rollouts import assert_same
 
 
 @pytest.mark.parametrize("mode", AutoresetMode)
-@pytest.mark.parametrize("env_id", ["CartPole-v1", "FrozenLake-v1"])
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "tests.support.envs:Lake-v0"])
 def test_every_mode_is_as_in_process(env_id: str, mode: AutoresetMode, serve):
     url = serve(env_id).base_url
-    remote = gym.make_vec(
-        "openenv/remote-v0", num_envs=3, base_url=url, codec="json", autoreset_mode=mode
-    )
+    arguments = {"num_envs": 3, "codec": "json", "vectorization": "sync", "autoreset_mode": mode}
+    remote = gym.make_vec("openenv/remote-v0", base_url=url, **arguments)
     assert isinstance(remote, RemoteVectorEnv)
     local = SyncVectorEnv([lambda: gym.make(env_id)] * 3, autoreset_mode=mode)
     assert_same(local.reset(seed=2), remote.reset(seed=2))
@@ -67,7 +66,8 @@ def test_a_typed_environment_with_plain_schemas(serve):
 
 def test_what_is_wrong_is_refused(serve):
     url = serve("CartPole-v1").base_url
-    envs = gym.make_vec("openenv/remote-v0", num_envs=2, base_url=url, codec="json")
+    plain = {"num_envs": 2, "codec": "json", "vectorization": "sync"}
+    envs = gym.make_vec("openenv/remote-v0", base_url=url, **plain)
     with pytest.raises(ResetNeededError):
         envs.step(np.zeros(2, np.int64))
     envs.reset(seed=[1, None])
@@ -80,9 +80,9 @@ def test_what_is_wrong_is_refused(serve):
     envs.close()
     with pytest.raises(InvalidRequestError, match="of one environment"):
         other = serve("FrozenLake-v1").base_url
-        gym.make_vec("openenv/remote-v0", num_envs=2, base_url=[url, other], codec="json")
+        gym.make_vec("openenv/remote-v0", base_url=[url, other], **plain)
     full = serve("CartPole-v1", "--max-sessions", "1").base_url
-    crowded = gym.make_vec("openenv/remote-v0", num_envs=2, base_url=full, codec="json")
+    crowded = gym.make_vec("openenv/remote-v0", base_url=full, **plain)
     with pytest.raises(CapacityError):
         crowded.reset(seed=0)
     crowded.close()

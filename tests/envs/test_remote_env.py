@@ -64,7 +64,7 @@ def embedded(env_id: str, **kwargs) -> RemoteEnv:
     return gym.make("openenv/gymnasium-v0", env_id=env_id, **kwargs).unwrapped
 
 
-@pytest.mark.parametrize("action", [7, -1, 10**9, 2**70, "1", 1.5, None, True, [0], np.float32(1)])
+@pytest.mark.parametrize("action", [7, -1, 10**9, 2**70, "1", 1.5, None, [0], np.float32(1)])
 def test_a_bad_action_is_refused_before_it_is_sent(action, scripted):
     scripted.reset(seed=0)
     scripted.step(0)
@@ -73,16 +73,16 @@ def test_a_bad_action_is_refused_before_it_is_sent(action, scripted):
     assert scripted.step(0)[0][0] == 2.0
 
 
-@pytest.mark.parametrize("action", [[2.0], [0.0, 0.0], "up", np.array([[0.5]], np.float32), None])
+@pytest.mark.parametrize("action", [[np.nan], [0.0, 0.0], "up", np.array([[0.5]]), None])
 def test_a_bad_box_action_is_refused(action):
     env = embedded("Pendulum-v1")
     env.reset(seed=0)
     with pytest.raises(InvalidActionError, match=r"expected an action in Box\(-2\.0"):
-        env.step(np.array([3.0], np.float32) if action == [2.0] else action)
+        env.step(action)
     env.close()
 
 
-@pytest.mark.parametrize("action", [[0.5], np.array([0.123456789]), np.array([1])])
+@pytest.mark.parametrize("action", [[0.5], np.array([0.123456789]), np.array([1]), [3.0]])
 def test_a_box_takes_what_the_environment_takes_in_process(action):
     local, remote = gym.make("Pendulum-v1").unwrapped, embedded("Pendulum-v1")
     assert same(local.reset(seed=1), remote.reset(seed=1))
@@ -457,9 +457,8 @@ def test_attributes_of_the_environment_are_elsewhere():
     env = embedded("CartPole-v1")
     with pytest.raises(AttributeError, match="the environment lives in another process"):
         env.gravity = 50.0
-    with pytest.raises(AttributeError, match=r"no attribute 'state': the environment lives in"):
-        print(env.state)
-    assert not hasattr(env, "gravity")
+    assert env.gravity == 9.8
+    assert not hasattr(env, "missing")
     env.metadata = {**env.metadata, "mine": 1}
     env.close()
 

@@ -16,7 +16,6 @@ from gymnasium.wrappers.vector import NormalizeObservation, RecordEpisodeStatist
 
 from openenv_gym.address import parse_address
 from openenv_gym.endpoints import ConnectOptions, EmbeddedEndpoint, ServerEndpoint
-from openenv_gym.envs.batching import merge_infos
 from openenv_gym.envs.remote_vector_env import RemoteVectorEnv, shard_sizes
 from openenv_gym.errors import (
     EnvStartError,
@@ -37,7 +36,8 @@ from tests.support.pairs import in_pairs
 from tests.support.rollouts import assert_same
 
 ODD = "tests.support.envs:Batched-v0"
-ENVS = ["CartPole-v1", "FrozenLake-v1", "Blackjack-v1", "Pendulum-v1", ODD]
+LAKE = "tests.support.envs:Lake-v0"
+ENVS = ["CartPole-v1", LAKE, "Blackjack-v1", "Pendulum-v1", ODD]
 
 
 def embedded(env_id: str, num_envs: int, shards: int = 1, **options: Any) -> RemoteVectorEnv:
@@ -88,7 +88,7 @@ def test_two_thousand_steps(env_id: str):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("env_id", ["CartPole-v1", "FrozenLake-v1"])
+@pytest.mark.parametrize("env_id", ["CartPole-v1", LAKE])
 @pytest.mark.sample(1)
 def test_sixty_four(env_id: str):
     local = SyncVectorEnv([lambda: gym.make(env_id)] * 64, autoreset_mode="SameStep")
@@ -96,12 +96,12 @@ def test_sixty_four(env_id: str):
 
 
 def test_over_servers(serve):
-    address = parse_address(serve("FrozenLake-v1").base_url)
+    address = parse_address(serve(LAKE).base_url)
     endpoints = [
-        ServerEndpoint(address=address, request=Open("FrozenLake-v1", num_envs=size))
+        ServerEndpoint(address=address, request=Open(LAKE, num_envs=size))
         for size in shard_sizes(5, 2)
     ]
-    play(SyncVectorEnv([lambda: gym.make("FrozenLake-v1")] * 5), RemoteVectorEnv(endpoints), 100)
+    play(SyncVectorEnv([lambda: gym.make(LAKE)] * 5), RemoteVectorEnv(endpoints), 100)
 
 
 def test_the_native_form_is_that_of_gymnasium():
@@ -437,7 +437,7 @@ def embedded_request(request: Open) -> RemoteVectorEnv:
     return RemoteVectorEnv([EmbeddedEndpoint(request=request)])
 
 
-@pytest.mark.parametrize("env_id", ["CartPole-v1", "FrozenLake-v1", "Pendulum-v1"])
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "Blackjack-v1", "Pendulum-v1"])
 def test_make_vec_gives_what_gymnasium_gives(env_id: str):
     local = gym.make_vec(env_id, num_envs=5)
     remote = gym.make_vec(f"openenv/{env_id}", num_envs=5)
@@ -494,21 +494,3 @@ def test_games_are_batched_too():
 def test_make_vec_refuses_what_makes_no_sense(arguments: dict[str, Any], says: str):
     with pytest.raises(InvalidRequestError, match=says):
         gym.make_vec("openenv/CartPole-v1", **{"num_envs": 2, **arguments})
-
-
-def test_infos_that_are_batched_already_are_put_together():
-    infos = [
-        {"a": np.array([1.0, 0.0]), "_a": np.array([True, False])},
-        {"b": np.array(["x"], dtype=object), "_b": np.array([True])},
-        {"a": np.array([2.0]), "_a": np.array([True]), "c": {"d": np.array([3])}},
-    ]
-    assert_same(
-        merge_infos(infos, [2, 1, 1]),
-        {
-            "a": np.array([1.0, 0.0, 0.0, 2.0]),
-            "_a": np.array([True, False, False, True]),
-            "b": np.array([None, None, "x", None], dtype=object),
-            "_b": np.array([False, False, True, False]),
-            "c": {"d": np.array([0, 0, 0, 3])},
-        },
-    )

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import gymnasium as gym
 import httpx
@@ -36,6 +37,16 @@ def test_an_environment_that_does_not_exist_ends_it(capfd: pytest.CaptureFixture
     with pytest.raises(EnvStartError, match="ended with exit code 1 before it served"):
         ServerProcess("CartPoel-v1")
     assert "Did you mean: `CartPole`" in capfd.readouterr().err
+
+
+def test_it_imports_what_its_starter_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    (tmp_path / "module_of_a_starter.py").write_text("thing = 7")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(EnvStartError, match="ended with exit code 1 before it served"):
+        ServerProcess("module_of_a_starter:thing")
+    assert "module_of_a_starter:thing is of type int" in capfd.readouterr().err
 
 
 def test_a_server_ends_with_the_process_that_started_it():

@@ -92,7 +92,7 @@ def test_a_reply_comes_back(reply: Any):
 
 
 def failed(fault: Any) -> Any:
-    return header(255) + pack_freeform(["CODE", "message", "", fault])
+    return header(255) + pack_freeform(["CODE", "message", "", fault, ""])
 
 
 @pytest.mark.parametrize(

@@ -220,8 +220,8 @@ def test_the_binary_exchange_is_what_the_code_writes_and_reads():
 
 def test_the_example_environment_has_the_spaces_that_the_page_says():
     description = description_from_json(block("json description").encode())
-    assert description.action_space() == gs.Discrete(3)
-    assert description.observation_space() == gs.Box(-1, 1, (2,), np.float32)
+    assert description.action_space == gs.Discrete(3)
+    assert description.observation_space == gs.Box(-1, 1, (2,), np.float32)
 
 
 END = np.array([np.nan, 1], np.float32)

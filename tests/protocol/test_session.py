@@ -8,7 +8,12 @@ import gymnasium.spaces as gs
 import numpy as np
 import pytest
 
-from openenv_gym.errors import InvalidRequestError, NotOpenEnvError, ProtocolError
+from openenv_gym.errors import (
+    InvalidActionError,
+    InvalidRequestError,
+    NotOpenEnvError,
+    ProtocolError,
+)
 from openenv_gym.protocol import (
     BinaryMessages,
     ClientSession,
@@ -141,7 +146,7 @@ def test_a_request_that_cannot_be_encoded_leaves_the_session_as_it_was(wire: str
     assert client.state is before
     server.receive(client.send(Reset()))
     client.receive(server.send(Result(1, None, False, False, {})))
-    with pytest.raises(InvalidRequestError, match="expected"):
+    with pytest.raises(InvalidActionError, match="expected"):
         client.send(Step(value))
     assert server.receive(client.send(Step(2))).action == 2
 

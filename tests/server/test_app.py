@@ -148,14 +148,19 @@ def test_a_typed_environment_has_no_binary_spaces():
     ("arguments", "keywords", "error", "says"),
     [
         (("CartPole-v1", CountAction), {}, InvalidRequestError, "'CartPole-v1' is a name"),
-        ((Counter,), {"isolation": "process"}, InvalidRequestError, "environment:package"),
+        (
+            (Counter,),
+            {"isolation": "process"},
+            InvalidRequestError,
+            "'package.module:Class'",
+        ),
         ((Counter,), {"kwargs": {"a": 1}}, InvalidRequestError, "takes no kwargs"),
         (("CartPole-v1",), {"isolation": "docker"}, InvalidRequestError, "'docker'"),
         (("CartPole-v1",), {"kwargs": [["a", 1]]}, InvalidRequestError, "expected a mapping"),
         (("CartPole-v1",), {"max_sessions": 0}, InvalidRequestError, "at least 1"),
         (("Nothing-v0",), {}, UnknownEnvironmentError, "Nothing"),
         ((lambda: 1 / 0,), {}, EnvStartError, "ZeroDivisionError in open"),
-        ((object,), {}, EnvStartError, "models of object are not known"),
+        ((object,), {}, EnvStartError, "makes an object of type object; expected a gym"),
     ],
 )
 def test_what_cannot_be_served(arguments, keywords, error, says):

@@ -46,13 +46,14 @@ def test_every_list_has_one_for_each(serve):
     with connected(serve("CartPole-v1"), "num_envs=3&vectorization=sync") as client:
         first = client.ask("reset", seed=5)["data"]
         assert first["observation"]["obs"] == local.reset(seed=5)[0].tolist()
-        assert (first["reward"], first["done"]) == (None, [False] * 3)
+        assert (first["reward"], first["done"]) == (None, False)
         for _ in range(30):
             observations, rewards, terminated, truncated, _ = local.step(np.array([1, 0, 1]))
             data = client.ask("step", action=[1, 0, 1])["data"]
             assert data["observation"]["obs"] == observations.tolist()
             assert data["reward"] == rewards.tolist()
-            assert data["done"] == data["observation"]["terminated"] == terminated.tolist()
+            assert data["done"] is bool(terminated.any())
+            assert data["observation"]["terminated"] == terminated.tolist()
             assert data["observation"]["truncated"] == truncated.tolist()
             assert data["observation"]["info"] == [{}, {}, {}]
 
@@ -63,9 +64,9 @@ def test_the_end_of_an_episode_is_in_the_info(serve):
         for _ in range(200):
             data = client.ask("step", action=[2, 1])["data"]
             assert all("prob" in info for info in data["observation"]["info"])
-            if any(data["done"]):
+            if data["done"]:
                 break
-        ended = data["observation"]["info"][data["done"].index(True)]
+        ended = data["observation"]["info"][data["observation"]["terminated"].index(True)]
         assert isinstance(ended["final_obs"], int) and "prob" in ended["final_info"]
 
 
@@ -112,7 +113,7 @@ def test_wrong_messages_leave_the_session_as_it_was(serve):
 def test_a_vector_env_over_plain_http(serve):
     url = serve("vector:tests.support.envs:cartpoles").base_url
     with httpx.Client(base_url=url, timeout=60) as client:
-        assert client.post("/reset", json={"seed": 1}).json()["done"] == [False]
+        assert client.post("/reset", json={"seed": 1}).json()["done"] is False
         answer = client.post("/step", json={"action": {"action": [1]}}).json()
         assert answer["reward"] == [1.0]
         client.post("/close")

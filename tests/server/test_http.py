@@ -157,7 +157,7 @@ def test_a_body_over_the_limit_is_refused(served):
 
 
 def test_a_body_of_as_much_as_is_allowed_is_read():
-    app = create_app("CartPole-v1", isolation="inline", max_body_bytes=64)
+    app = create_app("CartPole-v1", isolation="inline", max_message_bytes=64)
     with serving(app) as url, httpx.Client(base_url=url, timeout=60) as client:
         assert client.post("/reset", content=b"{}".ljust(64)).status_code == 200
         status, _, message = detail(client.post("/reset", content=b"{}".ljust(65)))

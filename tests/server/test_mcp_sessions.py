@@ -34,8 +34,8 @@ def test_an_environment_that_was_being_built_for_who_left_is_closed(service, mon
     session = known(service)
     make = service.backends.make
 
-    async def make_while_the_client_leaves() -> Backend:
-        backend = await make()
+    async def make_while_the_client_leaves(**how: Any) -> Backend:
+        backend = await make(**how)
         await sessions.end(session)
         return backend
 
@@ -107,8 +107,8 @@ def test_a_session_whose_environment_is_being_built_is_in_use(service, monkeypat
     made = service.backends.make
     building, may_go_on = asyncio.Event(), asyncio.Event()
 
-    async def make_slowly() -> Backend:
-        backend = await made()
+    async def make_slowly(**how: Any) -> Backend:
+        backend = await made(**how)
         answer = backend.request
 
         async def request(body: bytes) -> bytes:

@@ -28,7 +28,7 @@ class Home:
 
 
 class Homes:
-    async def make(self) -> Home:
+    async def make(self, *, is_roaming: bool = False) -> Home:
         await asyncio.sleep(0)
         return Home()
 
@@ -61,7 +61,7 @@ def test_slots_that_are_being_filled_count(sessions: Sessions):
 
 
 def test_a_failed_start_gives_its_slot_back(sessions: Sessions, monkeypatch: pytest.MonkeyPatch):
-    async def fail(self: Homes) -> Home:
+    async def fail(self: Homes, *, is_roaming: bool) -> Home:
         raise OSError("no process")
 
     with monkeypatch.context() as patched, pytest.raises(OSError, match="no process"):

@@ -17,10 +17,10 @@ from openenv_gym.server.settings import Listener, ServerSettings
 FLAGS = """
     -h --help --host --port --uds --drain-timeout --write-timeout --ping-interval --ping-timeout
     --log-level --lifeline --isolation --start-method --workers --max-sessions --kwargs
-    --attributes --memory-limit --start-timeout --reset-timeout --step-timeout --close-timeout
-    --resume-grace --allow-origin --allow-host
+    --action-model --observation-model --attributes --memory-limit --start-timeout --reset-timeout
+    --step-timeout --close-timeout --resume-grace --allow-origin --allow-host --max-message-bytes
 """
-INTERNAL = {"builder", "http_idle_s", "max_body_bytes", "max_num_envs"}
+INTERNAL = {"builder", "http_idle_s", "max_num_envs"}
 
 
 @pytest.fixture

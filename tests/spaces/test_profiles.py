@@ -59,7 +59,7 @@ CASES: dict[str, tuple[dict[str, Any], Any, Any, Any, dict[str, Any]]] = {
     "connect4": (
         {"board": [[0] * 7] * 6, "legal_actions": list(range(7))},
         gs.Discrete(7),
-        gs.MultiDiscrete(np.full((6, 7), 3), start=np.full((6, 7), -1)),
+        gs.Box(-1, 1, (6, 7), np.int64),
         6, {"column": 6},
     ),
     "atari": (
@@ -88,10 +88,12 @@ CASES: dict[str, tuple[dict[str, Any], Any, Any, Any, dict[str, Any]]] = {
     "git": (
         {"success": True, "message": "ready", "output": "", "error": "",
          "repos": [{"name": "a", "url": "b"}]},
-        gs.Dict([("action_type", gs.Discrete(3)), ("repo_name", TEXT), ("command", TEXT)]),
+        gs.Dict([("action_type", gs.Discrete(3)),
+                 *texts("repo_name", "command", "working_dir").items()]),
         gs.Dict([("success", gs.Discrete(2)), *texts("message", "output", "error").items()]),
-        {"action_type": 2, "repo_name": "a", "command": "status"},
-        {"action_type": "execute_git_command", "repo_name": "a", "command": "status"},
+        {"action_type": 2, "repo_name": "a", "command": "status", "working_dir": "a"},
+        {"action_type": "execute_git_command", "repo_name": "a", "command": "status",
+         "working_dir": "a"},
     ),
     "finrl": (
         {"state": [1e6, 2.5, 3.5, 0.0], "portfolio_value": 1e6, "date": "2020-01-01"},
@@ -102,6 +104,13 @@ CASES: dict[str, tuple[dict[str, Any], Any, Any, Any, dict[str, Any]]] = {
         {"observation": [0.0, 1.0, 0.5, 0.25], "observation_shape": [4], "action_mask": [0, 1],
          "sim_time": 0.0},
         gs.Discrete(2), FLOATS, 1, {"phase_id": 1},
+    ),
+    "maze": (
+        {"legal_actions": [2], "current_position": [0, 0], "previous_position": [0, 0]},
+        gs.Discrete(4),
+        gs.Dict([("current_position", whole("-Infinity", 2)),
+                 ("previous_position", whole("-Infinity", 2))]),
+        3, {"action": 3},
     ),
     "textarena": (
         {"prompt": "Rate!", "messages": [{"sender_id": -1, "content": "ç", "category": "PROMPT"}],
@@ -132,7 +141,7 @@ def infer_case(name: str) -> Any:
 def test_every_profile_and_every_schema_is_tested():
     assert CASES.keys() == SCHEMAS.keys()
     assert {profile.name for profile in PROFILES} == {name.removesuffix("_mcp") for name in CASES}
-    assert len(PROFILES) == len(CASES) == 13
+    assert len(PROFILES) == len(CASES) == 14
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -171,7 +180,7 @@ def test_samples_of_the_action_are_what_the_schema_allows(name: str):
 @pytest.mark.parametrize(
     ("name", "legal"),
     [("openspiel", [0, 1, 2]), ("connect4", list(range(7))), ("atari", [0, 1, 3]),
-     ("sumo_rl", [0, 1])],
+     ("sumo_rl", [0, 1]), ("maze", [2])],
 )  # fmt: skip
 def test_games_tell_their_legal_actions(name: str, legal: list[int]):
     found = infer_case(name)
@@ -205,4 +214,4 @@ def test_a_name_tells_apart_what_has_the_fields_of_every_tool():
     assert found.action_data("x") == {
         "type": "call_tool", "tool_name": "search", "arguments": {"query": "x"},
     }  # fmt: skip
-    assert found.observation_key == "tool_name"
+    assert found.observation_key == "result"

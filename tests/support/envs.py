@@ -88,7 +88,7 @@ class Batched(gym.Env[Any, Any]):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         super().reset(seed=seed)
         self.steps = 0
-        return self._observe(np.zeros(2, np.float32)), {"first": 1}
+        return self._observe(np.zeros(2, np.float32)), {"first": 1.0}
 
     def step(self, action: Any):
         self.steps += 1
@@ -103,6 +103,24 @@ class Batched(gym.Env[Any, Any]):
         said = "abc"[: 1 + self.steps % 3]
         pair = (np.int64(self.steps), np.array([self.steps % 2, 1], np.int8))
         return {"pair": pair, "place": np.array(place, np.float32), "said": said}
+
+
+class Lake(gym.Wrapper[Any, Any, Any, Any]):
+    """FrozenLake whose info has a float in resets too; Gymnasium batches its int with a loss."""
+
+    def __init__(self) -> None:
+        super().__init__(gym.make("FrozenLake-v1"))
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        obs, info = self.env.reset(seed=seed, options=options)
+        return obs, {"prob": float(info["prob"])}
+
+
+class Sized(Scripted):
+    """Says four times as many KiB in the info of a step as its action is."""
+
+    def step(self, action: int):
+        return *super().step(0)[:4], {"said": bytes(4096 * int(action))}
 
 
 class Slow(Scripted):
@@ -151,9 +169,64 @@ class Gated(Scripted):
         return super().step(0)
 
 
+class Picky(gym.Env[np.ndarray, int]):
+    """Raises where its arguments or its options make no sense, and draws in no render mode."""
+
+    action_space = spaces.Discrete(2)
+    observation_space = spaces.Box(0, 1, (1,), np.float64)
+
+    def __init__(self, size: int = 1, shape: str = "round") -> None:
+        if size < 0:
+            raise ValueError(f"size {size} is too small")
+        if size > 9:
+            raise gym.error.InvalidBound(f"size {size} is too large")
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        super().reset(seed=seed)
+        if options:
+            raise KeyError(f"no level {options['level']}")
+        return np.zeros(1), {}
+
+    def step(self, action: int):
+        return np.ones(1), 0.0, False, False, {}
+
+
+class Drawn(gym.Env[np.ndarray, int]):
+    """Draws its observations at random, and takes its seeds seriously or not.
+
+    Args:
+        by: ``seed``; or what is drawn from elsewhere: ``nothing`` is drawn, ``everything`` is,
+            ``opponent`` (what comes after the first reset) or ``later`` (after one without a seed).
+    """
+
+    action_space = spaces.Discrete(2)
+    observation_space = spaces.Box(0, 1, (1,), np.float64)
+
+    def __init__(self, by: str = "seed") -> None:
+        self.by = by
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        super().reset(seed=seed)
+        elsewhere = np.random.default_rng(0 if self.by == "nothing" else None)
+        is_later = self.by == "later" and seed is None
+        is_drawn = self.by in ("seed", "later", "opponent") and not is_later
+        self.first = self.np_random if is_drawn else elsewhere
+        self.others = elsewhere if self.by == "opponent" else self.first
+        self.steps = 0
+        return self.first.random(1), {}
+
+    def step(self, action: int):
+        self.steps += 1
+        return self.others.random(1), float(action), self.steps == 4, False, {}
+
+
 gym.register("Scripted-v0", Scripted)
+gym.register("Picky-v0", Picky, kwargs={"shape": "square"})
+gym.register("Drawn-v0", Drawn)
 gym.register("Scribbling-v0", Scribbling)
 gym.register("Gated-v0", Gated)
+gym.register("Lake-v0", Lake)
+gym.register("Sized-v0", Sized)
 gym.register("Slow-v0", Slow)
 gym.register("Batched-v0", Batched)
 gym.register("Careless-v0", Careless)

@@ -245,8 +245,9 @@ class Replay:
             "current_player": TERMINAL if self.is_over else self.seat,
             "game_phase": info["game_phase"],
             "opponent_actions": self.opponent_actions,
-            "opponent_last_action": self.last_opponent_action,
         }
+        if self.last_opponent_action is not None:
+            expected["opponent_last_action"] = self.last_opponent_action
         if self.is_over:
             expected["game_phase"] = "terminal"
             expected["returns"] = [float(value) for value in state.returns()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import Any
 
 import gymnasium.spaces as gs
@@ -93,3 +94,28 @@ def float_corners(dtype: Any) -> np.ndarray[Any, Any]:
     """The floats that a careless codec loses."""
     limits = np.finfo(dtype)
     return np.array([*FLOAT_CORNERS, limits.max, limits.min, limits.tiny], dtype)
+
+
+class ForeignArray:
+    """An array of another package, as a tensor of torch is."""
+
+    def __init__(self, values: Any) -> None:
+        self._values = np.asarray(values)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray[Any, Any]:
+        return self._values if dtype is None else self._values.astype(dtype)
+
+    def __iter__(self) -> Iterator[ForeignArray]:
+        return map(ForeignArray, self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __int__(self) -> int:
+        return int(self._values)
+
+    def __float__(self) -> float:
+        return float(self._values)
+
+    def __repr__(self) -> str:
+        return f"ForeignArray({self._values.tolist()})"

@@ -22,13 +22,13 @@ def test_a_description_comes_back_with_its_spaces(name: str):
     )
     again = description_from_json(description.to_json())
     assert again == description
-    assert again.action_space() == again.observation_space() == CATALOGUE[name]
+    assert again.action_space == again.observation_space == CATALOGUE[name]
 
 
 def test_spaces_may_be_unknown():
     description = Description(environment="E-v0", view="model")
-    assert description.action_space() is None
-    assert description.observation_space() is None
+    assert description.action_space is None
+    assert description.observation_space is None
 
 
 MALFORMED = [b"", b"{}", b"[]", b"\xff", b'{"environment": 5, "view": "x"}', b"[" * 100_000]

@@ -48,6 +48,14 @@ def test_an_action_is_written_under_its_key():
     assert ours().dump_action(np.int64(-1)) == {"action": -1}
 
 
+def test_others_are_sent_the_bound_for_what_lies_a_rounding_beyond_it():
+    angle = {"type": "number", "minimum": -2.0, "maximum": 0.2}
+    observation = {"properties": {"pos": NUMBERS}}
+    view = SchemaView(infer({"properties": {"angle": angle}}, observation), observation)
+    assert view.dump_action(np.float32(0.20000005)) == {"angle": 0.2}
+    assert view.dump_action(0.1) == {"angle": 0.1}
+
+
 def test_done_alone_means_terminated():
     result = theirs().load_result({"observation": {"pos": [1, 2]}, "reward": 1, "done": True})
     assert (result.terminated, result.truncated, result.reward) == (True, False, 1.0)

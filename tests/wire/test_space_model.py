@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError, create_model
 from openenv_gym.spaces import from_schema
 from openenv_gym.wire.space_model import space_type
 from tests.support.rollouts import same
-from tests.support.spaces import CATALOGUE, NAMES, samples
+from tests.support.spaces import CATALOGUE, NAMES, ForeignArray, samples
 
 
 def model_of(space: gs.Space[Any]) -> type[BaseModel]:
@@ -56,3 +56,19 @@ def test_what_the_space_does_not_contain_is_refused(space: gs.Space[Any], value:
 def test_a_value_of_this_process_is_kept_as_it_is():
     value = np.array([1, 2], np.uint8)
     assert same(model_of(gs.Box(0, 255, (2,), np.uint8))(value=value).value, value)
+
+
+def test_an_action_may_lie_a_rounding_beyond_a_bound_and_an_observation_may_not():
+    box = gs.Box(-2, 0.2, (1,), np.float32)
+    action = create_model("Action", value=(space_type(box, is_action=True), ...))
+    assert same(action(value=[0.20000005]).value, np.array([0.20000005], np.float32))
+    for model, value in ((action, [0.2001]), (model_of(box), [0.20000005])):
+        with pytest.raises(ValidationError, match="expected one in Box"):
+            model(value=value)
+
+
+def test_a_model_of_actions_takes_what_step_takes_and_keeps_values_of_the_space():
+    space = gs.Dict(a=gs.Box(-1, 1, (2,), np.float32), b=gs.Discrete(3))
+    model = create_model("Action", value=(space_type(space, is_action=True), ...))
+    value = model(value={"b": ForeignArray(2), "a": np.array([0.5, 1])}).value
+    assert same(value, {"b": 2, "a": np.array([0.5, 1], np.float32)})

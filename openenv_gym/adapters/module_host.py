@@ -1,0 +1,183 @@
+"""Builds what a class or a function in a module makes: ``package.module:Class``.
+
+It is a ``gymnasium.Env`` or a typed environment, whichever it is. What is neither gets a sentence
+of its own.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import gymnasium as gym
+
+from openenv_gym.adapters import gymnasium_host
+from openenv_gym.errors import (
+    EnvStartError,
+    InvalidRequestError,
+    UnknownEnvironmentError,
+    UnsupportedRenderModeError,
+)
+from openenv_gym.protocol.events import NO_TIME_LIMIT, Open
+from openenv_gym.workers.built_env import BuiltEnv
+from openenv_gym.workers.imports import imported
+
+_EXPECTED = (
+    "expected a gymnasium.Env or an OpenEnv Environment (with reset, step and state): a class, or "
+    "a function that makes one"
+)
+_APPLICATIONS = ("fastapi", "starlette", "flask")
+
+
+def build(name: str, request: Open) -> BuiltEnv:
+    """Import ``package.module:Class`` and build an instance.
+
+    Raises:
+        UnknownEnvironmentError: there is no such module or class, or it is no environment.
+        EnvStartError: the module cannot be imported, or what it makes is no environment.
+        UnsupportedRenderModeError: the environment cannot be made with a render mode.
+    """
+    return build_with(imported(name, scheme="environment"), f"environment:{name}", request)
+
+
+def build_with(maker: Any, name: str, request: Open) -> BuiltEnv:
+    """Build what a class or a function makes.
+
+    Args:
+        maker: The class or function.
+        name: The name of the environment that clients see.
+        request: What is asked for: arguments, models, a render mode, a time limit.
+
+    Raises:
+        UnknownEnvironmentError: it is no class or function, or a class of no environment.
+        EnvStartError: what it makes is no environment.
+        InvalidRequestError: it has spaces, and models are given.
+        SpaceError: spaces are needed, and the schemas of a typed environment leave them open.
+        UnsupportedRenderModeError: the environment cannot be made with a render mode.
+    """
+    _check_maker(maker, name)
+    models = {side: imported(place, "Model") for side, place in request.models.items()}
+    kwargs = dict(request.kwargs)
+    if request.render_mode is not None:
+        _check_mode(maker, name, request.render_mode)
+        kwargs["render_mode"] = request.render_mode
+    try:
+        made = maker(**kwargs)
+    except TypeError as exc:
+        if "render_mode" not in kwargs or "render_mode" not in str(exc):
+            raise
+        raise UnsupportedRenderModeError(
+            f"render_mode: {name} takes none, got {request.render_mode!r}"
+        ) from exc
+    if isinstance(made, gym.Env) and request.max_episode_steps not in (None, NO_TIME_LIMIT):
+        made = gym.wrappers.TimeLimit(made, request.max_episode_steps)
+    built = host(made, name, **models)
+    return _with_spaces(built) if request.needs_spaces else built
+
+
+def host(made: Any, name: str, action: Any = None, observation: Any = None) -> BuiltEnv:
+    """Host an environment of either interface.
+
+    Args:
+        made: The environment.
+        name: The name of the environment that clients see.
+        action: The action class of a typed environment that does not name its own.
+        observation: The observation class of a typed environment that does not name its own.
+
+    Raises:
+        EnvStartError: it is none, or lacks a space or a model.
+        InvalidRequestError: it has spaces, and models are given.
+    """
+    if not isinstance(made, gym.Env):
+        _check_typed(made, name)
+        from openenv_gym.adapters import environment_host  # which brings pydantic
+
+        return environment_host.host(made, name, action, observation)
+    if action is not None or observation is not None:
+        raise InvalidRequestError(
+            f"{name} is a gymnasium.Env, whose models are made of its spaces; expected no model of "
+            "its actions and its observations beside it"
+        )
+    for side in ("action_space", "observation_space"):
+        space = getattr(made, side, None)
+        if not isinstance(space, gym.Space):
+            raise EnvStartError(
+                f"{name}: expected a Space as the {side} of {type(made.unwrapped).__name__}, got "
+                f"{space!r:.80}; set it in the constructor"
+            )
+    return gymnasium_host.host(made, name)
+
+
+def _with_spaces(built: BuiltEnv) -> BuiltEnv:
+    if built.description.action is not None:
+        return built
+    from openenv_gym.adapters.inferred_env import inferred
+
+    try:
+        return inferred(lambda: built, built)()
+    except BaseException:
+        built.env.close()
+        raise
+
+
+def _check_maker(maker: Any, name: str) -> None:
+    """Pass if ``maker`` is a class or a function that may make an environment."""
+    kind = maker if isinstance(maker, type) else type(maker)
+    if kind.__module__.partition(".")[0] in _APPLICATIONS:
+        raise UnknownEnvironmentError(
+            f"{name} is an application and no environment; run it with: uvicorn {_place(name)}"
+        )
+    if maker is not kind and (issubclass(kind, gym.vector.VectorEnv) or _acts(kind)):
+        raise UnknownEnvironmentError(
+            f"{name} is one object, and each session needs one of its own; name its class, "
+            f"{kind.__name__}, or a function that makes a new one"
+        )
+    if inspect.ismodule(maker):
+        raise UnknownEnvironmentError(
+            f"{name} is a module; name a class or a function in it, as {maker.__name__}:Class"
+        )
+    if not callable(maker):
+        raise UnknownEnvironmentError(f"{name} is of type {kind.__qualname__}; {_EXPECTED}")
+    if maker is kind and issubclass(kind, gym.vector.VectorEnv):
+        raise UnknownEnvironmentError(f"{name} is a VectorEnv; {_as_vector(name)}")
+    if maker is kind and not _acts(kind):
+        raise UnknownEnvironmentError(f"{name} is a class without reset and step; {_EXPECTED}")
+
+
+def _check_mode(maker: Any, name: str, mode: str) -> None:
+    """Refuse a mode that a class does not have: its constructor may fail in any way it likes."""
+    metadata = getattr(maker, "metadata", None) if isinstance(maker, type) else None
+    modes = (metadata.get("render_modes") or ()) if isinstance(metadata, dict) else (mode,)
+    if mode not in modes or (isinstance(maker, type) and not issubclass(maker, gym.Env)):
+        raise UnsupportedRenderModeError(
+            f"render_mode: expected one of {list(modes) or 'none at all'} for {name}, got {mode!r}"
+        )
+
+
+def _check_typed(made: Any, name: str) -> None:
+    """Pass if ``made`` has the interface of a typed environment."""
+    kind = type(made)
+    said = f"{name} makes an object of type {kind.__qualname__}"
+    if isinstance(made, gym.vector.VectorEnv):
+        raise EnvStartError(f"{said}, a VectorEnv; {_as_vector(name)}")
+    # A property is not read: an environment may have no state before its first reset.
+    if _acts(kind) and (hasattr(kind, "state") or "state" in vars(made)):
+        return
+    is_old = any(base.__module__.partition(".")[0] == "gym" for base in kind.__mro__)
+    hint = "; the old gym is not Gymnasium: derive it from gymnasium.Env" if is_old else ""
+    raise EnvStartError(f"{said}; {_EXPECTED}{hint}")
+
+
+def _acts(kind: type[Any]) -> bool:
+    return callable(getattr(kind, "reset", None)) and callable(getattr(kind, "step", None))
+
+
+def _as_vector(name: str) -> str:
+    return (
+        "a function that takes num_envs and makes one is served with vector: before it, as "
+        f"vector:{_place(name)}"
+    )
+
+
+def _place(name: str) -> str:
+    return name.removeprefix("environment:")

@@ -1,0 +1,65 @@
+"""How long messages may be, and how both ends tell each other (docs/protocol.md).
+
+A message that is too long for who gets it is not sent: a client that knows so refuses the call, and
+a server answers with a failure in its place. The connection goes on.
+"""
+
+from __future__ import annotations
+
+from openenv_gym.errors import InvalidRequestError
+from openenv_gym.protocol.binary_messages import BinaryMessages, sequence_of
+from openenv_gym.protocol.events import failure
+from openenv_gym.protocol.framing import MAX_FRAME_BYTES, Body
+
+MAX_MESSAGE_BYTES = MAX_FRAME_BYTES
+"""The longest message of all, since a worker takes no longer one."""
+
+LIMIT_HEADER = "OpenEnv-Gym-Max-Message-Bytes"
+"""The header of both handshakes in which each end says how long a message it takes."""
+
+
+def limit_in(header: str | None) -> int:
+    """Return what the header of a handshake says, in bytes; the most where it says nothing.
+
+    >>> limit_in("1000"), limit_in(None) == MAX_MESSAGE_BYTES
+    (1000, True)
+    """
+    text = header or ""
+    is_number = text.isascii() and text.isdigit() and len(text) < 20
+    return min(int(text), MAX_MESSAGE_BYTES) if is_number else MAX_MESSAGE_BYTES
+
+
+def request_too_long(length: int, limit: int) -> InvalidRequestError:
+    """Return the error for a request of ``length`` bytes, of which ``limit`` are taken."""
+    higher = "start it with a higher --max-message-bytes"
+    return InvalidRequestError(
+        f"expected a message of at most {limit} bytes, {_who('the server', limit)}, got one of "
+        f"{length}; nothing was sent. {_way_out(higher, limit)}"
+    )
+
+
+def reply_too_long(length: int, limit: int) -> InvalidRequestError:
+    """Return the error for a reply of ``length`` bytes, of which ``limit`` are taken."""
+    higher = "pass options=WebSocketOptions(max_message_bytes=...)"
+    return InvalidRequestError(
+        f"expected an answer of at most {limit} bytes, {_who('this client', limit)}, got one of "
+        f"{length}, which was not sent; the request was carried out. {_way_out(higher, limit)}"
+    )
+
+
+def within(reply: Body, limit: int) -> Body:
+    """Return ``reply``, or in place of one that is too long the failure that says so."""
+    if len(reply) <= limit:
+        return reply
+    error = reply_too_long(len(reply), limit)
+    return BinaryMessages().encode_reply(sequence_of(reply), failure(error))
+
+
+def _who(end: str, limit: int) -> str:
+    return "the most that a message has" if limit == MAX_MESSAGE_BYTES else f"which {end} takes"
+
+
+def _way_out(higher: str, limit: int) -> str:
+    if limit == MAX_MESSAGE_BYTES:
+        return "Spread many sub-environments over more sessions (shards=)"
+    return f"To have it, {higher}"

@@ -1,0 +1,107 @@
+"""What a worker says of an environment beside its spaces: its arguments, and what may be asked."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from gymnasium.envs import registration
+
+from openenv_gym.protocol.events import Open
+from openenv_gym.wire.description import Description
+from openenv_gym.workers.built_env import BuiltEnv, plain_metadata
+
+ASKED_BY_WRAPPERS = (
+    "_frameskip",
+    "ale.getScreenGrayscale",
+    "ale.getScreenRGB",
+    "ale.lives",
+    "get_action_meanings",
+)
+"""What ``AtariPreprocessing`` of Gymnasium and ``AtariWrapper`` of Stable-Baselines3 ask of Atari.
+
+These read, and nothing else: a server allows them without being told.
+"""
+
+
+def with_facts(built: BuiltEnv, request: Open) -> Description:
+    """Return the description of an environment with what is known only where it lives.
+
+    Args:
+        built: The environment.
+        request: What it was opened with.
+    """
+    described = built.description
+    if described.num_envs is None:
+        described = msgspec.structs.replace(
+            described,
+            defaults=_defaults(built.env, request),
+            keywords=_keywords(built.env, described.view),
+        )
+    return msgspec.structs.replace(
+        described,
+        attributes=[*(request.attributes or ()), *for_wrappers(built.env)],
+        has_all_attributes=request.attributes is None,
+    )
+
+
+def for_wrappers(env: Any) -> Sequence[str]:
+    """Return the names of :data:`ASKED_BY_WRAPPERS` that may be used of ``env``: all, or none.
+
+    Args:
+        env: A ``gymnasium.Env``; or a ``VectorEnv``, of whose sub-environments the first is asked.
+    """
+    parts = getattr(env, "envs", None)  # of a SyncVectorEnv
+    single = parts[0] if isinstance(parts, (list, tuple)) and parts else env
+    has_ale = hasattr(getattr(getattr(single, "unwrapped", None), "ale", None), "getScreenRGB")
+    return ASKED_BY_WRAPPERS if has_ale else ()
+
+
+def _defaults(env: Any, request: Open) -> dict[str, Any]:
+    """The arguments with which the environment is registered, and that were not given."""
+    registered = getattr(getattr(env, "spec", None), "kwargs", None) or {}
+    given = {"render_mode", *request.kwargs}
+    return {key: value for key, value in plain_metadata(registered).items() if key not in given}
+
+
+def _keywords(env: Any, view: str) -> list[str] | None:
+    """The names of the keyword arguments that the environment is made with, None where unknown."""
+    entry_point = getattr(getattr(env, "spec", None), "entry_point", None)
+    if entry_point is None:
+        return keywords_of(type(env.unwrapped)) if view == "openspiel" else None
+    if isinstance(entry_point, str):
+        entry_point = registration.load_env_creator(entry_point)
+    return keywords_of(entry_point)
+
+
+def keywords_of(maker: Any) -> list[str] | None:
+    """Return the names of the keyword arguments of a class or a function, None where it takes any.
+
+    >>> class Ball:
+    ...     def __init__(self, radius: float = 1.0) -> None: ...
+    >>> class Balloon(Ball):
+    ...     def __init__(self, gas: str = "air", **others: float) -> None: ...
+    >>> keywords_of(Balloon)
+    ['gas', 'radius']
+    """
+    # A constructor with `**others` hands them on to that of the next base.
+    bases = maker.__mro__ if isinstance(maker, type) else ()
+    makers = [base.__dict__["__init__"] for base in bases if "__init__" in base.__dict__] or [maker]
+    names: dict[str, None] = {}
+    for one in makers:
+        try:
+            signature = inspect.signature(one)
+        except (TypeError, ValueError):
+            return None
+        parameters = list(signature.parameters.values())[bool(bases) :]
+        kinds = {parameter.name: parameter.kind for parameter in parameters}
+        names |= dict.fromkeys(
+            name
+            for name, kind in kinds.items()
+            if kind in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+        )
+        if inspect.Parameter.VAR_KEYWORD not in kinds.values():
+            return list(names)
+    return None

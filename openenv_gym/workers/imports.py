@@ -1,0 +1,159 @@
+"""What a name in a module stands for: ``package.module:Class``.
+
+A name that leads nowhere is an error which says how far it leads, and what is there instead.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import os
+import sys
+import traceback
+from importlib.util import find_spec
+from typing import Any
+
+from openenv_gym.errors import EnvStartError, UnknownEnvironmentError
+
+_FORM = "package.module:Class"
+
+
+def imported(name: str, kind: str = "Class", scheme: str = "", other_names: Any = ()) -> Any:
+    """Import and return what ``package.module:Class`` names.
+
+    Args:
+        name: The module, a colon, and the name in it, which may have dots: ``Outer.Inner``.
+        kind: What is named, for the message.
+        scheme: The scheme before the name, for the message.
+        other_names: What else the name may have been meant for, such as registered ids.
+
+    Raises:
+        UnknownEnvironmentError: there is no such module, or nothing of this name in it.
+        EnvStartError: the module cannot be imported.
+    """
+    shown = f"{scheme}:{name}" if scheme else name
+    module, colon, path = name.partition(":")
+    if not (module and colon and path) or ":" in path:
+        form = f"{scheme}:package.module:{kind}" if scheme else f"package.module:{kind}"
+        raise UnknownEnvironmentError(f"expected {form}, got {shown}{_what_is_missing(name)}")
+    found: Any = import_module(module, shown)
+    for part in path.split("."):
+        if not hasattr(found, part):
+            said = _of_missing(found, part, other_names)
+            raise UnknownEnvironmentError(f"{shown}: {said}")
+        found = getattr(found, part)
+    return found
+
+
+def import_module(module: str, shown: str) -> Any:
+    """Import and return a module.
+
+    Args:
+        module: Its name.
+        shown: The name that the user gave, for the message.
+
+    Raises:
+        UnknownEnvironmentError: there is no such module.
+        EnvStartError: it cannot be imported.
+    """
+    if module.endswith(".py") or not all(part.isidentifier() for part in module.split(".")):
+        raise UnknownEnvironmentError(f"{shown}: {_no_module_name(module)}")
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as exc:
+        missing = exc.name or ""
+        if f"{module}.".startswith(f"{missing}."):
+            raise UnknownEnvironmentError(
+                f"{shown}: there is no module named {missing!r} in the folder {_here()}, nor on "
+                f"the path of {sys.executable}; run this in the folder of the module, add that to "
+                "PYTHONPATH, or install its package"
+            ) from exc
+        raise EnvStartError(
+            f"{shown}: the module {module} imports {missing!r}, which is not installed for "
+            f"{sys.executable}{_place(exc)}"
+        ) from exc
+    except (Exception, SystemExit) as exc:  # a module runs whatever code it likes
+        raise EnvStartError(
+            f"{shown}: the module {module} cannot be imported, it raised {type(exc).__name__}: "
+            f"{exc}{_place(exc)}"
+        ) from exc
+
+
+def is_module(name: str) -> bool:
+    """Whether there is a module ``name``, which is not imported for that."""
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def environments_in(module: Any) -> list[str]:
+    """Return the names of the classes in ``module`` that look like environments of its own."""
+    return [
+        name
+        for name, value in vars(module).items()
+        if inspect.isclass(value)
+        and value.__module__ == module.__name__
+        and not name.startswith("_")
+        and callable(getattr(value, "reset", None))
+        and callable(getattr(value, "step", None))
+    ]
+
+
+def _what_is_missing(name: str) -> str:
+    module, _, path = name.partition(":")
+    if ":" in path:
+        return ", which has a colon too many"
+    if not module:
+        return ", which names no module"
+    said = f", which names nothing in the module {module}"
+    if not is_module(module):
+        return said
+    known = environments_in(import_module(module, name))
+    return f"{said}; it has {', '.join(known)}" if known else said
+
+
+def _of_missing(found: Any, name: str, other_names: Any) -> str:
+    """Say that ``found``, a module or a class, has nothing of this name."""
+    if not inspect.ismodule(found):
+        return f"{getattr(found, '__qualname__', type(found).__qualname__)} has no {name!r}"
+    if is_module(f"{found.__name__}.{name}"):
+        return (
+            f"{found.__name__}.{name} is a module; name a class or a function in it, as "
+            f"{found.__name__}.{name}:Class"
+        )
+    said = f"the module {found.__name__} has no {name!r}"
+    said += ", and registers no such id" if other_names else ""
+    makers = [one for one, value in vars(found).items() if callable(value)]
+    close = difflib.get_close_matches(name, [*makers, *other_names], 1)
+    known = environments_in(found)
+    if close:
+        return f"{said}; did you mean {found.__name__}:{close[0]}?"
+    return f"{said}; it has {', '.join(known)}" if known else said
+
+
+def _no_module_name(module: str) -> str:
+    stem = module.removesuffix(".py").replace(os.sep, ".").strip(".")
+    said = f"{module!r} is no name of a module"
+    if all(part.isidentifier() for part in stem.split(".")):
+        return f"{said}; name it as Python imports it, {stem}:Class"
+    return f"{said}; expected {_FORM}"
+
+
+def _here() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:  # the folder was removed
+        return "that was removed"
+
+
+def _place(exc: BaseException) -> str:
+    """Say where ``exc`` was raised, if that is not in Python's own import system."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(exc.__traceback__)
+        if not frame.filename.startswith("<frozen") and frame.filename != __file__
+    ]
+    frames = [frame for frame in frames if "importlib" not in frame.filename]
+    return f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
