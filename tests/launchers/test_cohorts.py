@@ -13,7 +13,6 @@ import numpy as np
 import psutil
 import pytest
 
-from openenv_gym.launchers.embedded import EMBEDDED
 from openenv_gym.workers.surroundings import Surroundings
 from tests.support.waiting import wait_until
 
@@ -59,7 +58,6 @@ def told(name: str) -> dict:
 def test_variables_path_and_folder_are_those_of_now(
     module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    gym.make("openenv/CartPole-v1").close()  # a worker is there
     name = module("first")
     assert told(name)["mode"] == ""
     monkeypatch.setenv("MODE", "fast")
@@ -124,24 +122,17 @@ def test_an_environment_stays_as_it_was_made(module, monkeypatch: pytest.MonkeyP
     with pytest.warns(RuntimeWarning, match=rf"a new worker, with {name} as edited since it"):
         envs.step(np.zeros(2, int))
         assert envs.reset()[1]["code"].tolist() == ["first", "second"]
-    envs.close()
+    older = psutil.Process(first["pid"][0])
+    envs.close()  # which were the last sessions of workers that are behind
+    wait_until(lambda: not older.is_running() or older.status() == psutil.STATUS_ZOMBIE)
 
 
-def test_a_worker_that_is_behind_ends_with_its_last_session(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    env = gym.make("openenv/CartPole-v1")
-    env.reset(seed=1)
-    worker = psutil.Process(EMBEDDED.pid)
+def test_the_folder_may_be_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    tmp_path.rmdir()  # a folder that is gone is no obstacle
-    other = gym.make("openenv/CartPole-v1")
-    assert other.reset(seed=1)[0].shape == (4,)
-    other.close()
-    assert EMBEDDED.pid != worker.pid
-    env.step(0)
+    tmp_path.rmdir()
+    env = gym.make("openenv/CartPole-v1")
+    assert env.reset(seed=1)[0].shape == (4,)
     env.close()
-    wait_until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
 
 
 def test_variables_that_a_thread_changes_are_read(monkeypatch: pytest.MonkeyPatch):

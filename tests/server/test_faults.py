@@ -48,33 +48,33 @@ def test_a_spare_that_died_while_it_waited_is_not_given_to_anybody():
 
 @pytest.mark.parametrize("codec", ["binary", "json"])
 @pytest.mark.sample(1)
-def test_the_slot_of_a_lost_worker_is_free_when_its_client_hears_of_it(codec: str):
-    with ServerProcess(SCRIPTED, "--max-sessions=1") as server:
-        env = gym.make("openenv/remote-v0", base_url=server.base_url, codec=codec).unwrapped
-        env.reset()
-        with pytest.raises(ConnectionLostError, match="ended"):
-            env.step(Scripted.EXIT)
-        assert env._connection.is_broken
-        assert env.reset()[0][0] == 0.0
-        env.close()
+def test_the_slot_of_a_lost_worker_is_free_when_its_client_hears_of_it(
+    codec: str, of_one_session: ServerProcess
+):
+    env = gym.make("openenv/remote-v0", base_url=of_one_session.base_url, codec=codec).unwrapped
+    env.reset()
+    with pytest.raises(ConnectionLostError, match="ended"):
+        env.step(Scripted.EXIT)
+    assert env._connection.is_broken
+    assert env.reset()[0][0] == 0.0
+    env.close()
 
 
-def test_the_slot_of_a_client_that_gave_up_a_hung_step_is_freed():
-    with ServerProcess(SCRIPTED, "--max-sessions=1") as server:
-        env = gym.make("openenv/remote-v0", base_url=server.base_url).unwrapped
-        env.reset()
-        env._connection.timeout_s = 1  # for this step alone, and not for what starts a worker
-        with pytest.raises(RequestTimeoutError):
-            env.step(Scripted.HANG)
-        end_s = time.monotonic() + 60
-        while True:
-            try:
-                env.reset()
-                break
-            except CapacityError:
-                assert time.monotonic() < end_s
-        assert env.step(0)[0][0] == 1.0
-        env.close()
+def test_the_slot_of_a_client_that_gave_up_a_hung_step_is_freed(of_one_session: ServerProcess):
+    env = gym.make("openenv/remote-v0", base_url=of_one_session.base_url).unwrapped
+    env.reset()
+    env._connection.timeout_s = 1  # for this step alone, and not for what starts a worker
+    with pytest.raises(RequestTimeoutError):
+        env.step(Scripted.HANG)
+    end_s = time.monotonic() + 60
+    while True:
+        try:
+            env.reset()
+            break
+        except CapacityError:
+            assert time.monotonic() < end_s
+    assert env.step(0)[0][0] == 1.0
+    env.close()
 
 
 def test_a_request_that_was_broken_off_loses_its_engine():

@@ -299,25 +299,24 @@ def test_a_websocket_is_a_session_and_a_ping_is_answered_during_a_step(tmp_path:
 
 @pytest.mark.parametrize("more", [0, 20])
 @pytest.mark.sample(1)
-def test_the_end_of_a_websocket_ends_its_session_though_a_step_hangs(more):
-    with ServerProcess(SCRIPTED, "--max-sessions=1") as server:
-        url = server.base_url.replace("http", "ws", 1) + "/mcp"
+def test_the_end_of_a_websocket_ends_its_session_though_a_step_hangs(more, of_one_session):
+    url = of_one_session.base_url.replace("http", "ws", 1) + "/mcp"
+    with connect(url) as socket:
+        socket.send(json.dumps(tool("reset")))
+        socket.recv()
+        socket.send(json.dumps(tool("step", action=3)))
+        for number in range(2, 2 + more):
+            socket.send(json.dumps(tool("step", number, action=0)))
+        refused = [json.loads(socket.recv()) for _ in range(more - MAX_AT_ONCE + 1)]
+        assert [one["id"] for one in refused] == list(range(MAX_AT_ONCE + 1, 2 + more))
+        assert all("wait for an answer" in one["error"]["message"] for one in refused)
+    for _ in range(1000):
         with connect(url) as socket:
             socket.send(json.dumps(tool("reset")))
-            socket.recv()
-            socket.send(json.dumps(tool("step", action=3)))
-            for number in range(2, 2 + more):
-                socket.send(json.dumps(tool("step", number, action=0)))
-            refused = [json.loads(socket.recv()) for _ in range(more - MAX_AT_ONCE + 1)]
-            assert [one["id"] for one in refused] == list(range(MAX_AT_ONCE + 1, 2 + more))
-            assert all("wait for an answer" in one["error"]["message"] for one in refused)
-        for _ in range(1000):
-            with connect(url) as socket:
-                socket.send(json.dumps(tool("reset")))
-                if not json.loads(socket.recv())["result"]["isError"]:
-                    return
-            threading.Event().wait(0.02)
-        pytest.fail("the slot of the session was never free again")
+            if not json.loads(socket.recv())["result"]["isError"]:
+                return
+        threading.Event().wait(0.02)
+    pytest.fail("the slot of the session was never free again")
 
 
 def test_a_client_that_vanished_gives_way_and_is_told_when_it_comes_back():
