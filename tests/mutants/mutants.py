@@ -496,9 +496,9 @@ MUTANTS = (
     ),
     Mutant(
         "adapters-vector-form-of-a-function",
-        "openenv_gym/adapters/vector_host.py",
-        "first.description.has_vector_form",
-        "getattr(first.env.spec, 'vector_entry_point', None) is not None",
+        "openenv_gym/adapters/vector_forms.py",
+        "not first.description.has_vector_form",
+        "spec.vector_entry_point is None",
         "What a function wraps is not wrapped in a batched session.",
         (
             "tests/adapters/test_module_host.py"
