@@ -18,6 +18,7 @@ BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LOCAL = "http://localhost:8000"
 SERVED = {
     "README.md": {"http://host:8000": "openspiel:catch"},
+    "docs/errors.md": {},
     "docs/openspiel.md": {LOCAL: "openspiel:leduc_poker"},
     "docs/quickstart.md": {
         LOCAL: "openspiel:catch",

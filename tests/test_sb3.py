@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import pickle
-import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -43,7 +42,6 @@ from openenv_gym.sb3 import OpenEnvVecEnv
 from tests.support import vec_envs
 from tests.support.envs import Scripted
 
-DOCS = Path(__file__).parents[1] / "docs/sb3.md"
 GAMES = ("tic_tac_toe", "kuhn_poker")  # whose steps take longer
 
 # How one is made in process, and the id and arguments that make it elsewhere.
@@ -400,11 +398,3 @@ def test_without_stable_baselines3_it_says_what_to_install():
     code = "import sys; sys.modules['stable_baselines3'] = None; import openenv_gym.sb3"
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert "pip install 'openenv-gym[sb3]'" in done.stderr
-
-
-def test_the_page_is_true():
-    snippets = re.findall(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(snippets) >= 2
-    names: dict[str, Any] = {}
-    for snippet in snippets:  # the later ones use what the first imports
-        exec(snippet, names)

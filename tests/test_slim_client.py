@@ -57,8 +57,8 @@ def run(python: Path | str, *arguments: str) -> str:
 
 def test_nothing_that_serves_or_simulates_is_installed(python: Path):
     names = json.loads(run(python, "-m", "pip", "list", "--format=json"))
-    installed = {each["name"].lower() for each in names}
-    assert installed >= {"openenv_gym", *CLIENT}
+    installed = {each["name"].lower().replace("_", "-") for each in names}
+    assert installed >= {"openenv-gym", *CLIENT}
     assert installed.isdisjoint({"fastapi", "starlette", "uvicorn", "open-spiel", "scipy"})
 
 

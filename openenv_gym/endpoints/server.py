@@ -172,8 +172,6 @@ class ServerEndpoint:
         connection = Connection(ClientSession(BinaryMessages()), transport, timeout_s)
         found = opened(connection, self.request)
         try:
-            if not is_batched:
-                self._check_is_single(found)
             info = info_of(found, self.request, is_binary=True)
             check_known(known if is_batched else None, info, self.address)
         except BaseException:
@@ -295,7 +293,7 @@ class ServerEndpoint:
     def _check_is_single(self, description: Description | None) -> None:
         """Refuse a vector environment where a single one is asked for."""
         if description is not None and description.num_envs is not None:
-            raise InvalidRequestError(
+            raise UnknownEnvironmentError(
                 f"{description.environment} at {self.address} is a vector environment; use "
                 "gymnasium.make_vec('openenv/remote-v0', num_envs=..., base_url=...)"
             )

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from openenv_gym.errors import EnvStartError, UnknownEnvironmentError
+from openenv_gym.wire.raised import raised_as
 
 _FORM = "package.module:Class"
 
@@ -64,17 +65,17 @@ def import_module(module: str, shown: str) -> Any:
     except ModuleNotFoundError as exc:
         missing = exc.name or ""
         if f"{module}.".startswith(f"{missing}."):
-            raise UnknownEnvironmentError(
+            raise raised_as(UnknownEnvironmentError, type(exc))(
                 f"{shown}: there is no module named {missing!r} in the folder {_here()}, nor on "
                 f"the path of {sys.executable}; run this in the folder of the module, add that to "
                 "PYTHONPATH, or install its package"
             ) from exc
-        raise EnvStartError(
+        raise raised_as(EnvStartError, type(exc))(
             f"{shown}: the module {module} imports {missing!r}, which is not installed for "
             f"{sys.executable}{_place(exc)}"
         ) from exc
     except (Exception, SystemExit) as exc:  # a module runs whatever code it likes
-        raise EnvStartError(
+        raise raised_as(EnvStartError, type(exc))(
             f"{shown}: the module {module} cannot be imported, it raised {type(exc).__name__}: "
             f"{exc}{_place(exc)}"
         ) from exc

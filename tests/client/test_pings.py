@@ -9,6 +9,7 @@ import time
 import gymnasium as gym
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from openenv_gym.server import run
 from openenv_gym.testing import FaultProxy
@@ -108,6 +109,6 @@ def test_uvicorn_is_told_of_no_pings(given, asked, monkeypatch):
 
     monkeypatch.setattr(run._Server, "run", note)
     listener = run.Listener(port=0, ping_interval_s=given, ping_timeout_s=given)
-    run.run(None, listener, "nothing")
+    run.run(FastAPI(), listener, "nothing")
     (config,) = told
     assert (config.ws_ping_interval, config.ws_ping_timeout) == (asked, asked)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from gymnasium.vector import SyncVectorEnv
 
-from openenv_gym.errors import InvalidRequestError
+from openenv_gym.errors import InvalidRequestError, UnknownEnvironmentError
 from tests.support.rollouts import assert_same
 
 VECTOR = "vector:tests.support.envs:cartpoles"
@@ -57,7 +57,7 @@ def test_some_are_reset_by_a_mask(serve: Any):
 
 @pytest.mark.parametrize("codec", ["auto", "json"])
 def test_a_vector_environment_is_no_single_one(codec: str, serve: Any):
-    with pytest.raises(InvalidRequestError, match=r"is a vector environment; use gymnasium.make_v"):
+    with pytest.raises(UnknownEnvironmentError, match="a vector environment; use gymnasium"):
         gym.make("openenv/remote-v0", base_url=serve(VECTOR).base_url, codec=codec)
 
 

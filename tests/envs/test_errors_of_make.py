@@ -29,7 +29,7 @@ PICKY = "tests.support.envs:Picky-v0"
         ({"env_id": "CartPole-v1", "frameskip": 1}, TypeError, EnvStartError, FRAMESKIP),
         ({"env_id": "CartPol-v1"}, error.NameNotFound, UnknownEnvironmentError, "Did you mean"),
         ({"env_id": "CartPole-v9"}, error.VersionNotFound, UnknownEnvironmentError, "v9"),
-        ({"env_id": "no.module:Any-v0"}, ModuleNotFoundError, OpenEnvGymError, "No module"),
+        ({"env_id": "no.module:Any-v0"}, ModuleNotFoundError, OpenEnvGymError, "no module"),
         ({"env_id": PICKY, "size": -1}, ValueError, EnvStartError, "size -1 is too small"),
         ({"env_id": PICKY, "size": 99}, error.InvalidBound, EnvStartError, "size 99 is too large"),
     ],

@@ -173,7 +173,7 @@ def test_a_vector_object_serves_one_session():
 
 @pytest.mark.parametrize(
     ("name", "says"),
-    [("vector:nowhere:f", "No module named"), ("vector:os:getcwd", "no keyword arguments"),
+    [("vector:nowhere:f", "no module named"), ("vector:os:getcwd", "no keyword arguments"),
      ("vector:tests.support.envs:Scripted", "unexpected keyword")],
 )  # fmt: skip
 def test_what_makes_no_vector_env_is_refused(name: str, says: str):

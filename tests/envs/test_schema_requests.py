@@ -84,9 +84,8 @@ def test_what_is_asked_and_said_with_options_of_the_caller(codec: str):
 def test_by_plain_sessions():
     with counted() as (app, url):
         envs = gym.make_vec("openenv/remote-v0", num_envs=4, base_url=url, codec="json")
-        assert app.schemas() == 1  # the spaces
+        assert app.schemas() == 1
         envs.reset(seed=1)
-        assert app.schemas() == 1  # the sessions
         envs.step(np.zeros(4, np.int64))
         envs.reset()
         assert app.schemas() == 0

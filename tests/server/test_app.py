@@ -119,6 +119,7 @@ def test_a_function_that_makes_a_gymnasium_environment(isolation):
         env.close()
 
 
+@pytest.mark.filterwarnings("ignore:.*its minimum and maximum are not known")
 def test_a_typed_environment_has_no_binary_spaces():
     with serving(create_app(Counter)) as url:
         with pytest.raises(NotOpenEnvError, match="use codec='json' or 'auto'"):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from openenv_gym import Action, Environment, Observation, State
 
 
 class Move(Action):
-    by: int = 0
+    by: int = Field(default=0, ge=-9, le=9)
 
 
 class Seen(Observation):
