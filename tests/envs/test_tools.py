@@ -171,6 +171,7 @@ def test_what_the_caller_says_of_the_action_needs_no_list():
     ]
 
 
+@needs_one_of
 def test_a_tool_that_no_space_can_hold_is_left_out_and_told():
     told = pytest.warns(UserWarning, match=r"the tool edit\(edits\) is left out: .*fixed_action=")
     with told, made(toolbox(ADD, EDIT)) as env:
