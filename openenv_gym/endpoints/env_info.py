@@ -30,7 +30,7 @@ from openenv_gym.spaces.descriptor import Space
 from openenv_gym.spaces.size import least_bytes
 from openenv_gym.wire.description import Description
 
-_CLOSE_TIMEOUT_S = 5.0
+CLOSE_TIMEOUT_S = 5.0
 
 Connection_co = TypeVar("Connection_co", bound=Connection | None, covariant=True)
 
@@ -187,12 +187,7 @@ def info_of(description: Description, request: Open, *, is_binary: bool = False)
         UnknownEnvironmentError: the environment has models of its own, and no spaces; or it is a
             vector environment, and a single one was asked for.
     """
-    if description.num_envs is not None and request.num_envs is None:
-        raise UnknownEnvironmentError(
-            f"{description.environment} is a vector environment, which steps all its "
-            "sub-environments in one message; expected a single environment; use "
-            "gymnasium.make_vec, without codec='json'"
-        )
+    check_single(description, request)
     action_space, observation_space = description.action_space, description.observation_space
     if action_space is None or observation_space is None:
         raise UnknownEnvironmentError(
@@ -212,6 +207,19 @@ def info_of(description: Description, request: Open, *, is_binary: bool = False)
         description=description,
         seeded=description.seeded,
     )
+
+
+def check_single(description: Description, request: Open) -> None:
+    """Pass, unless a vector environment is there and a single one was asked for.
+
+    Raises:
+        UnknownEnvironmentError: it is so.
+    """
+    if description.num_envs is not None and request.num_envs is None:
+        raise UnknownEnvironmentError(
+            f"{description.environment} is a vector environment; use gymnasium.make_vec, which "
+            "steps all its sub-environments in one message"
+        )
 
 
 def check_lengths(description: Description, limits: tuple[int, int]) -> None:
@@ -263,7 +271,7 @@ def opened(connection: Connection, request: Open) -> Description:
     try:
         check_lengths(reply.description, connection.limits)
     except BaseException:
-        connection.close(_CLOSE_TIMEOUT_S)
+        connection.close(CLOSE_TIMEOUT_S)
         raise
     return reply.description
 

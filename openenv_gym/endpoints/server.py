@@ -13,12 +13,14 @@ from openenv_gym.address import Address
 from openenv_gym.client import Connection, Transport
 from openenv_gym.client.transports import open_transport
 from openenv_gym.endpoints.env_info import (
+    CLOSE_TIMEOUT_S,
     Answer,
     Answers,
     Described,
     EnvInfo,
     check_known,
     check_lengths,
+    check_single,
     info_of,
     opened,
 )
@@ -51,8 +53,6 @@ from openenv_gym.wire.arguments import refusal_of_arguments
 from openenv_gym.wire.description import SCHEMA_KEY, Description
 from openenv_gym.wire.raised import raised_as
 from openenv_gym.workers.built_env import plain_metadata
-
-_CLOSE_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +139,8 @@ class ServerEndpoint:
 
     def _info(self, answer: Answer) -> EnvInfo:
         description = answer.description
-        self._check_is_single(description)
+        if description is not None:
+            check_single(description, self.request)
         if description is not None and self._is_ours(description):
             is_json = self.options.codec == "json"
             if is_json:  # which has no messages for these
@@ -175,7 +176,7 @@ class ServerEndpoint:
             info = info_of(found, self.request, is_binary=True)
             check_known(known if is_batched else None, info, self.address)
         except BaseException:
-            connection.close(_CLOSE_TIMEOUT_S)
+            connection.close(CLOSE_TIMEOUT_S)
             raise
         return Described(replace(info, check_seeding=self.options.check_seeding), connection)
 
@@ -289,14 +290,6 @@ class ServerEndpoint:
             list_tools=lambda: self._tools(schema),
             environment=name,
         )
-
-    def _check_is_single(self, description: Description | None) -> None:
-        """Refuse a vector environment where a single one is asked for."""
-        if description is not None and description.num_envs is not None:
-            raise UnknownEnvironmentError(
-                f"{description.environment} at {self.address} is a vector environment; use "
-                "gymnasium.make_vec('openenv/remote-v0', num_envs=..., base_url=...)"
-            )
 
     def _check(self, description: Description | None) -> None:
         """Refuse what is not served there, and what cannot be said to who serves it."""

@@ -57,7 +57,8 @@ def test_some_are_reset_by_a_mask(serve: Any):
 
 @pytest.mark.parametrize("codec", ["auto", "json"])
 def test_a_vector_environment_is_no_single_one(codec: str, serve: Any):
-    with pytest.raises(UnknownEnvironmentError, match="a vector environment; use gymnasium"):
+    says = r"is a vector environment; use gymnasium.make_v"
+    with pytest.raises(UnknownEnvironmentError, match=says):
         gym.make("openenv/remote-v0", base_url=serve(VECTOR).base_url, codec=codec)
 
 
