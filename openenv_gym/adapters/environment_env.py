@@ -6,7 +6,6 @@ so ``action_space`` and ``observation_space`` are not set. The schemas of the mo
 
 from __future__ import annotations
 
-import inspect
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
@@ -14,6 +13,7 @@ from pydantic import BaseModel, RootModel
 
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.wire.typed import validate_action
+from openenv_gym.workers.facts import parameters_of
 
 Fields = dict[str, Any]
 
@@ -32,7 +32,9 @@ class EnvironmentEnv(gym.Env[Fields, Fields]):
     def __init__(self, environment: Any, action_model: type[BaseModel]) -> None:
         self.environment = environment
         self._action_model = action_model
-        self._accepted = _keywords(environment.reset)
+        reset = parameters_of(environment.reset)
+        # None where it takes any.
+        self._accepted = None if reset is None or reset.takes_others else frozenset(reset.names)
         self.takes_seed = self._accepted is None or "seed" in self._accepted
 
     def reset(
@@ -99,11 +101,3 @@ class EnvironmentEnv(gym.Env[Fields, Fields]):
                 f"reset of {type(self.environment).__name__} takes "
                 f"{', '.join(self._accepted) or 'no arguments'}, got {', '.join(unknown)}"
             )
-
-
-def _keywords(function: Any) -> frozenset[str] | None:
-    """Return the keyword arguments that ``function`` takes, None if it takes any."""
-    parameters = inspect.signature(function).parameters.values()
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        return None
-    return frozenset(parameter.name for parameter in parameters)

@@ -17,6 +17,10 @@ from gymnasium.envs.registration import load_env_creator
 from openenv_gym.errors import EnvStartError, InvalidRequestError, OpenEnvGymError
 from openenv_gym.protocol import NO_TIME_LIMIT, Open, Part
 from openenv_gym.workers.built_env import BuiltEnv
+from openenv_gym.workers.facts import Parameters, parameters_of
+
+_ANY = Parameters([], True)
+"""What is taken for the parameters of a function of which Python knows none."""
 
 
 def count_of(request: Open) -> int:
@@ -38,16 +42,16 @@ def told(factory: Any, name: str, request: Open) -> dict[str, Any]:
         known["max_episode_steps"] = _limit(request.max_episode_steps)
     if request.render_mode is not None:
         known["render_mode"] = request.render_mode
-    names, takes_any = _parameters(factory)
+    parameters = parameters_of(factory) or _ANY
     for one, value in known.items():
-        if one not in names and not takes_any:
+        if one not in parameters.names and not parameters.takes_others:
             raise InvalidRequestError(
                 f"{one}: expected what {name} has a parameter for, got {value!r}; leave it out, or "
                 f"give the function a parameter {one}"
             )
     part = request.part
     if part is not None and part.is_wanted:
-        if "first_env" not in names:
+        if "first_env" not in parameters.names:
             raise InvalidRequestError(_twins(name, part))
         known["first_env"] = part.first_env
     return known
@@ -61,17 +65,6 @@ def _twins(name: str, part: Part) -> str:
         "could be twins. Leave shards out and name one server; or give the function a parameter "
         "first_env, the number of its first sub-environment, to seed them by"
     )
-
-
-def _parameters(factory: Any) -> tuple[set[str], bool]:
-    """The names that a callable takes by keyword, and whether it takes any others."""
-    try:
-        known = inspect.signature(factory).parameters.values()
-    except (TypeError, ValueError):  # in C, and without a signature
-        return set(), True
-    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    names = {one.name for one in known if one.kind in by_name}
-    return names, any(one.kind is inspect.Parameter.VAR_KEYWORD for one in known)
 
 
 def _limit(max_episode_steps: int) -> int | None:
@@ -128,11 +121,11 @@ def _none_unless(is_needed: bool, error: OpenEnvGymError) -> None:
         raise error
 
 
-def _what_is_told(entry_point: Any) -> tuple[set[str], bool]:
+def _what_is_told(entry_point: Any) -> tuple[list[str], bool]:
     """What a vector entry point takes by name, and whether two that it makes may be twins.
 
     A class is seeded in ``reset``, as Gymnasium has it, unless it takes a seed when it is made.
     """
     creator = load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
-    names, _ = _parameters(creator)
+    names = (parameters_of(creator) or _ANY).names
     return names, "seed" in names or not inspect.isclass(creator)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import msgspec
 from gymnasium.envs import registration
@@ -88,20 +89,40 @@ def keywords_of(maker: Any) -> list[str] | None:
     """
     # A constructor with `**others` hands them on to that of the next base.
     bases = maker.__mro__ if isinstance(maker, type) else ()
-    makers = [base.__dict__["__init__"] for base in bases if "__init__" in base.__dict__] or [maker]
+    own = [base.__dict__["__init__"] for base in bases if "__init__" in base.__dict__]
     names: dict[str, None] = {}
-    for one in makers:
-        try:
-            signature = inspect.signature(one)
-        except (TypeError, ValueError):
+    for one in [partial(each, None) for each in own] or [maker]:  # without `self`
+        found = parameters_of(one)
+        if found is None:
             return None
-        parameters = list(signature.parameters.values())[bool(bases) :]
-        kinds = {parameter.name: parameter.kind for parameter in parameters}
-        names |= dict.fromkeys(
-            name
-            for name, kind in kinds.items()
-            if kind in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-        )
-        if inspect.Parameter.VAR_KEYWORD not in kinds.values():
+        names |= dict.fromkeys(found.names)
+        if not found.takes_others:
             return list(names)
     return None
+
+
+class Parameters(NamedTuple):
+    """What a function takes by keyword.
+
+    Attributes:
+        names: The names of its keyword arguments.
+        takes_others: Whether it takes any other keyword argument too.
+    """
+
+    names: list[str]
+    takes_others: bool
+
+
+def parameters_of(function: Any) -> Parameters | None:
+    """Return what a function takes by keyword, None where Python does not know.
+
+    >>> parameters_of(lambda seed, /, size=3, *rest, name, **others: None)
+    Parameters(names=['size', 'name'], takes_others=True)
+    """
+    try:
+        known = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # in C, and without a signature
+        return None
+    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    takes_others = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in known)
+    return Parameters([one.name for one in known if one.kind in by_name], takes_others)
