@@ -69,12 +69,8 @@ def make(name: str, request: Open) -> gym.Env[Any, Any]:
             mode["render_mode"] = request.render_mode
         env: gym.Env[Any, Any] = gym.make(spec, disable_env_checker=True, **mode, **request.kwargs)
     except TypeError as exc:
-        # Another keyword may be the wrong one, and the message quotes all that were given.
-        if request.render_mode is None or _NO_RENDER_MODE not in str(exc):
-            raise
-        raise UnsupportedRenderModeError(
-            f"render_mode: {name} takes none, got {request.render_mode!r}: {exc}"
-        ) from exc
+        check_takes_mode(exc, name, request.render_mode)
+        raise
     except error.DependencyNotInstalled as exc:
         raise raised_as(EnvStartError, type(exc))(f"{name}: {exc}") from exc
     except error.UnregisteredEnv as exc:
@@ -84,6 +80,25 @@ def make(name: str, request: Open) -> gym.Env[Any, Any]:
             f"known where the environment runs, so put it into a module{_meant(env_id)}"
         ) from exc
     return env
+
+
+def check_takes_mode(exc: TypeError, name: str, mode: str | None) -> None:
+    """Pass, unless ``exc`` says that a constructor takes no render mode.
+
+    Another keyword may be the wrong one, and the message quotes all that were given.
+
+    Args:
+        exc: What the constructor raised.
+        name: The name of the environment, for the message.
+        mode: The mode that it was given, None for none.
+
+    Raises:
+        UnsupportedRenderModeError: it takes none.
+    """
+    if mode is not None and _NO_RENDER_MODE in str(exc):
+        raise UnsupportedRenderModeError(
+            f"render_mode: {name} takes none, got {mode!r}: {exc}"
+        ) from exc
 
 
 def _spec(env_id: str) -> EnvSpec:

@@ -20,7 +20,7 @@ from openenv_gym.errors import (
 )
 from openenv_gym.protocol.events import NO_TIME_LIMIT, Open
 from openenv_gym.workers.built_env import BuiltEnv
-from openenv_gym.workers.imports import imported
+from openenv_gym.workers.imports import acts, imported
 
 _EXPECTED = (
     "expected a gymnasium.Env or an OpenEnv Environment (with reset, step and state): a class, or "
@@ -64,11 +64,8 @@ def build_with(maker: Any, name: str, request: Open) -> BuiltEnv:
     try:
         made = maker(**kwargs)
     except TypeError as exc:
-        if "render_mode" not in kwargs or "render_mode" not in str(exc):
-            raise
-        raise UnsupportedRenderModeError(
-            f"render_mode: {name} takes none, got {request.render_mode!r}"
-        ) from exc
+        gymnasium_host.check_takes_mode(exc, name, request.render_mode)
+        raise
     if isinstance(made, gym.Env) and request.max_episode_steps not in (None, NO_TIME_LIMIT):
         made = gym.wrappers.TimeLimit(made, request.max_episode_steps)
     built = host(made, name, **models)
@@ -127,7 +124,7 @@ def _check_maker(maker: Any, name: str) -> None:
         raise UnknownEnvironmentError(
             f"{name} is an application and no environment; run it with: uvicorn {_place(name)}"
         )
-    if maker is not kind and (issubclass(kind, gym.vector.VectorEnv) or _acts(kind)):
+    if maker is not kind and (issubclass(kind, gym.vector.VectorEnv) or acts(kind)):
         raise UnknownEnvironmentError(
             f"{name} is one object, and each session needs one of its own; name its class, "
             f"{kind.__name__}, or a function that makes a new one"
@@ -140,7 +137,7 @@ def _check_maker(maker: Any, name: str) -> None:
         raise UnknownEnvironmentError(f"{name} is of type {kind.__qualname__}; {_EXPECTED}")
     if maker is kind and issubclass(kind, gym.vector.VectorEnv):
         raise UnknownEnvironmentError(f"{name} is a VectorEnv; {_as_vector(name)}")
-    if maker is kind and not _acts(kind):
+    if maker is kind and not acts(kind):
         raise UnknownEnvironmentError(f"{name} is a class without reset and step; {_EXPECTED}")
 
 
@@ -161,15 +158,11 @@ def _check_typed(made: Any, name: str) -> None:
     if isinstance(made, gym.vector.VectorEnv):
         raise EnvStartError(f"{said}, a VectorEnv; {_as_vector(name)}")
     # A property is not read: an environment may have no state before its first reset.
-    if _acts(kind) and (hasattr(kind, "state") or "state" in vars(made)):
+    if acts(kind) and (hasattr(kind, "state") or "state" in vars(made)):
         return
     is_old = any(base.__module__.partition(".")[0] == "gym" for base in kind.__mro__)
     hint = "; the old gym is not Gymnasium: derive it from gymnasium.Env" if is_old else ""
     raise EnvStartError(f"{said}; {_EXPECTED}{hint}")
-
-
-def _acts(kind: type[Any]) -> bool:
-    return callable(getattr(kind, "reset", None)) and callable(getattr(kind, "step", None))
 
 
 def _as_vector(name: str) -> str:

@@ -97,9 +97,13 @@ def environments_in(module: Any) -> list[str]:
         if inspect.isclass(value)
         and value.__module__ == module.__name__
         and not name.startswith("_")
-        and callable(getattr(value, "reset", None))
-        and callable(getattr(value, "step", None))
+        and acts(value)
     ]
+
+
+def acts(kind: type[Any]) -> bool:
+    """Return whether a class has the methods of an environment, of either interface."""
+    return callable(getattr(kind, "reset", None)) and callable(getattr(kind, "step", None))
 
 
 def _what_is_missing(name: str) -> str:
