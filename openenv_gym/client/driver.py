@@ -35,7 +35,7 @@ from openenv_gym.errors import (
     UnreachableError,
 )
 from openenv_gym.faults import Fault, fault_of_close
-from openenv_gym.wire.error_codes import FULL, brief, error_for
+from openenv_gym.wire.error_codes import brief, error_for, with_way_out
 from openenv_gym.wire.fault_info import fault_from_wire
 
 SESSION_ENDING = (TransportError, ServerError, EnvStartError, ProtocolError)
@@ -294,8 +294,8 @@ class ClientDriver:
 
 
 def _error_of(code: str, message: str, fault: Fault | None) -> OpenEnvGymError:
-    is_full = code == CapacityError.code and fault is None
-    return error_for(code, message + FULL if is_full else message, fault=fault)
+    said = with_way_out(message, code, is_fault=fault is not None)
+    return error_for(code, said, fault=fault)
 
 
 def _closing_fault(socket: Any) -> Fault | None:

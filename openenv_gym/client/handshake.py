@@ -12,7 +12,7 @@ from openenv_gym.address import Address
 from openenv_gym.client.redirects import redirect_in
 from openenv_gym.errors import CapacityError, ConnectionLostError, NotOpenEnvError, OpenEnvGymError
 from openenv_gym.protocol.resume import ASK
-from openenv_gym.wire.error_codes import FULL
+from openenv_gym.wire.error_codes import with_way_out
 
 _MAX_QUOTED_CHARS = 200
 
@@ -57,5 +57,6 @@ def refused_handshake(address: Address, exc: Exception | None, is_resumed: bool)
     if status == 404 and is_resumed:
         return ConnectionLostError(f"{address} does not have it any more (HTTP 404)")
     if status == 503:
-        return CapacityError(f"{address} has no free session (HTTP 503): {text}{FULL}")
+        said = f"{address} has no free session (HTTP 503): {text}"
+        return CapacityError(with_way_out(said, CapacityError.code))
     return NotOpenEnvError(f"expected a WebSocket at {address.ws_url}, got HTTP {status}: {text}")

@@ -27,7 +27,7 @@ from openenv_gym.protocol.events import (
     Step,
     failure,
 )
-from openenv_gym.wire.error_codes import CAPACITY_REACHED, FULL, brief
+from openenv_gym.wire.error_codes import brief, with_way_out
 from openenv_gym.wire.fault_info import fault_from_wire
 from openenv_gym.wire.messages import (
     CloseMessage,
@@ -252,11 +252,11 @@ class JsonClientMessages:
         if kind == "state":
             return None, StateReply(data)
         if kind == "error":
-            fault = fault_from_wire(data.get("fault"))
+            code, fault = str(data.get("code", "UNKNOWN")), fault_from_wire(data.get("fault"))
             raised = data.get("raised")
             return None, Failed(
-                str(data.get("code", "UNKNOWN")),
-                _reason(data),
+                code,
+                with_way_out(_reason(data), code, is_fault=fault is not None),
                 fault=fault,
                 raised=raised if isinstance(raised, str) else "",
             )
@@ -266,8 +266,6 @@ class JsonClientMessages:
 def _reason(data: dict[str, Any]) -> str:
     """Why a server refused; OpenEnv's says which fields are wrong beside an "Invalid message"."""
     said = str(data.get("message", "the server gave no reason"))
-    if data.get("code") == CAPACITY_REACHED and "fault" not in data:
-        return said + FULL
     errors = data.get("errors")
     wrong = [one for one in errors if isinstance(one, dict)] if isinstance(errors, list) else []
     each = [f"{_place(one.get('loc'))}: {one.get('msg')}" for one in wrong]

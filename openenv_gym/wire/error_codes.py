@@ -23,11 +23,10 @@ SESSION_ERROR = "SESSION_ERROR"
 
 MAX_MESSAGE_CHARS = 500
 
-FULL = (
+_MORE_SESSIONS = (
     "; close what plays there, or start more servers and name them all: gymnasium.make_vec takes "
     "base_url=[...]"
 )
-"""What to do about a server without a free session, of which many have only one."""
 
 _EXCEPTIONS: dict[str, type[OpenEnvGymError]] = {
     INVALID_JSON: errors.InvalidRequestError,
@@ -84,6 +83,17 @@ def error_for(
     if fault is not None and remote_traceback:
         fault = replace(fault, remote_traceback=remote_traceback)
     return named_pair(kind, raised)(message, fault=fault)
+
+
+def with_way_out(message: str, code: str, *, is_fault: bool = False) -> str:
+    """Return what a server says, and what to do where it has no free session, as many have one.
+
+    Args:
+        message: What it says.
+        code: The code of the error.
+        is_fault: Whether it was a session that was lost for that.
+    """
+    return message + _MORE_SESSIONS if code == CAPACITY_REACHED and not is_fault else message
 
 
 def brief(text: str, limit: int = MAX_MESSAGE_CHARS) -> str:
