@@ -36,14 +36,12 @@ class RecentProbes(Generic[Shown]):
     """What each server showed last, for when its sessions are all taken.
 
     Args:
+        look: Looks at a server, with what opens the transport and how long to wait, in seconds.
         most: How many servers; the one that was probed longest ago is forgotten.
-        look: Looks at a server, with what opens the transport and how long to wait, in seconds;
-            a probing reset unless given.
     """
 
-    def __init__(self, most: int = 64, look: Look[Shown] | None = None) -> None:
-        self._most = most
-        self._look = look
+    def __init__(self, look: Look[Shown], most: int = 64) -> None:
+        self._look, self._most = look, most
         self._seen: OrderedDict[tuple[str, str], Shown] = OrderedDict()
 
     def probe(
@@ -60,7 +58,7 @@ class RecentProbes(Generic[Shown]):
             OpenEnvGymError: as the look at it.
         """
         try:
-            self._seen[key] = self._asks(connect, timeout_s)
+            self._seen[key] = self._look(connect, timeout_s)
             self._seen.move_to_end(key)
             while len(self._seen) > self._most:
                 self._seen.popitem(last=False)
@@ -68,10 +66,6 @@ class RecentProbes(Generic[Shown]):
             if key not in self._seen:
                 raise
         return self._seen[key]
-
-    def _asks(self, connect: Callable[[], Transport], timeout_s: float | None) -> Any:
-        look: Any = self._look or probe_server
-        return look(connect, timeout_s)
 
 
 class AsItIs:
@@ -162,9 +156,9 @@ _LIST_BY_MCP = {
     "data": {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}},
 }
 
-RECENT_PROBES: RecentProbes[Probed] = RecentProbes()
+RECENT_PROBES: RecentProbes[Probed] = RecentProbes(probe_server)
 """Those of this process. Gymnasium's checks and vector environments make further environments
 while the first one holds its session, and nothing but the process is common to all of them."""
 
-RECENT_TOOLS: RecentProbes[list[ListedTool]] = RecentProbes(look=list_tools)
+RECENT_TOOLS: RecentProbes[list[ListedTool]] = RecentProbes(list_tools)
 """The tools that servers listed, likewise."""

@@ -230,10 +230,9 @@ def test_a_probe_that_is_refused_is_an_error_that_says_how_to_do_without(answer,
         assert env.observation_space.shape == (2,)
 
 
-def test_so_many_probes_are_remembered_and_no_more(monkeypatch: pytest.MonkeyPatch):
+def test_so_many_probes_are_remembered_and_no_more():
     seen = Probed(observation={"n": 1})
-    recent = probing.RecentProbes()
-    monkeypatch.setattr(probing, "probe_server", lambda connect, timeout_s: seen)
+    recent = probing.RecentProbes(lambda connect, timeout_s: seen)
     for number in (*range(100), 50):
         assert recent.probe((str(number), ""), lambda: None, None) is seen
     kept = [int(address) for address, _ in recent._seen]
