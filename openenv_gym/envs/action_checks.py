@@ -14,11 +14,11 @@ from typing import Any
 import gymnasium.spaces as gs
 import numpy as np
 from gymnasium.vector import AutoresetMode
-from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from openenv_gym.envs.shard import Shard
 from openenv_gym.errors import InvalidActionError
+from openenv_gym.spaces.batch import batch_space
 from openenv_gym.spaces.check import UNREADABLE, action_check
 
 

@@ -27,23 +27,26 @@ def batch_space(space: Space, n: int) -> Space:
     >>> batch_space(gs.Box(0, 1, (3,)), 2)
     Box(0.0, 1.0, (2, 3), float32)
     """
-    from gymnasium.vector.utils import batch_space as gymnasiums
+    build: Callable[[Any, int], Any] = _KINDS.get(type(space), _as_gymnasium)
+    batched: Space = build(space, n)
+    return batched
 
-    build: Callable[[Any, int], Any] = _KINDS.get(type(space), gymnasiums)
+
+def _as_gymnasium(space: Any, n: int) -> Space:
+    from gymnasium.vector.utils import batch_space as build
+
     batched: Space = build(space, n)
     return batched
 
 
 def _box(space: gs.Box, n: int) -> Space:
-    from gymnasium.vector.utils import batch_space as gymnasiums
-
     shape = (n, *space.shape)
     # Gymnasium takes an integer without a bound for one that is bounded by its dtype.
     is_bounded = space.dtype.kind in "fub" or bool(
         np.all(space.bounded_below) and np.all(space.bounded_above)
     )
     if math.prod(shape) < _LARGE or not is_bounded:
-        return gymnasiums(space, n)
+        return _as_gymnasium(space, n)
     batched = copy.copy(space)
     batched._np_random = copy.deepcopy(space.np_random)
     batched._shape = shape
