@@ -117,10 +117,9 @@ def _answer_at(place: Stop, options: WebSocketOptions) -> Any:
 def _content(response: Any, options: WebSocketOptions) -> bytes:
     """The whole body, of a server that may go on without end, or as slowly as it likes."""
     deadline_s = time.monotonic() + options.connect_timeout_s
-    content = bytearray()
+    content, limit = bytearray(), min(options.max_message_bytes, _MAX_SCHEMA_BYTES)
     for chunk in response.iter_bytes():
         content += chunk
-        limit = min(options.max_message_bytes, _MAX_SCHEMA_BYTES)
         if len(content) > limit:
             raise NotOpenEnvError(
                 f"{response.url}: expected at most {limit} bytes "

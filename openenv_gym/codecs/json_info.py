@@ -75,7 +75,7 @@ def reward_from_json(data: Any, types: Mapping[str, str]) -> Any:
     Raises:
         InvalidRequestError: ``types`` does not fit ``data``.
     """
-    own = {key.removeprefix(REWARD): kind for key, kind in types.items() if key[:1] == REWARD[:1]}
+    own = {key.removeprefix(REWARD): kind for key, kind in types.items() if key.startswith(REWARD)}
     return info_from_json(data, own)
 
 

@@ -51,8 +51,8 @@ def flat_observation(side: Side, *, is_asked: bool) -> tuple[Side, Flattening]:
         SpaceError: there are no numbers, or a field that was asked for has none.
     """
     form, names = side.form, paths_of(side.key)
-    spaces = {name: form.space if isinstance(side.key, str) else form.fields[name].space
-              for name in names}  # fmt: skip
+    forms = {names[0]: form} if isinstance(side.key, str) else form.fields
+    spaces = {name: forms[name].space for name in names}
     left_out = {name: space for name, space in spaces.items() if not _is_flat(space)}
     numeric = [name for name in names if name not in left_out]
     if not numeric or (left_out and is_asked):
@@ -97,8 +97,8 @@ def flat_action(side: Side) -> Flattening:
         )
     flat: Space
     if kinds == {True}:
-        low, high = (np.concatenate(ends).astype(np.float32)
-                     for ends in zip(*[part.ends for part in parts], strict=True))  # fmt: skip
+        lows, highs = zip(*[part.ends for part in parts], strict=True)
+        low, high = (np.concatenate(ends).astype(np.float32) for ends in (lows, highs))
         flat = gs.Box(low, high, low.shape, np.float32)
     else:
         counts = np.concatenate([part.counts for part in parts])

@@ -38,11 +38,9 @@ class WorkerSession:
         reply = self._handler.execute(request)
         try:
             answer = self._session.send(reply)
-            return (
-                answer
-                if len(answer) <= MAX_MESSAGE_BYTES
-                else bytes(within(answer, MAX_MESSAGE_BYTES))
-            )
+            if len(answer) > MAX_MESSAGE_BYTES:
+                answer = bytes(within(answer, MAX_MESSAGE_BYTES))
+            return answer
         except SpaceError as exc:  # a reward or a flag that cannot be carried
             return self._session.send(failure(exc))
         except Exception as exc:  # objects of the environment may raise whatever they like
