@@ -58,8 +58,8 @@ class EmbeddedEndpoint:
         request = msgspec.structs.replace(self.request, needs_spaces=not is_batched)
         connection, description = replace(self, request=request).open_session()
         try:
-            info = info_of(description, self.request, is_binary=True)
-            return Described(replace(info, check_seeding=self.options.check_seeding), connection)
+            info = info_of(description, self.request, self.options, is_binary=True)
+            return Described(info, connection)
         except BaseException:
             connection.abandon()
             raise

@@ -15,6 +15,7 @@ import gymnasium as gym
 
 from openenv_gym.address import Address
 from openenv_gym.client import Connection
+from openenv_gym.endpoints.options import ConnectOptions
 from openenv_gym.errors import (
     ConnectionLostError,
     EnvStartError,
@@ -175,12 +176,15 @@ def _told(info: EnvInfo) -> str:
     return f"{info.name} (actions {info.action_space}, observations {info.observation_space})"
 
 
-def info_of(description: Description, request: Open, *, is_binary: bool = False) -> EnvInfo:
+def info_of(
+    description: Description, request: Open, options: ConnectOptions, *, is_binary: bool
+) -> EnvInfo:
     """Return what a worker or a server of ours says of its environment.
 
     Args:
         description: What it says.
         request: What was asked for.
+        options: How it is reached.
         is_binary: Whether its session is in binary, and not in JSON.
 
     Raises:
@@ -202,6 +206,7 @@ def info_of(description: Description, request: Open, *, is_binary: bool = False)
         render_mode=request.render_mode,
         metadata={**description.metadata, "render_modes": description.render_modes},
         has_action_masks=description.has_action_masks,
+        check_seeding=options.check_seeding,
         warnings=tuple(description.warnings),
         keeps_bounds=description.has_models or not is_binary,
         description=description,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -143,12 +143,8 @@ class ServerEndpoint:
             check_single(description, self.request)
         if description is not None and self._is_ours(description):
             is_json = self.options.codec == "json"
-            if is_json:  # which has no messages for these
-                description = msgspec.structs.replace(
-                    description, render_modes=[], attributes=[], has_all_attributes=False
-                )
-            info = info_of(description, self.request, is_binary=not is_json)
-            return replace(info, check_seeding=self.options.check_seeding)
+            told = _said_in_json(description) if is_json else description
+            return info_of(told, self.request, self.options, is_binary=not is_json)
         inference = self.infer(answer)
         return EnvInfo(
             name=self.request.environment or str(self.address),
@@ -166,19 +162,20 @@ class ServerEndpoint:
     ) -> Described[Connection]:
         is_batched = self.request.num_envs is not None
         if description is not None and not is_batched:
-            check_known(known, info_of(description, self.request), self.address)
+            told = info_of(description, self.request, self.options, is_binary=True)
+            check_known(known, told, self.address)
         deadlines = {} if description is None else description.deadlines
         timeout_s = reply_timeout(self.options.timeout_s, deadlines)
         transport = self._transport(SUBPROTOCOL)
         connection = Connection(ClientSession(BinaryMessages()), transport, timeout_s)
         found = opened(connection, self.request)
         try:
-            info = info_of(found, self.request, is_binary=True)
+            info = info_of(found, self.request, self.options, is_binary=True)
             check_known(known if is_batched else None, info, self.address)
         except BaseException:
             connection.close(CLOSE_TIMEOUT_S)
             raise
-        return Described(replace(info, check_seeding=self.options.check_seeding), connection)
+        return Described(info, connection)
 
     def _connect_json(self, known: EnvInfo | None, answer: Answer) -> Described[Connection]:
         from openenv_gym.protocol.json_messages import JsonClientMessages
@@ -215,8 +212,7 @@ class ServerEndpoint:
             said = told.state.get(SCHEMA_KEY) if isinstance(told, StateReply) else None
             found = msgspec.convert(said, Description)
             messages.view = BatchClientView(found)
-            found = msgspec.structs.replace(found, render_modes=[])
-            info = info_of(found, request)
+            info = info_of(_said_in_json(found), request, self.options, is_binary=False)
             check_known(known, info, self.address)
         except msgspec.ValidationError as exc:
             connection.abandon()
@@ -227,7 +223,7 @@ class ServerEndpoint:
         except BaseException:
             connection.abandon()
             raise
-        return Described(replace(info, check_seeding=self.options.check_seeding), connection)
+        return Described(info, connection)
 
     def _transport(self, subprotocol: str | None, query: str = "") -> Transport:
         return open_transport(self.address, subprotocol, query, self.options.options)
@@ -348,6 +344,13 @@ class ServerEndpoint:
                 f"render_mode: {description.environment} at {self.address} renders "
                 f"{modes or 'in no mode'} with codec={self.options.codec!r}, got {mode!r}"
             )
+
+
+def _said_in_json(description: Description) -> Description:
+    """Return a description without what JSON has no messages for."""
+    return msgspec.structs.replace(
+        description, render_modes=[], attributes=[], has_all_attributes=False
+    )
 
 
 def _has(description: Description, kwargs: dict[str, Any]) -> bool:
