@@ -13,7 +13,6 @@ from typing import Any
 
 import gymnasium as gym
 import pytest
-import trustme
 
 from openenv_gym.address import parse_address
 from openenv_gym.client.http import get_schema
@@ -21,6 +20,7 @@ from openenv_gym.client.redirects import Stop
 from openenv_gym.client.websocket import WebSocketOptions
 from openenv_gym.errors import InvalidRequestError, NotOpenEnvError
 from openenv_gym.testing import FaultProxy
+from tests.support.tls import private_tls
 
 SECRET = {"Authorization": "Bearer secret"}
 SCHEMA = {"action": {}, "observation": {}}
@@ -137,11 +137,7 @@ def test_a_websocket_tells_another_host_nothing(serve: Callable[..., Any], codec
 
 
 def test_nothing_goes_on_without_tls():
-    authority = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    trust = ssl.create_default_context()
-    authority.configure_trust(trust)
+    context, trust = private_tls("127.0.0.1")
     options = WebSocketOptions(headers=SECRET, ssl_context=trust)
     with (
         front(lambda path: None) as plain,

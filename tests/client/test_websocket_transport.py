@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import closing, contextmanager
 
 import pytest
-import trustme
 from websockets.frames import Frame
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
@@ -35,6 +34,7 @@ from openenv_gym.protocol import (
     StateReply,
 )
 from openenv_gym.protocol.resume import RESUME_HEADER, Resumption
+from tests.support.tls import private_tls
 
 OPTIONS = WebSocketOptions(connect_timeout_s=30)
 
@@ -280,13 +280,7 @@ def test_headers_and_basic_authentication_reach_the_server():
 
 
 def test_tls_with_a_private_ca_and_without():
-    import ssl
-
-    ca = trustme.CA()
-    server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ca.issue_cert("localhost").configure_cert(server_context)
-    client_context = ssl.create_default_context()
-    ca.configure_trust(client_context)
+    server_context, client_context = private_tls("localhost")
     with peer(echo, ssl=server_context) as address:
         options = WebSocketOptions(ssl_context=client_context)
         transport = WebSocketTransport(address, SUBPROTOCOL, options)
