@@ -49,8 +49,9 @@ def test_an_embedded_one_has_all_but_private_names():
 
 def test_what_cannot_travel_is_no_attribute():
     env = made()
+    inner: Any = env.unwrapped
     with pytest.raises(AttributeError, match="cannot travel") as told:
-        env.unwrapped.scaled(None)  # type: ignore[attr-defined]
+        inner.scaled(None)
     assert isinstance(told.value, RemoteEnvError)
     env.close()
 
@@ -66,8 +67,9 @@ def test_a_server_has_what_it_was_started_with(serve: Any):
     with pytest.raises(UnknownAttributeError, match=r"are: scale, scaled.*--attributes steps"):
         print(inner.steps)
     spoken = made(base_url=url, codec="json")
+    inner = spoken.unwrapped
     with pytest.raises(UnknownAttributeError, match=r"are: none\. .*codec='json' has none"):
-        print(spoken.unwrapped.scale)  # type: ignore[attr-defined]
+        print(inner.scale)
     for one in (env, spoken):
         one.close()
 
@@ -132,16 +134,10 @@ def test_what_wrappers_ask_of_atari(pong: Any):
 
 
 def wrapped(env: Any) -> Any:
-    """What ``AtariWrapper`` of Stable-Baselines3 does, but for the size of the picture."""
-    env = atari_wrappers.StickyActionEnv(env, 0.25)
-    env = atari_wrappers.NoopResetEnv(env, noop_max=30)
-    env = atari_wrappers.MaxAndSkipEnv(env, skip=4)
-    env = atari_wrappers.EpisodicLifeEnv(env)
-    return atari_wrappers.FireResetEnv(env)
+    return atari_wrappers.AtariWrapper(env, action_repeat_probability=0.25)
 
 
 def preprocessed(env: Any) -> Any:
-    pytest.importorskip("cv2")
     return gym.wrappers.AtariPreprocessing(env, terminal_on_life_loss=True)
 
 
@@ -167,13 +163,14 @@ def test_what_wrappers_ask_can_be_read_and_nothing_else(serve: Any):
             envs.call(name)
     envs.close()
     env = made(PONG, frameskip=1, base_url=url)
+    inner: Any = env.unwrapped
     with pytest.raises(UnknownAttributeError, match=r"no attribute 'ale\.loadROM'"):
-        env.unwrapped.ale.loadROM("/tmp/rom")  # type: ignore[attr-defined]
+        inner.ale.loadROM("/tmp/rom")
     env.close()
 
 
 def test_trainers_look_at_the_bases_and_the_mode_of_a_vector_environment():
     assert VectorEnv in RemoteVectorEnv.__bases__
-    envs = gym.make_vec("openenv/CartPole-v1", 2, autoreset_mode="SameStep")
-    assert envs.autoreset_mode is gym.vector.AutoresetMode.SAME_STEP  # type: ignore[attr-defined]
+    envs: Any = gym.make_vec("openenv/CartPole-v1", 2, autoreset_mode="SameStep")
+    assert envs.autoreset_mode is gym.vector.AutoresetMode.SAME_STEP
     envs.close()

@@ -92,12 +92,12 @@ def test_a_reset_too_raises_what_the_environment_raised(way: str, serve: Any):
 
 
 def test_the_spec_has_the_arguments_of_the_environment(serve: Any):
-    local = gym.make("FrozenLake-v1")
+    local: Any = gym.make("FrozenLake-v1")
     url = serve("FrozenLake-v1", "--kwargs", '{"is_slippery": false}').base_url
     for how, own in (({}, {}), ({"base_url": url}, {"is_slippery": False})):
         env = gym.make("openenv/FrozenLake-v1", **how)
         assert env.spec is not None
-        assert {**local.spec.kwargs, **own}.items() <= env.spec.kwargs.items()  # type: ignore[union-attr]
+        assert {**local.spec.kwargs, **own}.items() <= env.spec.kwargs.items()
         gym.make(env.spec).close()  # and they are those that are there
         env.close()
     local.close()
