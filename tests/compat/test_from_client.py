@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from benchmarks.children import ROOT
+from openenv_gym.errors import CapacityError
 from openenv_gym.launchers import ServerProcess
-from openenv_gym.wire.error_codes import FULL
+from openenv_gym.wire.error_codes import with_way_out
 
 FORMS = ("async", "sync", "class")
 ASYNC_OR_SYNC = ("async", "sync")
@@ -221,7 +222,9 @@ def test_a_reset_tells_of_a_connection_that_was_lost(call, their_servers):
 def test_a_full_server_says_so(form, call, serve_theirs):
     url, _ = serve_theirs("traps", app={"max_concurrent_envs": 2})
     answer = call("capacity", url=url, form=form, sessions=2)
-    message = "Server at capacity: 2/2 sessions active. Cannot accept new connections." + FULL
+    said = "Server at capacity: 2/2 sessions active. Cannot accept new connections."
+    message = with_way_out(said, CapacityError.code)
+    assert message != said
     assert answer["errors"] == [["CapacityError", message]] * 5
     assert answer["tries"] > 0 and answer["value"] == [6.0, 1.0]
 
