@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -14,7 +15,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from openenv_gym.launchers import ServerProcess
+from openenv_gym.launchers import subprocess as subprocess_launcher
 from openenv_gym.launchers.embedded import EMBEDDED
+from tests.support.preloaded import OF_SERVERS, Preloaded
 
 collect_ignore_glob = ["support/*"]  # no tests: some of these never end to import, or end who does
 
@@ -102,8 +105,27 @@ def describe(process: psutil.Process) -> str:
         return f"{process.pid} (ended)"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def preloaded(no_process_is_left: None) -> Iterator[Preloaded]:
+    """Servers are forked from an interpreter that has imported all that they need."""
+    interpreter = Preloaded(OF_SERVERS)
+    with pytest.MonkeyPatch.context() as patch:
+        with_forks = SimpleNamespace(**vars(subprocess) | {"Popen": interpreter.popen})
+        patch.setattr(subprocess_launcher, "subprocess", with_forks)
+        yield interpreter
+    interpreter.stop()
+
+
+@pytest.fixture
+def new_interpreters(preloaded: Preloaded) -> Iterator[None]:
+    """Servers are started as users start them: for tests of just that."""
+    preloaded.is_used = False
+    yield
+    preloaded.is_used = True
+
+
 @pytest.fixture(scope="session")
-def serve(no_process_is_left: None) -> Iterator[Callable[..., ServerProcess]]:
+def serve(preloaded: Preloaded) -> Iterator[Callable[..., ServerProcess]]:
     """Starts a server with the arguments of ``openenv-gym serve``, once for the whole run."""
     servers: dict[tuple[str, ...], ServerProcess] = {}
 
@@ -114,8 +136,8 @@ def serve(no_process_is_left: None) -> Iterator[Callable[..., ServerProcess]]:
         return servers[key]
 
     yield start
-    with ThreadPoolExecutor() as pool:  # each takes a while to end
-        list(pool.map(ServerProcess.stop, servers.values()))
+    for server in servers.values():  # how one ends when it is asked to, tests of its own say
+        server.stop(timeout_s=0)
 
 
 WAYS = ("embedded", "binary", "json")

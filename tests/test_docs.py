@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.support.preloaded import Preloaded
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -60,23 +62,35 @@ def blocks() -> list[Any]:
     return found
 
 
+@pytest.fixture(scope="module")
+def trainers(no_process_is_left: None) -> Iterator[Preloaded]:
+    """An interpreter for programs, which has imported what takes most of them long."""
+    few_threads = {"OMP_NUM_THREADS": "1"}  # networks this small lose more by sharing than they win
+    interpreter = Preloaded(("openenv_gym.sb3", "sb3_contrib"), few_threads)
+    yield interpreter
+    interpreter.stop()
+
+
 @pytest.mark.parametrize(("page", "line", "block"), blocks())
-def test_a_block_runs_alone(page: str, line: int, block: str, serve: Any, tmp_path: Path):
+def test_a_block_runs_alone(
+    page: str, line: int, block: str, serve: Any, trainers: Preloaded, tmp_path: Path
+):
     for address, environment in SERVED[page].items():
         if address in block:
             block = block.replace(address, serve(environment).base_url)
     program = tmp_path / "block.py"
     program.write_text("\n" * (line - 1) + block, encoding="utf-8")
-    few_threads = {"OMP_NUM_THREADS": "1"}  # networks this small lose more by sharing than they win
-    ran = subprocess.run(
-        [sys.executable, program],
-        env={**os.environ, **few_threads, "PYTHONPATH": str(ROOT)},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 0, f"{page}, line {line}: {ran.stderr}"
+    printed = tmp_path / "printed"
+    with printed.open("wb") as file:
+        ran = trainers.popen(
+            [sys.executable, str(program)],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            cwd=tmp_path,
+            stdout=file.fileno(),
+            stderr=file.fileno(),
+        )
+        code = ran.wait()
+    assert code == 0, f"{page}, line {line}: {printed.read_text()}"
 
 
 def test_every_page_with_python_has_a_test():

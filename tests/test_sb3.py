@@ -115,9 +115,9 @@ def play(local: VecEnv, remote: VecEnv, steps: int) -> int:
 
 @pytest.mark.parametrize(("num_envs", "shards"), [(1, 1), (3, 2), (8, 3)])
 @pytest.mark.parametrize("name", PAIRS)
-@pytest.mark.sample(6)
+@pytest.mark.sample(5)
 def test_everything_is_as_of_dummy_vec_env(name: str, num_envs: int, shards: int):
-    steps = 500 if name in GAMES else 2000
+    steps = 300 if name in GAMES else 800
     assert play(*pair(name, num_envs, shards=shards), steps) > 5
 
 
@@ -331,14 +331,19 @@ def trained(env: VecEnv, timesteps: int) -> tuple[PPO, list[Any], np.ndarray]:
     return agent, [(float(one["r"]), int(one["l"])) for one in episodes], vector
 
 
-@pytest.mark.timeout(300)
 def test_ppo_learns_the_same_to_the_bit():
     local, remote = pair("CartPole-v1", 8, shards=2)
-    _, expected_episodes, expected = trained(local, 15_360)
-    agent, episodes, parameters = trained(remote, 15_360)
-    assert len(episodes) > 100 and episodes == expected_episodes
+    _, expected_episodes, expected = trained(local, 4096)
+    _, episodes, parameters = trained(remote, 4096)
+    assert len(episodes) > 50 and episodes == expected_episodes
     assert_same(expected, parameters)
     remote.close()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_what_ppo_learns_is_worth_something():
+    agent, _, _ = trained(OpenEnvVecEnv("openenv/CartPole-v1", 8), 15_360)
     unseen = VecMonitor(OpenEnvVecEnv("openenv/CartPole-v1", 8))
     unseen.seed(100)
     mean, _ = evaluate_policy(agent, unseen, 32)

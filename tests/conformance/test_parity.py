@@ -218,6 +218,7 @@ def test_car_racing():
     assert_identical("CarRacing-v3", Play(seeds=1, steps=50, picture_steps=50), json_steps=50)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "game",

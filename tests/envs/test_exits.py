@@ -96,7 +96,7 @@ def computed_s(process: psutil.Process) -> float:
 
 @pytest.mark.parametrize("reach", ["embedded", "served"])
 @pytest.mark.parametrize("form", ["one", "several"])
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_ctrl_c_is_one_keyboard_interrupt_and_nothing_else(form, reach, where):
     url, servers = where
     trainer, workers = begin(form, url)
@@ -111,7 +111,7 @@ def test_ctrl_c_is_one_keyboard_interrupt_and_nothing_else(form, reach, where):
 
 @pytest.mark.parametrize("reach", ["embedded", "served"])
 @pytest.mark.parametrize("form", ["one", "several"])
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_an_environment_that_hangs_does_not_keep_the_interpreter(form, reach, where):
     url, servers = where
     trainer, workers = begin(form, url, "thread")

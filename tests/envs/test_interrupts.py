@@ -79,7 +79,7 @@ def make(kind: str, base_url: str, on_fault: str) -> Any:
         *(pytest.param(kind, "raise", marks=pytest.mark.long) for kind in ("plain", "sb3")),
     ],
 )
-@pytest.mark.sample(3)
+@pytest.mark.sample(2)
 def test_an_interrupt_at_any_moment_of_a_step(kind: str, on_fault: str, serve: Any):
     env = make(kind, serve(SCRIPTED).base_url, on_fault)
     action = 0 if kind == "single" else np.zeros(env.num_envs, np.int64)

@@ -21,7 +21,7 @@ def test_cartpole_for_20_seeds(reach):
 
 
 @pytest.mark.parametrize("env_id", ["FrozenLake-v1", "Blackjack-v1", TAXI, "Pendulum-v1"])
-@pytest.mark.sample(6)
+@pytest.mark.sample(4)
 def test_other_spaces(env_id: str, reach):
     local = gym.make(env_id)
     remote = gym.make(f"openenv/{env_id}", **reach(env_id))
@@ -31,6 +31,7 @@ def test_other_spaces(env_id: str, reach):
 
 @pytest.mark.parametrize("isolation", ["inline", "thread"])
 @pytest.mark.parametrize("codec", ["binary", "json"])
+@pytest.mark.sample(2)
 def test_isolations(isolation: str, codec: str, serve):
     url = serve("CartPole-v1", "--isolation", isolation).base_url
     remote = gym.make("openenv/CartPole-v1", base_url=url, codec=codec)

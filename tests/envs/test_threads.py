@@ -39,6 +39,7 @@ def make(kind: str, base_url: str) -> Any:
 
 
 @pytest.mark.parametrize("kind", ["single", "vector", "plain"])
+@pytest.mark.sample(2)
 def test_steps_of_three_threads_are_those_of_one_after_another(kind: str, eager: Any, serve: Any):
     env = make(kind, serve(SCRIPTED).base_url)
     action = 0 if kind == "single" else np.zeros(env.num_envs, np.int64)

@@ -104,7 +104,7 @@ CHANCES: dict[str, PolicyChances] = {
 
 
 @pytest.mark.parametrize("player", PLAYERS, ids=lambda player: player.name)
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_the_measured_rate_is_the_one_that_follows_from_the_rules(player: Player) -> None:
     episodes = 1000
     env = gym.make("openenv/catch-v0")

@@ -75,7 +75,9 @@ CAMPAIGNS = [
 
 
 @pytest.mark.parametrize(("num_envs", "faults"), CAMPAIGNS)
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize(
+    "name", ["sb3_ppo", "cleanrl_ppo", pytest.param("sb3_dqn", marks=pytest.mark.long)]
+)
 def test_training_goes_on_through_a_campaign(
     name: str, num_envs: int, faults: int, tmp_path: Path, record_property: Any
 ):

@@ -125,7 +125,7 @@ def test_an_environment_of_a_server(how: str, codec: str, server: ServerProcess)
 
 @pytest.mark.parametrize("reach", ["embedded", "binary", "json"])
 @pytest.mark.parametrize("how", ["hang", "stop"])
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_sub_environments(how: str, reach: str, server: ServerProcess):
     there = {} if reach == "embedded" else {"base_url": server.base_url, "codec": reach}
     envs = several(**there)

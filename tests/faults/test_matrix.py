@@ -130,9 +130,8 @@ MODES = ("NextStep", "SameStep", "Disabled")
 # Each transport, each class and each isolation; what other files do not try as thoroughly.
 SHORT = [
     Place(transport="embedded", kind="sb3"),
-    Place(transport="binary", kind="SameStep"),
     Place(transport="json", kind="NextStep"),
-    Place(transport="binary", kind="Disabled", isolation="inline"),
+    Place(transport="binary", kind="SameStep", isolation="inline"),
     Place(transport="json", kind="single", isolation="thread"),
 ]
 EVERY = [

@@ -79,7 +79,7 @@ def left_to_the_collector(session: Callable[[], None]) -> Counter[str]:
 @in_pairs(
     indirect=["reach"], reach=WAYS, end=ENDS, resets=[False, True], on_fault=["truncate", "raise"]
 )
-@pytest.mark.sample(3)
+@pytest.mark.sample(2)
 def test_a_session_leaves_nothing_to_the_collector(
     faulty: dict[str, Any], end: str, resets: bool, on_fault: str
 ):
@@ -88,7 +88,7 @@ def test_a_session_leaves_nothing_to_the_collector(
 
 
 @in_pairs(end=ENDS, shards=[1, 2], is_served=[False, True])
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_a_vector_environment_leaves_nothing_to_the_collector(
     serve: Callable[..., Any], end: str, shards: int, is_served: bool
 ):

@@ -107,6 +107,7 @@ def test_all_are_truncated_once_and_go_on(
     envs.close()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("codec", ["binary", "json"])
 @pytest.mark.sample(1)
 def test_a_reset_waits_for_a_server_too(codec: str, mortal: Mortal):

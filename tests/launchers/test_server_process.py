@@ -21,6 +21,8 @@ from tests.support.family import family_of, has_ended
 from tests.support.hanging import Hanging
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.usefixtures("new_interpreters")
+
 GRACE_S = 20.0
 """By when a process has ended that is ending; one that is left does not end at all."""
 

@@ -216,6 +216,7 @@ def test_an_environment_that_does_not_close_is_killed_too():
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.sample(1)
 def test_a_second_signal_is_the_end(number: signal.Signals, play: Begin):
     with ServerProcess(HANGING, "--drain-timeout=600") as server:
         player = play(server)
@@ -256,7 +257,7 @@ def test_ctrl_c_ends_a_server_whose_environment_hangs_while_it_is_built(tmp_path
 
 @pytest.mark.parametrize("close_s", [0.5, 0])
 @pytest.mark.parametrize("isolation", ["thread", "process"])
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_workers_and_threads_that_hang_do_not_keep_a_server(
     isolation: str, close_s: float, play: Begin, capfd
 ):
@@ -352,7 +353,7 @@ def drained_typed(server: ServerProcess) -> str:
     ],
     ids=["binary", "json", "vector", "sessions", "typed", "from_client"],
 )
-@pytest.mark.sample(3)
+@pytest.mark.sample(2)
 def test_the_fault_of_every_client_is_that_the_server_drains(play_on: Callable[..., str]):
     with ServerProcess(HANGING) as server:
         assert play_on(server) == "server_draining"

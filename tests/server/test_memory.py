@@ -69,7 +69,7 @@ def alive() -> Counter[str]:
 
 
 @pytest.mark.parametrize(("isolation", "way"), CASES)
-@pytest.mark.sample(3)
+@pytest.mark.sample(2)
 def test_a_session_takes_all_that_was_its_own_with_it(isolation: str, way: str):
     app = create_app(FAULTY, isolation=isolation)
     with no_collection(), serving(app, ws=RelayProtocol) as url:

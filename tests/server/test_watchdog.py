@@ -105,7 +105,7 @@ def all_slots_are_free(server: ServerProcess) -> None:
 
 @pytest.mark.parametrize("codec", ["binary", "json"])
 @pytest.mark.parametrize("way", Hanging.WAYS)
-@pytest.mark.sample(4)
+@pytest.mark.sample(3)
 def test_a_step_that_hangs(server: ServerProcess, bystander: None, way: str, codec: str):
     env = make(server, codec)
     env.reset(seed=1)
@@ -141,6 +141,7 @@ def test_a_close_that_hangs(server: ServerProcess):
     only_worker_of(server.pid)  # a spare
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="how processes are traced is Linux's")
 @pytest.mark.parametrize("method", ["forkserver", "spawn"])
 @pytest.mark.sample(1)
@@ -220,10 +221,10 @@ def test_who_has_answered_has_no_deadline():
 def test_a_start_that_hangs(tmp_path: Path):
     flag = tmp_path / "flag"
     kwargs = f'--kwargs={{"flag": "{flag}"}}'
-    with ServerProcess(HANGING, kwargs, "--start-timeout=10", "--max-sessions=1") as server:
+    with ServerProcess(HANGING, kwargs, "--start-timeout=5", "--max-sessions=1") as server:
         flag.touch()
         env = gym.make("openenv/remote-v0", base_url=server.base_url)
-        with pytest.raises(ConnectionLostError, match=r"a start within 10 s .* --start-timeout"):
+        with pytest.raises(ConnectionLostError, match=r"a start within 5 s .* --start-timeout"):
             env.reset()
         flag.unlink()
         env.reset()

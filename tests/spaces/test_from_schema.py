@@ -159,6 +159,7 @@ def test_a_schema_cannot_fill_the_memory(items: dict[str, Any]):
 
 
 @pytest.mark.parametrize("keyword", ["properties", "allOf", "anyOf", "prefixItems"])
+@pytest.mark.sample(2)
 def test_definitions_that_double_are_refused_soon(keyword: str):
     def twice(name: str) -> dict[str, Any]:
         both = [{"$ref": f"#/$defs/{name}"}] * 2

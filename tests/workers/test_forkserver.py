@@ -316,7 +316,7 @@ SERVER = textwrap.dedent(
 
 @pytest.mark.parametrize("way", ["sleep", "spin", "gil", "stop"])
 @pytest.mark.parametrize("first", ["server", "forkserver first"])
-@pytest.mark.sample(4)
+@pytest.mark.sample(2)
 def test_all_end_with_a_server_that_is_killed(first: str, way: str):
     server = subprocess.Popen(
         [sys.executable, "-c", SERVER, first, str(Hanging.WAYS[way])],

@@ -71,7 +71,7 @@ TRAINER = textwrap.dedent(
 
 @pytest.mark.parametrize("end", ["return", "raise", "interrupt", "_exit", "terminate", "kill"])
 @pytest.mark.parametrize("action", [0, Scripted.HANG, Scripted.SPIN], ids=["idle", "hang", "spin"])
-@pytest.mark.sample(5)
+@pytest.mark.sample(3)
 def test_a_worker_ends_with_its_trainer(end: str, action: int):
     trainer = subprocess.Popen(
         [sys.executable, "-c", TRAINER, end, str(action)],
