@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
@@ -29,7 +29,6 @@ from openenv_gym.errors import EnvStartError, InvalidRequestError
 
 _log = logging.getLogger(__name__)
 
-_SIDES = ("action_space", "observation_space")
 _TIME_LIMIT = "TimeLimit.truncated"
 """Where the info of gym tells that a time limit has ended the episode."""
 
@@ -39,11 +38,26 @@ _LAST = 2
 Step = tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]
 
 
-def has_spaces(env: Any) -> bool:
-    """Return whether an object has both spaces, or the specs of dm_env, for :class:`ForeignEnv`."""
-    if all(is_space(getattr(env, side, None)) for side in _SIDES):
-        return True
-    return all(callable(getattr(env, name, None)) for name in ("action_spec", "observation_spec"))
+def has_spaces(env: Any, given: Collection[str] = ()) -> bool:
+    """Return whether both spaces of an object are known.
+
+    Args:
+        env: The object, which has spaces, or the specs of dm_env.
+        given: The names of those that are known without it: ``action_space`` for one.
+    """
+    return all(
+        f"{side}_space" in given
+        or is_space(getattr(env, f"{side}_space", None))
+        or callable(getattr(env, f"{side}_spec", None))
+        for side in ("action", "observation")
+    )
+
+
+def is_vector(env: Any) -> bool:
+    """Return whether an object is a vector environment, of Gymnasium or any other package."""
+    return hasattr(env, "num_envs") and (
+        hasattr(env, "single_action_space") or callable(getattr(env, "step_async", None))
+    )
 
 
 class ForeignEnv(gym.Env[Any, Any]):
@@ -176,6 +190,12 @@ class ForeignEnv(gym.Env[Any, Any]):
             return render(mode=self.render_mode)
         return render()
 
+    def can_render(self, mode: str) -> bool:
+        """Return whether ``render`` can draw in a mode: it takes one, or was made with this one."""
+        takes = "mode" in (_parameters(self.foreign, "render") or ())
+        is_known = mode in self.metadata["render_modes"]
+        return is_known and (takes or getattr(self.foreign, "render_mode", None) == mode)
+
     def close(self) -> None:
         """Close the object, if it can be closed."""
         close = getattr(self.foreign, "close", None)
@@ -300,11 +320,17 @@ def _spec(env: Any, side: str) -> Any:
 
 
 def _metadata(env: Any) -> dict[str, Any]:
-    """The metadata, with the render modes where Gymnasium looks for them."""
+    """The metadata, with the render modes and their rate where Gymnasium looks for them."""
     known = getattr(env, "metadata", None)
     metadata = dict(known) if isinstance(known, Mapping) else {}
-    modes = metadata.get("render_modes") or metadata.get("render.modes") or []
-    return {**metadata, "render_modes": list(modes)}
+    fps = metadata.get("render_fps", metadata.get("video.frames_per_second"))
+    known_fps = {} if fps is None else {"render_fps": fps}
+    return {**metadata, "render_modes": render_modes(metadata), **known_fps}
+
+
+def render_modes(metadata: Mapping[str, Any]) -> list[str]:
+    """Return the render modes in the metadata of an environment, of Gymnasium or gym."""
+    return list(metadata.get("render_modes") or metadata.get("render.modes") or ())
 
 
 def _layers(env: Any) -> Iterator[Any]:

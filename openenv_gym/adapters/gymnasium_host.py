@@ -37,6 +37,11 @@ def build(name: str, request: Open) -> BuiltEnv:
     module, _, env_id = name.rpartition(":")
     if module:
         import_module(module, name)
+        if env_id not in gym.registry and "gym" in sys.modules:
+            from openenv_gym.adapters import gym_host
+
+            if gym_host.knows(env_id):  # the module has registered it with gym
+                return gym_host.build(name, request)
         may_be_code = not env_id or env_id.replace(".", "_").isidentifier()
         if may_be_code and env_id not in gym.registry:
             from openenv_gym.adapters import module_host
@@ -95,10 +100,15 @@ def check_takes_mode(exc: TypeError, name: str, mode: str | None) -> None:
     Raises:
         UnsupportedRenderModeError: it takes none.
     """
-    if mode is not None and _NO_RENDER_MODE in str(exc):
+    if mode is not None and takes_no_mode(exc):
         raise UnsupportedRenderModeError(
             f"render_mode: {name} takes none, got {mode!r}: {exc}"
         ) from exc
+
+
+def takes_no_mode(exc: TypeError) -> bool:
+    """Return whether ``exc`` says that a constructor takes no render mode."""
+    return _NO_RENDER_MODE in str(exc) or str(exc).endswith("() takes no arguments")
 
 
 def _spec(env_id: str) -> EnvSpec:
@@ -152,7 +162,7 @@ def host(env: gym.Env[Any, Any], name: str, *, has_vector_form: bool = False) ->
         render_mode=env.render_mode,
         metadata=plain_metadata(env.metadata),
         state={"env_id": spec.id if spec is not None else name},
-        about={"name": name, "description": _summary(env)},
+        about={"name": name, "description": summary_of(type(env.unwrapped))},
         has_vector_form=has_vector_form,
     )
     return BuiltEnv(env=env, description=description, state=lambda: description.state)
@@ -170,8 +180,8 @@ def _labelled_spaces(env: gym.Env[Any, Any]) -> tuple[gym.Space[Any], gym.Space[
     return label_known(spec.id, *spaces)
 
 
-def _summary(env: gym.Env[Any, Any]) -> str:
-    kind = type(env.unwrapped)
+def summary_of(kind: type[Any], what: str = "Gymnasium environment") -> str:
+    """Return a sentence about a class: what it is, its name and the first line of its docstring."""
     lines = (kind.__doc__ or "").strip().splitlines()
     title = next((line.strip("# ") for line in lines if line.strip("# ")), kind.__name__)
-    return f"Gymnasium environment {kind.__name__}: {title}"
+    return f"{what} {kind.__name__}: {title}"
