@@ -29,7 +29,7 @@ from openenv_gym.errors import EnvStartError, InvalidRequestError
 
 _log = logging.getLogger(__name__)
 
-_TIME_LIMIT = "TimeLimit.truncated"
+TIME_LIMIT = "TimeLimit.truncated"
 """Where the info of gym tells that a time limit has ended the episode."""
 
 _LAST = 2
@@ -108,7 +108,7 @@ class ForeignEnv(gym.Env[Any, Any]):
         self._write = None if spec is None else writer_of_spec(spec)
         self.metadata = _metadata(env)
         self.render_mode = render_mode or getattr(env, "render_mode", None)
-        self._reset_takes = _parameters(env, "reset")
+        self._reset_takes = reset_takes(env)
         seed = getattr(env, "seed", None)
         self._seed = seed if callable(seed) and not _does_nothing(seed) else None
         self.takes_seed = self._takes("seed") or self._seed is not None
@@ -141,7 +141,7 @@ class ForeignEnv(gym.Env[Any, Any]):
             ValueError: the object returns no observation.
         """
         super().reset(seed=seed)
-        arguments = self._arguments(options)
+        arguments = check_options(options, self._reset_takes, self._name)
         if seed is not None and self._takes("seed"):
             arguments["seed"] = seed
         elif seed is not None and self._seed is not None:
@@ -149,7 +149,7 @@ class ForeignEnv(gym.Env[Any, Any]):
         result = self.foreign.reset(**arguments)
         if hasattr(result, "step_type"):
             return self._observed(result.observation), {}
-        if not self._is_with_info(result):
+        if not is_with_info(result, self.observation_space):
             return self._observed(result), {}
         return self._observed(result[0]), self._info(result[1])
 
@@ -173,14 +173,10 @@ class ForeignEnv(gym.Env[Any, Any]):
                 self._info(info),
             )
         if count != 4:
-            raise ValueError(
-                f"step of {self._name}: expected observation, reward, done and info, or "
-                "observation, reward, terminated, truncated and info, or a TimeStep, got "
-                + (f"{result!r:.80}" if count is None else f"{count} values")
-            )
+            raise wrong_count(self._name, result)
         obs, reward, done, info = result
         is_over, info = _flag(done), self._info(info)
-        truncated = is_over and bool(info.get(_TIME_LIMIT, False))
+        truncated = is_over and bool(info.get(TIME_LIMIT, False))
         return self._observed(obs), number_of(reward), is_over and not truncated, truncated, info
 
     def render(self) -> Any:
@@ -232,35 +228,6 @@ class ForeignEnv(gym.Env[Any, Any]):
     def _takes(self, name: str) -> bool:
         return self._reset_takes is None or name in self._reset_takes
 
-    def _arguments(self, options: dict[str, Any] | None) -> dict[str, Any]:
-        if not options:
-            return {}
-        if self._takes("options"):
-            return {"options": options}
-        unknown = [name for name in options if not self._takes(name)]
-        if unknown:
-            known = ", ".join(self._reset_takes or ()) or "no arguments"
-            raise InvalidRequestError(
-                f"options: reset of {self._name} takes {known}, got {', '.join(unknown)}"
-            )
-        return dict(options)
-
-    def _is_with_info(self, result: Any) -> bool:
-        """Whether a reset has returned a pair of observation and info.
-
-        An observation may look like such a pair, where its space is a ``Tuple`` of two whose second
-        is a ``Dict``. Then the keys tell.
-        """
-        if not _is_pair(result):
-            return False
-        space = self.observation_space
-        parts = space.spaces if isinstance(space, gym.spaces.Tuple) else ()
-        if len(parts) != 2 or not isinstance(parts[1], gym.spaces.Dict):
-            return True
-        keys = set(parts[1].spaces)
-        first = tuple(result[0]) if isinstance(result[0], list) else result[0]
-        return set(result[1]) != keys or (_is_pair(first) and set(first[1]) == keys)
-
     def _of_time_step(self, result: Any) -> Step:
         is_over = int(result.step_type) == _LAST
         discount = result.discount
@@ -289,6 +256,62 @@ class ForeignEnv(gym.Env[Any, Any]):
         if not isinstance(info, Mapping):
             raise ValueError(f"{self._name}: expected a dict as the info, got {info!r:.80}")
         return info if isinstance(info, dict) else dict(info)
+
+
+def reset_takes(env: Any) -> frozenset[str] | None:
+    """Return the names that ``reset`` of an object takes by keyword, None where it takes any."""
+    return _parameters(env, "reset")
+
+
+def check_options(
+    options: dict[str, Any] | None, known: frozenset[str] | None, name: str
+) -> dict[str, Any]:
+    """Return ``options`` as keyword arguments of a ``reset`` that takes ``known``.
+
+    Raises:
+        InvalidRequestError: it does not take one of them.
+    """
+    if not options:
+        return {}
+    if known is None or "options" in known:
+        return {"options": options}
+    unknown = [one for one in options if one not in known]
+    if unknown:
+        raise InvalidRequestError(
+            f"options: reset of {name} takes {', '.join(sorted(known)) or 'no arguments'}, got "
+            f"{', '.join(unknown)}"
+        )
+    return dict(options)
+
+
+def is_with_info(result: Any, space: gym.Space[Any]) -> bool:
+    """Return whether a reset has returned a pair of observation and info.
+
+    An observation may look like such a pair, where its space is a ``Tuple`` of two whose second is
+    a ``Dict``. Then the keys tell.
+
+    Args:
+        result: What was returned.
+        space: The space of the observations.
+    """
+    if not _is_pair(result):
+        return False
+    parts = space.spaces if isinstance(space, gym.spaces.Tuple) else ()
+    if len(parts) != 2 or not isinstance(parts[1], gym.spaces.Dict):
+        return True
+    keys = set(parts[1].spaces)
+    first = tuple(result[0]) if isinstance(result[0], list) else result[0]
+    return set(result[1]) != keys or (_is_pair(first) and set(first[1]) == keys)
+
+
+def wrong_count(name: str, result: Any) -> ValueError:
+    """Return the error for a step that has returned neither four nor five values."""
+    is_row = isinstance(result, (tuple, list))
+    return ValueError(
+        f"step of {name}: expected observation, reward, done and info, or observation, reward, "
+        "terminated, truncated and info, or a TimeStep, got "
+        + (f"{len(result)} values" if is_row else f"{result!r:.80}")
+    )
 
 
 def _flag(value: Any) -> bool:

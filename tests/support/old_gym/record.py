@@ -6,12 +6,14 @@ values whichever gym has made it.
 
 from __future__ import annotations
 
-import importlib
 import pickle
 import sys
 from typing import Any
 
 import gym
+import numpy as np
+
+from tests.support.old_gym import envs
 
 STEPS = 120
 SEEDS = [1, 2]
@@ -33,6 +35,19 @@ def play(env: Any, seeds: list[int], is_26: bool) -> list[Any]:
             rows.append(five(result))
             if rows[-1][2] or rows[-1][3]:
                 rows.append(env.reset() if is_26 else (env.reset(), {}))
+    return rows
+
+
+def play_vector(envs: Any, is_26: bool) -> list[Any]:
+    """Play two sub-environments with a time limit; infos differ between the versions."""
+    if is_26:
+        rows = [(envs.reset(seed=[3, 4])[0],)]
+    else:
+        envs.seed([3, 4])
+        rows = [(envs.reset(),)]
+    for number in range(STEPS):
+        obs, rewards, *flags, _ = envs.step((number % 2, 1))
+        rows.append((obs, rewards, np.logical_or.reduce(flags)))
     return rows
 
 
@@ -60,7 +75,6 @@ def actions_of(env: Any) -> list[int]:
 
 
 def main(ids: list[str]) -> None:
-    importlib.import_module("tests.support.old_gym.envs")
     is_26 = gym.__version__ >= "0.26"
     found = {}
     for env_id in ids:
@@ -68,6 +82,7 @@ def main(ids: list[str]) -> None:
         if is_26 and env_id == "OldBare-v0":
             told["apply_api_compatibility"] = True
         found[env_id] = plain(tuple(play(gym.make(env_id, **told), SEEDS, is_26)))
+    found["vector"] = tuple(play_vector(envs.make_vector(), is_26))
     assert not any(name.startswith("openenv_gym") for name in sys.modules)
     sys.stdout.buffer.write(pickle.dumps(found, protocol=4))
 
