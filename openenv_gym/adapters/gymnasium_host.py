@@ -18,7 +18,7 @@ from openenv_gym.spaces.rewards import reward_descriptor
 from openenv_gym.wire.description import Description
 from openenv_gym.wire.raised import raised_as
 from openenv_gym.workers.built_env import BuiltEnv, plain_metadata
-from openenv_gym.workers.imports import import_module, imported, is_module
+from openenv_gym.workers.imports import import_module, imported, is_module, without_colon
 
 _REGISTERING = ("ale_py",)
 """Packages whose ids Gymnasium once had itself, and which register them when they are imported."""
@@ -42,15 +42,21 @@ def build(name: str, request: Open) -> BuiltEnv:
 
             if gym_host.knows(env_id):  # the module has registered it with gym
                 return gym_host.build(name, request)
-        may_be_code = not env_id or env_id.replace(".", "_").isidentifier()
-        if may_be_code and env_id not in gym.registry:
-            from openenv_gym.adapters import module_host
+    if env_id not in gym.registry and _may_be_code(module, env_id):
+        from openenv_gym.adapters import module_host
 
-            maker = imported(name, other_names=gym.registry)
-            return module_host.build_with(maker, name, request)
+        maker = imported(name, other_names=gym.registry)
+        return module_host.build_with(maker, name, request)
     env = make(name, request)
     has_vector_form = getattr(env.spec, "vector_entry_point", None) is not None
     return host(env, name, has_vector_form=has_vector_form)
+
+
+def _may_be_code(module: str, name: str) -> bool:
+    """Whether ``name`` may be a class or a function rather than an id."""
+    if not module:
+        return without_colon(name) is not None
+    return not name or name.replace(".", "_").isidentifier()
 
 
 def make(name: str, request: Open) -> gym.Env[Any, Any]:
@@ -82,7 +88,7 @@ def make(name: str, request: Open) -> gym.Env[Any, Any]:
         raise raised_as(UnknownEnvironmentError, type(exc))(
             f"{exc} An id that a module registers is named with it, as module:id, and so is a "
             "class or a function in it, as module:Class; what your own script registers is not "
-            f"known where the environment runs, so put it into a module{_meant(env_id)}"
+            "known where the environment runs, so put it into a module"
         ) from exc
     return env
 
@@ -120,14 +126,6 @@ def _spec(env_id: str) -> EnvSpec:
         raise UnknownEnvironmentError(
             f"expected the id of an environment, as CartPole-v1, got {env_id!r}: {exc}"
         ) from exc
-
-
-def _meant(env_id: str) -> str:
-    """Ask whether ``env_id`` was meant for a class in a module."""
-    module, _, name = env_id.rpartition(".")
-    if is_module(env_id):
-        return f". {env_id} is a module: did you mean {env_id}:Class?"
-    return f". Did you mean {module}:{name}?" if module and is_module(module) else ""
 
 
 def register_known(env_id: str) -> None:
