@@ -87,8 +87,8 @@ def make(name: str, request: Open) -> gym.Env[Any, Any]:
     except error.UnregisteredEnv as exc:
         raise raised_as(UnknownEnvironmentError, type(exc))(
             f"{exc} An id that a module registers is named with it, as module:id, and so is a "
-            "class or a function in it, as module:Class; what your own script registers is not "
-            "known where the environment runs, so put it into a module"
+            "class or a function in it, as module:Class or file.py:Class; what your own script "
+            "registers is not known where the environment runs, so name it with the script"
         ) from exc
     return env
 

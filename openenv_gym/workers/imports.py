@@ -21,6 +21,9 @@ from openenv_gym.wire.raised import raised_as
 
 _FORM = "package.module:Class"
 
+_under_way: list[str] = []
+"""The names for which modules are being imported here, the last one innermost."""
+
 
 def imported(name: str, kind: str = "Class", scheme: str = "", other_names: Any = ()) -> Any:
     """Import and return what ``package.module:Class`` names.
@@ -86,7 +89,25 @@ def import_module(module: str, shown: str) -> Any:
     return _import(module, shown)
 
 
+def check_not_under_way(name: str) -> None:
+    """Pass if the environment ``name`` is not one whose module is being imported here.
+
+    A script that makes its own environment would start itself again in a worker, and that worker
+    another one, without end.
+
+    Raises:
+        EnvStartError: it is.
+    """
+    if any(name.endswith(shown) for shown in _under_way):
+        raise EnvStartError(
+            f"{name}: its module makes this environment while it is imported, which would begin "
+            "itself again and again; put what is to run in the script alone under "
+            'if __name__ == "__main__":'
+        )
+
+
 def _import(module: str, shown: str) -> Any:
+    _under_way.append(shown)
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as exc:
@@ -106,6 +127,8 @@ def _import(module: str, shown: str) -> Any:
             f"{shown}: the module {module} cannot be imported, it raised {type(exc).__name__}: "
             f"{exc}{_place(exc)}"
         ) from exc
+    finally:
+        _under_way.remove(shown)
 
 
 def _is_file(name: str) -> bool:
@@ -216,6 +239,8 @@ def _of_missing(found: Any, name: str, other_names: Any) -> str:
 
 
 def _no_module_name(module: str) -> str:
+    if module.endswith(":"):
+        return f"it has a colon too many; expected {module.rstrip(':')}:Class"
     return f"{module!r} is no name of a module; expected {_FORM}, or folder/file.py:Class"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -162,6 +163,7 @@ WRONG = {
     "json": "the module json has no class of an environment; name .* as json:Class",
     "environment:json": "environment:json: the module json has no class of an environment",
     "json.py": "json.py: there is no file /.*/json.py",
+    "json.py::Thing": "it has a colon too many; expected json.py:Class",
     "./json:Thing": r"'\./json' is no name of a module; .*, or folder/file\.py:Class",
     "tests:adapters": "tests.adapters is a module; name a class or a function in it",
     "thing.py:Thing": "thing.py:Thing: there is no file /.*/thing.py",
@@ -276,6 +278,23 @@ def test_a_file_of_a_package_is_imported_as_a_part_of_it(folder: Path):
     (folder / "pkg" / "my_env.py").write_text("from .parts import Count\nclass One(Count): ...")
     built = build(Open("pkg/my_env.py:One"))
     assert type(built.env).__module__ == "pkg.my_env"
+
+
+def test_a_script_that_would_begin_itself_again_is_stopped(folder: Path):
+    script = folder / "train.py"
+    script.write_text(
+        "import gymnasium as gym, openenv_gym\nfrom my_env import MyEnv\nclass Mine(MyEnv): ...\n"
+        "env = gym.make('openenv/gymnasium-v0', env_id='train.py:Mine')"
+    )
+    path = os.pathsep.join(sys.path)
+    done = subprocess.run(
+        [sys.executable, script],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert 'put what is to run in the script alone under if __name__ == "__main__":' in done.stderr
 
 
 def test_games_of_atari_need_no_module():
