@@ -10,7 +10,7 @@ import msgspec
 
 from openenv_gym.adapters import gymnasium_host
 from openenv_gym.adapters.foreign_env import ForeignEnv, has_spaces, is_vector
-from openenv_gym.errors import EnvStartError, InvalidRequestError, UnsupportedRenderModeError
+from openenv_gym.errors import InvalidRequestError, UnsupportedRenderModeError
 from openenv_gym.spaces import from_descriptor
 from openenv_gym.workers.built_env import BuiltEnv
 from openenv_gym.workers.facts import keywords_of
@@ -54,7 +54,7 @@ def take_spaces(maker: Any, arguments: dict[str, Any]) -> Spaces:
         space = arguments[side]
         if isinstance(space, dict):
             space = from_descriptor(space)
-        known = keywords_of(maker)
+        known = [] if _takes_nothing(maker) else keywords_of(maker)
         if known is None or side in known:
             arguments[side] = space
         else:
@@ -63,11 +63,15 @@ def take_spaces(maker: Any, arguments: dict[str, Any]) -> Spaces:
     return spaces
 
 
+def _takes_nothing(maker: Any) -> bool:
+    return isinstance(maker, type) and maker.__init__ is object.__init__  # type: ignore[misc]
+
+
 def is_foreign(made: Any, given: Collection[str] = ()) -> bool:
     """Return whether an object is to be adapted: it acts, and its spaces are known.
 
-    A typed environment has ``state`` too. Where an object has spaces and ``state``, it is a typed
-    one if its models are known.
+    A typed environment has ``state`` too. Where an object has both, it is a typed one if its class
+    names a model.
 
     Args:
         made: What a class or a function made.
@@ -78,15 +82,21 @@ def is_foreign(made: Any, given: Collection[str] = ()) -> bool:
         return False
     if not (acts(kind) and has_spaces(made, given)):
         return False
-    if not hasattr(kind, "state"):  # what the constructor sets is a state of the simulation
+    if not has_typed_state(made):
         return True
-    from openenv_gym.adapters.environment_models import models_of  # which brings pydantic
+    from openenv_gym.adapters.environment_models import names_models  # which brings pydantic
 
-    try:
-        models_of(kind, kind.__name__)
-    except EnvStartError:
-        return True
-    return False
+    return not names_models(kind)
+
+
+def has_typed_state(made: Any) -> bool:
+    """Return whether an object has the ``state`` of a typed environment.
+
+    A property is not read, since an environment may have no state before its first reset. What a
+    constructor has set is the state of a simulation, unless it is a model.
+    """
+    own = getattr(made, "__dict__", {}).get("state")
+    return hasattr(type(made), "state") or hasattr(own, "model_dump")
 
 
 def adapted(

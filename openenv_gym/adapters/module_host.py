@@ -165,8 +165,7 @@ def _check_typed(made: Any, name: str) -> None:
     said = f"{name} makes an object of type {kind.__qualname__}"
     if foreign_env.is_vector(made):
         raise EnvStartError(f"{said}, a VectorEnv; {_as_vector(name)}")
-    # A property is not read: an environment may have no state before its first reset.
-    if acts(kind) and (hasattr(kind, "state") or "state" in vars(made)):
+    if acts(kind) and foreign_host.has_typed_state(made):
         return
     hint = ""
     if acts(kind):
