@@ -41,6 +41,7 @@ class PackageVenv:
     packages: tuple[str, ...]  # requirements, as pip takes them
     alone: tuple[str, ...] = ()  # those that are installed without what they depend on
     pip_options: tuple[str, ...] = ()
+    builders: tuple[str, ...] = ()  # those that are there first, to build the others
 
     @property
     def python(self) -> Path:
@@ -70,6 +71,8 @@ class PackageVenv:
             venv.create(self.folder, clear=True, with_pip=True)
         except (OSError, subprocess.CalledProcessError) as exc:
             raise InstallError(f"there is no venv: {exc}") from exc
+        if self.builders:
+            self._install(*self.builders)
         if self.alone:
             self._install("--no-deps", *self.alone)
         self._install(*self.packages)
@@ -81,7 +84,8 @@ class PackageVenv:
 
     @property
     def _contents(self) -> str:
-        return "\n".join([*self.packages, *(f"{name} (alone)" for name in self.alone)])
+        alone = [f"{name} (alone)" for name in self.alone]
+        return "\n".join([*self.packages, *alone, *self.builders])
 
     def _install(self, *arguments: str) -> None:
         # Retries are also what pip says of an index that it cannot reach.

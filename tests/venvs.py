@@ -20,6 +20,26 @@ SLIM = PackageVenv(
     alone=("--editable", str(ROOT)),
 )
 
+SERVER = (*CLIENT, "fastapi", "uvicorn")
+"""What a server needs beside the packages of what it serves."""
+
+OLD_GYMS = {
+    "0.26": PackageVenv(
+        folder=ROOT / ".venv-oldgym026",
+        packages=("gym==0.26.2", "numpy<2", *(name for name in SERVER if name != "numpy")),
+        alone=("--editable", str(ROOT)),
+    ),
+    # Its setup.py says `opencv-python>=3.`, which newer versions of setuptools and pip refuse.
+    "0.21": PackageVenv(
+        folder=ROOT / ".venv-oldgym021",
+        packages=("gym==0.21.0", "numpy<1.24", *(name for name in SERVER if name != "numpy")),
+        alone=("--editable", str(ROOT)),
+        builders=("pip<24.1", "setuptools==65.5.0", "wheel==0.37.1", "hatchling", "editables"),
+        pip_options=("--no-build-isolation",),
+    ),
+}
+"""The newest gym, and the oldest that Python 3.11 can install; both are older than Gymnasium."""
+
 
 def install(venvs: Mapping[str, PackageVenv]) -> dict[str, InstallError]:
     """Make venvs that are not there yet, at the same time; return what went wrong."""
@@ -38,7 +58,7 @@ def install(venvs: Mapping[str, PackageVenv]) -> dict[str, InstallError]:
 
 def main() -> int:
     """Make all of them; tests skip where there is no package index, and so that is no failure."""
-    failures = install({**VENVS, "slim": SLIM})
+    failures = install({**VENVS, **OLD_GYMS, "slim": SLIM})
     for name, failure in failures.items():
         print(f"the venv {name} could not be made: {failure}", file=sys.stderr)
     return int(not all(failure.is_unreachable for failure in failures.values()))

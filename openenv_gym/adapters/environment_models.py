@@ -43,6 +43,11 @@ class Models(NamedTuple):
     state: Model
 
 
+def names_models(kind: type[Any]) -> bool:
+    """Return whether a class itself names a model: its type parameters, or its annotations."""
+    return bool(type_parameters(kind)) or any(_annotated(kind).values())
+
+
 def models_of(kind: type[Any], name: str, action: Any = None, observation: Any = None) -> Models:
     """Return the models of an environment class.
 

@@ -18,7 +18,7 @@ from openenv_gym.spaces.rewards import reward_descriptor
 from openenv_gym.wire.description import Description
 from openenv_gym.wire.raised import raised_as
 from openenv_gym.workers.built_env import BuiltEnv, plain_metadata
-from openenv_gym.workers.imports import import_module, imported, is_module
+from openenv_gym.workers.imports import import_module, imported, is_module, without_colon
 
 _REGISTERING = ("ale_py",)
 """Packages whose ids Gymnasium once had itself, and which register them when they are imported."""
@@ -37,15 +37,26 @@ def build(name: str, request: Open) -> BuiltEnv:
     module, _, env_id = name.rpartition(":")
     if module:
         import_module(module, name)
-        may_be_code = not env_id or env_id.replace(".", "_").isidentifier()
-        if may_be_code and env_id not in gym.registry:
-            from openenv_gym.adapters import module_host
+        if env_id not in gym.registry and "gym" in sys.modules:
+            from openenv_gym.adapters import gym_host
 
-            maker = imported(name, other_names=gym.registry)
-            return module_host.build_with(maker, name, request)
+            if gym_host.knows(env_id):  # the module has registered it with gym
+                return gym_host.build(name, request)
+    if env_id not in gym.registry and _may_be_code(module, env_id):
+        from openenv_gym.adapters import module_host
+
+        maker = imported(name, other_names=gym.registry)
+        return module_host.build_with(maker, name, request)
     env = make(name, request)
     has_vector_form = getattr(env.spec, "vector_entry_point", None) is not None
     return host(env, name, has_vector_form=has_vector_form)
+
+
+def _may_be_code(module: str, name: str) -> bool:
+    """Whether ``name`` may be a class or a function rather than an id."""
+    if not module:
+        return without_colon(name) is not None
+    return not name or name.replace(".", "_").isidentifier()
 
 
 def make(name: str, request: Open) -> gym.Env[Any, Any]:
@@ -76,8 +87,8 @@ def make(name: str, request: Open) -> gym.Env[Any, Any]:
     except error.UnregisteredEnv as exc:
         raise raised_as(UnknownEnvironmentError, type(exc))(
             f"{exc} An id that a module registers is named with it, as module:id, and so is a "
-            "class or a function in it, as module:Class; what your own script registers is not "
-            f"known where the environment runs, so put it into a module{_meant(env_id)}"
+            "class or a function in it, as module:Class or file.py:Class; what your own script "
+            "registers is not known where the environment runs, so name it with the script"
         ) from exc
     return env
 
@@ -95,10 +106,15 @@ def check_takes_mode(exc: TypeError, name: str, mode: str | None) -> None:
     Raises:
         UnsupportedRenderModeError: it takes none.
     """
-    if mode is not None and _NO_RENDER_MODE in str(exc):
+    if mode is not None and takes_no_mode(exc):
         raise UnsupportedRenderModeError(
             f"render_mode: {name} takes none, got {mode!r}: {exc}"
         ) from exc
+
+
+def takes_no_mode(exc: TypeError) -> bool:
+    """Return whether ``exc`` says that a constructor takes no render mode."""
+    return _NO_RENDER_MODE in str(exc) or str(exc).endswith("() takes no arguments")
 
 
 def _spec(env_id: str) -> EnvSpec:
@@ -110,14 +126,6 @@ def _spec(env_id: str) -> EnvSpec:
         raise UnknownEnvironmentError(
             f"expected the id of an environment, as CartPole-v1, got {env_id!r}: {exc}"
         ) from exc
-
-
-def _meant(env_id: str) -> str:
-    """Ask whether ``env_id`` was meant for a class in a module."""
-    module, _, name = env_id.rpartition(".")
-    if is_module(env_id):
-        return f". {env_id} is a module: did you mean {env_id}:Class?"
-    return f". Did you mean {module}:{name}?" if module and is_module(module) else ""
 
 
 def register_known(env_id: str) -> None:
@@ -152,7 +160,7 @@ def host(env: gym.Env[Any, Any], name: str, *, has_vector_form: bool = False) ->
         render_mode=env.render_mode,
         metadata=plain_metadata(env.metadata),
         state={"env_id": spec.id if spec is not None else name},
-        about={"name": name, "description": _summary(env)},
+        about={"name": name, "description": summary_of(type(env.unwrapped))},
         has_vector_form=has_vector_form,
     )
     return BuiltEnv(env=env, description=description, state=lambda: description.state)
@@ -170,8 +178,8 @@ def _labelled_spaces(env: gym.Env[Any, Any]) -> tuple[gym.Space[Any], gym.Space[
     return label_known(spec.id, *spaces)
 
 
-def _summary(env: gym.Env[Any, Any]) -> str:
-    kind = type(env.unwrapped)
+def summary_of(kind: type[Any], what: str = "Gymnasium environment") -> str:
+    """Return a sentence about a class: what it is, its name and the first line of its docstring."""
     lines = (kind.__doc__ or "").strip().splitlines()
     title = next((line.strip("# ") for line in lines if line.strip("# ")), kind.__name__)
-    return f"Gymnasium environment {kind.__name__}: {title}"
+    return f"{what} {kind.__name__}: {title}"

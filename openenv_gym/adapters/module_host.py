@@ -1,17 +1,18 @@
 """Builds what a class or a function in a module makes: ``package.module:Class``.
 
-It is a ``gymnasium.Env`` or a typed environment, whichever it is. What is neither gets a sentence
-of its own.
+It is a ``gymnasium.Env``, a typed environment, or an object with ``reset`` and ``step`` whose
+spaces are known. What is none of these gets a sentence of its own.
 """
 
 from __future__ import annotations
 
 import inspect
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
 
-from openenv_gym.adapters import gymnasium_host
+from openenv_gym.adapters import foreign_env, foreign_host, gymnasium_host
 from openenv_gym.errors import (
     EnvStartError,
     InvalidRequestError,
@@ -23,8 +24,8 @@ from openenv_gym.workers.built_env import BuiltEnv
 from openenv_gym.workers.imports import acts, imported
 
 _EXPECTED = (
-    "expected a gymnasium.Env or an OpenEnv Environment (with reset, step and state): a class, or "
-    "a function that makes one"
+    "expected a gymnasium.Env or an OpenEnv Environment (with reset, step and state), or an object "
+    "with reset, step and spaces: a class, or a function that makes one"
 )
 _APPLICATIONS = ("fastapi", "starlette", "flask")
 
@@ -57,23 +58,24 @@ def build_with(maker: Any, name: str, request: Open) -> BuiltEnv:
     """
     _check_maker(maker, name)
     models = {side: imported(place, "Model") for side, place in request.models.items()}
-    kwargs = dict(request.kwargs)
-    if request.render_mode is not None:
-        _check_mode(maker, name, request.render_mode)
-        kwargs["render_mode"] = request.render_mode
-    try:
-        made = maker(**kwargs)
-    except TypeError as exc:
-        gymnasium_host.check_takes_mode(exc, name, request.render_mode)
-        raise
-    if isinstance(made, gym.Env) and request.max_episode_steps not in (None, NO_TIME_LIMIT):
-        made = gym.wrappers.TimeLimit(made, request.max_episode_steps)
+    kwargs, mode = dict(request.kwargs), request.render_mode
+    spaces = foreign_host.take_spaces(maker, kwargs)
+    if mode is not None:
+        _check_mode(maker, name, mode)
+    made = foreign_host.made_with_mode(partial(maker, **kwargs), name, mode)
+    limit = None if request.max_episode_steps == NO_TIME_LIMIT else request.max_episode_steps
+    if not models and foreign_host.is_foreign(made, spaces):
+        made = foreign_host.adapted(made, name, spaces, mode)
+    else:
+        foreign_host.check_no_spaces(spaces, name)
+    if isinstance(made, gym.Env) and limit is not None:
+        made = gym.wrappers.TimeLimit(made, limit)
     built = host(made, name, **models)
     return _with_spaces(built) if request.needs_spaces else built
 
 
 def host(made: Any, name: str, action: Any = None, observation: Any = None) -> BuiltEnv:
-    """Host an environment of either interface.
+    """Host an environment of any interface.
 
     Args:
         made: The environment.
@@ -85,6 +87,8 @@ def host(made: Any, name: str, action: Any = None, observation: Any = None) -> B
         EnvStartError: it is none, or lacks a space or a model.
         InvalidRequestError: it has spaces, and models are given.
     """
+    if action is None and observation is None and foreign_host.is_foreign(made):
+        made = foreign_host.adapted(made, name)
     if not isinstance(made, gym.Env):
         _check_typed(made, name)
         from openenv_gym.adapters import environment_host  # which brings pydantic
@@ -102,6 +106,8 @@ def host(made: Any, name: str, action: Any = None, observation: Any = None) -> B
                 f"{name}: expected a Space as the {side} of {type(made.unwrapped).__name__}, got "
                 f"{space!r:.80}; set it in the constructor"
             )
+    if isinstance(made.unwrapped, foreign_env.ForeignEnv):
+        return foreign_host.host(made, name)
     return gymnasium_host.host(made, name)
 
 
@@ -143,11 +149,13 @@ def _check_maker(maker: Any, name: str) -> None:
 
 def _check_mode(maker: Any, name: str, mode: str) -> None:
     """Refuse a mode that a class does not have: its constructor may fail in any way it likes."""
-    metadata = getattr(maker, "metadata", None) if isinstance(maker, type) else None
-    modes = (metadata.get("render_modes") or ()) if isinstance(metadata, dict) else (mode,)
-    if mode not in modes or (isinstance(maker, type) and not issubclass(maker, gym.Env)):
+    if not isinstance(maker, type):
+        return
+    metadata = getattr(maker, "metadata", None)
+    modes = foreign_env.render_modes(metadata) if isinstance(metadata, dict) else [mode]
+    if mode not in modes or not (issubclass(maker, gym.Env) or isinstance(metadata, dict)):
         raise UnsupportedRenderModeError(
-            f"render_mode: expected one of {list(modes) or 'none at all'} for {name}, got {mode!r}"
+            f"render_mode: expected one of {modes or 'none at all'} for {name}, got {mode!r}"
         )
 
 
@@ -155,13 +163,17 @@ def _check_typed(made: Any, name: str) -> None:
     """Pass if ``made`` has the interface of a typed environment."""
     kind = type(made)
     said = f"{name} makes an object of type {kind.__qualname__}"
-    if isinstance(made, gym.vector.VectorEnv):
+    if foreign_env.is_vector(made):
         raise EnvStartError(f"{said}, a VectorEnv; {_as_vector(name)}")
-    # A property is not read: an environment may have no state before its first reset.
-    if acts(kind) and (hasattr(kind, "state") or "state" in vars(made)):
+    if acts(kind) and foreign_host.has_typed_state(made):
         return
-    is_old = any(base.__module__.partition(".")[0] == "gym" for base in kind.__mro__)
-    hint = "; the old gym is not Gymnasium: derive it from gymnasium.Env" if is_old else ""
+    hint = ""
+    if acts(kind):
+        hint = (
+            f"; set action_space and observation_space in the constructor of {kind.__name__}, or "
+            "give both: from Python as spaces, to serve --kwargs as what "
+            "openenv_gym.spaces.to_descriptor makes of them"
+        )
     raise EnvStartError(f"{said}; {_EXPECTED}{hint}")
 
 

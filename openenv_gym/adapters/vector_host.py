@@ -9,6 +9,7 @@ from typing import Any
 import gymnasium as gym
 import msgspec
 
+from openenv_gym.adapters import foreign_env
 from openenv_gym.adapters.guarded_env import GuardedEnv
 from openenv_gym.adapters.vector_forms import count_of, native, told
 from openenv_gym.errors import EnvStartError, InvalidRequestError
@@ -63,13 +64,17 @@ def host_made(envs: Any, name: str, count: int | None) -> BuiltEnv:
     """Host a ``VectorEnv`` as it is.
 
     Args:
-        envs: The vector environment.
+        envs: The vector environment, of Gymnasium or with the interface of gym's.
         name: What clients are told that it is called.
         count: How many sub-environments are asked for, None for as many as it has.
 
     Raises:
         EnvStartError: it is none, or has another number of sub-environments.
     """
+    if not isinstance(envs, gym.vector.VectorEnv) and foreign_env.is_vector(envs):
+        from openenv_gym.adapters.foreign_vector_env import ForeignVectorEnv
+
+        envs = ForeignVectorEnv(envs)
     if not isinstance(envs, gym.vector.VectorEnv):
         raise EnvStartError(
             f"{name}: expected a gymnasium.vector.VectorEnv, got {type(envs).__qualname__}"
@@ -84,10 +89,14 @@ def host_made(envs: Any, name: str, count: int | None) -> BuiltEnv:
         render_mode=envs.render_mode,
         metadata=plain_metadata(envs.metadata),
         reward=reward_descriptor(envs),
-        about={"name": name, "description": f"Vector environment {type(envs).__name__}"},
+        about={"name": name, "description": f"Vector environment {_class_of(envs).__name__}"},
         has_vector_form=True,
     )
     return BuiltEnv(env=envs, description=_describe(single, envs), state=dict)
+
+
+def _class_of(envs: Any) -> type[Any]:
+    return type(vars(envs).get("foreign", envs))  # what an adapter adapts
 
 
 def host(request: Open, build_one: Callable[[Open], BuiltEnv]) -> BuiltEnv:

@@ -27,8 +27,8 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument(
         "target",
-        help="a Gymnasium id (CartPole-v1, module:id), openspiel:GAME, an openenv/ id, "
-        "package.module:Class, or the URL of an OpenEnv server",
+        help="a Gymnasium id (CartPole-v1, module:id), openspiel:GAME, gym:ID, an openenv/ id, "
+        "my_env.py:MyEnv, package.module:Class, or the URL of an OpenEnv server",
     )
     parser.add_argument(
         "--kwargs",

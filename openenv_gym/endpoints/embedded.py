@@ -21,6 +21,7 @@ from openenv_gym.endpoints.options import ConnectOptions, reply_timeout
 from openenv_gym.errors import ConnectionLostError
 from openenv_gym.protocol import BinaryMessages, ClientSession, Open
 from openenv_gym.wire.description import Description
+from openenv_gym.workers.imports import check_not_under_way
 
 if TYPE_CHECKING:
     from openenv_gym.launchers.embedded import Cohort
@@ -73,6 +74,7 @@ class EmbeddedEndpoint:
         """
         from openenv_gym.launchers.embedded import EMBEDDED
 
+        check_not_under_way(self.request.environment or "")
         for left in reversed(range(_STARTS)):
             sock, worker = EMBEDDED.connect(self.worker, self.cohort)
             place = WorkerSocket(sock, f"the embedded worker (process {worker.pid})", worker)

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
 
+import gymnasium as gym
+
 from openenv_gym.client.connection import check_timeout
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.recovery import OnFault, fault_policy
-from openenv_gym.spaces.descriptor import Space
+from openenv_gym.spaces.descriptor import Space, to_descriptor
 from openenv_gym.wire.outcome import DoneMeans
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ OVERRIDES = (
     "flatten",
 )
 """The options that say more of the spaces than the schemas of a server do."""
+
+SPACES = OVERRIDES[:2]
 
 NAMED_OPTIONS = ("codec", "timeout_s", "check_seeding", "on_fault")
 """The options of an environment that is named, beside ``options``."""
@@ -161,7 +165,12 @@ def take_named(arguments: Mapping[str, Any]) -> tuple[ConnectOptions, dict[str, 
         InvalidRequestError: a value makes no sense.
     """
     is_ours = _opens_websockets(arguments.get("options"))
-    return take(ConnectOptions, arguments, (*NAMED_OPTIONS, *(["options"] if is_ours else [])))
+    names = (*NAMED_OPTIONS, *(["options"] if is_ours else []))
+    options, rest = take(ConnectOptions, arguments, names)
+    # A space travels as its descriptor, of which the worker makes a space again.
+    for name in (side for side in SPACES if isinstance(rest.get(side), gym.Space)):
+        rest[name] = to_descriptor(rest[name])
+    return options, rest
 
 
 def _opens_websockets(options: Any) -> bool:

@@ -18,6 +18,7 @@ GROUPS = {
 }
 _ANY = {
     "gymnasium-v0": "any environment of Gymnasium: env_id='CartPole-v1', env_id='module:Class'",
+    "gym-v0": "any environment of the package gym: env_id='CartPole-v1', env_id='module:id'",
     "openspiel-v0": "any game of OpenSpiel: game='catch(rows=5,columns=4)'",
     "remote-v0": "whatever a server serves: base_url='http://host:port'",
 }

@@ -71,6 +71,30 @@ def make_gymnasium(
     return _make(env_id, base_url, render_mode, limit, kwargs)
 
 
+def make_gym(env_id: str | None = None, **arguments: Any) -> RemoteEnv:
+    """Make the environment ``env_id`` of the package gym, embedded or on a server.
+
+    Args:
+        env_id: The id that gym knows, with the module that registers it before a colon where
+            needed.
+        **arguments: What :func:`make_gymnasium` takes.
+
+    Raises:
+        InvalidRequestError: an argument is missing, or makes no sense.
+    """
+    if not env_id:
+        raise InvalidRequestError(
+            "openenv/gym-v0 needs the id of an environment of gym: pass env_id='CartPole-v1', or "
+            "env_id='module:id' for one that a module registers with gym"
+        )
+    return make_gymnasium(in_gym(env_id), **arguments)
+
+
+def in_gym(env_id: str) -> str:
+    """Return the name of an environment of gym, whose scheme ``env_id`` may have or not."""
+    return f"gym:{env_id.removeprefix('gym:')}"
+
+
 def make_openspiel(
     game: str | None = None,
     *,
@@ -128,7 +152,7 @@ def make_remote(
 
 
 # `gymnasium.make` looks here before it decides how to make `human` and lists out of other modes.
-for _function in (make_gymnasium, make_openspiel, make_remote):
+for _function in (make_gymnasium, make_gym, make_openspiel, make_remote):
     _function.metadata = {"render_modes": ["rgb_array", "ansi"]}  # type: ignore[union-attr]  # of a function
 
 
@@ -214,6 +238,7 @@ def register_all(registry: Mapping[str, Any] | None = None) -> None:
         )
     _register(f"{NAMESPACE}/openspiel-v0", "make_openspiel", {})
     _register(f"{NAMESPACE}/gymnasium-v0", "make_gymnasium", {})
+    _register(f"{NAMESPACE}/gym-v0", "make_gym", {})
     _register(f"{NAMESPACE}/remote-v0", "make_remote", {})
 
 

@@ -18,7 +18,7 @@ from openenv_gym.endpoints import (
     take,
 )
 from openenv_gym.endpoints.options import OVERRIDES, take_named
-from openenv_gym.envs.registration import check_embedded, given_url
+from openenv_gym.envs.registration import check_embedded, given_url, in_gym
 from openenv_gym.envs.remote_vector_env import RemoteVectorEnv
 from openenv_gym.envs.shard_recipes import default_shards, requests_of
 from openenv_gym.errors import InvalidRequestError
@@ -97,6 +97,24 @@ def make_gymnasium_vec(
     if limit is None and not server_time_limit:
         limit = NO_TIME_LIMIT
     return make_vec(env_id, max_episode_steps=limit, **arguments)
+
+
+def make_gym_vec(env_id: str | None = None, **arguments: Any) -> RemoteVectorEnv:
+    """Make many of the environment ``env_id`` of the package gym, embedded or on servers.
+
+    Args:
+        env_id: The id that gym knows, with the module that registers it before a colon where
+            needed.
+        **arguments: What :func:`make_gymnasium_vec` takes.
+
+    Raises:
+        InvalidRequestError: an argument is missing, or makes no sense.
+    """
+    if not env_id:
+        raise InvalidRequestError(
+            "openenv/gym-v0 needs the id of an environment of gym: pass env_id='CartPole-v1'"
+        )
+    return make_gymnasium_vec(in_gym(env_id), **arguments)
 
 
 def make_openspiel_vec(game: str | None = None, **arguments: Any) -> RemoteVectorEnv:

@@ -116,8 +116,9 @@ class ServerSettings:
     """
 
     environment: str = setting(
-        says="a Gymnasium id (CartPole-v1, module:id), openspiel:GAME, or a class or a function "
-        "that makes an environment (package.module:Class)"
+        says="a Gymnasium id (CartPole-v1, module:id), openspiel:GAME, gym:ID for an id of the old "
+        "gym, or a class or a function that makes an environment (my_env.py:MyEnv, "
+        "package.module:Class)"
     )
     # Makes the environment where it lives in this process; `environment` is only its name then.
     builder: Builder = setting(lambda: build)

@@ -38,6 +38,7 @@ Builder: TypeAlias = Callable[[Open], BuiltEnv]
 # thread and draw no random number. An environment's own module must not be among them.
 _SCHEMES: dict[str, tuple[str, ...]] = {
     "gymnasium": ("openenv_gym.adapters.gymnasium_host",),
+    "gym": ("openenv_gym.adapters.gym_host", "gym"),
     "openspiel": (
         "openenv_gym.adapters.openspiel_host",
         "pyspiel",
@@ -63,11 +64,11 @@ def modules_to_preload(environment: str) -> tuple[str, ...]:
 def build(request: Open) -> BuiltEnv:
     """Build the environment that ``request`` names.
 
-    The name is ``CartPole-v1`` or ``gymnasium:CartPole-v1``, ``openspiel:catch``,
-    ``package.module:Class`` for an environment of either interface that a class or a function
-    makes, with ``environment:`` before it where the module registers an id of this name too, or
-    ``vector:package.module:factory`` for a vector environment as it is. A name from a network must
-    not come here, since this function imports the module that it names.
+    The name is ``CartPole-v1`` or ``gymnasium:CartPole-v1``, ``gym:CartPole-v1`` for an id of the
+    package gym, ``openspiel:catch``, ``package.module:Class`` for an environment of any interface
+    that a class or a function makes, with ``environment:`` before it where the module registers an
+    id of this name too, or ``vector:package.module:factory`` for a vector environment as it is. A
+    name from a network must not come here, since this function imports the module that it names.
 
     Raises:
         UnknownEnvironmentError: there is no such environment.

@@ -1,6 +1,8 @@
-"""What a name in a module stands for: ``package.module:Class``.
+"""What a name in a module stands for: ``package.module:Class``, or ``folder/file.py:Class``.
 
-A name that leads nowhere is an error which says how far it leads, and what is there instead.
+Without a colon, ``package.module.Class`` is a class too, and a module or a file alone is the one
+environment in it. A name that leads nowhere is an error which says how far it leads, and what is
+there instead.
 """
 
 from __future__ import annotations
@@ -19,12 +21,16 @@ from openenv_gym.wire.raised import raised_as
 
 _FORM = "package.module:Class"
 
+_under_way: list[str] = []
+"""The names for which modules are being imported here, the last one innermost."""
+
 
 def imported(name: str, kind: str = "Class", scheme: str = "", other_names: Any = ()) -> Any:
     """Import and return what ``package.module:Class`` names.
 
     Args:
-        name: The module, a colon, and the name in it, which may have dots: ``Outer.Inner``.
+        name: The module or the file, a colon, and the name in it, which may have dots:
+            ``Outer.Inner``. For a class, also what :func:`without_colon` reads.
         kind: What is named, for the message.
         scheme: The scheme before the name, for the message.
         other_names: What else the name may have been meant for, such as registered ids.
@@ -35,10 +41,15 @@ def imported(name: str, kind: str = "Class", scheme: str = "", other_names: Any 
     """
     shown = f"{scheme}:{name}" if scheme else name
     module, colon, path = name.partition(":")
-    if not (module and colon and path) or ":" in path:
+    if not colon and kind == "Class":
+        module, path = without_colon(name) or ("", "")
+        colon = module
+    if not (module and colon) or ":" in path or name.endswith(":"):
         form = f"{scheme}:package.module:{kind}" if scheme else f"package.module:{kind}"
         raise UnknownEnvironmentError(f"expected {form}, got {shown}{_what_is_missing(name)}")
     found: Any = import_module(module, shown)
+    if not path:
+        return _only_environment(found, shown)
     for part in path.split("."):
         if not hasattr(found, part):
             said = _of_missing(found, part, other_names)
@@ -47,19 +58,56 @@ def imported(name: str, kind: str = "Class", scheme: str = "", other_names: Any 
     return found
 
 
+def without_colon(name: str) -> tuple[str, str] | None:
+    """Read a name that has no colon, None where it names no module, no file and nothing in one.
+
+    Returns:
+        The module or the file, and the name in it, which is "" where it names none.
+    """
+    if _is_file(name) or is_module(name, has_code=True):
+        return name, ""
+    module, _, last = name.rpartition(".")
+    return (module, last) if last.isidentifier() and module and is_module(module) else None
+
+
 def import_module(module: str, shown: str) -> Any:
     """Import and return a module.
 
     Args:
-        module: Its name.
+        module: Its name; or the path of its file, whose folder goes in front of the import path, as
+            that of a script does. Where the folder is a package, the module is one of the package.
         shown: The name that the user gave, for the message.
 
     Raises:
         UnknownEnvironmentError: there is no such module.
         EnvStartError: it cannot be imported.
     """
-    if module.endswith(".py") or not all(part.isidentifier() for part in module.split(".")):
+    if _is_file(module):
+        return _import_file(module, shown)
+    if not all(part.isidentifier() for part in module.split(".")):
         raise UnknownEnvironmentError(f"{shown}: {_no_module_name(module)}")
+    return _import(module, shown)
+
+
+def check_not_under_way(name: str) -> None:
+    """Pass if the environment ``name`` is not one whose module is being imported here.
+
+    A script that makes its own environment would start itself again in a worker, and that worker
+    another one, without end.
+
+    Raises:
+        EnvStartError: it is.
+    """
+    if any(name.endswith(shown) for shown in _under_way):
+        raise EnvStartError(
+            f"{name}: its module makes this environment while it is imported, which would begin "
+            "itself again and again; put what is to run in the script alone under "
+            'if __name__ == "__main__":'
+        )
+
+
+def _import(module: str, shown: str) -> Any:
+    _under_way.append(shown)
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as exc:
@@ -79,14 +127,49 @@ def import_module(module: str, shown: str) -> Any:
             f"{shown}: the module {module} cannot be imported, it raised {type(exc).__name__}: "
             f"{exc}{_place(exc)}"
         ) from exc
+    finally:
+        _under_way.remove(shown)
 
 
-def is_module(name: str) -> bool:
-    """Whether there is a module ``name``, which is not imported for that."""
+def _is_file(name: str) -> bool:
+    # An id of Gymnasium may have a slash too.
+    return name.endswith(".py") or (os.sep in name and os.path.isfile(f"{name}.py"))
+
+
+def _import_file(file: str, shown: str) -> Any:
+    path = os.path.abspath(file if file.endswith(".py") else f"{file}.py")
+    if not os.path.isfile(path):
+        raise UnknownEnvironmentError(f"{shown}: there is no file {path}")
+    folder, last = os.path.split(path)
+    parts = [last.removesuffix(".py")]
+    while os.path.isfile(os.path.join(folder, "__init__.py")):
+        folder, last = os.path.split(folder)
+        parts.insert(0, last)
+    name = ".".join(part for part in parts if part != "__init__")
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    found = _import(name, shown)
+    loaded = getattr(found, "__file__", None)
+    if loaded is None or not os.path.samefile(loaded, path):
+        raise EnvStartError(
+            f"{shown}: another module has been imported as {name}, from "
+            f"{loaded or 'Python itself'}; rename {path}"
+        )
+    return found
+
+
+def is_module(name: str, *, has_code: bool = False) -> bool:
+    """Whether there is a module ``name``, which is not imported for that.
+
+    Args:
+        name: The name.
+        has_code: Whether a folder without ``__init__.py`` is none.
+    """
     try:
-        return find_spec(name) is not None
+        spec = find_spec(name)
     except (ImportError, ValueError):
         return False
+    return spec is not None and not (has_code and spec.origin is None)
 
 
 def environments_in(module: Any) -> list[str]:
@@ -99,6 +182,23 @@ def environments_in(module: Any) -> list[str]:
         and not name.startswith("_")
         and acts(value)
     ]
+
+
+def _only_environment(module: Any, shown: str) -> Any:
+    """Return the one class of an environment in a module."""
+    known = [one for one in environments_in(module) if not _wraps(getattr(module, one))]
+    if len(known) == 1:
+        return getattr(module, known[0])
+    said = f"several environments: {', '.join(known)}" if known else "no class of an environment"
+    raise UnknownEnvironmentError(
+        f"{shown}: the module {module.__name__} has {said}; name a class or a function in it, as "
+        f"{shown}:{known[0] if known else 'Class'}"
+    )
+
+
+def _wraps(kind: type[Any]) -> bool:
+    """Whether a class is a wrapper, which needs an environment to wrap."""
+    return any(base.__name__ == "Wrapper" for base in kind.__mro__)
 
 
 def acts(kind: type[Any]) -> bool:
@@ -139,11 +239,9 @@ def _of_missing(found: Any, name: str, other_names: Any) -> str:
 
 
 def _no_module_name(module: str) -> str:
-    stem = module.removesuffix(".py").replace(os.sep, ".").strip(".")
-    said = f"{module!r} is no name of a module"
-    if all(part.isidentifier() for part in stem.split(".")):
-        return f"{said}; name it as Python imports it, {stem}:Class"
-    return f"{said}; expected {_FORM}"
+    if module.endswith(":"):
+        return f"it has a colon too many; expected {module.rstrip(':')}:Class"
+    return f"{module!r} is no name of a module; expected {_FORM}, or folder/file.py:Class"
 
 
 def _here() -> str:

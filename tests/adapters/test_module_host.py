@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -156,10 +158,15 @@ WRONG = {
     f"{HERE}:Count.Thrice": "Count has no 'Thrice'",
     f"{HERE}:Cuont-v0": "`Cuont` doesn't exist",
     f"{HERE}:a b": "expected the id of an environment, as CartPole-v1, got 'a b'",
-    f"{HERE}.Count": r"Did you mean .*test_module_host:Count\?",
-    "tests": r"tests is a module: did you mean tests:Class\?",
+    f"{HERE}.Cuont": r"has no 'Cuont', and registers no such id; did you mean .*:Count\?",
+    HERE: "has several environments: Count, Tutorial, NoSpaces; name a class or a function in it",
+    "json": "the module json has no class of an environment; name .* as json:Class",
+    "environment:json": "environment:json: the module json has no class of an environment",
+    "json.py": "json.py: there is no file /.*/json.py",
+    "json.py::Thing": "it has a colon too many; expected json.py:Class",
+    "./json:Thing": r"'\./json' is no name of a module; .*, or folder/file\.py:Class",
     "tests:adapters": "tests.adapters is a module; name a class or a function in it",
-    "thing.py:Thing": "is no name of a module; name it as Python imports it, thing:Class",
+    "thing.py:Thing": "thing.py:Thing: there is no file /.*/thing.py",
     "my-env:Thing": "'my-env' is no name of a module; expected package.module:Class",
     f"environment:{HERE}:Count:x": "has a colon too many",
     f"{HERE}:HERE": "is of type str; expected a gymnasium.Env or an OpenEnv Environment",
@@ -208,6 +215,86 @@ def test_a_module_may_be_called_as_a_scheme_is(tmp_path: Path, monkeypatch):
     monkeypatch.delitem(sys.modules, "environment", raising=False)
     assert build(Open("environment:Mine")).env.reset()[0].tolist() == [0]
     monkeypatch.delitem(sys.modules, "environment", raising=False)
+
+
+def test_a_file_in_the_way_of_another_module_is_named(tmp_path: Path, monkeypatch):
+    (tmp_path / "json.py").write_text("class Mine: ...")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(EnvStartError, match=r"imported as json, from .*__init__\.py; rename /.*"):
+        build(Open(f"{tmp_path}/json.py:Mine"))
+
+
+# --- the ways in which somebody may write it ------------------------------------------------------
+
+SPELLINGS = [
+    "my_env.py:MyEnv",
+    "./my_env.py:MyEnv",
+    "{folder}/my_env.py:MyEnv",
+    "pkg/my_env.py:MyEnv",
+    "./pkg/my_env:MyEnv",
+    "my_env:MyEnv",
+    "my_env.MyEnv",
+    "pkg.my_env.MyEnv",
+    "environment:my_env:MyEnv",
+    "environment:my_env.py:MyEnv",
+    "my_env.py",
+    "my_env",
+    "my_env:make",
+    "my_env.py:My-v0",
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch) -> Iterator[Path]:
+    (tmp_path / "pkg").mkdir()
+    for place in (tmp_path, tmp_path / "pkg"):
+        source = f"""
+import gymnasium as gym
+from {HERE} import Count
+class MyEnv(Count):
+    metadata = {{"render_modes": []}}
+def make(start): return MyEnv(start)
+gym.register("My-v0", MyEnv)
+"""
+        (place / "my_env.py").write_text(source)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    yield tmp_path
+    for name in ("my_env", "pkg.my_env", "pkg"):
+        sys.modules.pop(name, None)
+    gym.registry.pop("My-v0", None)
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_a_class_is_found_in_whichever_way_it_is_written(name, folder: Path):
+    built = build(Open(name.replace("{folder}", str(folder)), {"start": 7}))
+    assert built.env.reset()[0].tolist() == [7]
+    assert type(built.env.unwrapped).__name__ == "MyEnv"
+
+
+def test_a_file_of_a_package_is_imported_as_a_part_of_it(folder: Path):
+    (folder / "pkg" / "__init__.py").touch()
+    (folder / "pkg" / "parts.py").write_text(f"from {HERE} import Count")
+    (folder / "pkg" / "my_env.py").write_text("from .parts import Count\nclass One(Count): ...")
+    built = build(Open("pkg/my_env.py:One"))
+    assert type(built.env).__module__ == "pkg.my_env"
+
+
+def test_a_script_that_would_begin_itself_again_is_stopped(folder: Path):
+    script = folder / "train.py"
+    script.write_text(
+        "import gymnasium as gym, openenv_gym\nfrom my_env import MyEnv\nclass Mine(MyEnv): ...\n"
+        "env = gym.make('openenv/gymnasium-v0', env_id='train.py:Mine')"
+    )
+    path = os.pathsep.join(sys.path)
+    done = subprocess.run(
+        [sys.executable, script],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert 'put what is to run in the script alone under if __name__ == "__main__":' in done.stderr
 
 
 def test_games_of_atari_need_no_module():

@@ -36,7 +36,7 @@ def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_it_lists_the_ids_in_groups(capsys: pytest.CaptureFixture[str]):
     text = shown(capsys)
     order = [
-        "Any environment (3)\n  openenv/openspiel-v0  any game of OpenSpiel: game=",
+        "Any environment (4)\n  openenv/openspiel-v0  any game of OpenSpiel: game=",
         "\nGymnasium's own (",
         "  CartPole-v1, 500 steps at most\n",
         "\nGames of OpenSpiel (138)\n  openenv/2048-v0 ",

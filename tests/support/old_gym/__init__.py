@@ -1,0 +1,1 @@
+"""What tests of old environments need inside a venv of an old gym."""
