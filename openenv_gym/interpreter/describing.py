@@ -65,11 +65,12 @@ def described(value: Any, names: Any) -> Any:
             returned as they are.
         names: The attributes to look for.
     """
-    if isinstance(value, (list, tuple)):
-        return type(value)(described(one, names) for one in value)
-    if hasattr(value, "items"):
-        return {key: described(one, names) for key, one in value.items()}
     if not any(hasattr(value, name) for name in ("contains", "validate")):
+        if isinstance(value, (list, tuple)):
+            make = getattr(value, "_make", type(value))  # of a named tuple
+            return make([described(one, names) for one in value])
+        if hasattr(value, "items"):
+            return {key: described(one, names) for key, one in value.items()}
         return value
     found: dict[str, Any] = {}
     for name in names:

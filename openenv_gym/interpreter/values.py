@@ -58,7 +58,7 @@ def pack(value: Any, is_exact: bool = False) -> bytes:
     """Return ``value`` as bytes.
 
     Args:
-        value: Of built-in types and numpy, nested.
+        value: Anything of built-in types and numpy, which may be nested.
         is_exact: Whether to raise where a part cannot travel; else that part arrives as an
             :class:`Untravelled`.
 
