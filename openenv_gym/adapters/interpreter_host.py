@@ -23,7 +23,7 @@ from openenv_gym.errors import (
 from openenv_gym.protocol.events import NO_TIME_LIMIT, Open
 from openenv_gym.wire.raised import raised_as
 from openenv_gym.workers.built_env import BuiltEnv
-from openenv_gym.workers.interpreter_process import InterpreterProcess
+from openenv_gym.workers.interpreter_process import InterpreterProcess, end_of
 
 
 class Interpreters:
@@ -158,8 +158,7 @@ def _made(interpreters: Interpreters, request: Open) -> EnvThere:
 def _start_error(request: Open, exc: ConnectionLostError) -> EnvStartError:
     tail = "" if exc.fault is None else exc.fault.stderr_tail
     return EnvStartError(
-        f"{request.environment} took its interpreter with it when it was made: {exc}. The end of "
-        f"its stderr: {tail or 'nothing'}",
+        f"{request.environment}: {exc}, when it was made. The end of its stderr: {end_of(tail)}",
         fault=exc.fault,
     )
 

@@ -29,6 +29,7 @@ START_TIMEOUT_S = 60.0
 """How long an interpreter may take to say that it is there."""
 
 _END_TIMEOUT_S = 2.0
+_SHOWN_CHARS = 200
 _FOLDER = Path(__file__).parents[1] / "interpreter"
 _INSTALLED = ("site-packages", "dist-packages")
 
@@ -79,9 +80,9 @@ class InterpreterProcess:
         except (OSError, ProtocolError, ValueError) as exc:
             code = self.end(0)
             raise EnvStartError(
-                f"{python} cannot run an environment: it needs Python 3.8 or later with numpy 1.19 "
-                f"or later. It ran: {python} {_FOLDER}, which ended with exit code {code}. The end "
-                f"of its stderr: {self._stderr.tail() or 'nothing'}"
+                f"{python} cannot run an environment: it ended with exit code {code}; expected "
+                f"Python 3.8 or later with numpy 1.19 or later. It ran: {python} {_FOLDER}. The "
+                f"end of its stderr: {end_of(self._stderr.tail())}"
             ) from exc
 
     def _start(self, theirs: int) -> subprocess.Popen[bytes]:
@@ -201,6 +202,15 @@ def raised_there(said: Sequence[Any]) -> Exception:
 def _class(name: str, base: type[Exception] | None) -> type[Exception]:
     bases = (RaisedThereError,) if base is None else (RaisedThereError, base)
     return type(name, bases, {"__str__": Exception.__str__})
+
+
+def end_of(text: str) -> str:
+    """Return the last lines of what was printed, for a message.
+
+    >>> end_of("")
+    'nothing'
+    """
+    return text[-_SHOWN_CHARS:].strip() or "nothing"
 
 
 def variables() -> dict[str, str]:
