@@ -30,6 +30,7 @@ OTHERS = {
         alone=("setuptools==65.5.0", "wheel==0.38.4"),
         pip_options=("--no-build-isolation",),
     ),
+    "uv": PackageVenv(folder=ROOT / ".venv-uv", packages=("uv",)),
     "numpy": PackageVenv(folder=ROOT / ".venv-numpy1", packages=("numpy==1.26.4",)),
 }
 """Interpreters without this package, and without Gymnasium."""

@@ -10,9 +10,10 @@ import numpy as np
 
 from .describing import describe, layers
 from .making import is_registered, make
+from .survey import survey
 from .values import can_travel
 
-REQUESTS = frozenset({"about", "open", "step", "call", "get", "set", "close"})
+REQUESTS = frozenset({"about", "survey", "open", "step", "call", "get", "set", "close"})
 
 _VECTOR = (
     "it is a vector environment; expected one of a single episode, which is made as often as needed"
@@ -43,6 +44,10 @@ class Host:
     def about(self) -> dict[str, Any]:
         """Return what this interpreter is."""
         return {"python": sys.version.split()[0], "numpy": np.__version__}
+
+    def survey(self) -> dict[str, Any]:
+        """Return what can be served here."""
+        return survey()
 
     def open(self, name: str, kwargs: dict[str, Any], render_mode: Any, limit: Any) -> Any:
         """Make an environment; return its number, and what it is."""

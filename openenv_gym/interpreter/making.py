@@ -54,10 +54,15 @@ def library_of(name: str) -> Any:
 
     Args:
         name: Its name.
+
+    Raises:
+        ImportError: it is here, and needs a package that is not.
     """
     try:
         return importlib.import_module(name)
-    except ImportError:
+    except ModuleNotFoundError as exc:
+        if exc.name != name:
+            raise
         return None
 
 

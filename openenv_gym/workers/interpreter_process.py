@@ -17,6 +17,7 @@ from typing import Any
 from openenv_gym.errors import ConnectionLostError, EnvStartError, ProtocolError
 from openenv_gym.faults import Fault
 from openenv_gym.forks import in_children
+from openenv_gym.interpreter.survey import PACKAGES
 from openenv_gym.interpreter.values import pack, unpack
 from openenv_gym.protocol import FrameReader, frame_header
 from openenv_gym.protocol.framing import Body
@@ -228,3 +229,26 @@ def variables() -> dict[str, str]:
         and not any(Path(entry).is_relative_to(Path(prefix) / "lib") for prefix in own)
     ]
     return {**others, "PYTHONPATH": os.pathsep.join(folders)}
+
+
+def surveyed(python: str) -> dict[str, Any]:
+    """Return what an interpreter can serve, see :func:`openenv_gym.interpreter.survey.survey`.
+
+    Each package has what is known of it besides: what it ``gives``, how to ``install`` it, and
+    whether it ``needs_us`` where it is.
+
+    Args:
+        python: The path of the interpreter.
+
+    Raises:
+        EnvStartError: it can serve nothing.
+    """
+    process = InterpreterProcess(python)
+    try:
+        found: dict[str, Any] = process.ask("survey")
+    finally:
+        process.end()
+    for name, package in found["packages"].items():
+        known = PACKAGES[name]
+        package.update(gives=known.gives, install=known.install, needs_us=known.needs_us)
+    return found

@@ -42,15 +42,23 @@ def interpreter_of_recipe(recipe: str) -> str:
     python, requirements = parse_recipe(recipe)
     content = "\n".join([python, *requirements])
     folder = cache_folder() / hashlib.sha256(content.encode()).hexdigest()[:16]
-    interpreter = folder / "bin" / "python"
-    stamp = folder / _STAMP
-    if not stamp.is_file():
+    if not _is_made(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _locked(folder.with_suffix(".lock")):
-            if not stamp.is_file():  # another process may have made it meanwhile
+            if not _is_made(folder):  # another process may have made it meanwhile
+                shutil.rmtree(folder, ignore_errors=True)
                 _make(folder, python, requirements, recipe)
-                stamp.write_text(content, encoding="utf-8")
-    return str(interpreter)
+                (folder / _STAMP).write_text(content, encoding="utf-8")
+    return str(_interpreter(folder))
+
+
+def _interpreter(folder: Path) -> Path:
+    return folder / "bin" / "python"
+
+
+def _is_made(folder: Path) -> bool:
+    """Whether a venv is complete, and the Python that it was made with is still there."""
+    return (folder / _STAMP).is_file() and _interpreter(folder).is_file()
 
 
 def parse_recipe(recipe: str) -> tuple[str, list[str]]:
@@ -100,7 +108,7 @@ def _make(folder: Path, python: str, requirements: list[str], recipe: str) -> No
         )
     try:
         _run([uv, "venv", "--no-project", "--quiet", f"--python={python}", str(folder)], recipe)
-        into = f"--python={folder / 'bin' / 'python'}"
+        into = f"--python={_interpreter(folder)}"
         wanted = [*requirements, *([] if _names_numpy(requirements) else ["numpy"])]
         _run([uv, "pip", "install", "--quiet", into, *wanted], recipe)
     except BaseException:
