@@ -70,6 +70,11 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
         self._shape = space.shape if isinstance(space, gym.spaces.Box) else None
         self._make = make
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the sub-environment has faulted, and the next reset makes another one."""
+        return self._episode.is_lost
+
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step; where the environment raises, return the fault."""
         episode = self._episode

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from openenv_gym.errors import ConnectionLostError
+from openenv_gym.interpreter.columns import column_of, values_of
 from openenv_gym.interpreter.describing import METHODS, SPACES, SPECS
 from openenv_gym.workers.interpreter_process import InterpreterProcess, raised_there
 
@@ -72,9 +73,10 @@ class MethodThere:
 
 
 class _Ahead(NamedTuple):
-    """A step that was taken already, with those of other environments."""
+    """What was asked for already, with what other environments were asked."""
 
     action: Any
+    is_reset: bool
     outcome: tuple[bool, Any]
 
 
@@ -99,6 +101,8 @@ class EnvThere:
         methods.pop("step", None)  # which is a method of this class
         for name, names in methods.items():
             own[name] = MethodThere(self._caller(name), names)
+        if "reset" in methods:
+            own["reset"] = MethodThere(self._reset, methods["reset"])
         own["close"] = self._close
         own.update(about["attributes"])
         for name, space in about["spaces"].items():
@@ -108,15 +112,22 @@ class EnvThere:
 
     def step(self, action: Any) -> Any:
         """Act, or return what came of this action where it was sent ahead."""
-        ahead = self._ahead
-        if ahead is None:
-            (outcome,) = self._process.ask("step", [(self._number, action)])
-        else:
+        if self._ahead is None:
+            return self._process.ask("step", self._number, action)
+        return self._sent_ahead(action, is_reset=False)
+
+    def _reset(self, **arguments: Any) -> Any:
+        if self._ahead is None or arguments or not self._ahead.is_reset:
             vars(self)["_ahead"] = None
-            if ahead.action is not action:
-                raise RuntimeError("another action was sent ahead, and has acted")
-            outcome = ahead.outcome
-        is_well, value = outcome
+            return self._process.ask("call", self._number, "reset", (), arguments)
+        return self._sent_ahead(None, is_reset=True)
+
+    def _sent_ahead(self, action: Any, *, is_reset: bool) -> Any:
+        ahead: _Ahead = self._ahead
+        vars(self)["_ahead"] = None
+        if ahead.is_reset is not is_reset or ahead.action is not action:
+            raise RuntimeError(f"{self!r}: something else was sent ahead, and has acted")
+        is_well, value = ahead.outcome
         if not is_well:
             raise raised_there(value)
         return value
@@ -154,21 +165,24 @@ class EnvThere:
         return f"<{self._about['name']}{where} in {self._process.python}>"
 
 
-def step_ahead(steps: Sequence[tuple[EnvThere, Any]]) -> None:
-    """Step environments of one process with one message; each ``step`` then returns what came.
+def go_ahead(asked: Sequence[tuple[EnvThere, Any, bool]]) -> None:
+    """Step and reset environments with one message; each ``step`` and ``reset`` returns its part.
 
     Args:
-        steps: The environments, which are of one process, and their actions.
+        asked: The environments, their actions, and whether each is to be reset instead.
     """
-    if not steps:
-        return
-    process = steps[0][0]._process
-    try:
-        outcomes = process.ask("step", [(env._number, action) for env, action in steps])
-    except ConnectionLostError:
-        return  # each step finds that, and says it of its own environment
-    for (env, action), outcome in zip(steps, outcomes, strict=True):
-        vars(env)["_ahead"] = _Ahead(action, outcome)
+    of_each: dict[InterpreterProcess, list[tuple[EnvThere, Any, bool]]] = {}
+    for one in asked:  # those that were made anew may be in another process
+        vars(one[0])["_ahead"] = None
+        of_each.setdefault(one[0]._process, []).append(one)
+    for process, several in of_each.items():
+        wanted = column_of([(env._number, action, is_reset) for env, action, is_reset in several])
+        try:
+            outcomes = values_of(process.ask("go_on", wanted))
+        except ConnectionLostError:
+            continue  # each finds that for itself, and says so
+        for (env, action, is_reset), outcome in zip(several, outcomes, strict=True):
+            vars(env)["_ahead"] = _Ahead(action, is_reset, outcome)
 
 
 def _returning(value: Any) -> Callable[[], Any]:

@@ -13,7 +13,8 @@ from gymnasium import error
 
 from openenv_gym.adapters import gymnasium_host, vector_host
 from openenv_gym.adapters.foreign_env import ForeignEnv
-from openenv_gym.adapters.interpreter_env import EnvThere, step_ahead
+from openenv_gym.adapters.guarded_env import GuardedEnv
+from openenv_gym.adapters.interpreter_env import EnvThere, go_ahead
 from openenv_gym.errors import (
     ConnectionLostError,
     EnvStartError,
@@ -169,9 +170,15 @@ def _summary(there: EnvThere) -> str:
     return f"Environment {about['name']} of {there._process.python}: {title or about['name']}"
 
 
-def _ahead(steps: Sequence[tuple[gym.Env[Any, Any], Any]]) -> None:
-    """Have environments of one session take their steps with one message."""
-    step_ahead([(_there(env), action) for env, action in steps])
+def _ahead(asked: Sequence[tuple[gym.Env[Any, Any], Any, bool]]) -> None:
+    """Have environments of one session go on with one message."""
+    go_ahead(
+        [
+            (_there(env), None if is_reset else action, is_reset)
+            for env, action, is_reset in asked
+            if not (isinstance(env, GuardedEnv) and env.is_lost)  # another one takes its place
+        ]
+    )
 
 
 def _there(env: gym.Env[Any, Any]) -> EnvThere:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from copy import deepcopy
 from functools import partial
 from itertools import islice
@@ -23,6 +22,7 @@ from openenv_gym.spaces.rewards import (
     carried_reward,
     wrong_flags,
 )
+from openenv_gym.workers.built_env import Ahead
 
 Record = tuple[int, dict[str, Any]]
 _UNSEEN = object()
@@ -43,7 +43,7 @@ class RecordingEnv(gym.vector.SyncVectorEnv):
         env_fns: The functions that make the sub-environments.
         reward_space: The space of array rewards; None where all rewards are numbers.
         first_env: The number of the first sub-environment among those of all shards.
-        ahead: Is told which sub-environments are stepped next, and with which actions.
+        ahead: Is told what is asked of the sub-environments next.
         **arguments: Further arguments of ``SyncVectorEnv``.
     """
 
@@ -53,7 +53,7 @@ class RecordingEnv(gym.vector.SyncVectorEnv):
         *,
         reward_space: gym.Space[Any] | None = None,
         first_env: int = 0,
-        ahead: Callable[[Sequence[tuple[Any, Any]]], None] | None = None,
+        ahead: Ahead | None = None,
         **arguments: Any,
     ) -> None:
         super().__init__(env_fns, **arguments)
@@ -116,7 +116,7 @@ class RecordingEnv(gym.vector.SyncVectorEnv):
         each = list(zip(self.envs, iterate(self.action_space, actions), strict=True))
         if self._ahead is not None:
             resets = self._autoreset_envs if is_next_step else np.zeros(self.num_envs, np.bool_)
-            self._ahead([one for one, is_reset in zip(each, resets, strict=True) if not is_reset])
+            self._ahead([(*one, bool(reset)) for one, reset in zip(each, resets, strict=True)])
         for i, (env, action) in enumerate(each):
             if is_next_step and self._autoreset_envs[i]:
                 rows[i], info = env.reset()

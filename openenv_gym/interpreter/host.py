@@ -8,12 +8,13 @@ from typing import Any, Sequence
 
 import numpy as np
 
+from .columns import column_of, values_of
 from .describing import describe, layers
 from .making import is_registered, make
 from .survey import survey
 from .values import can_travel
 
-REQUESTS = frozenset({"about", "survey", "open", "step", "call", "get", "set", "close"})
+REQUESTS = frozenset({"about", "survey", "open", "step", "go_on", "call", "get", "set", "close"})
 
 _VECTOR = (
     "it is a vector environment; expected one of a single episode, which is made as often as needed"
@@ -60,17 +61,22 @@ class Host:
         about["has_own_limit"] = is_registered(name)
         return self._made, about
 
-    def step(self, pairs: Sequence[tuple[int, Any]]) -> list[tuple[bool, Any]]:
-        """Step environments one after the other; return a reply for each.
+    def step(self, number: int, action: Any) -> Any:
+        """Step an environment."""
+        return self._envs[number].step(action)
+
+    def go_on(self, asked: Sequence[Any]) -> tuple[Any, ...]:
+        """Step or reset environments one after the other; return a column of the replies.
 
         Args:
-            pairs: The number and the action of each.
+            asked: A column of the number, the action, and whether it is to be reset, of each.
         """
-        return [self._stepped(number, action) for number, action in pairs]
+        return column_of([self._gone_on(*each) for each in values_of(asked)])
 
-    def _stepped(self, number: int, action: Any) -> tuple[bool, Any]:
+    def _gone_on(self, number: int, action: Any, is_reset: bool) -> tuple[bool, Any]:
+        env = self._envs[number]
         try:
-            return True, self._envs[number].step(action)
+            return True, env.reset() if is_reset else env.step(action)
         except Exception as exc:  # as above
             return False, said(exc)
 

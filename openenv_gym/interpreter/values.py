@@ -326,12 +326,16 @@ def _named_tuple(name: str, fields: tuple[str, ...]) -> Any:
 
 
 def _read_array(reader: _Reader) -> Any:
-    dtype, shape, size = _layout_of(bytes(reader.taken(reader.taken(1)[0])))
-    data = reader.taken(size * dtype.itemsize)
-    array: Any = np.empty(shape, dtype)
-    if data:
-        array.reshape(-1).view(np.uint8)[:] = data
-    return array
+    data, begin = reader.data, reader.at + 1  # in line, because each observation comes here
+    end = begin + data[begin - 1]
+    dtype, shape, size = _layout_of(bytes(data[begin:end]))
+    last = end + size * dtype.itemsize
+    if last > len(data):
+        raise ValueError(f"expected {last - len(data)} bytes more")
+    reader.at = last
+    if last == end:
+        return np.empty(shape, dtype)
+    return np.frombuffer(data[end:last], dtype).reshape(shape).copy()
 
 
 def _read_scalar(reader: _Reader) -> Any:

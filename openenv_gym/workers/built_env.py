@@ -15,6 +15,9 @@ from openenv_gym.protocol.events import Open
 from openenv_gym.wire.description import Description
 from openenv_gym.workers.imports import is_module
 
+Ahead: TypeAlias = Callable[[Sequence[tuple[Any, Any, bool]]], None]
+"""Is told the environments that are stepped next, their actions, and which are reset instead."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class BuiltEnv:
@@ -24,14 +27,14 @@ class BuiltEnv:
         env: The environment: a ``gymnasium.Env``, or for a batched session a ``VectorEnv``.
         description: The description that clients get.
         state: Returns the fields of the typed state, without ``episode_id`` and ``step_count``.
-        ahead: Is told the environments that are stepped next and their actions, and has them step
-            with one message; None where that saves nothing.
+        ahead: Is told of many environments what is asked of them next, see :data:`Ahead`; None
+            where one message for all saves nothing.
     """
 
     env: Any
     description: Description
     state: Callable[[], dict[str, Any]]
-    ahead: Callable[[Sequence[tuple[Any, Any]]], None] | None = None
+    ahead: Ahead | None = None
 
 
 Builder: TypeAlias = Callable[[Open], BuiltEnv]

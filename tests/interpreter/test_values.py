@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from openenv_gym.conformance import same
+from openenv_gym.interpreter.columns import column_of, values_of
 from openenv_gym.interpreter.values import CannotTravelError, Untravelled, can_travel, pack, unpack
 from openenv_gym.workers.interpreter_process import InterpreterProcess
 
@@ -116,6 +117,23 @@ def test_a_value_without_end_is_refused():
     endless.append(endless)
     with pytest.raises(CannotTravelError, match="without end"):
         pack(endless)
+
+
+@given(st.lists(VALUES, max_size=5) | st.lists(st.tuples(ARRAYS, st.floats(), st.booleans())))
+def test_values_of_a_column_are_those_that_it_was_made_of(values: list[Any]):
+    assert same(values_of(unpack(pack(column_of(values)))), values)
+
+
+def test_what_is_alike_is_one_array():
+    steps = [(np.full((2, 3), n, np.float32), float(n), False, {"n": n}) for n in range(4)]
+    assert [column[0] for column in column_of(steps)[1]] == ["a", "f", "b", "d"]
+
+
+def test_steps_come_back_from_their_columns():
+    steps = [
+        (np.full((2, 3), n, np.float32), -0.0, False, {"n": np.int16(n)}, {}) for n in range(4)
+    ]
+    assert same(values_of(unpack(pack(column_of(steps)))), steps)
 
 
 def test_functions_cannot_travel():
