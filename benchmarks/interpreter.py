@@ -23,7 +23,7 @@ TARGET = 1.3
 
 
 def vector(env_id: str, num_envs: int, **arguments: Any) -> gym.vector.VectorEnv[Any, Any, Any]:
-    return gym.make_vec(ID, num_envs, env_id=env_id, shards=1, **arguments)
+    return gym.make_vec(ID, num_envs, env_id=env_id, shards=1, vectorization="sync", **arguments)
 
 
 def play_single(env: gym.Env[Any, Any], steps: int) -> float:

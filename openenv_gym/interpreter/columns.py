@@ -23,13 +23,14 @@ _STACKED = "biufc"
 
 def column_of(values: Sequence[Any]) -> tuple[Any, ...]:
     """Return values as a column, from which :func:`values_of` makes the same."""
-    kind = type(values[0]) if values else None
-    if any(type(value) is not kind for value in values):
+    kinds = set(map(type, values))
+    if len(kinds) != 1:
         return "l", list(values)
+    (kind,) = kinds
     if kind in _MAKERS:
         column: tuple[Any, ...] = _MAKERS[kind](values)
         return column
-    if kind is not None and issubclass(kind, np.generic) and values[0].dtype.kind in _STACKED:
+    if issubclass(kind, np.generic) and values[0].dtype.kind in _STACKED:
         return "x", np.array(values)
     return "l", list(values)
 
@@ -41,10 +42,11 @@ def values_of(column: Sequence[Any]) -> list[Any]:
 
 
 def _arrays(values: Sequence[Any]) -> tuple[Any, ...]:
-    dtype, shape = values[0].dtype, values[0].shape
-    is_alike = all(value.dtype == dtype and value.shape == shape for value in values)
-    if is_alike and shape and dtype.kind in _STACKED and dtype.isnative:
-        return "a", np.stack(values)
+    dtypes, shapes = {value.dtype for value in values}, {value.shape for value in values}
+    if len(dtypes) == len(shapes) == 1:
+        (dtype,), (shape,) = dtypes, shapes
+        if shape and dtype.kind in _STACKED and dtype.isnative:
+            return "a", np.array(values)
     return "l", list(values)
 
 
@@ -56,13 +58,14 @@ def _ints(values: Sequence[int]) -> tuple[Any, ...]:
 
 
 def _tuples(values: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
-    length = len(values[0])
-    if any(len(value) != length for value in values):
+    if len(set(map(len, values))) != 1:
         return "l", list(values)
     return "t", [column_of(each) for each in zip(*values)], len(values)
 
 
 def _dicts(values: Sequence[dict[Any, Any]]) -> tuple[Any, ...]:
+    if not any(values):
+        return "d", [], [], len(values)
     keys = list(values[0])
     if any(list(value) != keys for value in values):
         return "l", list(values)
