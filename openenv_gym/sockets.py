@@ -7,7 +7,7 @@ step. On two cores an exchange of two small messages over a Unix socket takes ab
 ends sleep, and 7 us where both look again for a moment first (12 us and 13 us where they share a
 core). So a wait first looks again without sleeping, and offers the core to others between two
 looks. That pays only where the peer answers soon: beside a slow peer the looking takes a core for
-nothing. :class:`AdaptiveSpin` finds out which kind of peer there is.
+nothing. :class:`~openenv_gym.interpreter.spin.AdaptiveSpin` finds out which kind of peer there is.
 
 *Deadlines.* Python's ``settimeout`` makes a socket non-blocking, and polls before each read. The
 kernel has a deadline of its own (``SO_RCVTIMEO``), which costs nothing where it stays the same. It
@@ -21,7 +21,6 @@ belongs to a long message is received where it will stay.
 from __future__ import annotations
 
 import contextlib
-import os
 import select
 import socket
 import struct
@@ -33,15 +32,13 @@ from typing import TypeVar
 
 from openenv_gym.errors import ConnectionLostError, RequestTimeoutError
 from openenv_gym.forks import in_children
+from openenv_gym.interpreter.spin import AdaptiveSpin
 from openenv_gym.protocol.framing import Body
 
 T = TypeVar("T")
 
 RECEIVE_BYTES = 1 << 16
 """At most so much is read at a time; larger buffers are mapped anew by the allocator."""
-
-SPIN_S = 200e-6
-"""How long to look again before going to sleep: longer than a round trip through a server."""
 
 SOCKET_BUFFER_BYTES = 4 * 2**20
 """So much may be under way to a peer that computes; the kernel may allow less."""
@@ -51,63 +48,6 @@ _GATHERED_BYTES = 1 << 16
 
 _EARLY = 7 / 8
 """The part of the time to receive that the kernel is told: it may be an eighth late."""
-
-_MAX_MISSES = 6
-
-offer_core: Callable[[], None] = getattr(os, "sched_yield", lambda: None)
-"""Offers the core to whoever wants it, the peer among them; called between two looks."""
-
-
-class AdaptiveSpin:
-    """Decides in each wait whether to look again for a moment, by what came of it before.
-
-    After a miss, one of the next two waits is slept through from its beginning; after further
-    misses 3 of 4, 7 of 8, up to 63 of 64. So a slow peer costs next to nothing, and one that has
-    become quick is noticed within 64 waits.
-    """
-
-    def __init__(self) -> None:
-        self._misses = 0
-        self._skips = 0
-
-    def should_look(self) -> bool:
-        """Return whether to look again in this wait."""
-        if self._skips:
-            self._skips -= 1
-            return False
-        return True
-
-    def hit(self) -> None:
-        """Note that something came while we looked."""
-        self._misses = 0
-
-    def miss(self) -> None:
-        """Note that nothing came."""
-        self._misses = min(self._misses + 1, _MAX_MISSES)
-        self._skips = (1 << self._misses) - 1
-
-    def wait(self, look: Callable[[], T | None]) -> T | None:
-        """Return what ``look`` finds, or None where it is time to sleep.
-
-        Args:
-            look: Returns None, or raises ``BlockingIOError``, while there is nothing.
-        """
-        if self._skips:  # as should_look(), in line, because each step waits
-            self._skips -= 1
-            return None
-        end_s = time.perf_counter() + SPIN_S
-        while True:
-            try:
-                found = look()
-            except BlockingIOError:
-                found = None
-            if found is not None:
-                self._misses = 0
-                return found
-            if time.perf_counter() > end_s:
-                self.miss()
-                return None
-            offer_core()
 
 
 def enlarge_buffers(sock: socket.socket) -> None:

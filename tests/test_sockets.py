@@ -10,7 +10,9 @@ import pytest
 
 from openenv_gym import sockets
 from openenv_gym.errors import ConnectionLostError, RequestTimeoutError
-from openenv_gym.sockets import AdaptiveSpin, BlockingSocket
+from openenv_gym.interpreter import spin as spins
+from openenv_gym.interpreter.spin import AdaptiveSpin
+from openenv_gym.sockets import BlockingSocket
 
 
 @pytest.fixture
@@ -34,14 +36,14 @@ class Looks:
 
 
 def test_what_comes_soon_is_found_without_sleeping(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sockets, "SPIN_S", 60.0)
+    monkeypatch.setattr(spins, "SPIN_S", 60.0)
     looks = Looks(at=100)
     assert AdaptiveSpin().wait(looks) == b"found"
     assert looks.count == 100
 
 
 def test_after_misses_most_waits_are_slept_through(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sockets, "SPIN_S", 0.0)
+    monkeypatch.setattr(spins, "SPIN_S", 0.0)
     spin, never = AdaptiveSpin(), Looks(at=None)
     looked = []
     for _ in range(400):
@@ -64,7 +66,7 @@ def test_after_misses_most_waits_are_slept_through(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_find_makes_looking_worth_it_again(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sockets, "SPIN_S", 0.0)
+    monkeypatch.setattr(spins, "SPIN_S", 0.0)
     spin = AdaptiveSpin()
     for _ in range(200):
         spin.wait(Looks(at=None))

@@ -40,6 +40,21 @@ OLD_GYMS = {
 }
 """The newest gym, and the oldest that Python 3.11 can install; both are older than Gymnasium."""
 
+OTHERS = {
+    "gym 0.26": PackageVenv(
+        folder=ROOT / ".venv-gym026", packages=("gym==0.26.2", "numpy<2", "pygame-ce")
+    ),
+    "gym 0.21": PackageVenv(  # the oldest that Python 3.11 takes, with a setuptools of its time
+        folder=ROOT / ".venv-gym021",
+        packages=("gym==0.21.0", "numpy==1.23.5"),
+        alone=("setuptools==65.5.0", "wheel==0.38.4"),
+        pip_options=("--no-build-isolation",),
+    ),
+    "uv": PackageVenv(folder=ROOT / ".venv-uv", packages=("uv",)),
+    "numpy": PackageVenv(folder=ROOT / ".venv-numpy1", packages=("numpy==1.26.4",)),
+}
+"""Interpreters without this package, and without Gymnasium."""
+
 
 def install(venvs: Mapping[str, PackageVenv]) -> dict[str, InstallError]:
     """Make venvs that are not there yet, at the same time; return what went wrong."""
@@ -58,7 +73,7 @@ def install(venvs: Mapping[str, PackageVenv]) -> dict[str, InstallError]:
 
 def main() -> int:
     """Make all of them; tests skip where there is no package index, and so that is no failure."""
-    failures = install({**VENVS, **OLD_GYMS, "slim": SLIM})
+    failures = install({**VENVS, **OLD_GYMS, **OTHERS, "slim": SLIM})
     for name, failure in failures.items():
         print(f"the venv {name} could not be made: {failure}", file=sys.stderr)
     return int(not all(failure.is_unreachable for failure in failures.values()))

@@ -12,7 +12,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector.utils import concatenate, create_empty_array
 
-from openenv_gym.errors import EnvCrashLoopError, OpenEnvGymError, RemoteEnvError
+from openenv_gym.errors import EnvCrashLoopError, OpenEnvGymError, RemoteEnvError, fault_of
 from openenv_gym.faults import Fault, FaultKind
 from openenv_gym.protocol import Recovery
 from openenv_gym.recovery import Do, Effect, Episode, EpisodeState, Event, FaultPolicy, Restarts
@@ -69,6 +69,11 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
         space = env.observation_space
         self._shape = space.shape if isinstance(space, gym.spaces.Box) else None
         self._make = make
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the sub-environment has faulted, and the next reset makes another one."""
+        return self._episode.is_lost
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step; where the environment raises, return the fault."""
@@ -170,7 +175,7 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
 
 def _error_of(exc: Exception) -> OpenEnvGymError:
     """Return ``exc`` where it says that the caller made a mistake, else the fault that it is."""
-    if isinstance(exc, OpenEnvGymError) and _is_refusal(exc):
+    if isinstance(exc, OpenEnvGymError) and (_is_refusal(exc) or exc.fault is not None):
         return exc
     is_oom = isinstance(exc, MemoryError)
     fault = Fault(
@@ -183,4 +188,4 @@ def _error_of(exc: Exception) -> OpenEnvGymError:
 
 def _is_refusal(exc: Exception) -> bool:
     """Whether ``exc`` says that the caller made a mistake."""
-    return isinstance(exc, OpenEnvGymError) and not isinstance(exc, RemoteEnvError)
+    return isinstance(exc, OpenEnvGymError) and fault_of(exc) is None

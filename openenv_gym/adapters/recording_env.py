@@ -22,6 +22,7 @@ from openenv_gym.spaces.rewards import (
     carried_reward,
     wrong_flags,
 )
+from openenv_gym.workers.built_env import Ahead
 
 Record = tuple[int, dict[str, Any]]
 _UNSEEN = object()
@@ -42,6 +43,7 @@ class RecordingEnv(gym.vector.SyncVectorEnv):
         env_fns: The functions that make the sub-environments.
         reward_space: The space of array rewards; None where all rewards are numbers.
         first_env: The number of the first sub-environment among those of all shards.
+        ahead: Is told what is asked of the sub-environments next.
         **arguments: Further arguments of ``SyncVectorEnv``.
     """
 
@@ -51,9 +53,11 @@ class RecordingEnv(gym.vector.SyncVectorEnv):
         *,
         reward_space: gym.Space[Any] | None = None,
         first_env: int = 0,
+        ahead: Ahead | None = None,
         **arguments: Any,
     ) -> None:
         super().__init__(env_fns, **arguments)
+        self._ahead = ahead
         self.records: list[Record] = []
         self._reward_space, self._first_env = reward_space, first_env
         self._env_obs: list[Any] = [_UNSEEN] * self.num_envs
@@ -109,7 +113,10 @@ class RecordingEnv(gym.vector.SyncVectorEnv):
         is_same_step = self.autoreset_mode is AutoresetMode.SAME_STEP
         if not (is_next_step or is_same_step):
             self._check_begun()
-        each = zip(self.envs, iterate(self.action_space, actions), strict=True)
+        each = list(zip(self.envs, iterate(self.action_space, actions), strict=True))
+        if self._ahead is not None:
+            resets = self._autoreset_envs if is_next_step else np.zeros(self.num_envs, np.bool_)
+            self._ahead([(*one, bool(reset)) for one, reset in zip(each, resets, strict=True)])
         for i, (env, action) in enumerate(each):
             if is_next_step and self._autoreset_envs[i]:
                 rows[i], info = env.reset()

@@ -189,6 +189,7 @@ def _sync(first: BuiltEnv, build: Callable[[], BuiltEnv], request: Open, mode: A
         makers,
         reward_space=inner_reward_space(first.env),
         first_env=0 if recovery is None else recovery.first_env,
+        ahead=first.ahead,
         copy=False,
         autoreset_mode=mode,
     )

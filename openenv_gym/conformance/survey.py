@@ -21,7 +21,8 @@ import msgspec
 
 from openenv_gym.conformance.judge import Judgement, Play, judge
 from openenv_gym.envs.registration import BASE_URL_VARIABLE, NAMESPACE
-from openenv_gym.workers.lifeline import Lifeline, watch_lifeline
+from openenv_gym.interpreter.lifeline import watch_lifeline
+from openenv_gym.workers.lifeline import Lifeline
 
 TIMEOUT_S = 900.0
 _ALE = "ale_py"

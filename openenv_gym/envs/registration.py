@@ -26,6 +26,7 @@ from openenv_gym.envs.remote_env import RemoteEnv
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.protocol import NO_TIME_LIMIT, Open
 from openenv_gym.wire.raised import raised_as
+from openenv_gym.workers.interpreter_paths import interpreter_path
 
 NAMESPACE = "openenv"
 BASE_URL_VARIABLE = "OPENENV_BASE_URL"
@@ -56,8 +57,9 @@ def make_gymnasium(
         render_mode: Gymnasium's mode.
         server_time_limit: Whether the environment's own time limit acts where it runs.
         **kwargs: ``codec``, ``timeout_s``, ``check_seeding``, ``on_fault``, and ``options`` where
-            it is a ``WebSocketOptions``, see :class:`ConnectOptions`; the others are keyword
-            arguments of the environment.
+            it is a ``WebSocketOptions``, see :class:`ConnectOptions`; ``python``, another
+            interpreter for an embedded environment to run in, see :func:`interpreters_of`; the
+            others are keyword arguments of the environment.
 
     Raises:
         InvalidRequestError: an argument is missing, or makes no sense.
@@ -170,8 +172,31 @@ def _make(
 ) -> RemoteEnv:
     """Make an environment that is named."""
     options, kwargs = take_named(arguments)
-    request = Open(environment, kwargs, render_mode, limit)
-    return RemoteEnv(_endpoint(request, given_url(base_url), options), options.on_fault)
+    url = given_url(base_url)
+    (python,) = interpreters_of(kwargs.pop("python", None), url) or (None,)
+    request = Open(environment, kwargs, render_mode, limit, python=python)
+    return RemoteEnv(_endpoint(request, url, options), options.on_fault)
+
+
+def interpreters_of(python: Any, url: Any) -> list[str]:
+    """Return the paths of the interpreters that ``python=`` names, none where it is None.
+
+    Args:
+        python: What names an interpreter, or a list of such.
+        url: The address of a server, if the environment is on one.
+
+    Raises:
+        InvalidRequestError: one is not there, or the environment is on a server.
+        EnvStartError: the venv of a recipe cannot be made.
+    """
+    if python is None:
+        return []
+    if url:
+        raise InvalidRequestError(
+            f"python: expected none beside the address of a server, {url}, which chooses the "
+            "interpreter itself (serve --python); leave one of them out, and OPENENV_BASE_URL unset"
+        )
+    return [interpreter_path(one) for one in (python if isinstance(python, list) else [python])]
 
 
 def _endpoint(request: Open, url: str | None, options: ConnectOptions) -> Endpoint:

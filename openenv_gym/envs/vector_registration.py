@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 from gymnasium.vector import AutoresetMode
 
 from openenv_gym.address import parse_address
@@ -18,7 +19,7 @@ from openenv_gym.endpoints import (
     take,
 )
 from openenv_gym.endpoints.options import OVERRIDES, take_named
-from openenv_gym.envs.registration import check_embedded, given_url, in_gym
+from openenv_gym.envs.registration import check_embedded, given_url, in_gym, interpreters_of
 from openenv_gym.envs.remote_vector_env import RemoteVectorEnv
 from openenv_gym.envs.shard_recipes import default_shards, requests_of
 from openenv_gym.errors import InvalidRequestError
@@ -194,8 +195,9 @@ def make_vec(
             embedded.
         **arguments: The attributes of :class:`VectorArguments`; ``codec``, which may not be
             ``json``, ``timeout_s``, ``check_seeding``, ``on_fault``, and ``options`` where it is a
-            ``WebSocketOptions``, see :class:`ConnectOptions`; the others are keyword arguments of
-            each sub-environment.
+            ``WebSocketOptions``, see :class:`ConnectOptions`; ``python``, another interpreter for
+            embedded ones to run in, or a list of several, over which the shards are spread by
+            turns; the others are keyword arguments of each sub-environment.
 
     Raises:
         InvalidRequestError: an argument makes no sense.
@@ -229,6 +231,8 @@ def _sharded(
 ) -> RemoteVectorEnv:
     """Spread the sub-environments of one environment over servers, or where there is none, here."""
     vector, kwargs = take(VectorArguments, arguments)
+    where = [str(server.address) for server in servers]
+    pythons = interpreters_of(kwargs.pop("python", None), ", ".join(where))
     request = Open(
         environment=environment,
         kwargs=kwargs,
@@ -239,7 +243,7 @@ def _sharded(
     )
     homes: list[EmbeddedEndpoint | ServerEndpoint]
     if not servers:
-        count = vector.shards or default_shards(vector.num_envs)
+        count = vector.shards or max(default_shards(vector.num_envs), len(pythons))
         homes = [*embedded_endpoints(request, options, count)]
     elif vector.shards is not None:
         homes = [servers[i % len(servers)] for i in range(vector.shards)]
@@ -252,6 +256,11 @@ def _sharded(
     # Where nobody asked for several sessions, a worker that finds a vector form has all in one.
     is_wanted = bool(servers) or vector.shards is not None
     requests = requests_of(request, vector.num_envs, len(homes), is_wanted=is_wanted)
+    if pythons:
+        requests = [
+            msgspec.structs.replace(one, python=pythons[number % len(pythons)])
+            for number, one in enumerate(requests)
+        ]
     shards = [
         replace(home, request=one)
         for home, one in zip(homes, requests, strict=False)  # no more than sub-environments

@@ -22,7 +22,7 @@ STOP_TIMEOUT_S = 30.0
 class ServerProcess:
     """Serves an environment on a free port of the loopback interface.
 
-    The server imports what this process does, unless ``python`` is another interpreter.
+    The server imports what this process does, unless ``server_python`` is another interpreter.
 
     The server ends when :meth:`stop` is called or this process ends, however it ends. Ctrl-C in a
     terminal interrupts this process alone, which can use the server until it stops it.
@@ -30,7 +30,9 @@ class ServerProcess:
     Args:
         environment: The name of the environment, as ``openenv-gym serve`` takes it.
         *arguments: Further arguments of that command.
-        python: The path of the Python interpreter that runs the server.
+        python: Another interpreter for the environment to run in: its path, the folder of a venv,
+            or a recipe. It needs numpy, and not this package.
+        server_python: The path of the interpreter that runs the server; it needs this package.
         start_timeout_s: How long to wait until the server is ready, in seconds.
 
     Attributes:
@@ -44,22 +46,24 @@ class ServerProcess:
         self,
         environment: str,
         *arguments: str,
-        python: str = sys.executable,
+        python: str | None = None,
+        server_python: str = sys.executable,
         start_timeout_s: float = START_TIMEOUT_S,
     ) -> None:
         self._lifeline = Lifeline()
-        command = [python, "-m", "openenv_gym.cli", "serve", environment, "--port=0", *arguments]
+        command = [server_python, "-m", "openenv_gym.cli", "serve", environment, "--port=0"]
+        command += [*([] if python is None else [f"--python={python}"]), *arguments]
         try:
             self._process = subprocess.Popen(
                 [*command, f"--lifeline={self._lifeline.there}"],
                 stdin=subprocess.DEVNULL,
-                env=variables_for(python),
+                env=variables_for(server_python),
                 pass_fds=(self._lifeline.there,),
                 process_group=0,  # Ctrl-C in a terminal does not reach the server
             )
         except OSError as exc:
             self._lifeline.close()
-            raise EnvStartError(f"cannot run a server with {python}: {exc}") from exc
+            raise EnvStartError(f"cannot run a server with {server_python}: {exc}") from exc
         self._lifeline.handed_over()
         try:
             self.base_url = self._await_url(environment, start_timeout_s)

@@ -77,6 +77,8 @@ class Open(msgspec.Struct, frozen=True):
             whatever the client asks for.
         needs_spaces: Whether a typed environment is to be described by the spaces that its schemas
             give, and not by its schemas. Those of a batched session always are.
+        python: The path of the interpreter in which the environment runs; None for that of the
+            worker. A server puts its own there, and refuses a client that asks for one.
     """
 
     environment: str | None = None
@@ -92,6 +94,7 @@ class Open(msgspec.Struct, frozen=True):
     part: Part | None = None
     models: dict[str, str] = {}
     needs_spaces: bool = False
+    python: str | None = None
 
 
 class Reset(msgspec.Struct, frozen=True):

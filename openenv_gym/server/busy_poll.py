@@ -1,9 +1,9 @@
 """Busy polling on an event loop: the loop looks again for a moment before it goes to sleep.
 
-:class:`openenv_gym.sockets.AdaptiveSpin` does the same on a blocking socket. Here the loop is not
-ours, so a callback that schedules itself keeps it from sleeping. A WebSocket step took 60 to 80 us
-instead of 150 to 190 with the environment inline, and 160 to 190 instead of 320 to 370 with a
-worker process.
+:class:`~openenv_gym.interpreter.spin.AdaptiveSpin` does the same on a blocking socket. Here the
+loop is not ours, so a callback that schedules itself keeps it from sleeping. A WebSocket step took
+60 to 80 us instead of 150 to 190 with the environment inline, and 160 to 190 instead of 320 to 370
+with a worker process.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from openenv_gym.sockets import SPIN_S, AdaptiveSpin, offer_core
+from openenv_gym.interpreter.spin import SPIN_S, AdaptiveSpin, offer_core
 
 
 class BusyPoll:

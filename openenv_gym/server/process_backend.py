@@ -32,13 +32,14 @@ from typing import TypeAlias, cast
 
 from openenv_gym.errors import ConnectionLostError, ProtocolError
 from openenv_gym.faults import Fault, FaultKind
+from openenv_gym.interpreter.stderr import TAIL_BYTES
 from openenv_gym.protocol import BinaryMessages, Body, FrameReader, Open, frame
 from openenv_gym.protocol.binary_messages import OPEN, OPENED
 from openenv_gym.server.output_log import OutputLog
 from openenv_gym.server.settings import ServerSettings
 from openenv_gym.server.watchdog import Deadline, Deadlines, Watchdog
 from openenv_gym.workers.memory import oom_kills
-from openenv_gym.workers.output import TAIL_BYTES, Output
+from openenv_gym.workers.output import Output
 from openenv_gym.workers.process import WorkerProcess
 
 _log = logging.getLogger(__name__)

@@ -20,6 +20,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from openenv_gym.errors import UnreachableError
+from openenv_gym.interpreter.lifeline import watch_lifeline
 from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES
 from openenv_gym.server.app import app_of
 from openenv_gym.server.backends import SESSION_THREAD
@@ -27,7 +28,6 @@ from openenv_gym.server.gate import is_address
 from openenv_gym.server.relay_protocol import RelayProtocol
 from openenv_gym.server.service import Service
 from openenv_gym.server.settings import Listener, ServerSettings
-from openenv_gym.workers.lifeline import watch_lifeline
 
 _log = logging.getLogger(__name__)
 

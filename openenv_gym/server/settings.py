@@ -29,6 +29,7 @@ from openenv_gym.wire.description import Description
 from openenv_gym.wire.raised import raised_as
 from openenv_gym.workers.built_env import Builder, build
 from openenv_gym.workers.forked import can_fork
+from openenv_gym.workers.interpreter_paths import interpreter_path
 from openenv_gym.workers.process import available_cores
 
 Isolation = Literal["process", "thread", "inline"]
@@ -136,6 +137,12 @@ class ServerSettings:
     )
     workers: int = setting(1, "worker processes that wait for a session, so that it begins at once")
     max_sessions: int = setting(64, "sessions at a time")
+    python: str | None = setting(
+        None,
+        "another interpreter, in which the environment runs: its path, the folder of a venv, or a "
+        "recipe as uv:gym==0.26.2,numpy<2; it needs numpy, and not this package",
+        metavar="PATH",
+    )
     kwargs: Mapping[str, Any] = setting(
         dict, "keyword arguments of the environment", parse=json_object, metavar="JSON"
     )
@@ -208,6 +215,11 @@ class ServerSettings:
                 "action_model and observation_model belong to an environment that is named; "
                 "create_app takes the classes of another one as action_cls and observation_cls"
             )
+        if self.python is not None and not self.is_named:
+            raise InvalidRequestError(
+                "python: expected none with an environment that is given as a class or object, "
+                "which lives in this process; name it: 'package.module:Class'"
+            )
         self._check_numbers()
 
     def _check_numbers(self) -> None:
@@ -278,7 +290,8 @@ class ServerSettings:
 
         Raises:
             UnknownEnvironmentError: the client asks for another environment, or other arguments.
-            InvalidRequestError: the client asks for too many sub-environments.
+            InvalidRequestError: the client asks for too many sub-environments, or for an
+                interpreter.
         """
         served = self.environment
         if request.environment not in (None, served):
@@ -295,6 +308,11 @@ class ServerSettings:
                 f"num_envs: expected 1 to {self.max_num_envs}, the most that this server allows, "
                 f"got {request.num_envs}; spread them over more sessions or servers"
             )
+        if request.python is not None:
+            raise InvalidRequestError(
+                "python: expected no interpreter in a request, since a server is started with its "
+                f"own (serve --python), got {request.python!r:.80}"
+            )
         part = request.part
         if part is not None:  # a session here has what was counted above, and no more
             part = msgspec.structs.replace(part, is_wanted=True)
@@ -305,6 +323,7 @@ class ServerSettings:
             kwargs=dict(self.kwargs),
             attributes=list(self.attributes),
             models=self.models,
+            python=None if self.python is None else interpreter_path(self.python),
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -15,6 +15,9 @@ from openenv_gym.protocol.events import Open
 from openenv_gym.wire.description import Description
 from openenv_gym.workers.imports import is_module
 
+Ahead: TypeAlias = Callable[[Sequence[tuple[Any, Any, bool]]], None]
+"""Is told the environments that are stepped next, their actions, and which are reset instead."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class BuiltEnv:
@@ -24,11 +27,14 @@ class BuiltEnv:
         env: The environment: a ``gymnasium.Env``, or for a batched session a ``VectorEnv``.
         description: The description that clients get.
         state: Returns the fields of the typed state, without ``episode_id`` and ``step_count``.
+        ahead: Is told of many environments what is asked of them next, see :data:`Ahead`; None
+            where one message for all saves nothing.
     """
 
     env: Any
     description: Description
     state: Callable[[], dict[str, Any]]
+    ahead: Ahead | None = None
 
 
 Builder: TypeAlias = Callable[[Open], BuiltEnv]
@@ -50,6 +56,12 @@ _SCHEMES: dict[str, tuple[str, ...]] = {
     ),
     "vector": ("openenv_gym.adapters.vector_host",),
 }
+
+_INTERPRETER = "openenv_gym.adapters.interpreter_host"
+"""The adapter of what runs in another interpreter, whatever its scheme."""
+
+_ELSEWHERE = ("gymnasium", "gym", "environment")
+"""The schemes of what runs in an interpreter without this package."""
 
 _IN_MODULES = ("environment", "vector")
 """The schemes of what is named by its module."""
@@ -73,11 +85,14 @@ def build(request: Open) -> BuiltEnv:
     Raises:
         UnknownEnvironmentError: there is no such environment.
         EnvStartError: its constructor failed.
-        InvalidRequestError: it has spaces, and models are given.
+        InvalidRequestError: it has spaces, and models are given; or it cannot run in another
+            interpreter, and one is given.
     """
     if not request.environment:
         raise UnknownEnvironmentError("expected the name of an environment, got none")
     scheme, name = _split(request.environment)
+    if request.python is not None:
+        return _in_interpreter(scheme, request)
     if request.num_envs is not None and scheme != "vector":
         return _batched(request, build)
     built: BuiltEnv = _adapter(scheme).build(name, request)
@@ -87,6 +102,17 @@ def build(request: Open) -> BuiltEnv:
             f"{request.environment} is no typed environment: its models are made of its spaces; "
             f"expected no {' and no '.join(request.models)} model beside it"
         )
+    return built
+
+
+def _in_interpreter(scheme: str, request: Open) -> BuiltEnv:
+    name = request.environment or ""
+    if scheme not in _ELSEWHERE:
+        raise InvalidRequestError(
+            f"python: {name} needs this package where it runs; expected an id of Gymnasium or gym, "
+            "module:id, module:Class or module:function for another interpreter; leave python out"
+        )
+    built: BuiltEnv = importlib.import_module(_INTERPRETER).build(name, request)
     return built
 
 

@@ -26,7 +26,7 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from openenv_gym.workers.lifeline import end_by_signal
+from openenv_gym.interpreter.lifeline import end_by_signal
 
 FDS = 4
 

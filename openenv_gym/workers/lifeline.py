@@ -5,10 +5,7 @@ all sockets of a process however that process ended, and the other end of a sock
 each started process holds one end of a pair on which nothing is ever sent, and ends when the other
 end closes.
 
-To notice, the started process must not depend on its own code, which may be in a step that never
-returns, or hold the interpreter's lock in C. It asks the kernel for a signal (``F_SETOWN``,
-``O_ASYNC``), which ends it wherever it is. A thread that polls the socket does the same where the
-kernel sends no such signal.
+How the started process notices is in :mod:`openenv_gym.interpreter.lifeline`.
 
 What keeps a lifeline uncut by mistake is a copy of the starter's end: a forked child of the starter
 inherits one. Such copies are closed in the child.
@@ -16,13 +13,7 @@ inherits one. Such copies are closed in the child.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
-import select
-import signal
 import socket
-import threading
 
 from openenv_gym.forks import in_children
 
@@ -58,47 +49,6 @@ class Lifeline:
         _held.discard(self)
         self._here.close()
         self._there.close()
-
-
-def watch_lifeline(fd: int) -> None:
-    """End this process when the other end of ``fd`` closes, and its group where it leads one.
-
-    The kernel does it; a thread that waits does the same where the kernel does not signal.
-    """
-    end_by_signal(fd)
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
-
-    def wait() -> None:
-        # Not in a read: while one waits on a socket, the kernel sends no signal for it.
-        poll.poll()
-        os._exit(1)
-
-    threading.Thread(target=wait, name="lifeline", daemon=True).start()
-
-
-def end_by_signal(fd: int) -> None:
-    """Have the kernel end this process, and its group, when the other end of ``fd`` closes.
-
-    It is asked for a signal, so that this works in the middle of a step that never returns; for
-    ``SIGKILL`` where it lets one choose, which also ends a process that was stopped. Otherwise
-    ``SIGIO`` has to do, whose default action is the end, too.
-    """
-    signal.signal(signal.SIGIO, signal.SIG_DFL)
-    with contextlib.suppress(OSError):
-        if hasattr(fcntl, "F_SETSIG"):
-            fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGKILL)
-        leads = os.getpgrp() == os.getpid()
-        fcntl.fcntl(fd, fcntl.F_SETOWN, -os.getpid() if leads else os.getpid())
-        fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_ASYNC)
-    if _is_cut(fd):  # before that
-        os._exit(1)
-
-
-def _is_cut(fd: int) -> bool:
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
-    return bool(poll.poll(0))
 
 
 # The copies of a child would keep alive what its parent started.

@@ -11,18 +11,18 @@ writes to ``sys.stderr`` there is written to such a file as well.
 from __future__ import annotations
 
 import contextlib
-import faulthandler
 import fcntl
-import io
 import os
-import sys
 import tempfile
-from typing import Any
 
-RING_BYTES = 64 * 1024
-_CUT_BYTES = 256 * 1024
-TAIL_BYTES = 8192
-"""How much of what a lost worker printed last its client is told."""
+from openenv_gym.interpreter.stderr import (
+    CUT_BYTES,
+    RING_BYTES,
+    TAIL_BYTES,
+    last_bytes,
+    write_all,
+)
+
 _STDERR = 2
 
 
@@ -52,7 +52,7 @@ class Output:
         new = os.pread(self.fd, size - begin, begin)
         self.skipped += begin - self._read_bytes
         self._read_bytes = size
-        if size > _CUT_BYTES:  # what comes between is lost, a few microseconds' worth
+        if size > CUT_BYTES:  # what comes between is lost, a few microseconds' worth
             os.ftruncate(self.fd, 0)
             self._read_bytes = 0
         self.tail = (self.tail + new)[-RING_BYTES:]
@@ -89,17 +89,17 @@ class StderrCopy:
         """Return the last 8 KiB, with the stack of a crash at the end."""
         if not self.fds:
             return self._tail
-        text = b"".join(map(_last_bytes, self.fds))
+        text = b"".join(map(last_bytes, self.fds))
         return text[-TAIL_BYTES:].decode(errors="replace").strip()
 
     def print_crash(self) -> None:
         """Print the stack of a crash, once."""
-        if self.fds and (crash := _last_bytes(self.fds[1])):
+        if self.fds and (crash := last_bytes(self.fds[1])):
             copied, crashes = self.fds
             os.write(copied, crash)  # whose end it is in the tail, also when it has been printed
             os.ftruncate(crashes, 0)
             with contextlib.suppress(OSError):  # nobody reads what this process prints
-                _write_all(_STDERR, crash)
+                write_all(_STDERR, crash)
 
     def close(self) -> None:
         """Close our descriptors; the tail stays."""
@@ -112,48 +112,6 @@ class StderrCopy:
         self.close()
 
 
-def copy_stderr(copy_fd: int, crash_fd: int) -> None:
-    """Have this process write to ``copy_fd`` what Python writes to stderr, besides.
-
-    Args:
-        copy_fd: The descriptor of the first file of a :class:`StderrCopy`.
-        crash_fd: The descriptor of its second file.
-    """
-    faulthandler.enable(crash_fd)
-    sys.stderr = io.TextIOWrapper(
-        io.BufferedWriter(_Tee(copy_fd)),
-        encoding=sys.stderr.encoding,
-        errors=sys.stderr.errors,
-        line_buffering=True,
-    )
-
-
-class _Tee(io.RawIOBase):
-    """Stderr, and a copy of its end."""
-
-    def __init__(self, copy_fd: int) -> None:
-        self._copy_fd = copy_fd
-
-    def writable(self) -> bool:
-        return True
-
-    def fileno(self) -> int:
-        return _STDERR
-
-    def isatty(self) -> bool:
-        return os.isatty(_STDERR)
-
-    def write(self, data: Any) -> int:
-        text = bytes(data)
-        os.write(self._copy_fd, text[-RING_BYTES:])
-        if os.fstat(self._copy_fd).st_size > _CUT_BYTES:
-            tail = _last_bytes(self._copy_fd)
-            os.ftruncate(self._copy_fd, 0)
-            os.write(self._copy_fd, tail)
-        _write_all(_STDERR, text)
-        return len(text)
-
-
 def file_without_a_name() -> int:
     """The descriptor of a file in memory, where each write goes to the end, also after a cut."""
     if hasattr(os, "memfd_create"):
@@ -163,12 +121,3 @@ def file_without_a_name() -> int:
             fd = os.dup(file.fileno())
     fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_APPEND)
     return fd
-
-
-def _last_bytes(fd: int) -> bytes:
-    return os.pread(fd, TAIL_BYTES, max(0, os.fstat(fd).st_size - TAIL_BYTES))
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(fd, data) :]

@@ -21,13 +21,14 @@ import socket
 import sys
 
 from openenv_gym.errors import OpenEnvGymError
+from openenv_gym.interpreter.lifeline import watch_lifeline
+from openenv_gym.interpreter.spin import AdaptiveSpin
+from openenv_gym.interpreter.stderr import copy_stderr
 from openenv_gym.protocol import FrameReader, frame_header
-from openenv_gym.sockets import RECEIVE_BYTES, AdaptiveSpin, send_parts
+from openenv_gym.sockets import RECEIVE_BYTES, send_parts
 from openenv_gym.workers.forkserver import run_forkserver
-from openenv_gym.workers.lifeline import watch_lifeline
 from openenv_gym.workers.loaded import tell_loaded
 from openenv_gym.workers.memory import be_killed_first, limit_memory
-from openenv_gym.workers.output import copy_stderr
 from openenv_gym.workers.session import WorkerSession
 
 _MAX_FDS = 16

@@ -175,7 +175,7 @@ def test_theirs_are_stepped_in_batches_under_our_server(name, crossed_servers):
 def test_their_class_by_name_in_a_process_of_its_own(generation, their_clients, monkeypatch):
     monkeypatch.setenv("HOME", str(generation.home))
     name = "environment:tests.compat.stock.echo:EchoEnvironment"
-    with ServerProcess(name, python=str(generation.python)) as server:
+    with ServerProcess(name, server_python=str(generation.python)) as server:
         played = their_clients.call("clients:echo_sync", url=server.base_url, messages=["a", "bb"])
     assert [fields["echoed_message"] for fields, _, _ in played] == [
         "Echo environment ready!",

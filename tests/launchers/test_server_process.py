@@ -121,4 +121,4 @@ def test_workers_that_hang_end_with_a_killed_server_too(way: str):
 
 def test_an_interpreter_that_does_not_exist():
     with pytest.raises(EnvStartError, match="cannot run a server with /nonexistent"):
-        ServerProcess("CartPole-v1", python="/nonexistent")
+        ServerProcess("CartPole-v1", server_python="/nonexistent")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import sys
 from dataclasses import MISSING, fields
 
 import pytest
@@ -16,7 +17,7 @@ from openenv_gym.server.settings import Listener, ServerSettings
 
 FLAGS = """
     -h --help --host --port --uds --drain-timeout --write-timeout --ping-interval --ping-timeout
-    --log-level --lifeline --isolation --start-method --workers --max-sessions --kwargs
+    --log-level --lifeline --isolation --start-method --workers --max-sessions --python --kwargs
     --action-model --observation-model --attributes --memory-limit --start-timeout --reset-timeout
     --step-timeout --close-timeout --resume-grace --allow-origin --allow-host --max-message-bytes
 """
@@ -115,3 +116,18 @@ def test_more_sub_environments_than_are_allowed_and_none_are_refused(num_envs: i
     settings = ServerSettings(environment="CartPole-v1", max_num_envs=4)
     with pytest.raises(InvalidRequestError, match=r"^num_envs: expected 1 to 4, .* got -?\d"):
         settings.admit(Open(num_envs=num_envs))
+
+
+def test_a_request_never_chooses_an_interpreter():
+    with pytest.raises(InvalidRequestError, match="expected no interpreter in a request"):
+        ServerSettings(environment="CartPole-v1").admit(Open(python="/usr/bin/python3"))
+
+
+def test_a_server_opens_with_its_own_interpreter():
+    settings = ServerSettings(environment="CartPole-v1", python=sys.executable)
+    assert settings.admit(Open()).python == sys.executable
+
+
+def test_an_object_of_this_process_takes_no_interpreter():
+    with pytest.raises(InvalidRequestError, match="python: expected none"):
+        ServerSettings(environment="one", builder=lambda request: None, python=sys.executable)

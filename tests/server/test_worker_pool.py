@@ -242,7 +242,7 @@ def test_a_server_has_the_files_of_all_its_sessions_open_where_it_may(tmp_path: 
     limited = tmp_path / "python"
     limited.write_text(f'#!/bin/sh\nulimit -S -n 64\nexec "{sys.executable}" "$@"\n')
     limited.chmod(0o755)
-    with ServerProcess(SCRIPTED, "--max-sessions=8", python=str(limited)) as server:
+    with ServerProcess(SCRIPTED, "--max-sessions=8", server_python=str(limited)) as server:
         envs = [make(server) for _ in range(8)]
         for env in envs:
             env.reset()

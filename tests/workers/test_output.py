@@ -9,9 +9,10 @@ import sys
 
 import pytest
 
+from openenv_gym.interpreter.stderr import RING_BYTES, TAIL_BYTES
 from openenv_gym.server.output_log import BURST_LINES, OutputLog
 from openenv_gym.workers.memory import oom_kills
-from openenv_gym.workers.output import RING_BYTES, TAIL_BYTES, Output, StderrCopy
+from openenv_gym.workers.output import Output, StderrCopy
 from openenv_gym.workers.process import WorkerProcess
 
 
@@ -78,7 +79,7 @@ def test_the_kernel_counts_whom_it_killed_for_memory():
 # What a worker does that writes in every way.
 WRITES = """
 import os, sys, warnings
-from openenv_gym.workers.output import copy_stderr
+from openenv_gym.interpreter.stderr import copy_stderr
 copy_stderr(int(sys.argv[1]), int(sys.argv[2]))
 print("told", file=sys.stderr)
 os.write(2, b"by C\\n")

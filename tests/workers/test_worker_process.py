@@ -88,7 +88,7 @@ def test_a_worker_ends_with_its_trainer(end: str, action: int):
 @pytest.mark.skipif(not hasattr(fcntl, "F_SETSIG"), reason="only Linux lets one choose the signal")
 def test_a_library_that_takes_over_sigio_changes_nothing():
     script = (
-        "import signal, sys\nfrom openenv_gym.workers.lifeline import end_by_signal\n"
+        "import signal, sys\nfrom openenv_gym.interpreter.lifeline import end_by_signal\n"
         "end_by_signal(int(sys.argv[1]))\nsignal.signal(signal.SIGIO, signal.SIG_IGN)\n"
         "print(flush=True)\nwhile True: pass"
     )
@@ -107,7 +107,7 @@ def test_a_library_that_takes_over_sigio_changes_nothing():
 
 def test_what_a_process_has_started_ends_with_its_lifeline_too():
     script = (
-        "import subprocess, sys, time\nfrom openenv_gym.workers.lifeline import end_by_signal\n"
+        "import subprocess, sys, time\nfrom openenv_gym.interpreter.lifeline import end_by_signal\n"
         "end_by_signal(int(sys.argv[1]))\nstarted = subprocess.Popen(['sleep', '3600'])\n"
         "print(started.pid, flush=True)\ntime.sleep(3600)"
     )

@@ -1,0 +1,189 @@
+"""An environment of another interpreter, as an object of this one.
+
+It has what the environment has: ``reset``, ``step``, spaces or specs, and every other attribute,
+which is asked for there. Which interface that is, :mod:`openenv_gym.adapters.foreign_env`
+finds out, as for any other object.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from openenv_gym.errors import ConnectionLostError
+from openenv_gym.interpreter.columns import column_of, values_of
+from openenv_gym.interpreter.describing import METHODS, SPACES, SPECS
+from openenv_gym.workers.interpreter_process import InterpreterProcess, raised_there
+
+
+class SpaceThere:
+    """A space or a spec of another interpreter: the attributes that describe it, and no more."""
+
+    def __init__(self, attributes: Mapping[str, Any]) -> None:
+        vars(self).update(attributes)
+
+    def sample(self) -> Any:
+        """Refuse: the space made of this one can."""
+        raise NotImplementedError("a space of another interpreter cannot be sampled here")
+
+    contains = sample
+
+    def __repr__(self) -> str:
+        said = ", ".join(f"{name}={value!r:.40}" for name, value in vars(self).items())
+        return f"{type(self).__name__}({said})"
+
+
+def described_there(value: Any) -> Any:
+    """Return what :func:`openenv_gym.interpreter.describing.described` described."""
+    if isinstance(value, (list, tuple)):
+        make = getattr(value, "_make", type(value))  # of a named tuple
+        return make([described_there(one) for one in value])
+    if not isinstance(value, dict):
+        return value
+    if set(value) != {"class", "attributes"}:
+        return {key: described_there(one) for key, one in value.items()}
+    attributes = {name: described_there(one) for name, one in value["attributes"].items()}
+    if attributes.get("dtype") is not None:
+        attributes["dtype"] = np.dtype(attributes["dtype"])
+    return type(value["class"], (SpaceThere,), {})(attributes)
+
+
+class MethodThere:
+    """A method of an environment of another interpreter.
+
+    Args:
+        call: Calls it.
+        names: What it takes by keyword; None where that is not known, or is anything.
+    """
+
+    def __init__(self, call: Callable[..., Any], names: Sequence[str] | None = None) -> None:
+        self._call = call
+        kinds = inspect.Parameter
+        parameters = [kinds(name, kinds.KEYWORD_ONLY, default=None) for name in names or ()]
+        if names is None:
+            parameters = [kinds("args", kinds.VAR_POSITIONAL), kinds("kwargs", kinds.VAR_KEYWORD)]
+        self.__signature__ = inspect.Signature(parameters)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call it."""
+        return self._call(*args, **kwargs)
+
+
+class _Ahead(NamedTuple):
+    """What was asked for already, with what other environments were asked."""
+
+    action: Any
+    is_reset: bool
+    outcome: tuple[bool, Any]
+
+
+class EnvThere:
+    """An environment in another interpreter, or an object that it has.
+
+    Args:
+        process: The process of the interpreter.
+        number: The number of the environment there.
+        about: What it is, see :func:`openenv_gym.interpreter.describing.describe`.
+        path: Where the object is in the environment, "" for the environment itself.
+    """
+
+    def __init__(
+        self, process: InterpreterProcess, number: int, about: Mapping[str, Any], path: str = ""
+    ) -> None:
+        own = vars(self)
+        own.update(_process=process, _number=number, _about=about, _path=path, _ahead=None)
+        if path:
+            return
+        methods = dict(about["methods"])
+        methods.pop("step", None)  # which is a method of this class
+        for name, names in methods.items():
+            own[name] = MethodThere(self._caller(name), names)
+        if "reset" in methods:
+            own["reset"] = MethodThere(self._reset, methods["reset"])
+        own["close"] = self._close
+        own.update(about["attributes"])
+        for name, space in about["spaces"].items():
+            own[name] = described_there(space)
+        for name, spec in about["specs"].items():
+            own[name] = _returning(described_there(spec))
+
+    def step(self, action: Any) -> Any:
+        """Act, or return what came of this action where it was sent ahead."""
+        if self._ahead is None:
+            return self._process.ask("step", self._number, action)
+        return self._sent_ahead(action, is_reset=False)
+
+    def _reset(self, **arguments: Any) -> Any:
+        if self._ahead is None or arguments or not self._ahead.is_reset:
+            vars(self)["_ahead"] = None
+            return self._process.ask("call", self._number, "reset", (), arguments)
+        return self._sent_ahead(None, is_reset=True)
+
+    def _sent_ahead(self, action: Any, *, is_reset: bool) -> Any:
+        ahead: _Ahead = self._ahead
+        vars(self)["_ahead"] = None
+        if ahead.is_reset is not is_reset or ahead.action is not action:
+            raise RuntimeError(f"{self!r}: something else was sent ahead, and has acted")
+        is_well, value = ahead.outcome
+        if not is_well:
+            raise raised_there(value)
+        return value
+
+    def _close(self) -> None:
+        if not self._process.has_ended:
+            self._process.ask("close", self._number)
+
+    def _caller(self, path: str) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return self._process.ask("call", self._number, path, args, kwargs)
+
+        return call
+
+    def __getattr__(self, name: str) -> Any:
+        """Ask for an attribute there."""
+        if name.startswith("__") or (not self._path and name in (*METHODS, *SPACES, *SPECS)):
+            raise AttributeError(f"{self!r} has no attribute {name!r}")
+        path = f"{self._path}.{name}" if self._path else name
+        what, value = self._process.ask("get", self._number, path)
+        if what == "value":
+            return value
+        if what == "method":
+            return MethodThere(self._caller(path))
+        return type(value, (EnvThere,), {})(self._process, self._number, self._about, path)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute there."""
+        if self._path:
+            raise AttributeError(f"{self._path}.{name}: it can be read here, and not set")
+        self._process.ask("set", self._number, name, value)
+
+    def __repr__(self) -> str:
+        where = f".{self._path}" if self._path else ""
+        return f"<{self._about['name']}{where} in {self._process.python}>"
+
+
+def go_ahead(asked: Sequence[tuple[EnvThere, Any, bool]]) -> None:
+    """Step and reset environments with one message; each ``step`` and ``reset`` returns its part.
+
+    Args:
+        asked: The environments, their actions, and whether each is to be reset instead.
+    """
+    of_each: dict[InterpreterProcess, list[tuple[EnvThere, Any, bool]]] = {}
+    for one in asked:  # those that were made anew may be in another process
+        vars(one[0])["_ahead"] = None
+        of_each.setdefault(one[0]._process, []).append(one)
+    for process, several in of_each.items():
+        wanted = column_of([(env._number, action, is_reset) for env, action, is_reset in several])
+        try:
+            outcomes = values_of(process.ask("go_on", wanted))
+        except ConnectionLostError:
+            continue  # each finds that for itself, and says so
+        for (env, action, is_reset), outcome in zip(several, outcomes, strict=True):
+            vars(env)["_ahead"] = _Ahead(action, is_reset, outcome)
+
+
+def _returning(value: Any) -> Callable[[], Any]:
+    return lambda: value
