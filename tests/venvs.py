@@ -20,6 +20,17 @@ SLIM = PackageVenv(
     alone=("--editable", str(ROOT)),
 )
 
+DM_CONTROL = PackageVenv(
+    folder=ROOT / ".venv-dm-control",
+    # 1.0.50 takes mujoco 4.0, which we have, and fails with it.
+    packages=(
+        *(f"{name}=={metadata.version(name)}" for name in (*CLIENT, "fastapi", "uvicorn")),
+        "dm_control==1.0.50",
+        "mujoco==3.17.0",
+    ),
+    alone=("--editable", str(ROOT)),
+)
+
 
 def install(venvs: Mapping[str, PackageVenv]) -> dict[str, InstallError]:
     """Make venvs that are not there yet, at the same time; return what went wrong."""
@@ -38,7 +49,7 @@ def install(venvs: Mapping[str, PackageVenv]) -> dict[str, InstallError]:
 
 def main() -> int:
     """Make all of them; tests skip where there is no package index, and so that is no failure."""
-    failures = install({**VENVS, "slim": SLIM})
+    failures = install({**VENVS, "slim": SLIM, "dm_control": DM_CONTROL})
     for name, failure in failures.items():
         print(f"the venv {name} could not be made: {failure}", file=sys.stderr)
     return int(not all(failure.is_unreachable for failure in failures.values()))
