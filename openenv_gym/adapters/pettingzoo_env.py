@@ -129,9 +129,9 @@ class PettingZooEnv(_PettingZooEnv):
     The observation is that of the agent. PettingZoo's mask of legal actions is not in it but in
     the info, as ``action_mask`` and, where actions are ``Discrete``, as the list ``legal_actions``;
     an observation of nothing but ``observation`` and the mask is the former alone. The reward is
-    what the agent gets from its action to its next turn. The episode ends when the agent does,
-    also where others would play on. A game that ends before the agent's first turn has one step,
-    which plays nothing.
+    what the agent gets from its action to its next turn, and in the first step what it got before.
+    The episode ends when the agent does, also where others would play on. A game that ends before
+    the agent's first turn has one step, which plays nothing.
 
     Args:
         game: The game.

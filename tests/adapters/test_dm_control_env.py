@@ -160,6 +160,17 @@ def test_it_is_served_to_the_bit(server, facts, codec):
     assert found == facts["own"]
 
 
+def test_a_server_draws_it(server, facts):
+    if facts["pictures"] is None:
+        pytest.skip("there is no OpenGL here that draws without a screen")
+    there = {"base_url": server.base_url, "render_mode": "rgb_array"}
+    env = gym.make("openenv/gymnasium-v0", env_id=NAME, **there)
+    env.reset(seed=0)
+    frame: Any = env.render()
+    assert (frame.shape, frame.dtype, np.unique(frame).size > 10) == ((240, 320, 3), np.uint8, True)
+    env.close()
+
+
 def test_a_vector_environment_of_it(server):
     envs = gym.make_vec("openenv/remote-v0", num_envs=2, base_url=server.base_url)
     observation, _ = envs.reset(seed=3)

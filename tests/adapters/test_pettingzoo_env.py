@@ -91,6 +91,23 @@ def test_the_episode_ends_with_the_agent():
     assert [env.step(0)[3] for _ in range(6)] == [False] * 5 + [True]
 
 
+def test_what_an_agent_got_before_its_first_turn_is_in_its_first_reward():
+    name, agent = "sisl/pursuit-v5", "pursuer_3"
+    loop = pettingzoo.make("aec", name)
+    loop.reset(seed=3)
+    turns = []
+    for selected in loop.agent_iter():
+        if selected == agent:
+            turns.append(loop.last()[1])
+        if len(turns) == 2:
+            break
+        loop.step(0)
+    env = make(f"{name}:{agent}", api="aec", opponent_policy="first")
+    env.reset(seed=3)
+    assert turns[0] != 0
+    assert env.step(0)[1] == pytest.approx(sum(turns), abs=1e-12)
+
+
 def test_options_reach_the_game():
     env = make(f"{ZOO}.Race")
     observation, info = env.reset(options={"start": 1})
@@ -285,3 +302,16 @@ def test_all_agents_are_the_same_wherever_they_run(reach):
     remote = gym.make("openenv/gymnasium-v0", env_id=name, **reach(name))
     play_parity(make(f"{ZOO}.Race:all"), remote, seeds=[0], steps=30)
     remote.close()
+
+
+@pytest.mark.long  # imports torch
+def test_maskable_ppo_trains_on_a_seat():
+    from sb3_contrib import MaskablePPO
+
+    from openenv_gym.sb3 import OpenEnvVecEnv
+
+    name = f"pettingzoo:{CONNECT}"
+    envs = OpenEnvVecEnv("openenv/gymnasium-v0", 2, env_id=name, opponent_policy="first")
+    agent = MaskablePPO("MlpPolicy", envs, n_steps=32, batch_size=32, seed=0, device="cpu")
+    assert agent.learn(128).num_timesteps == 128
+    envs.close()

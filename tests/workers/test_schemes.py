@@ -20,6 +20,9 @@ ADAPTER = """
 import gymnasium
 
 def make(name, **kwargs):
+    if name == "typed":
+        from tests.adapters.test_module_host import Tutorial
+        return Tutorial()
     if name == "three":
         return 3
     if name == "vector":
@@ -58,6 +61,10 @@ def test_a_batched_session_asks_the_adapter_for_each(folder):
     built = build(Open("other:CartPole-v1", num_envs=3))
     assert built.env.reset(seed=0)[0].shape == (3, 4)
     built.env.close()
+
+
+def test_an_adapter_may_make_a_typed_environment(folder):
+    assert build(Open("other:typed")).description.view == "model"
 
 
 @pytest.mark.parametrize("value", ["other_adapter:make", "other_adapter"])
@@ -176,3 +183,5 @@ def test_gymnasium_make_names_it_as_env_id(folder):
     env = gym.make("openenv/gymnasium-v0", env_id="other:CartPole-v1")
     assert env.reset(seed=0)[0].shape == (4,)
     env.close()
+    with pytest.raises(gym.error.NameNotFound, match="CartPool"):  # as the adapter raises it
+        gym.make("openenv/gymnasium-v0", env_id="other:CartPool-v1")
