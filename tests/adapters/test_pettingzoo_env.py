@@ -108,6 +108,13 @@ def test_what_an_agent_got_before_its_first_turn_is_in_its_first_reward():
     assert env.step(0)[1] == pytest.approx(sum(turns), abs=1e-12)
 
 
+def test_an_agent_that_comes_late_has_its_first_turn_then():
+    env = make(f"{ZOO}.Arrivals:runner_1", opponent_policy=f"{ZOO}:greedy")
+    assert env.reset()[0].tolist() == [0]
+    assert [env.step(1)[:2] for _ in range(4)][-1] == (4, -1.0)
+    assert env._game.env.steps == 5
+
+
 def test_options_reach_the_game():
     env = make(f"{ZOO}.Race")
     observation, info = env.reset(options={"start": 1})
@@ -206,6 +213,14 @@ def test_agents_that_have_ended_keep_what_they_saw_last():
     assert steps[3][2:4] == (True, False)
 
 
+def test_an_agent_that_is_not_there_yet_has_a_blank_observation():
+    env = make(f"{ZOO}.Arrivals:all")
+    observation, info = env.reset()
+    assert (info["agents"], observation["runner_1"].tolist()) == (["runner_0"], [0])
+    _, reward, _, _, info = env.step({"runner_0": 1})
+    assert (info["agents"], reward) == (["runner_0", "runner_1"], -1.0)
+
+
 def test_an_end_that_is_no_termination_of_all_is_a_truncation():
     env = make(f"{ZOO}.Race:all", limit=3)
     env.reset()
@@ -269,6 +284,7 @@ def test_what_is_rendered_is_the_games_own():
         ("tests.support", {}, UnknownEnvironmentError, "a module with parallel_env or env"),
         (f"{ZOO}.np", {}, UnknownEnvironmentError, "class or a function that makes an AECEnv"),
         (f"{ZOO}.greedy", {}, TypeError, "greedy"),
+        (f"{ZOO}.Race", {"goals": ()}, EnvStartError, "expected possible_agents, .*Race has none"),
         ("builtins.dict", {}, EnvStartError, "expected an AECEnv or a ParallelEnv, got"),
         (f"{ZOO}.Race", {"render_mode": "rgb_array"}, UnsupportedRenderModeError, "'ansi'"),
         ("butterfly/pistonball-v6", {}, EnvStartError, "pymunk"),

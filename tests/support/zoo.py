@@ -60,6 +60,22 @@ class Race(ParallelEnv):  # type: ignore[misc]  # PettingZoo has no types
         self.was_closed = True
 
 
+class Arrivals(Race):
+    """The second runner comes when the first one has taken a step, and sees nothing before."""
+
+    def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed, options)
+        self.agents = ["runner_0"]
+        return self.seen(), {}
+
+    def step(self, actions: dict[str, int]) -> Any:
+        result = super().step(actions)
+        if self.steps == 1:
+            self.agents.append("runner_1")
+            result[0].update(self.seen())
+        return result
+
+
 class Nim(AECEnv):  # type: ignore[misc]  # PettingZoo has no types
     """Three players take one or two of a heap; who takes the last one wins 2 of the others.
 
