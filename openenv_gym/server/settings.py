@@ -117,7 +117,7 @@ class ServerSettings:
 
     environment: str = setting(
         says="a Gymnasium id (CartPole-v1, module:id), openspiel:GAME, or a class or a function "
-        "that makes an environment (package.module:Class)"
+        "that makes an environment (package.module:Class), or what an adapter makes (scheme:name)"
     )
     # Makes the environment where it lives in this process; `environment` is only its name then.
     builder: Builder = setting(lambda: build)
