@@ -35,6 +35,7 @@ SERVED = {
 
 # Pages with a test of their own, which runs their blocks together or compares them with files.
 ELSEWHERE = {
+    "docs/adapters.md": "tests/adapters/test_adapters_page.py",
     "docs/any_openenv_environment.md": "tests/envs/test_any_openenv_environment.py",
     "docs/mcp.md": "tests/server/test_mcp_page.py",
     "docs/multi_agent.md": "tests/test_pettingzoo.py",

@@ -87,14 +87,15 @@ def test_a_remote_env_loads_neither_server_nor_simulator(deaf_url):
     assert loaded_by(program, among=SERVING | SIMULATING | TRAINING) == []
 
 
-@pytest.mark.parametrize("environment", ["CartPole-v1", "openspiel:catch"])
+@pytest.mark.parametrize("environment", ["CartPole-v1", "openspiel:catch", "pettingzoo:x"])
 def test_what_forked_workers_share_is_little(environment: str):
     program = (
         "import importlib, openenv_gym.workers.worker\n"
         "from openenv_gym.workers.built_env import modules_to_preload\n"
         f"for name in modules_to_preload({environment!r}): importlib.import_module(name)\n"
     )
-    assert loaded_by(program, among=SERVING | TRAINING | MODELS | {"asyncio", "pygame"}) == []
+    others = {"asyncio", "pettingzoo", "pygame"}
+    assert loaded_by(program, among=SERVING | TRAINING | MODELS | others) == []
 
 
 def test_a_server_loads_no_package_for_its_agents():

@@ -55,6 +55,17 @@ OTHERS = {
 }
 """Interpreters without this package, and without Gymnasium."""
 
+DM_CONTROL = PackageVenv(
+    folder=ROOT / ".venv-dm-control",
+    # 1.0.50 takes mujoco 4.0, which we have, and fails with it.
+    packages=(
+        *(f"{name}=={metadata.version(name)}" for name in (*CLIENT, "fastapi", "uvicorn")),
+        "dm_control==1.0.50",
+        "mujoco==3.17.0",
+    ),
+    alone=("--editable", str(ROOT)),
+)
+
 
 def install(venvs: Mapping[str, PackageVenv]) -> dict[str, InstallError]:
     """Make venvs that are not there yet, at the same time; return what went wrong."""
@@ -73,7 +84,8 @@ def install(venvs: Mapping[str, PackageVenv]) -> dict[str, InstallError]:
 
 def main() -> int:
     """Make all of them; tests skip where there is no package index, and so that is no failure."""
-    failures = install({**VENVS, **OLD_GYMS, **OTHERS, "slim": SLIM})
+    others = {"slim": SLIM, "dm_control": DM_CONTROL}
+    failures = install({**VENVS, **OLD_GYMS, **OTHERS, **others})
     for name, failure in failures.items():
         print(f"the venv {name} could not be made: {failure}", file=sys.stderr)
     return int(not all(failure.is_unreachable for failure in failures.values()))

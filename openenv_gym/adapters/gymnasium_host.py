@@ -160,6 +160,7 @@ def host(env: gym.Env[Any, Any], name: str, *, has_vector_form: bool = False) ->
         render_mode=env.render_mode,
         metadata=plain_metadata(env.metadata),
         state={"env_id": spec.id if spec is not None else name},
+        has_action_masks=getattr(env.unwrapped, "has_action_masks", False) is True,
         about={"name": name, "description": summary_of(type(env.unwrapped))},
         has_vector_form=has_vector_form,
     )

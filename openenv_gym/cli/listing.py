@@ -1,4 +1,4 @@
-"""``openenv-gym list``: which ids there are, and which games of OpenSpiel."""
+"""``openenv-gym list``: which ids and names there are, and which games of OpenSpiel."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ def add_to(commands: Any) -> None:
     """Add the command to the parser of all commands."""
     parser = commands.add_parser(
         "list",
-        help="list the ids of the namespace openenv/, or every game of OpenSpiel",
-        description="List the ids that `import openenv_gym` registers. With --openspiel, load "
-        "every game of the OpenSpiel that is installed, which takes some seconds, and say what "
-        "it is like, or why it is not supported.",
+        help="list the ids of the namespace openenv/ and the names of adapters, or every game of "
+        "OpenSpiel",
+        description="List the ids that `import openenv_gym` registers, and the names that the "
+        "adapters of installed packages tell, which loads these. With --openspiel, load every game "
+        "of the OpenSpiel that is installed, which takes some seconds, and say what it is like, or "
+        "why it is not supported.",
     )
     parser.add_argument("--openspiel", action="store_true", help="every game of OpenSpiel")
     form = parser.add_mutually_exclusive_group()
@@ -79,9 +81,9 @@ def _read(path: Path) -> str:
 
 
 def _ids(as_json: bool) -> None:
-    from openenv_gym.envs.catalog import registered_ids
+    from openenv_gym.envs.catalog import adapter_names, registered_ids
 
-    listed = registered_ids()
+    listed = [*registered_ids(), *adapter_names()]
     if as_json:
         print(json.dumps([one._asdict() for one in listed], indent=1))
     else:

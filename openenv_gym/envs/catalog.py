@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -10,11 +12,14 @@ import gymnasium as gym
 from openenv_gym.adapters.openspiel_survey import GameRow, decode_rows
 from openenv_gym.envs.registration import GAMES_FILE, NAMESPACE
 from openenv_gym.errors import InvalidRequestError
+from openenv_gym.workers.built_env import our_schemes
+from openenv_gym.workers.schemes import DeclaredScheme, declared_schemes, load_adapter
 
 GROUPS = {
     "any": "Any environment",
     "gymnasium": "Gymnasium's own",
     "openspiel": "Games of OpenSpiel",
+    "adapter": "By adapters of packages, for `openenv-gym serve` and env_id=",
 }
 _ANY = {
     "gymnasium-v0": "any environment of Gymnasium: env_id='CartPole-v1', env_id='module:Class'",
@@ -31,10 +36,10 @@ _BEGIN, _END = "<!-- table -->\n", "<!-- end of the table -->\n"
 
 
 class Listed(NamedTuple):
-    """One id.
+    """One id, or one name.
 
     Attributes:
-        id: The id that ``gymnasium.make`` takes.
+        id: The id that ``gymnasium.make`` takes, or a name with a scheme.
         group: A key of :data:`GROUPS`.
         what: What it makes.
     """
@@ -51,6 +56,33 @@ def registered_ids() -> list[Listed]:
     specs = [spec for spec in gym.registry.values() if spec.namespace == NAMESPACE]
     listed = [_listed(spec, games) for spec in specs]
     return sorted(listed, key=lambda one: tuple(GROUPS).index(one.group))
+
+
+def adapter_names() -> list[Listed]:
+    """Return the names that the adapters of packages tell, scheme by scheme.
+
+    This loads the adapters. One that cannot be loaded, or tells no names, has one row that says so.
+    """
+    return [
+        Listed(f"{one.scheme}:{name}", "adapter", what)
+        for one in declared_schemes()
+        for name, what in _names(one)
+    ]
+
+
+def _names(declared: DeclaredScheme) -> list[tuple[str, str]]:
+    scheme, package = declared.scheme, declared.package
+    if scheme in our_schemes():
+        return [("NAME", f"not used: {package} declares a scheme that is built in")]
+    try:
+        # What a package prints when it is imported is no part of the list.
+        with contextlib.redirect_stdout(sys.stderr):
+            adapter = load_adapter(scheme)
+            known = adapter.names() if hasattr(adapter, "names") else ["NAME"]
+            return [(str(name), f"by {package}") for name in known]
+    except Exception as exc:  # one that is broken hides no others
+        why = (str(exc) or type(exc).__name__).splitlines()[0]
+        return [("NAME", f"by {package}, which tells no names: {why}")]
 
 
 def _listed(spec: Any, games: dict[str, GameRow]) -> Listed:

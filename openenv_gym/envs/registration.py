@@ -51,7 +51,8 @@ def make_gymnasium(
 
     Args:
         env_id: Gymnasium's id, with the module that registers it before a colon where needed; or
-            ``module:Class`` for what a class or a function in a module makes.
+            ``module:Class`` for what a class or a function in a module makes; or ``scheme:name``
+            for what an adapter makes.
         base_url: The URL of the server; unless given, that of the variable ``OPENENV_BASE_URL``,
             and where that is not set either, the environment is embedded.
         render_mode: Gymnasium's mode.

@@ -118,8 +118,8 @@ class ServerSettings:
 
     environment: str = setting(
         says="a Gymnasium id (CartPole-v1, module:id), openspiel:GAME, gym:ID for an id of the old "
-        "gym, or a class or a function that makes an environment (my_env.py:MyEnv, "
-        "package.module:Class)"
+        "gym, a class or a function that makes an environment (my_env.py:MyEnv, "
+        "package.module:Class), or what an adapter makes (scheme:name)"
     )
     # Makes the environment where it lives in this process; `environment` is only its name then.
     builder: Builder = setting(lambda: build)

@@ -14,6 +14,7 @@ from openenv_gym.errors import InvalidRequestError, UnknownEnvironmentError
 from openenv_gym.protocol.events import Open
 from openenv_gym.wire.description import Description
 from openenv_gym.workers.imports import is_module
+from openenv_gym.workers.schemes import is_declared, other_schemes
 
 Ahead: TypeAlias = Callable[[Sequence[tuple[Any, Any, bool]]], None]
 """Is told the environments that are stepped next, their actions, and which are reset instead."""
@@ -41,7 +42,8 @@ Builder: TypeAlias = Callable[[Open], BuiltEnv]
 
 # By scheme, the modules to import before workers are forked. The first is the adapter, named by a
 # string so that a worker imports no other. The rest it imports inside functions; they start no
-# thread and draw no random number. An environment's own module must not be among them.
+# thread and draw no random number. An environment's own module must not be among them, nor an
+# adapter of another package.
 _SCHEMES: dict[str, tuple[str, ...]] = {
     "gymnasium": ("openenv_gym.adapters.gymnasium_host",),
     "gym": ("openenv_gym.adapters.gym_host", "gym"),
@@ -56,6 +58,8 @@ _SCHEMES: dict[str, tuple[str, ...]] = {
     ),
     "vector": ("openenv_gym.adapters.vector_host",),
 }
+_DECLARED = ("openenv_gym.adapters.declared_host",)
+"""The same for any scheme that a package declares."""
 
 _INTERPRETER = "openenv_gym.adapters.interpreter_host"
 """The adapter of what runs in another interpreter, whatever its scheme."""
@@ -70,7 +74,7 @@ _IN_MODULES = ("environment", "vector")
 def modules_to_preload(environment: str) -> tuple[str, ...]:
     """Return the modules that a process imports before it forks workers for ``environment``."""
     scheme, _ = _split(environment)
-    return (*_SCHEMES[scheme], *_SCHEMES["vector"])
+    return (*_modules(scheme), *_SCHEMES["vector"])
 
 
 def build(request: Open) -> BuiltEnv:
@@ -79,8 +83,9 @@ def build(request: Open) -> BuiltEnv:
     The name is ``CartPole-v1`` or ``gymnasium:CartPole-v1``, ``gym:CartPole-v1`` for an id of the
     package gym, ``openspiel:catch``, ``package.module:Class`` for an environment of any interface
     that a class or a function makes, with ``environment:`` before it where the module registers an
-    id of this name too, or ``vector:package.module:factory`` for a vector environment as it is. A
-    name from a network must not come here, since this function imports the module that it names.
+    id of this name too, or ``vector:package.module:factory`` for a vector environment as it is.
+    Packages declare further schemes. A name from a network must not come here, since this function
+    imports the module that it names.
 
     Raises:
         UnknownEnvironmentError: there is no such environment.
@@ -95,7 +100,12 @@ def build(request: Open) -> BuiltEnv:
         return _in_interpreter(scheme, request)
     if request.num_envs is not None and scheme != "vector":
         return _batched(request, build)
-    built: BuiltEnv = _adapter(scheme).build(name, request)
+    try:
+        built: BuiltEnv = _adapter(scheme).build(name, request)
+    except UnknownEnvironmentError as exc:
+        if other := _other_schemes(request.environment):
+            raise type(exc)(f"{exc}. {other}") from exc
+        raise
     if request.models and built.description.action is not None:
         built.env.close()
         raise InvalidRequestError(
@@ -121,7 +131,26 @@ def _split(environment: str) -> tuple[str, str]:
     is_scheme = scheme in _SCHEMES
     if scheme in _IN_MODULES and ":" not in name and is_module(scheme):
         is_scheme = False  # a module of the user's own is called so, and `name` is in it
-    return (scheme, name) if is_scheme else ("gymnasium", environment)
+    if is_scheme:
+        return scheme, name
+    # A module's name may be a scheme too, as `pettingzoo` is: what a package declares goes first.
+    is_word = ":" in environment and "." not in scheme
+    return (scheme if is_word and is_declared(scheme) else "gymnasium"), environment
+
+
+def _other_schemes(environment: str) -> str:
+    """Say which schemes there are, where what stands before the colon is none and no module."""
+    scheme, colon, _ = environment.partition(":")
+    if not colon or not scheme.replace("-", "_").isidentifier() or scheme in _SCHEMES:
+        return ""
+    if is_declared(scheme) or is_module(scheme):
+        return ""
+    return other_schemes(scheme, our_schemes())
+
+
+def our_schemes() -> list[str]:
+    """Return the schemes that no package needs to declare."""
+    return list(_SCHEMES)
 
 
 def builder_for(
@@ -185,7 +214,11 @@ class _LeftOpen:
 
 
 def _adapter(scheme: str) -> Any:
-    return importlib.import_module(_SCHEMES[scheme][0])
+    return importlib.import_module(_modules(scheme)[0])
+
+
+def _modules(scheme: str) -> tuple[str, ...]:
+    return _SCHEMES.get(scheme, _DECLARED)
 
 
 def plain_metadata(metadata: Any) -> dict[str, Any]:
