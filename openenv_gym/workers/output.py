@@ -165,6 +165,13 @@ def file_without_a_name() -> int:
     return fd
 
 
+def file_of(data: bytes) -> int:
+    """Return the descriptor of a file without a name that has ``data``."""
+    fd = file_without_a_name()
+    _write_all(fd, data)
+    return fd
+
+
 def _last_bytes(fd: int) -> bytes:
     return os.pread(fd, TAIL_BYTES, max(0, os.fstat(fd).st_size - TAIL_BYTES))
 
