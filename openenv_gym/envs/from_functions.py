@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from gymnasium.vector import AutoresetMode
 
-from openenv_gym.endpoints import ConnectOptions, embedded_endpoints, take
+from openenv_gym.endpoints import ConnectOptions, EmbeddedEndpoint, embedded_endpoints, take
 from openenv_gym.endpoints.handing import check_functions, handed_functions, name_of
 from openenv_gym.endpoints.options import take_named
 from openenv_gym.envs.registration import check_embedded
@@ -39,6 +39,22 @@ def env_of(
 
 def vector_env_of(functions: Sequence[Callable[..., Any]], **arguments: Any) -> RemoteVectorEnv:
     """Return one of many functions; see :meth:`RemoteVectorEnv.from_functions`."""
+    endpoints, options = function_endpoints(functions, arguments)
+    return RemoteVectorEnv(endpoints, on_fault=options.on_fault)
+
+
+def function_endpoints(
+    functions: Sequence[Callable[..., Any]], arguments: dict[str, Any]
+) -> tuple[list[EmbeddedEndpoint], ConnectOptions]:
+    """Return the shards of the sub-environments that functions make, and how they are reached.
+
+    Args:
+        functions: The makers of the sub-environments, one for each.
+        arguments: What :meth:`RemoteVectorEnv.from_functions` takes beside them.
+
+    Raises:
+        InvalidRequestError: An argument makes no sense, or a function cannot be pickled.
+    """
     check_functions(functions)
     count = len(functions)
     for name in ("num_envs", "vectorization"):
@@ -64,7 +80,7 @@ def vector_env_of(functions: Sequence[Callable[..., Any]], **arguments: Any) -> 
         handed = handed_functions(own, kwargs, first)
         homes[number] = replace(homes[number], request=named, handed=handed)
         first += len(own)
-    return RemoteVectorEnv(homes, on_fault=options.on_fault)
+    return homes, options
 
 
 def _taken(arguments: dict[str, Any]) -> tuple[ConnectOptions, dict[str, Any]]:

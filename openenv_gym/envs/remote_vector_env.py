@@ -224,6 +224,10 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         except BaseException:  # also an interrupt: nobody waits for the others then
             self._shards.forget()
             raise
+        return self._take_first(results, mask)
+
+    def _take_first(self, results: Mapping[Shard, BatchResult], mask: Any) -> tuple[Any, Any]:
+        """Put together what shards answered to a reset, and keep what they observe."""
         for shard, result in results.items():
             shard.obs = result.obs
         self._ended[slice(None) if mask is None else mask] = False
