@@ -83,8 +83,12 @@ class AsyncVectorEnv(RemoteVectorEnv):
         self.worker = worker
         self.observation_mode = observation_mode
         self.max_concurrency = max_concurrency
-        self._pending = ""  # the call whose answers are to be waited for
-        self._asked: Any = None  # what it needs then
+
+    _pending = ""
+    """The call whose answers are to be waited for."""
+
+    _asked: Any = None
+    """What that call needs then."""
 
     @property
     def np_random_seed(self) -> Any:
@@ -234,6 +238,13 @@ class AsyncVectorEnv(RemoteVectorEnv):
             self._shards.abandon()
         super().close_extras()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles hold the recipes, and the functions as the workers are sent them."""
+        (endpoints, _, policy, _), state = super().__reduce__()[1:]
+        names = ("shared_memory", "copy", "context", "daemon", "worker", "observation_mode")
+        kept = {name: getattr(self, name) for name in (*names, "max_concurrency")}
+        return _again, (type(self), endpoints, policy), {**state, **kept, "env_fns": ()}
+
     def _check_free(self, call: str) -> None:
         """Pass if nothing is to be waited for."""
         self._check_open()
@@ -266,6 +277,12 @@ class AsyncVectorEnv(RemoteVectorEnv):
                 "sessions that had not answered were given up; reset() begins others"
             )
         return asked
+
+
+def _again(kind: type[AsyncVectorEnv], endpoints: Any, policy: Any) -> AsyncVectorEnv:
+    envs = kind.__new__(kind)
+    RemoteVectorEnv.__init__(envs, endpoints, on_fault=policy)
+    return envs
 
 
 def _check_honoured(context: Any, worker: Any, observation_mode: Any) -> None:
