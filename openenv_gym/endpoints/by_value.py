@@ -48,7 +48,7 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no ty
         """Return how ``obj`` is pickled, which cloudpickle asks for functions and classes."""
         if isinstance(obj, (type, types.FunctionType)):
             self._look_at(sys.modules.get(obj.__module__ or ""))
-        return super().reducer_override(obj)
+        return _untracked(super().reducer_override(obj))
 
     def _look_at(self, module: types.ModuleType | None) -> None:
         """Have what is of a module pickled by value from now on, where it cannot be found."""
@@ -59,6 +59,18 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no ty
         if not is_known and not can_be_found(module):
             cloudpickle.register_pickle_by_value(module)
             self._by_value.append(module)
+
+
+def _untracked(reduced: Any) -> Any:
+    """What cloudpickle says of a class, without the number by which it knows the class again.
+
+    With that number, a process that reads the class a second time changes the one that it has. But
+    environments that are there stay as they were made.
+    """
+    if not isinstance(reduced, tuple) or not reduced[0].__name__.startswith("_make_skeleton_"):
+        return reduced
+    make, (*arguments, _, extra), *state = reduced
+    return make, (*arguments, None, extra), *state
 
 
 def can_be_found(module: types.ModuleType) -> bool:

@@ -144,7 +144,7 @@ class RemoteEnv(gym.Env[Any, Any]):
             InvalidRequestError: An argument makes no sense, or the function cannot be pickled.
             EnvStartError: The function raised, or made no environment.
         """
-        from openenv_gym.envs.from_functions import env_of
+        from openenv_gym.envs.from_function import env_of
 
         return env_of(
             function, render_mode=render_mode, max_episode_steps=max_episode_steps, **arguments

@@ -412,6 +412,13 @@ def test_an_id_that_was_registered_anew_is_the_new_one(register: Callable):
     assert [first_obs(each) for each in (new, old, again)] == [[2], [1], [1]]
 
 
+def test_a_class_that_is_sent_again_changes_none_that_is_there(strange: Any, closing: Callable):
+    old = closing(RemoteEnv.from_function(strange.Strange))
+    strange.STEP = 5
+    assert first_obs(RemoteEnv.from_function(strange.Strange)) == [5]
+    assert old.reset()[0].tolist() == [4]
+
+
 def test_an_id_has_its_arguments_wrappers_and_time_limit(register: Callable, closing: Callable):
     wrapper = gym.wrappers.TransformReward.wrapper_spec(func=lambda reward: reward + 100)
     env_id = register(
