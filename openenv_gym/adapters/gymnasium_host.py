@@ -76,8 +76,8 @@ def make(name: str, request: Open) -> gym.Env[Any, Any]:
     except error.UnregisteredEnv as exc:
         raise raised_as(UnknownEnvironmentError, type(exc))(
             f"{exc} An id that a module registers is named with it, as module:id, and so is a "
-            "class or a function in it, as module:Class; what your own script registers is not "
-            f"known where the environment runs, so put it into a module{_meant(env_id)}"
+            "class or a function in it, as module:Class; what your own script registers, embedded "
+            f"environments know, and no server does{_meant(env_id)}"
         ) from exc
     return env
 

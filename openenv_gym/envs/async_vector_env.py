@@ -37,10 +37,11 @@ class AsyncVectorEnv(RemoteVectorEnv):
 
     Args:
         env_fns: The makers of the sub-environments, one for each. Their spaces have to be equal.
-        shared_memory: As Gymnasium has it; nothing depends on it here.
-        copy: As Gymnasium has it; what a step returns is new either way.
+        shared_memory: Whether Gymnasium would share memory; nothing depends on it here.
+        copy: Whether Gymnasium would copy observations; what a step returns is new either way.
         context: None, ``"spawn"`` or ``"forkserver"``; a worker is a new interpreter in each case.
-        daemon: As Gymnasium has it; a worker ends with this process, and may have children.
+        daemon: Whether Gymnasium's workers would end with this process; ours do, and may have
+            children.
         worker: None.
         observation_mode: ``"same"``.
         autoreset_mode: Gymnasium's mode.
@@ -242,8 +243,8 @@ class AsyncVectorEnv(RemoteVectorEnv):
         """Copies and pickles hold the recipes, and the functions as the workers are sent them."""
         (endpoints, _, policy, _), state = super().__reduce__()[1:]
         names = ("shared_memory", "copy", "context", "daemon", "worker", "observation_mode")
-        kept = {name: getattr(self, name) for name in (*names, "max_concurrency")}
-        return _again, (type(self), endpoints, policy), {**state, **kept, "env_fns": ()}
+        own = {name: getattr(self, name) for name in (*names, "max_concurrency")}
+        return _again, (type(self), endpoints, policy), {**state, **own, "env_fns": ()}
 
     def _check_free(self, call: str) -> None:
         """Pass if nothing is to be waited for."""
