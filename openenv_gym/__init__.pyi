@@ -5,6 +5,7 @@ from openenv_gym.adapters.typed_environment import typed_environment as typed_en
 from openenv_gym.client.openenv_client import OpenEnvClient as OpenEnvClient
 from openenv_gym.client.websocket import WebSocketOptions as WebSocketOptions
 from openenv_gym.environment import Environment as Environment
+from openenv_gym.envs.async_vector_env import AsyncVectorEnv as AsyncVectorEnv
 from openenv_gym.envs.from_client import from_client as from_client
 from openenv_gym.envs.inspection import inspect as inspect
 from openenv_gym.envs.inspection import typed_models as typed_models

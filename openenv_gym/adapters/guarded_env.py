@@ -165,6 +165,10 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
             f"restarts, at last with {type(last).__name__}: {last}"
         ) from last
 
+    def set_wrapper_attr(self, name: str, value: Any, **keywords: Any) -> Any:
+        """Set an attribute as if the guard were not there, which would keep one that is new."""
+        return self.env.set_wrapper_attr(name, value, **keywords)
+
     def _replace(self) -> None:
         try:
             self.env.close()

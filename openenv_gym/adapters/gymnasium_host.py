@@ -88,7 +88,7 @@ def make(name: str, request: Open) -> gym.Env[Any, Any]:
         raise raised_as(UnknownEnvironmentError, type(exc))(
             f"{exc} An id that a module registers is named with it, as module:id, and so is a "
             "class or a function in it, as module:Class or file.py:Class; what your own script "
-            "registers is not known where the environment runs, so name it with the script"
+            "registers, embedded environments know, and no server does: name it with the script"
         ) from exc
     return env
 

@@ -75,11 +75,11 @@ class InferredEnv(gym.Env[Any, Any]):
         self._env.close()
 
 
-def inferred(build_one: Callable[[], BuiltEnv], first: BuiltEnv) -> Callable[[], BuiltEnv]:
+def inferred(build_one: Callable[[int], BuiltEnv], first: BuiltEnv) -> Callable[[int], BuiltEnv]:
     """Return a builder of environments with spaces, which returns ``first`` first.
 
     Args:
-        build_one: Builds a typed environment.
+        build_one: Builds a typed environment, given its place among others.
         first: An environment that is built already. It is reset once if its schemas leave something
             open.
 
@@ -97,8 +97,8 @@ def inferred(build_one: Callable[[], BuiltEnv], first: BuiltEnv) -> Callable[[],
     description = _described(first.description, inference)
     waiting = [first]
 
-    def build() -> BuiltEnv:
-        built = waiting.pop() if waiting else build_one()
+    def build(place: int) -> BuiltEnv:
+        built = waiting.pop() if waiting else build_one(place)
         env = InferredEnv(built.env, inference, schemas["observation"])
         return BuiltEnv(env=env, description=description, state=built.state)
 

@@ -120,7 +120,7 @@ def build(name: str, request: Open) -> BuiltEnv:
     build_one = partial(_build_one, interpreters)
     if request.num_envs is None:
         return build_one(request)
-    return vector_host.host(request, build_one)
+    return vector_host.host(request, lambda single, place: build_one(single))
 
 
 def _build_one(interpreters: Interpreters, request: Open) -> BuiltEnv:

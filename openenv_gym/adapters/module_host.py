@@ -117,7 +117,7 @@ def _with_spaces(built: BuiltEnv) -> BuiltEnv:
     from openenv_gym.adapters.inferred_env import inferred
 
     try:
-        return inferred(lambda: built, built)()
+        return inferred(lambda place: built, built)(0)
     except BaseException:
         built.env.close()
         raise
@@ -178,6 +178,8 @@ def _check_typed(made: Any, name: str) -> None:
 
 
 def _as_vector(name: str) -> str:
+    if ":" not in name:  # a function of the user's own process
+        return "each function makes one environment; give the functions of its sub-environments"
     return (
         "a function that takes num_envs and makes one is served with vector: before it, as "
         f"vector:{_place(name)}"

@@ -99,12 +99,12 @@ def _class_of(envs: Any) -> type[Any]:
     return type(vars(envs).get("foreign", envs))  # what an adapter adapts
 
 
-def host(request: Open, build_one: Callable[[Open], BuiltEnv]) -> BuiltEnv:
+def host(request: Open, build_one: Callable[[Open, int], BuiltEnv]) -> BuiltEnv:
     """Host as many sub-environments as ``request`` asks for.
 
     Args:
         request: The request, which has ``num_envs``.
-        build_one: Builds one sub-environment.
+        build_one: Builds one sub-environment, given its place among those of the session.
 
     Raises:
         InvalidRequestError: a number or a name makes no sense.
@@ -120,8 +120,8 @@ def host(request: Open, build_one: Callable[[Open], BuiltEnv]) -> BuiltEnv:
             f"got {request.vectorization!r}"
         )
     single = msgspec.structs.replace(request, num_envs=None)
-    first = build_one(single)
-    build: Callable[[], BuiltEnv] = partial(build_one, single)
+    first = build_one(single, 0)
+    build: Callable[[int], BuiltEnv] = partial(build_one, single)
     if first.description.action is None:  # it has models of its own
         from openenv_gym.adapters.inferred_env import inferred
 
@@ -130,7 +130,7 @@ def host(request: Open, build_one: Callable[[Open], BuiltEnv]) -> BuiltEnv:
         except BaseException:
             first.env.close()
             raise
-        first = build()
+        first = build(0)
     try:
         _check_length(first, request.num_envs or 1)
         envs = native(request, first, mode)
@@ -172,16 +172,16 @@ def _autoreset_mode(value: str) -> Any:
         ) from exc
 
 
-def _sync(first: BuiltEnv, build: Callable[[], BuiltEnv], request: Open, mode: Any) -> Any:
+def _sync(first: BuiltEnv, build: Callable[[int], BuiltEnv], request: Open, mode: Any) -> Any:
     waiting = [first]
 
-    def make() -> Any:
-        return (waiting.pop() if waiting else build()).env
+    def make(place: int) -> Any:
+        return (waiting.pop() if waiting else build(place)).env
 
-    count, recovery = request.num_envs or 1, request.recovery
-    makers: list[Callable[[], Any]] = [make] * count
+    recovery, places = request.recovery, range(request.num_envs or 1)
+    makers: list[Callable[[], Any]] = [partial(make, place) for place in places]
     if recovery is not None:
-        makers = [partial(_guarded, make, place, recovery) for place in range(count)]
+        makers = [partial(_guarded, makers[place], place, recovery) for place in places]
     from openenv_gym.adapters.recording_env import RecordingEnv  # not with an old Gymnasium
 
     # What it returns is written into a message before it steps again, so nothing is copied.

@@ -18,6 +18,7 @@ from openenv_gym.endpoints.env_info import (
     peer_never_read,
 )
 from openenv_gym.endpoints.options import ConnectOptions, reply_timeout
+from openenv_gym.endpoints.registered import is_of_this_process
 from openenv_gym.errors import ConnectionLostError
 from openenv_gym.protocol import BinaryMessages, ClientSession, Open
 from openenv_gym.wire.description import Description
@@ -40,12 +41,15 @@ class EmbeddedEndpoint:
         worker: The number of the worker.
         cohort: The workers that began in the same process as it was then; where there is none,
             each session is of the process as it is.
+        handed: What the worker is handed beside the request: functions of this process, and ids
+            that it has registered, see :mod:`openenv_gym.endpoints.handing`.
     """
 
     request: Open
     options: ConnectOptions = field(default_factory=ConnectOptions)
     worker: int = 0
     cohort: Cohort | None = field(default=None, compare=False)
+    handed: bytes | None = field(default=None, repr=False)
 
     def describe(self, answers: Answers | None = None) -> Described[Connection]:
         """Build the environment, and keep the session: nothing is gained by building it twice."""
@@ -60,6 +64,8 @@ class EmbeddedEndpoint:
         connection, description = replace(self, request=request).open_session()
         try:
             info = info_of(description, self.request, self.options, is_binary=True)
+            if self.handed is not None:  # a function may say how it renders itself
+                info = replace(info, render_mode=description.render_mode)
             return Described(info, connection)
         except BaseException:
             connection.abandon()
@@ -76,7 +82,7 @@ class EmbeddedEndpoint:
 
         check_not_under_way(self.request.environment or "")
         for left in reversed(range(_STARTS)):
-            sock, worker = EMBEDDED.connect(self.worker, self.cohort)
+            sock, worker = EMBEDDED.connect(self.worker, self.cohort, self.handed)
             place = WorkerSocket(sock, f"the embedded worker (process {worker.pid})", worker)
             session = ClientSession(BinaryMessages())
             timeout_s = reply_timeout(self.options.timeout_s, {})
@@ -91,7 +97,10 @@ class EmbeddedEndpoint:
 
 
 def embedded_endpoints(
-    request: Open, options: ConnectOptions | None = None, count: int = 1
+    request: Open,
+    options: ConnectOptions | None = None,
+    count: int = 1,
+    handed: bytes | None = None,
 ) -> list[EmbeddedEndpoint]:
     """Return endpoints in ``count`` workers of this process as it is now.
 
@@ -99,11 +108,21 @@ def embedded_endpoints(
         request: What to open.
         options: How long to wait for a reply.
         count: How many workers; each endpoint is in another one.
+        handed: What the worker is handed beside the request; where it is not given, the ids that
+            this process has registered, if ``request`` names one of them.
+
+    Raises:
+        InvalidRequestError: such an id cannot be sent to another process.
     """
+    name = request.environment
+    if handed is None and name is not None and is_of_this_process(name):
+        from openenv_gym.endpoints.handing import handed_ids  # which brings cloudpickle
+
+        handed = handed_ids(name)
     from openenv_gym.launchers.embedded import EMBEDDED
 
     cohort, how = EMBEDDED.current(count), options or ConnectOptions()
     return [
-        EmbeddedEndpoint(request=request, options=how, worker=number, cohort=cohort)
+        EmbeddedEndpoint(request=request, options=how, worker=number, cohort=cohort, handed=handed)
         for number in range(count)
     ]

@@ -123,6 +123,33 @@ class RemoteEnv(gym.Env[Any, Any]):
         if info.reward_space is not None:
             self.reward_space = info.reward_space
 
+    @staticmethod
+    def from_function(
+        function: Callable[..., Any],
+        *,
+        render_mode: str | None = None,
+        max_episode_steps: int | None = None,
+        **arguments: Any,
+    ) -> RemoteEnv:
+        """Return what a class or a function makes, embedded; it may be of no module.
+
+        Args:
+            function: Makes a ``gymnasium.Env`` or a typed environment, a new one in each call.
+            render_mode: Gymnasium's mode, an argument of the function.
+            max_episode_steps: Gymnasium's time limit.
+            **arguments: ``timeout_s``, ``check_seeding`` and ``on_fault``, see
+                :class:`ConnectOptions`; the others are keyword arguments of the function.
+
+        Raises:
+            InvalidRequestError: An argument makes no sense, or the function cannot be pickled.
+            EnvStartError: The function raised, or made no environment.
+        """
+        from openenv_gym.envs.from_function import env_of
+
+        return env_of(
+            function, render_mode=render_mode, max_episode_steps=max_episode_steps, **arguments
+        )
+
     @property
     def endpoint(self) -> Endpoint:
         """The recipe: where the environment is, and how a session is made."""

@@ -42,6 +42,7 @@ from openenv_gym.errors import (
 from openenv_gym.protocol import BatchResult, Render, Rendered, Use
 from openenv_gym.recovery import Effect, EpisodeState, OnFault, base_seeds_of, fault_policy
 from openenv_gym.spaces.copy_value import copy_value
+from openenv_gym.wire.raised import raised_as
 
 __all__ = ["RemoteVectorEnv", "default_shards", "shard_sizes"]
 
@@ -139,15 +140,42 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             autoreset_mode=autoreset_mode,
         )
 
+    @staticmethod
+    def from_functions(
+        functions: Sequence[Callable[..., Any]], **arguments: Any
+    ) -> RemoteVectorEnv:
+        """Return a vector environment of what classes or functions of this process make, embedded.
+
+        They need not be in a module: the workers are handed the code, as cloudpickle writes it.
+
+        Args:
+            functions: The makers of the sub-environments, one for each, as ``[make_env] * 64``.
+                They may be different, and their spaces have to be equal.
+            **arguments: The attributes of :class:`VectorArguments` but ``num_envs`` and
+                ``vectorization``: ``shards``, ``autoreset_mode``, ``max_episode_steps``,
+                ``render_mode``; ``timeout_s``, ``check_seeding`` and ``on_fault``, see
+                :class:`ConnectOptions`; the others are keyword arguments of each function.
+
+        Raises:
+            InvalidRequestError: An argument makes no sense, or a function cannot be sent to another
+                process; the message says what in it.
+            EnvStartError: A function raised there, made no environment, or one of other spaces.
+        """
+        from openenv_gym.envs.from_functions import vector_env_of
+
+        return vector_env_of(functions, **arguments)
+
     def _take_spaces(self) -> None:
         first, *others = self._shards
         info = first.info
         self.num_envs = self._shards[-1].span.stop
         for other in others:
             if not same_spaces(other.info, info):
-                raise InvalidRequestError(
-                    f"expected shards of one environment, got {info.name} and {other.info.name} "
-                    "with other spaces"
+                raise raised_as(InvalidRequestError, RuntimeError)(  # as Gymnasium's own has it
+                    f"expected shards of one environment, got {info.name} "
+                    f"({info.action_space}, {info.observation_space}), and from sub-environment "
+                    f"{other.span.start} on {other.info.name} "
+                    f"({other.info.action_space}, {other.info.observation_space})"
                 )
         self.name = info.name
         self.has_action_masks = info.has_action_masks
@@ -196,6 +224,10 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         except BaseException:  # also an interrupt: nobody waits for the others then
             self._shards.forget()
             raise
+        return self._take_first(results, mask)
+
+    def _take_first(self, results: Mapping[Shard, BatchResult], mask: Any) -> tuple[Any, Any]:
+        """Put together what shards answered to a reset, and keep what they observe."""
         for shard, result in results.items():
             shard.obs = result.obs
         self._ended[slice(None) if mask is None else mask] = False

@@ -13,7 +13,7 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -37,6 +37,20 @@ _SHORTEST_CLOSE_S = 0.1
 _MORE_CLOSING_S = 3.0
 """How long those have together whose turn comes when one that hangs has used up the time."""
 _NO_TIME_S = 0.001
+
+
+class Uses(NamedTuple):
+    """What some sub-environments were asked beside resets and steps.
+
+    Attributes:
+        places: Where in the answer the values of each shard belong.
+        total: How many values there are.
+        errors: Why some could not be asked.
+    """
+
+    places: dict[Shard, list[int]]
+    total: int
+    errors: dict[Shard, OpenEnvGymError]
 
 
 class Shards(list[Shard]):
@@ -111,7 +125,7 @@ class Shards(list[Shard]):
             for shard, effect in later:
                 shard.ready = shard.carry_out(effect)
         except OpenEnvGymError:
-            self._drain()
+            self.drain()
             raise
 
     def collect(self, shards: Iterable[Shard]) -> dict[Shard, BatchResult]:
@@ -184,6 +198,14 @@ class Shards(list[Shard]):
             InvalidRequestError: The number of values to set is not that of the sub-environments.
             OpenEnvGymError: The first one that a shard answers with, when all have answered.
         """
+        return self.finish_use(self.begin_use(request))
+
+    def begin_use(self, request: Use) -> Uses:
+        """Send what :meth:`use` asks; :meth:`finish_use` returns the answers.
+
+        Raises:
+            InvalidRequestError: The number of values to set is not that of the sub-environments.
+        """
         numbers = list(range(self[-1].span.stop)) if request.numbers is None else request.numbers
         values = request.args if request.how == "set" else None
         if values is not None and len(values) != len(numbers):
@@ -204,13 +226,10 @@ class Shards(list[Shard]):
             )
             for shard, own in places.items()
         }
-        answers: list[Any] = [None] * len(numbers)
-        for shard, used in self._exchange(requests).items():
-            for place, value in zip(places[shard], used.values, strict=True):
-                answers[place] = value
-        return answers
+        return Uses(places, len(numbers), self._begin(requests))
 
-    def _exchange(self, requests: Mapping[Shard, Use]) -> dict[Shard, Used]:
+    def _begin(self, requests: Mapping[Shard, Use]) -> dict[Shard, OpenEnvGymError]:
+        """Send to shards; return the errors of those to which it could not be sent."""
         errors: dict[Shard, OpenEnvGymError] = {}
         try:
             for shard, request in requests.items():
@@ -220,17 +239,45 @@ class Shards(list[Shard]):
                     shard.connection.begin(request)
                 except OpenEnvGymError as exc:
                     errors[shard] = exc
-            replies, failed = _receive(requests, Used)
         except BaseException:
             self.forget()
             raise
-        errors |= failed
-        if errors:
-            failed.clear()  # what is raised has this frame, which must not have what is raised
-            raise errors.pop(next(iter(errors)))
-        return replies
+        return errors
 
-    def _drain(self) -> None:
+    def finish_use(self, uses: Uses) -> list[Any]:
+        """Return what each sub-environment answers, in the order of the numbers.
+
+        Raises:
+            OpenEnvGymError: The first one that a shard answers with, when all have answered.
+        """
+        try:
+            replies, failed = _receive(uses.places, Used)
+        except BaseException:
+            self.forget()
+            raise
+        errors = {**uses.errors, **failed}
+        if errors:
+            uses.errors.clear()  # what is raised has this frame, which must not have what is raised
+            failed.clear()
+            raise errors.pop(next(iter(errors)))
+        answers: list[Any] = [None] * uses.total
+        for shard, used in replies.items():
+            for place, value in zip(uses.places[shard], used.values, strict=True):
+                answers[place] = value
+        return answers
+
+    def answer_within(self, timeout_s: float) -> bool:
+        """Return whether all that owe a reply begin to answer within ``timeout_s`` seconds."""
+        end_s = time.monotonic() + timeout_s
+        for shard in self:
+            if shard.connection is not None and shard.connection.is_under_way:
+                poll = select.poll()
+                poll.register(shard.connection.fileno(), select.POLLIN)
+                if not poll.poll(1000 * max(0.0, end_s - time.monotonic())):
+                    return False
+        return True
+
+    def drain(self) -> None:
         """Take what shards owe yet, for nobody: their sessions can be used again then."""
         _receive(self)
         for shard in self:

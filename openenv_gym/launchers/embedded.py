@@ -162,13 +162,14 @@ class EmbeddedWorkers:
         return self._cohort
 
     def connect(
-        self, number: int = 0, cohort: Cohort | None = None
+        self, number: int = 0, cohort: Cohort | None = None, handed: bytes | None = None
     ) -> tuple[socket.socket, WorkerProcess]:
         """Open a session; start the worker if there is none.
 
         Args:
             number: The number of the worker, from 0.
             cohort: Whose worker; the current one unless given.
+            handed: What the session builds, see :mod:`openenv_gym.workers.handed`.
 
         Returns:
             The socket of the session, and the worker.
@@ -180,12 +181,12 @@ class EmbeddedWorkers:
             home = cohort or self._current([number])
             worker = home.workers.get(number) or home.start(number)
             try:
-                sock = worker.connect()
+                sock = worker.connect(handed)
             except ServerError:
                 # It died after the last session began. Its sessions have got their errors.
                 home.take_out(number).stop(timeout_s=0)
                 worker = home.start(number)
-                sock = worker.connect()
+                sock = worker.connect(handed)
             if self._cohort is None:
                 self._cohort = home
             elif home is not self._cohort:

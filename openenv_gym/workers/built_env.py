@@ -99,7 +99,7 @@ def build(request: Open) -> BuiltEnv:
     if request.python is not None:
         return _in_interpreter(scheme, request)
     if request.num_envs is not None and scheme != "vector":
-        return _batched(request, build)
+        return batched(request, lambda single, place: build(single))
     try:
         built: BuiltEnv = _adapter(scheme).build(name, request)
     except UnknownEnvironmentError as exc:
@@ -183,7 +183,7 @@ def builder_for(
                     "for; serve a function that makes a new one each time"
                 )
             others = [made]
-            return _batched(request, lambda single: one(others.pop() if others else factory()))
+            return batched(request, lambda *_: one(others.pop() if others else factory()))
         else:
             built = one(made)
         return replace(built, env=_LeftOpen(built.env)) if is_shared else built
@@ -195,7 +195,23 @@ def builder_for(
     return make
 
 
-def _batched(request: Open, build_one: Builder) -> BuiltEnv:
+def build_made(maker: Any, name: str, request: Open) -> BuiltEnv:
+    """Build what a class or a function of this process makes, under a name of its own.
+
+    Raises:
+        OpenEnvGymError: it makes no environment, or none as it is asked for.
+    """
+    built: BuiltEnv = _adapter("environment").build_with(maker, name, request)
+    return built
+
+
+def batched(request: Open, build_one: Callable[[Open, int], BuiltEnv]) -> BuiltEnv:
+    """Build as many sub-environments as a request asks for, to be stepped in one message.
+
+    Args:
+        request: The request, which has ``num_envs``.
+        build_one: Builds one sub-environment, given the request for it and its place.
+    """
     built: BuiltEnv = _adapter("vector").host(request, build_one)
     return built
 

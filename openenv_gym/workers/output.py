@@ -121,3 +121,10 @@ def file_without_a_name() -> int:
             fd = os.dup(file.fileno())
     fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_APPEND)
     return fd
+
+
+def file_of(data: bytes) -> int:
+    """Return the descriptor of a file without a name that has ``data``."""
+    fd = file_without_a_name()
+    write_all(fd, data)
+    return fd

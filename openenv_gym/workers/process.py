@@ -17,7 +17,7 @@ from openenv_gym.sockets import enlarge_buffers
 from openenv_gym.workers.forked import ForkedProcess, ForkserverProcess
 from openenv_gym.workers.lifeline import Lifeline
 from openenv_gym.workers.loaded import Loaded
-from openenv_gym.workers.output import Output, StderrCopy
+from openenv_gym.workers.output import Output, StderrCopy, file_of
 from openenv_gym.workers.spawn import SpawnedProcess
 from openenv_gym.workers.surroundings import Surroundings
 
@@ -149,8 +149,13 @@ class WorkerProcess:
         self._stderr_copy.print_crash()
         return self._stderr_copy.tail()
 
-    def connect(self) -> socket.socket:
+    def connect(self, handed: bytes | None = None) -> socket.socket:
         """Open a session and return our end of its socket.
+
+        Args:
+            handed: What the session builds, see :mod:`openenv_gym.workers.handed`; None where its
+                requests name it. It runs as code in the worker, so that none of it may come from
+                another process.
 
         Raises:
             ServerError: the worker is gone.
@@ -160,8 +165,9 @@ class WorkerProcess:
         ours, theirs = socket.socketpair()
         for end in (ours, theirs):
             enlarge_buffers(end)
+        files = [] if handed is None else [file_of(handed)]
         try:
-            socket.send_fds(self._control, [b"+"], [theirs.fileno()])
+            socket.send_fds(self._control, [b"+"], [theirs.fileno(), *files])
         except OSError as exc:
             ours.close()
             raise ServerError(
@@ -169,6 +175,8 @@ class WorkerProcess:
             ) from exc
         finally:
             theirs.close()
+            for fd in files:
+                os.close(fd)
         return ours
 
     def retire(self) -> None:

@@ -1,10 +1,11 @@
 """The worker process: one loop over the sockets of its sessions.
 
 It is handed two inherited descriptors. Over the *control* socket come the sockets of new
-sessions (``SCM_RIGHTS``), so that no name in a file system, no port and no secret is needed: who
-holds the other end is who started the worker. The *lifeline* carries nothing; when its other end
-closes, the process that started this one is gone, however it went, and the kernel ends the
-worker by a signal, even in the middle of a step that never returns.
+sessions (``SCM_RIGHTS``), each alone or with a file of what the session builds. So no name in a
+file system, no port and no secret is needed: who holds the other end is who started the worker. The
+*lifeline* carries nothing; when its other end closes, the process that started this one is gone,
+however it went, and the kernel ends the worker by a signal, even in the middle of a step that never
+returns.
 
 The loop has one thread. A session that computes delays the others of the same worker; sessions
 that must not be delayed, or must not die with each other, get workers of their own.
@@ -27,20 +28,26 @@ from openenv_gym.interpreter.stderr import copy_stderr
 from openenv_gym.protocol import FrameReader, frame_header
 from openenv_gym.sockets import RECEIVE_BYTES, send_parts
 from openenv_gym.workers.forkserver import run_forkserver
+from openenv_gym.workers.handed import HandedBuilder
 from openenv_gym.workers.loaded import tell_loaded
 from openenv_gym.workers.memory import be_killed_first, limit_memory
 from openenv_gym.workers.session import WorkerSession
 
-_MAX_FDS = 16
+_MAX_FDS = 2
 
 
 class _Channel:
-    """One session and its socket."""
+    """One session and its socket.
 
-    def __init__(self, sock: socket.socket) -> None:
+    Args:
+        sock: The socket.
+        handed: The descriptors of the file of what the session builds; none where requests name it.
+    """
+
+    def __init__(self, sock: socket.socket, handed: list[int]) -> None:
         self.sock = sock
         self._reader = FrameReader()
-        self._session = WorkerSession()
+        self._session = WorkerSession(HandedBuilder(*handed)) if handed else WorkerSession()
 
     def serve(self) -> bool:
         """Answer what has arrived; return whether the session goes on."""
@@ -95,10 +102,10 @@ class Worker:
 
     def _accept(self) -> bool:
         data, fds, _, _ = socket.recv_fds(self._control, 1, _MAX_FDS)
-        for fd in fds:
-            sock = socket.socket(fileno=fd)
+        if fds:
+            sock = socket.socket(fileno=fds[0])
             sock.setblocking(True)
-            self._selector.register(sock, selectors.EVENT_READ, _Channel(sock))
+            self._selector.register(sock, selectors.EVENT_READ, _Channel(sock, fds[1:]))
         self._is_retired |= data == b"-"
         return bool(data)
 

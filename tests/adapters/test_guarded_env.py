@@ -74,7 +74,7 @@ def test_a_reset_of_some_leaves_the_seeds_of_the_others():
         autoreset_mode="Disabled",
         recovery=recovery(1, count=2),
     )
-    envs = vector_host.host(request, build).env
+    envs = vector_host.host(request, lambda single, place: build(single)).env
     envs.reset(seed=7)
     envs.reset(seed=[100, 200], options={"reset_mask": np.array([True, False])})
     assert [guard.restarts.base_seed for guard in envs.envs] == [100, 7]

@@ -1,0 +1,144 @@
+"""Writes what an embedded worker is handed; :mod:`openenv_gym.workers.handed` reads it."""
+
+from __future__ import annotations
+
+import copy
+import re
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import gymnasium as gym
+from gymnasium.envs.registration import EnvSpec, load_env_creator
+
+from openenv_gym.endpoints.by_value import can_be_found, dumped, failure_of, what_fails
+from openenv_gym.endpoints.registered import is_everywhere
+from openenv_gym.errors import InvalidRequestError
+from openenv_gym.workers.handed import Header, refuse
+
+_OTHERWISE = (
+    "make it inside the function, where it is made anew for each environment; or put the function "
+    "into a module, and name it with gym.make('openenv/gymnasium-v0', env_id='module:function')"
+)
+
+
+def name_of(function: Any) -> str:
+    """Return what a function or a class is called, without the functions that it stands in.
+
+    >>> name_of(partial([lambda: None][0]))
+    '<lambda>'
+    """
+    while isinstance(function, partial):
+        function = function.func
+    name: str = getattr(function, "__qualname__", None) or type(function).__qualname__
+    return re.sub(r"^.*<\w+>\.", "", name)
+
+
+def check_functions(functions: Sequence[Any]) -> None:
+    """Pass if each makes something when it is called.
+
+    Raises:
+        InvalidRequestError: There is none, or one of them cannot be called.
+    """
+    if not functions:
+        raise InvalidRequestError(
+            "expected at least one function that makes an environment, got none"
+        )
+    for place, function in enumerate(functions):
+        is_env = isinstance(function, (gym.Env, gym.vector.VectorEnv))
+        if is_env or not callable(function):
+            hint = "; each needs an environment of its own: pass its class, or a lambda"
+            raise InvalidRequestError(
+                "expected functions or classes that make an environment, got a "
+                f"{type(function).__name__} at place {place}{hint if is_env else ''}"
+            )
+
+
+def handed_functions(
+    functions: Sequence[Callable[..., Any]], kwargs: dict[str, Any], first_env: int = 0
+) -> bytes:
+    """Return what a session is handed that builds the environments which functions make.
+
+    Args:
+        functions: The function of each sub-environment.
+        kwargs: The keyword arguments of all.
+        first_env: The number of the first one in the whole vector environment.
+
+    Raises:
+        InvalidRequestError: One of them cannot be pickled; the message says what in it.
+    """
+    each = {id(function): function for function in functions}
+    numbers = {one: number for number, one in enumerate(each)}
+    header = Header(
+        names=[name_of(function) for function in each.values()],
+        places=[numbers[id(function)] for function in functions],
+        first_env=first_env,
+    )
+    return _written(header, [*each.values(), kwargs])
+
+
+def handed_ids(environment: str) -> bytes:
+    """Return what a session is handed that builds an id which this process has registered.
+
+    The other ids go with it, because the environment may make one of them.
+
+    Raises:
+        InvalidRequestError: What is registered cannot be pickled; the message says what in it.
+    """
+    found = _found_by_name(gym.registry[environment])
+    if (exc := failure_of(found)) is not None:
+        raise _unpicklable(f"the environment {environment}", found, exc) from exc
+    return _written(Header(), [{}])
+
+
+def _registered_here() -> dict[str, EnvSpec]:
+    """The ids that this process has registered."""
+    return {
+        env_id: _found_by_name(spec)
+        for env_id, spec in gym.registry.items()
+        if not is_everywhere(spec)
+    }
+
+
+def _found_by_name(spec: EnvSpec) -> EnvSpec:
+    """The spec, with the entry point itself where its name leads nowhere in another process."""
+    changed = copy.copy(spec)
+    for name in ("entry_point", "vector_entry_point"):
+        place = getattr(spec, name, None)
+        if isinstance(place, str) and ":" in place:
+            module = sys.modules.get(place.partition(":")[0])
+            if module is not None and not can_be_found(module):
+                setattr(changed, name, load_env_creator(place))
+    return changed
+
+
+def _or_refusal(spec: EnvSpec) -> EnvSpec:
+    """The spec; where it cannot be pickled, and may never be made, one that says why."""
+    exc = failure_of(spec)
+    if exc is None:
+        return spec
+    said = str(_unpicklable(f"the environment {spec.id}", spec, exc))
+    return EnvSpec(spec.id, entry_point=partial(refuse, said))
+
+
+def _written(header: Header, objects: list[Any]) -> bytes:
+    """The file: a header, the functions and their keyword arguments, and the registered ids."""
+    specs = _registered_here()
+    try:
+        return dumped([header, *objects, specs])
+    except Exception as exc:  # objects raise whatever they like in their own reducers
+        names = [*header.names, "the keyword arguments"]
+        for name, one in zip(names, objects, strict=False):
+            if failure_of(one) is not None:
+                raise _unpicklable(name, one, exc) from exc
+    return dumped([header, *objects, {key: _or_refusal(spec) for key, spec in specs.items()}])
+
+
+def _unpicklable(name: str, value: Any, exc: Exception) -> InvalidRequestError:
+    code = getattr(value, "__code__", None)
+    place = f" ({code.co_filename}, line {code.co_firstlineno})" if code else ""
+    return InvalidRequestError(
+        f"expected what can be sent to a worker process, got {name}{place}; what cannot be sent is "
+        f"{what_fails(value)}: {exc}; {_OTHERWISE}"
+    )

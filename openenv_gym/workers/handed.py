@@ -1,0 +1,159 @@
+"""What the process of a user hands to its own embedded worker: functions, and registered ids.
+
+The class in the script that is open has no name that another process could import. So the trainer
+writes it into a file without a name, in the form of pickle, and sends the descriptor of this file
+together with the socket of the session that builds it. Only who holds the worker's control socket
+can do that, and that is the process that started the worker. Nothing of it is a message: a server
+has no such file for its workers, and no client can bring one in.
+
+The file has pickles of one stream, so that what functions share stays shared: a :class:`Header`,
+each function, the keyword arguments of all functions, and the registered ids, a dict of specs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import pickle
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium as gym
+import msgspec
+from gymnasium.envs.registration import EnvSpec
+
+from openenv_gym.errors import EnvStartError
+from openenv_gym.protocol.events import Open
+from openenv_gym.spaces import from_descriptor
+from openenv_gym.wire.raised import raised_as
+from openenv_gym.workers.built_env import BuiltEnv, batched, build, build_made
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What the file begins with.
+
+    Attributes:
+        names: What the functions are called, each function once; none where an id is built.
+        places: The indices in ``names`` of the functions of the sub-environments.
+        first_env: The number of the first one in the whole vector environment.
+    """
+
+    names: list[str] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+    first_env: int = 0
+
+
+class HandedBuilder:
+    """Builds what was handed over.
+
+    Nothing is unpickled before the session opens, so that what goes wrong is the answer to that.
+
+    Args:
+        fd: The descriptor of the file, which is read and closed.
+    """
+
+    def __init__(self, fd: int) -> None:
+        with open(fd, "rb") as file:
+            file.seek(0)
+            self._data = file.read()
+        self._header: Header | None = None
+        self._functions: list[Callable[..., Any]] = []
+        self._kwargs: dict[str, Any] = {}
+        self._specs: dict[str, EnvSpec] = {}
+        self._spaces: tuple[Any, Any] | None = None  # the descriptors of the first one's
+
+    def __call__(self, request: Open) -> BuiltEnv:
+        """Build what the request asks for.
+
+        Raises:
+            EnvStartError: something cannot be unpickled here, or makes no environment.
+        """
+        if self._header is None:
+            self._header = self._load()
+        if self._header.names:
+            request = msgspec.structs.replace(request, kwargs=self._kwargs)
+        with self._registered():
+            if request.num_envs is None:
+                return self._build_one(request, 0)
+            return batched(request, self._build_one)
+
+    def _load(self) -> Header:
+        unpickler = pickle.Unpickler(io.BytesIO(self._data))
+        header: Header = unpickler.load()
+        self._functions = [_loaded(unpickler.load, name) for name in header.names]
+        self._kwargs = _loaded(unpickler.load, "the keyword arguments")
+        self._specs = _loaded(unpickler.load, "the registered ids")
+        self._data = b""
+        return header
+
+    def _build_one(self, request: Open, place: int) -> BuiltEnv:
+        """Build the sub-environment at a place of the session, also where it begins anew."""
+        assert self._header is not None
+        with self._registered():
+            if not self._header.names:
+                return build(request)
+            number = self._header.places[place]
+            built = build_made(self._functions[number], self._header.names[number], request)
+        try:
+            self._check_spaces(built, place)
+        except BaseException:
+            built.env.close()
+            raise
+        return built
+
+    def _check_spaces(self, built: BuiltEnv, place: int) -> None:
+        assert self._header is not None
+        described = built.description
+        spaces = described.action, described.observation
+        if self._spaces is None or self._spaces == spaces:
+            self._spaces = spaces
+            return
+        sides = zip(("action", "observation"), self._spaces, spaces, strict=True)
+        side, expected, got = next(each for each in sides if each[1] != each[2])
+        raise EnvStartError(
+            f"sub-environment {self._header.first_env + place}, of {described.environment}: "
+            f"expected the {side} space of the first one, {_shown(expected)}, got {_shown(got)}; "
+            "all functions have to make environments of the same spaces"
+        )
+
+    @contextlib.contextmanager
+    def _registered(self) -> Iterator[None]:
+        """Have what the process has registered in Gymnasium's registry, for a while."""
+        before = {env_id: gym.registry.get(env_id) for env_id in self._specs}
+        gym.registry.update(self._specs)
+        try:
+            yield
+        finally:
+            for env_id, spec in before.items():
+                if spec is not None:
+                    gym.registry[env_id] = spec
+                else:
+                    gym.registry.pop(env_id, None)
+
+
+def refuse(said: str, **kwargs: Any) -> Any:
+    """Say why an id that was registered cannot be made; it is the entry point in its place.
+
+    Raises:
+        EnvStartError: Always.
+    """
+    raise EnvStartError(said)
+
+
+def _loaded(load: Callable[[], Any], name: str) -> Any:
+    try:
+        return load()
+    except Exception as exc:  # imports and reducers of the user run whatever code they like
+        raise raised_as(EnvStartError, type(exc))(
+            f"{name} was sent to the worker (process {os.getpid()}), and cannot be read there: "
+            f"{type(exc).__name__}: {exc}; what it needs has to be importable in a new process of "
+            f"{sys.executable} in the folder {os.getcwd()}, or has to be made inside the function"
+        ) from exc
+
+
+def _shown(descriptor: Any) -> str:
+    return str(from_descriptor(descriptor)) if descriptor else "that of its models"
