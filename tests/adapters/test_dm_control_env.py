@@ -110,6 +110,11 @@ def test_the_names_are_those_of_the_suite(facts):
     assert {"cartpole-swingup", "ball_in_cup-catch", "lqr-lqr_2_1"} <= set(facts["names"])
 
 
+@pytest.mark.long
+def test_every_task_is_that_of_dm_control_to_the_bit(python):
+    assert json.loads(run(python, "-m", "tests.support.dm_control_facts", "all-tasks")) == []
+
+
 def test_each_mistake_has_its_sentence(facts):
     task, domain, observation, mode = facts["errors"]
     assert task[0] == domain[0] == "UnknownEnvironmentError"

@@ -108,6 +108,18 @@ def test_what_an_agent_got_before_its_first_turn_is_in_its_first_reward():
     assert env.step(0)[1] == pytest.approx(sum(turns), abs=1e-12)
 
 
+@pytest.mark.parametrize(
+    "name", [RPS, "sisl/pursuit-v5"]
+)  # a later agent sees in AEC what earlier ones did in the same cycle
+def test_both_interfaces_give_a_seat_the_same(name):
+    kwargs = {"opponent_policy": "first", "max_cycles": 20}
+    envs = [make(name, api=api, **kwargs) for api in ("parallel", "aec")]
+    assert data_equivalence(*(env.reset(seed=1)[0] for env in envs))
+    for number in range(20):
+        one, other = (env.step(number % 3)[:4] for env in envs)
+        assert data_equivalence(one, other)
+
+
 def test_an_agent_that_comes_late_has_its_first_turn_then():
     env = make(f"{ZOO}.Arrivals:runner_1", opponent_policy=f"{ZOO}:greedy")
     assert env.reset()[0].tolist() == [0]

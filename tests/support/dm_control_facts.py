@@ -6,6 +6,7 @@ Needs neither pytest nor anything else that only tests have: it runs in a venv o
 from __future__ import annotations
 
 import json
+import sys
 import warnings
 from typing import Any
 
@@ -96,6 +97,28 @@ def pictures() -> dict[str, Any] | None:
     }
 
 
+def differing_tasks(steps: int = 10) -> list[str]:
+    """The tasks that are not as dm_control has them, to the bit."""
+    differing = []
+    for name in dm_control_env.names():
+        env, own = dm_control_env.make(name), suite.load(*name.split("-"), {"random": 7})
+        found, expected = [env.reset(seed=7)[0]], [own.reset().observation]
+        space: Any = env.action_space
+        for action in actions(space.low, space.high, 0)[:steps]:
+            observation, reward, *_ = env.step(action)
+            step = own.step(action)
+            found += [observation, {"reward": reward}]
+            expected += [step.observation, {"reward": step.reward}]
+        pairs = zip(found, expected, strict=True)
+        if any(written(a, 0, False, False) != written(b, 0, False, False) for a, b in pairs):
+            differing.append(name)
+        if not all(env.observation_space.contains(one) for one in found if "reward" not in one):
+            differing.append(f"{name}: outside of its space")
+        env.close()
+        own.physics.free()
+    return differing
+
+
 def main() -> None:
     name = "cartpole-swingup"
     cartpole = dm_control_env.make(name)
@@ -135,4 +158,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if "all-tasks" in sys.argv:
+        print(json.dumps(differing_tasks()))
+    else:
+        main()
