@@ -119,9 +119,9 @@ def test_stable_baselines3_learns_through_it(served: Callable[[str], str]):
 
     envs = OpenEnvVecEnv("openenv/remote-v0", 4, base_url=served("CartPole-v1"))
     model = PPO("MlpPolicy", envs, n_steps=256, batch_size=256, seed=1, device="cpu")
-    before, _ = evaluate_policy(model, envs, 20)
+    before, _ = evaluate_policy(model, envs, 20, warn=False)
     model.learn(30_000)
-    after, _ = evaluate_policy(model, envs, 20)
+    after, _ = evaluate_policy(model, envs, 20, warn=False)
     envs.close()
     assert before < 100
     assert after > 300
