@@ -37,6 +37,7 @@ SERVED = {
 ELSEWHERE = {
     "docs/adapters.md": "tests/adapters/test_adapters_page.py",
     "docs/any_openenv_environment.md": "tests/envs/test_any_openenv_environment.py",
+    "docs/interpreters.md": "tests/interpreter/test_interpreters_page.py",
     "docs/mcp.md": "tests/server/test_mcp_page.py",
     "docs/multi_agent.md": "tests/test_pettingzoo.py",
     "docs/testing.md": "tests/testing/test_testing_page.py",
