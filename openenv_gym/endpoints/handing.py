@@ -15,11 +15,12 @@ from gymnasium.envs.registration import EnvSpec, load_env_creator
 from openenv_gym.endpoints.by_value import can_be_found, dumped, failure_of, what_fails
 from openenv_gym.endpoints.registered import is_everywhere
 from openenv_gym.errors import InvalidRequestError
-from openenv_gym.workers.handed import Header, refuse
+from openenv_gym.workers.handed import Handed, HandedBuilder, Header, refuse
 
 _OTHERWISE = (
-    "make it inside the function, where it is made anew for each environment; or put the function "
-    "into a module, and name it with gym.make('openenv/gymnasium-v0', env_id='module:function')"
+    "make it inside the function, where it is made anew for each environment; or have the worker "
+    "forked from this process, as from_function, from_functions and AsyncVectorEnv do with "
+    "context='fork'"
 )
 
 
@@ -68,6 +69,29 @@ def handed_functions(
     Raises:
         InvalidRequestError: One of them cannot be pickled; the message says what in it.
     """
+    header, different = _sorted(functions, first_env)
+    return _written(header, [*different, kwargs])
+
+
+def inherited_functions(
+    functions: Sequence[Callable[..., Any]], kwargs: dict[str, Any], first_env: int = 0
+) -> HandedBuilder:
+    """Return what builds the same in a worker that is forked from this process.
+
+    Args:
+        functions: The function of each sub-environment.
+        kwargs: The keyword arguments of all.
+        first_env: The number of the first one in the whole vector environment.
+    """
+    header, different = _sorted(functions, first_env)
+    handed = Handed(header=header, functions=different, kwargs=kwargs)
+    return HandedBuilder(lambda: handed)
+
+
+def _sorted(
+    functions: Sequence[Callable[..., Any]], first_env: int
+) -> tuple[Header, list[Callable[..., Any]]]:
+    """Which function makes which sub-environment, and each function once."""
     each = {id(function): function for function in functions}
     numbers = {one: number for number, one in enumerate(each)}
     header = Header(
@@ -75,7 +99,7 @@ def handed_functions(
         places=[numbers[id(function)] for function in functions],
         first_env=first_env,
     )
-    return _written(header, [*each.values(), kwargs])
+    return header, list(each.values())
 
 
 def handed_ids(environment: str) -> bytes:
