@@ -6,7 +6,8 @@ import copy
 import re
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
+from types import ModuleType
 from typing import Any
 
 import gymnasium as gym
@@ -36,12 +37,17 @@ def name_of(function: Any) -> str:
     return re.sub(r"^.*<\w+>\.", "", name)
 
 
-def check_functions(functions: Sequence[Any]) -> None:
+def check_functions(functions: Any) -> None:
     """Pass if each makes something when it is called.
 
     Raises:
         InvalidRequestError: There is none, or one of them cannot be called.
     """
+    if not isinstance(functions, Sequence):
+        raise InvalidRequestError(
+            "expected a list of functions that make an environment, as [make_env] * 8, got a "
+            f"{type(functions).__name__}"
+        )
     if not functions:
         raise InvalidRequestError(
             "expected at least one function that makes an environment, got none"
@@ -110,7 +116,7 @@ def handed_ids(environment: str) -> bytes:
     Raises:
         InvalidRequestError: What is registered cannot be pickled; the message says what in it.
     """
-    found = _found_by_name(gym.registry[environment])
+    found = _as_found(gym.registry[environment])
     if (exc := failure_of(found)) is not None:
         raise _unpicklable(f"the environment {environment}", found, exc) from exc
     return _written(Header(), [{}])
@@ -118,22 +124,31 @@ def handed_ids(environment: str) -> bytes:
 
 def _registered_here() -> dict[str, EnvSpec]:
     """The ids that this process has registered."""
+    is_found = cache(can_be_found)  # looks for files
     return {
-        env_id: _found_by_name(spec)
+        env_id: _as_found(spec, is_found)
         for env_id, spec in gym.registry.items()
         if not is_everywhere(spec)
     }
 
 
-def _found_by_name(spec: EnvSpec) -> EnvSpec:
-    """The spec, with the entry point itself where its name leads nowhere in another process."""
+def _as_found(spec: EnvSpec, is_found: Callable[[ModuleType], bool] = can_be_found) -> EnvSpec:
+    """The spec, whose entry points are names where these lead to them in another process.
+
+    A name is imported there only if the id is made. What no name leads to is there itself.
+    """
     changed = copy.copy(spec)
     for name in ("entry_point", "vector_entry_point"):
         place = getattr(spec, name, None)
         if isinstance(place, str) and ":" in place:
             module = sys.modules.get(place.partition(":")[0])
-            if module is not None and not can_be_found(module):
+            if module is not None and not is_found(module):
                 setattr(changed, name, load_env_creator(place))
+        elif place is not None:
+            module = sys.modules.get(getattr(place, "__module__", None) or "")
+            own = getattr(place, "__qualname__", "")
+            if module is not None and getattr(module, own, None) is place and is_found(module):
+                setattr(changed, name, f"{module.__name__}:{own}")
     return changed
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium.error import AlreadyPendingCallError, ClosedEnvironmentError, NoAsyncCallError
 from gymnasium.vector import AutoresetMode
 
+from openenv_gym.endpoints.handing import check_functions
 from openenv_gym.envs.exclusive import exclusive
 from openenv_gym.envs.from_functions import function_endpoints
 from openenv_gym.envs.remote_vector_env import RemoteVectorEnv
@@ -71,6 +72,7 @@ class AsyncVectorEnv(RemoteVectorEnv):
     ) -> None:
         _check_honoured(worker, observation_mode)
         arguments = {**arguments, "autoreset_mode": autoreset_mode, "context": context}
+        check_functions(env_fns)
         if max_concurrency is not None:
             arguments["shards"] = _shards_within(
                 max_concurrency, arguments.get("shards"), len(env_fns)
@@ -305,4 +307,4 @@ def _check_honoured(worker: Any, observation_mode: Any) -> None:
 def _shards_within(most: Any, shards: int | None, num_envs: int) -> int:
     if isinstance(most, bool) or not isinstance(most, (int, np.integer)) or most < 1:
         raise InvalidRequestError(f"max_concurrency: expected a number from 1, got {most!r}")
-    return min(int(most), default_shards(max(1, num_envs)) if shards is None else shards)
+    return min(int(most), default_shards(num_envs) if shards is None else shards)
