@@ -403,3 +403,21 @@ def test_without_stable_baselines3_it_says_what_to_install():
     code = "import sys; sys.modules['stable_baselines3'] = None; import openenv_gym.sb3"
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert "pip install 'openenv-gym[sb3]'" in done.stderr
+
+
+def test_functions_of_this_process_play_as_in_dummy_vec_env():
+    functions = [
+        lambda length=length: gym.make("CartPole-v1", max_episode_steps=length) for length in (3, 5)
+    ]
+    local = DummyVecEnv(list(functions))
+    envs = RemoteVectorEnv.from_functions(functions, autoreset_mode="SameStep", shards=2)
+    remote = OpenEnvVecEnv(envs)
+    for vec_env in (local, remote):
+        vec_env.seed(4)
+    assert np.array_equal(local.reset(), remote.reset())
+    for _ in range(12):
+        actions = np.array([0, 1])
+        for expected, actual in zip(local.step(actions)[:3], remote.step(actions)[:3], strict=True):
+            assert np.array_equal(expected, actual)
+    local.close()
+    remote.close()

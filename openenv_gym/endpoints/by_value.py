@@ -12,6 +12,7 @@ import inspect
 import io
 import os
 import pickle
+import re
 import sys
 import threading
 import types
@@ -48,7 +49,14 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no ty
         """Return how ``obj`` is pickled, which cloudpickle asks for functions and classes."""
         if isinstance(obj, (type, types.FunctionType)):
             self._look_at(sys.modules.get(obj.__module__ or ""))
-        return _untracked(super().reducer_override(obj))
+        reduced = super().reducer_override(obj)
+        if not isinstance(reduced, tuple):  # it is named, or pickled as always
+            return reduced
+        return (
+            _with_models(obj, reduced)
+            if isinstance(obj, types.FunctionType)
+            else _untracked(reduced)
+        )
 
     def _look_at(self, module: types.ModuleType | None) -> None:
         """Have what is of a module pickled by value from now on, where it cannot be found."""
@@ -61,13 +69,27 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no ty
             self._by_value.append(module)
 
 
+def _with_models(function: types.FunctionType, reduced: Any) -> Any:
+    """What cloudpickle says of a function, with the models that its annotations name as texts.
+
+    The code does not use them, and so cloudpickle leaves them out of its globals. But the models of
+    a typed environment are found in its annotations.
+    """
+    texts = [each for each in function.__annotations__.values() if isinstance(each, str)]
+    for name in re.findall(r"\w+", " ".join(texts)):
+        value = function.__globals__.get(name)
+        if isinstance(value, type) and hasattr(value, "model_json_schema"):
+            reduced[2][1]["__globals__"].setdefault(name, value)
+    return reduced
+
+
 def _untracked(reduced: Any) -> Any:
     """What cloudpickle says of a class, without the number by which it knows the class again.
 
     With that number, a process that reads the class a second time changes the one that it has. But
     environments that are there stay as they were made.
     """
-    if not isinstance(reduced, tuple) or not reduced[0].__name__.startswith("_make_skeleton_"):
+    if not reduced[0].__name__.startswith("_make_skeleton_"):
         return reduced
     make, (*arguments, _, extra), *state = reduced
     return make, (*arguments, None, extra), *state

@@ -22,6 +22,7 @@ from openenv_gym.endpoints.registered import is_of_this_process
 from openenv_gym.errors import ConnectionLostError
 from openenv_gym.protocol import BinaryMessages, ClientSession, Open
 from openenv_gym.wire.description import Description
+from openenv_gym.workers.built_env import Builder
 from openenv_gym.workers.imports import check_not_under_way
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class EmbeddedEndpoint:
             each session is of the process as it is.
         handed: What the worker is handed beside the request: functions of this process, and ids
             that it has registered, see :mod:`openenv_gym.endpoints.handing`.
+        builder: What builds the environment in a worker of its own, which is forked from this
+            process; None for a worker that is shared.
     """
 
     request: Open
@@ -50,6 +53,7 @@ class EmbeddedEndpoint:
     worker: int = 0
     cohort: Cohort | None = field(default=None, compare=False)
     handed: bytes | None = field(default=None, repr=False)
+    builder: Builder | None = field(default=None, repr=False)
 
     def describe(self, answers: Answers | None = None) -> Described[Connection]:
         """Build the environment, and keep the session: nothing is gained by building it twice."""
@@ -64,7 +68,9 @@ class EmbeddedEndpoint:
         connection, description = replace(self, request=request).open_session()
         try:
             info = info_of(description, self.request, self.options, is_binary=True)
-            if self.handed is not None:  # a function may say how it renders itself
+            if (
+                self.handed is not None or self.builder is not None
+            ):  # a function may say how it renders itself
                 info = replace(info, render_mode=description.render_mode)
             return Described(info, connection)
         except BaseException:
@@ -82,7 +88,10 @@ class EmbeddedEndpoint:
 
         check_not_under_way(self.request.environment or "")
         for left in reversed(range(_STARTS)):
-            sock, worker = EMBEDDED.connect(self.worker, self.cohort, self.handed)
+            if self.builder is not None:
+                sock, worker = EMBEDDED.fork(self.builder)
+            else:
+                sock, worker = EMBEDDED.connect(self.worker, self.cohort, self.handed)
             place = WorkerSocket(sock, f"the embedded worker (process {worker.pid})", worker)
             session = ClientSession(BinaryMessages())
             timeout_s = reply_timeout(self.options.timeout_s, {})

@@ -6,7 +6,8 @@ import copy
 import re
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
+from types import ModuleType
 from typing import Any
 
 import gymnasium as gym
@@ -15,11 +16,12 @@ from gymnasium.envs.registration import EnvSpec, load_env_creator
 from openenv_gym.endpoints.by_value import can_be_found, dumped, failure_of, what_fails
 from openenv_gym.endpoints.registered import is_everywhere
 from openenv_gym.errors import InvalidRequestError
-from openenv_gym.workers.handed import Header, refuse
+from openenv_gym.workers.handed import Handed, HandedBuilder, Header, refuse
 
 _OTHERWISE = (
-    "make it inside the function, where it is made anew for each environment; or put the function "
-    "into a module, and name it with gym.make('openenv/gymnasium-v0', env_id='module:function')"
+    "make it inside the function, where it is made anew for each environment; or have the worker "
+    "forked from this process, as from_function, from_functions and AsyncVectorEnv do with "
+    "context='fork'"
 )
 
 
@@ -35,12 +37,17 @@ def name_of(function: Any) -> str:
     return re.sub(r"^.*<\w+>\.", "", name)
 
 
-def check_functions(functions: Sequence[Any]) -> None:
+def check_functions(functions: Any) -> None:
     """Pass if each makes something when it is called.
 
     Raises:
         InvalidRequestError: There is none, or one of them cannot be called.
     """
+    if not isinstance(functions, Sequence):
+        raise InvalidRequestError(
+            "expected a list of functions that make an environment, as [make_env] * 8, got a "
+            f"{type(functions).__name__}"
+        )
     if not functions:
         raise InvalidRequestError(
             "expected at least one function that makes an environment, got none"
@@ -68,6 +75,29 @@ def handed_functions(
     Raises:
         InvalidRequestError: One of them cannot be pickled; the message says what in it.
     """
+    header, different = _sorted(functions, first_env)
+    return _written(header, [*different, kwargs])
+
+
+def inherited_functions(
+    functions: Sequence[Callable[..., Any]], kwargs: dict[str, Any], first_env: int = 0
+) -> HandedBuilder:
+    """Return what builds the same in a worker that is forked from this process.
+
+    Args:
+        functions: The function of each sub-environment.
+        kwargs: The keyword arguments of all.
+        first_env: The number of the first one in the whole vector environment.
+    """
+    header, different = _sorted(functions, first_env)
+    handed = Handed(header=header, functions=different, kwargs=kwargs)
+    return HandedBuilder(lambda: handed)
+
+
+def _sorted(
+    functions: Sequence[Callable[..., Any]], first_env: int
+) -> tuple[Header, list[Callable[..., Any]]]:
+    """Which function makes which sub-environment, and each function once."""
     each = {id(function): function for function in functions}
     numbers = {one: number for number, one in enumerate(each)}
     header = Header(
@@ -75,7 +105,7 @@ def handed_functions(
         places=[numbers[id(function)] for function in functions],
         first_env=first_env,
     )
-    return _written(header, [*each.values(), kwargs])
+    return header, list(each.values())
 
 
 def handed_ids(environment: str) -> bytes:
@@ -86,7 +116,7 @@ def handed_ids(environment: str) -> bytes:
     Raises:
         InvalidRequestError: What is registered cannot be pickled; the message says what in it.
     """
-    found = _found_by_name(gym.registry[environment])
+    found = _as_found(gym.registry[environment])
     if (exc := failure_of(found)) is not None:
         raise _unpicklable(f"the environment {environment}", found, exc) from exc
     return _written(Header(), [{}])
@@ -94,22 +124,31 @@ def handed_ids(environment: str) -> bytes:
 
 def _registered_here() -> dict[str, EnvSpec]:
     """The ids that this process has registered."""
+    is_found = cache(can_be_found)  # looks for files
     return {
-        env_id: _found_by_name(spec)
+        env_id: _as_found(spec, is_found)
         for env_id, spec in gym.registry.items()
         if not is_everywhere(spec)
     }
 
 
-def _found_by_name(spec: EnvSpec) -> EnvSpec:
-    """The spec, with the entry point itself where its name leads nowhere in another process."""
+def _as_found(spec: EnvSpec, is_found: Callable[[ModuleType], bool] = can_be_found) -> EnvSpec:
+    """The spec, whose entry points are names where these lead to them in another process.
+
+    A name is imported there only if the id is made. What no name leads to is there itself.
+    """
     changed = copy.copy(spec)
     for name in ("entry_point", "vector_entry_point"):
         place = getattr(spec, name, None)
         if isinstance(place, str) and ":" in place:
             module = sys.modules.get(place.partition(":")[0])
-            if module is not None and not can_be_found(module):
+            if module is not None and not is_found(module):
                 setattr(changed, name, load_env_creator(place))
+        elif place is not None:
+            module = sys.modules.get(getattr(place, "__module__", None) or "")
+            own = getattr(place, "__qualname__", "")
+            if module is not None and getattr(module, own, None) is place and is_found(module):
+                setattr(changed, name, f"{module.__name__}:{own}")
     return changed
 
 

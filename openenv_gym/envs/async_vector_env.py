@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium.error import AlreadyPendingCallError, ClosedEnvironmentError, NoAsyncCallError
 from gymnasium.vector import AutoresetMode
 
+from openenv_gym.endpoints.handing import check_functions
 from openenv_gym.envs.exclusive import exclusive
 from openenv_gym.envs.from_functions import function_endpoints
 from openenv_gym.envs.remote_vector_env import RemoteVectorEnv
@@ -19,7 +20,6 @@ from openenv_gym.envs.shards import Uses
 from openenv_gym.errors import InvalidRequestError, RequestTimeoutError
 from openenv_gym.protocol import Use
 
-_CONTEXTS = (None, "spawn", "forkserver")
 _RESET, _STEP, _CALL = "reset", "step", "call"
 
 
@@ -39,7 +39,9 @@ class AsyncVectorEnv(RemoteVectorEnv):
         env_fns: The makers of the sub-environments, one for each. Their spaces have to be equal.
         shared_memory: Whether Gymnasium would share memory; nothing depends on it here.
         copy: Whether Gymnasium would copy observations; what a step returns is new either way.
-        context: None, ``"spawn"`` or ``"forkserver"``; a worker is a new interpreter in each case.
+        context: ``"fork"`` for workers that are forked from this process, and inherit the
+            functions; None, ``"spawn"`` or ``"forkserver"`` for new interpreters, which are sent
+            them.
         daemon: Whether Gymnasium's workers would end with this process; ours do, and may have
             children.
         worker: None.
@@ -68,8 +70,9 @@ class AsyncVectorEnv(RemoteVectorEnv):
         max_concurrency: int | None = None,
         **arguments: Any,
     ) -> None:
-        _check_honoured(context, worker, observation_mode)
-        arguments = {**arguments, "autoreset_mode": autoreset_mode}
+        _check_honoured(worker, observation_mode)
+        arguments = {**arguments, "autoreset_mode": autoreset_mode, "context": context}
+        check_functions(env_fns)
         if max_concurrency is not None:
             arguments["shards"] = _shards_within(
                 max_concurrency, arguments.get("shards"), len(env_fns)
@@ -286,14 +289,8 @@ def _again(kind: type[AsyncVectorEnv], endpoints: Any, policy: Any) -> AsyncVect
     return envs
 
 
-def _check_honoured(context: Any, worker: Any, observation_mode: Any) -> None:
+def _check_honoured(worker: Any, observation_mode: Any) -> None:
     """Refuse what only workers of Gymnasium's own can do."""
-    if context not in _CONTEXTS:
-        known = ", ".join(map(repr, _CONTEXTS))
-        raise InvalidRequestError(
-            f"context: expected one of {known}, got {context!r}; a worker is a new interpreter, "
-            "which is sent the functions"
-        )
     if worker is not None:
         raise InvalidRequestError(
             f"worker: expected None, got {worker!r}; the workers are ours, so put what yours does "
@@ -310,4 +307,4 @@ def _check_honoured(context: Any, worker: Any, observation_mode: Any) -> None:
 def _shards_within(most: Any, shards: int | None, num_envs: int) -> int:
     if isinstance(most, bool) or not isinstance(most, (int, np.integer)) or most < 1:
         raise InvalidRequestError(f"max_concurrency: expected a number from 1, got {most!r}")
-    return min(int(most), default_shards(max(1, num_envs)) if shards is None else shards)
+    return min(int(most), default_shards(num_envs) if shards is None else shards)

@@ -10,8 +10,8 @@ import msgspec
 from gymnasium.vector import AutoresetMode
 
 from openenv_gym.endpoints import ConnectOptions, EmbeddedEndpoint, embedded_endpoints, take
-from openenv_gym.endpoints.handing import check_functions, handed_functions, name_of
-from openenv_gym.envs.from_function import taken
+from openenv_gym.endpoints.handing import check_functions, name_of
+from openenv_gym.envs.from_function import carried, taken
 from openenv_gym.envs.remote_vector_env import RemoteVectorEnv
 from openenv_gym.envs.shard_recipes import default_shards, requests_of
 from openenv_gym.envs.vector_registration import VectorArguments
@@ -39,12 +39,14 @@ def function_endpoints(
     """
     check_functions(functions)
     count = len(functions)
+    arguments = dict(arguments)
     for name in ("num_envs", "vectorization"):
         if name in arguments:
             raise InvalidRequestError(
                 f"{name}: expected nothing, since each of the {count} functions makes one "
                 f"sub-environment, got {arguments[name]!r}; leave it out"
             )
+    context = arguments.pop("context", None)
     options, rest = taken(arguments)
     vector, kwargs = take(VectorArguments, {"num_envs": count, **rest})
     request = Open(
@@ -59,7 +61,7 @@ def function_endpoints(
     for number, one in enumerate(requests):
         own = functions[first : first + (one.num_envs or 0)]
         named = msgspec.structs.replace(one, environment=name_of(own[0]))
-        handed = handed_functions(own, kwargs, first)
-        homes[number] = replace(homes[number], request=named, handed=handed)
+        code = carried(own, kwargs, context, first)
+        homes[number] = replace(homes[number], request=named, **code)
         first += len(own)
     return homes, options

@@ -137,8 +137,8 @@ class RemoteEnv(gym.Env[Any, Any]):
             function: Makes a ``gymnasium.Env`` or a typed environment, a new one in each call.
             render_mode: Gymnasium's mode, an argument of the function.
             max_episode_steps: Gymnasium's time limit.
-            **arguments: ``timeout_s``, ``check_seeding`` and ``on_fault``, see
-                :class:`ConnectOptions`; the others are keyword arguments of the function.
+            **arguments: ``timeout_s``, ``check_seeding``, ``on_fault`` and ``context``, as
+                ``RemoteVectorEnv.from_functions`` has them; the others are those of the function.
 
         Raises:
             InvalidRequestError: An argument makes no sense, or the function cannot be pickled.

@@ -154,7 +154,8 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             **arguments: The attributes of :class:`VectorArguments` but ``num_envs`` and
                 ``vectorization``: ``shards``, ``autoreset_mode``, ``max_episode_steps``,
                 ``render_mode``; ``timeout_s``, ``check_seeding`` and ``on_fault``, see
-                :class:`ConnectOptions`; the others are keyword arguments of each function.
+                :class:`ConnectOptions`; ``context``, where ``"fork"`` has workers inherit the
+                functions from this process; the others are keyword arguments of each function.
 
         Raises:
             InvalidRequestError: An argument makes no sense, or a function cannot be sent to another

@@ -24,6 +24,7 @@ from typing import Any
 from openenv_gym.errors import ServerError
 from openenv_gym.forks import in_children
 from openenv_gym.launchers.import_times import ImportTimes
+from openenv_gym.workers.built_env import Builder
 from openenv_gym.workers.loaded import Loaded, Version
 from openenv_gym.workers.output import StderrCopy
 from openenv_gym.workers.process import WorkerProcess
@@ -136,6 +137,7 @@ class EmbeddedWorkers:
         """At first, and in a forked child, whose cohorts have no workers yet."""
         self._lock = threading.Lock()
         self._over = set()
+        self._forked: list[WorkerProcess] = []
 
     def current(self, count: int = 1) -> Cohort:
         """Return the cohort of new environments; a new one where the last one is behind.
@@ -147,6 +149,7 @@ class EmbeddedWorkers:
             return self._current(range(count))
 
     def _current(self, numbers: Collection[int]) -> Cohort:
+        self._stop_ended()
         for over in list(self._over):
             over.stop_ended()
             if not over.workers:
@@ -194,6 +197,32 @@ class EmbeddedWorkers:
                 worker.retire()
             return sock, worker
 
+    def fork(self, builder: Builder) -> tuple[socket.socket, WorkerProcess]:
+        """Fork a worker from this process for one session, with which it ends.
+
+        Args:
+            builder: Makes the environment of the session.
+
+        Returns:
+            The socket of the session, and the worker.
+
+        Raises:
+            ServerError: No worker can be forked.
+        """
+        with self._lock:
+            self._stop_ended()
+            worker = WorkerProcess(stderr_copy=StderrCopy(), builder=builder)
+            self._forked.append(worker)
+            sock = worker.connect()
+            worker.retire()
+            return sock, worker
+
+    def _stop_ended(self) -> None:
+        """Take out the forked workers whose sessions are over."""
+        for worker in [each for each in self._forked if each.has_ended]:
+            self._forked.remove(worker)
+            worker.stop(timeout_s=0)
+
     def drop(self, number: int, worker: WorkerProcess) -> None:
         """End a worker that is dying; the next session starts another one.
 
@@ -225,6 +254,8 @@ class EmbeddedWorkers:
         """End the workers; the next session starts another one."""
         with self._lock:
             workers = [home.take_out(each) for home in self._homes for each in list(home.workers)]
+            workers += self._forked
+            self._forked = []
         for worker in workers:
             worker.dismiss()
         end_s = time.monotonic() + _EXIT_TIMEOUT_S

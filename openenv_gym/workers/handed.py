@@ -17,15 +17,16 @@ import io
 import os
 import pickle
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
 import msgspec
 from gymnasium.envs.registration import EnvSpec
 
-from openenv_gym.errors import EnvStartError
+from openenv_gym.errors import EnvStartError, InvalidRequestError
 from openenv_gym.protocol.events import Open
 from openenv_gym.spaces import from_descriptor
 from openenv_gym.wire.raised import raised_as
@@ -47,24 +48,52 @@ class Header:
     first_env: int = 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Handed:
+    """What was handed over.
+
+    Attributes:
+        header: What belongs to which sub-environment.
+        functions: The functions, in the order of the header's names.
+        kwargs: The keyword arguments of all functions.
+        specs: The ids that the process has registered.
+    """
+
+    header: Header
+    functions: Sequence[Callable[..., Any]] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    specs: dict[str, EnvSpec] = field(default_factory=dict)
+
+
 class HandedBuilder:
     """Builds what was handed over.
 
-    Nothing is unpickled before the session opens, so that what goes wrong is the answer to that.
-
     Args:
-        fd: The descriptor of the file, which is read and closed.
+        load: Returns what was handed over. It is called when the session opens, so that what goes
+            wrong is the answer to that.
     """
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, load: Callable[[], Handed]) -> None:
+        self._load = load
+        self._spaces: tuple[Any, Any] | None = None  # the descriptors of the first one's
+
+    @classmethod
+    def of_file(cls, fd: int) -> HandedBuilder:
+        """Return the builder of what a file has, which is read and closed."""
         with open(fd, "rb") as file:
             file.seek(0)
-            self._data = file.read()
-        self._header: Header | None = None
-        self._functions: list[Callable[..., Any]] = []
-        self._kwargs: dict[str, Any] = {}
-        self._specs: dict[str, EnvSpec] = {}
-        self._spaces: tuple[Any, Any] | None = None  # the descriptors of the first one's
+            return cls(partial(_read, file.read()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Refuse to be sent elsewhere: what a forked worker inherits is of this process.
+
+        Raises:
+            InvalidRequestError: Always.
+        """
+        raise InvalidRequestError(
+            "an environment whose worker is forked (context='fork') cannot be copied or pickled, "
+            "since its functions need not be; make it with context='spawn'"
+        )
 
     def __call__(self, request: Open) -> BuiltEnv:
         """Build what the request asks for.
@@ -72,41 +101,30 @@ class HandedBuilder:
         Raises:
             EnvStartError: something cannot be unpickled here, or makes no environment.
         """
-        if self._header is None:
-            self._header = self._load()
-        if self._header.names:
-            request = msgspec.structs.replace(request, kwargs=self._kwargs)
-        with self._registered():
+        handed = self._load()
+        self._load = lambda: handed  # what it was read from is not needed any more
+        if handed.functions:
+            request = msgspec.structs.replace(request, kwargs=handed.kwargs)
+        with _registered(handed.specs):
             if request.num_envs is None:
-                return self._build_one(request, 0)
-            return batched(request, self._build_one)
+                return self._build_one(handed, request, 0)
+            return batched(request, partial(self._build_one, handed))
 
-    def _load(self) -> Header:
-        unpickler = pickle.Unpickler(io.BytesIO(self._data))
-        header: Header = unpickler.load()
-        self._functions = [_loaded(unpickler.load, name) for name in header.names]
-        self._kwargs = _loaded(unpickler.load, "the keyword arguments")
-        self._specs = _loaded(unpickler.load, "the registered ids")
-        self._data = b""
-        return header
-
-    def _build_one(self, request: Open, place: int) -> BuiltEnv:
+    def _build_one(self, handed: Handed, request: Open, place: int) -> BuiltEnv:
         """Build the sub-environment at a place of the session, also where it begins anew."""
-        assert self._header is not None
-        with self._registered():
-            if not self._header.names:
+        with _registered(handed.specs):
+            if not handed.functions:
                 return build(request)
-            number = self._header.places[place]
-            built = build_made(self._functions[number], self._header.names[number], request)
+            number = handed.header.places[place]
+            built = build_made(handed.functions[number], handed.header.names[number], request)
         try:
-            self._check_spaces(built, place)
+            self._check_spaces(built, handed.header.first_env + place)
         except BaseException:
             built.env.close()
             raise
         return built
 
-    def _check_spaces(self, built: BuiltEnv, place: int) -> None:
-        assert self._header is not None
+    def _check_spaces(self, built: BuiltEnv, number: int) -> None:
         described = built.description
         spaces = described.action, described.observation
         if self._spaces is None or self._spaces == spaces:
@@ -115,24 +133,25 @@ class HandedBuilder:
         sides = zip(("action", "observation"), self._spaces, spaces, strict=True)
         side, expected, got = next(each for each in sides if each[1] != each[2])
         raise EnvStartError(
-            f"sub-environment {self._header.first_env + place}, of {described.environment}: "
+            f"sub-environment {number}, of {described.environment}: "
             f"expected the {side} space of the first one, {_shown(expected)}, got {_shown(got)}; "
             "all functions have to make environments of the same spaces"
         )
 
-    @contextlib.contextmanager
-    def _registered(self) -> Iterator[None]:
-        """Have what the process has registered in Gymnasium's registry, for a while."""
-        before = {env_id: gym.registry.get(env_id) for env_id in self._specs}
-        gym.registry.update(self._specs)
-        try:
-            yield
-        finally:
-            for env_id, spec in before.items():
-                if spec is not None:
-                    gym.registry[env_id] = spec
-                else:
-                    gym.registry.pop(env_id, None)
+
+@contextlib.contextmanager
+def _registered(specs: dict[str, EnvSpec]) -> Iterator[None]:
+    """Have some ids in Gymnasium's registry for a while."""
+    before = {env_id: gym.registry.get(env_id) for env_id in specs}
+    gym.registry.update(specs)
+    try:
+        yield
+    finally:
+        for env_id, spec in before.items():
+            if spec is not None:
+                gym.registry[env_id] = spec
+            else:
+                gym.registry.pop(env_id, None)
 
 
 def refuse(said: str, **kwargs: Any) -> Any:
@@ -142,6 +161,18 @@ def refuse(said: str, **kwargs: Any) -> Any:
         EnvStartError: Always.
     """
     raise EnvStartError(said)
+
+
+def _read(data: bytes) -> Handed:
+    """Unpickle what a file has."""
+    load = pickle.Unpickler(io.BytesIO(data)).load
+    header: Header = load()
+    return Handed(
+        header=header,
+        functions=[_loaded(load, name) for name in header.names],
+        kwargs=_loaded(load, "the keyword arguments"),
+        specs=_loaded(load, "the registered ids"),
+    )
 
 
 def _loaded(load: Callable[[], Any], name: str) -> Any:

@@ -14,6 +14,8 @@ from openenv_gym.errors import ServerError
 from openenv_gym.faults import Fault
 from openenv_gym.forks import in_children
 from openenv_gym.sockets import enlarge_buffers
+from openenv_gym.workers.built_env import Builder
+from openenv_gym.workers.fork_here import ForkedHere
 from openenv_gym.workers.forked import ForkedProcess, ForkserverProcess
 from openenv_gym.workers.lifeline import Lifeline
 from openenv_gym.workers.loaded import Loaded
@@ -48,6 +50,7 @@ class WorkerProcess:
             must be an ``output`` then, and :attr:`has_begun` is not yet true at once.
         surroundings: What it begins in; None for what is around this process now.
         loaded: Takes which source files it has loaded.
+        builder: Makes the environments of its sessions; it is then forked from this process.
 
     Attributes:
         output: What takes the output of the worker, None where there is nothing.
@@ -69,6 +72,7 @@ class WorkerProcess:
         forkserver: ForkserverProcess | None = None,
         surroundings: Surroundings | None = None,
         loaded: Loaded | None = None,
+        builder: Builder | None = None,
     ) -> None:
         if not hasattr(socket, "send_fds"):
             raise ServerError(
@@ -78,9 +82,13 @@ class WorkerProcess:
         control, control_there = socket.socketpair()
         self._lifeline = Lifeline()
         fds = (control_there.fileno(), self._lifeline.there)
-        self._process: SpawnedProcess | ForkedProcess
+        self._process: SpawnedProcess | ForkedProcess | ForkedHere
         try:
-            if forkserver is None:
+            if builder is not None:
+                copied = [] if stderr_copy is None else stderr_copy.fds
+                ours = (control.fileno(),)
+                self._process = ForkedHere(builder, fds, ours, copied, memory_limit_mb)
+            elif forkserver is None:
                 printed = None if output is None else output.fd
                 copied = [] if stderr_copy is None else stderr_copy.fds
                 told = [] if loaded is None else [loaded.fd]

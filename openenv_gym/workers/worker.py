@@ -20,6 +20,7 @@ import selectors
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 
 from openenv_gym.errors import OpenEnvGymError
 from openenv_gym.interpreter.lifeline import watch_lifeline
@@ -27,6 +28,7 @@ from openenv_gym.interpreter.spin import AdaptiveSpin
 from openenv_gym.interpreter.stderr import copy_stderr
 from openenv_gym.protocol import FrameReader, frame_header
 from openenv_gym.sockets import RECEIVE_BYTES, send_parts
+from openenv_gym.workers.built_env import Builder, build
 from openenv_gym.workers.forkserver import run_forkserver
 from openenv_gym.workers.handed import HandedBuilder
 from openenv_gym.workers.loaded import tell_loaded
@@ -41,13 +43,13 @@ class _Channel:
 
     Args:
         sock: The socket.
-        handed: The descriptors of the file of what the session builds; none where requests name it.
+        builder: Makes its environment.
     """
 
-    def __init__(self, sock: socket.socket, handed: list[int]) -> None:
+    def __init__(self, sock: socket.socket, builder: Builder) -> None:
         self.sock = sock
         self._reader = FrameReader()
-        self._session = WorkerSession(HandedBuilder(*handed)) if handed else WorkerSession()
+        self._session = WorkerSession(builder)
 
     def serve(self) -> bool:
         """Answer what has arrived; return whether the session goes on."""
@@ -74,10 +76,12 @@ class Worker:
     Args:
         control: Brings the sockets of new sessions; its end is the order to stop, and a minus sign
             the order to stop after the last session.
+        builder: Makes the environment of a session that comes without a file of what it builds.
     """
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, builder: Builder = build) -> None:
         self._control = control
+        self._builder = builder
         self._selector = selectors.DefaultSelector()
         self._selector.register(control, selectors.EVENT_READ)
         self._is_retired = False
@@ -105,7 +109,8 @@ class Worker:
         if fds:
             sock = socket.socket(fileno=fds[0])
             sock.setblocking(True)
-            self._selector.register(sock, selectors.EVENT_READ, _Channel(sock, fds[1:]))
+            builder = HandedBuilder.of_file(fds[1]) if fds[1:] else self._builder
+            self._selector.register(sock, selectors.EVENT_READ, _Channel(sock, builder))
         self._is_retired |= data == b"-"
         return bool(data)
 
@@ -141,12 +146,25 @@ def main() -> None:
         os.environ.update(PYTHONPATH=options.python_path)
         if not options.python_path:
             del os.environ["PYTHONPATH"]
-    _work(control, lifeline, options.stderr_copy, options.memory_limit)
+    work(control, lifeline, options.stderr_copy, options.memory_limit)
 
 
-def _work(
-    control: int, lifeline: int, stderr_copy: list[int] | None, memory_limit_mb: float | None
+def work(
+    control: int,
+    lifeline: int,
+    stderr_copy: Sequence[int] | None = None,
+    memory_limit_mb: float | None = None,
+    builder: Builder = build,
 ) -> None:
+    """Be a worker until the order to stop comes.
+
+    Args:
+        control: The descriptor of its control socket.
+        lifeline: The descriptor of its lifeline.
+        stderr_copy: The descriptors of a :class:`StderrCopy`.
+        memory_limit_mb: How large its address space may become, in MiB; None for no limit.
+        builder: Makes the environment of a session that comes without a file of what it builds.
+    """
     if stderr_copy:
         copy_stderr(*stderr_copy)
     else:
@@ -158,4 +176,4 @@ def _work(
     # Ctrl-C reaches the whole process group; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     watch_lifeline(lifeline)
-    Worker(socket.socket(fileno=control)).run()
+    Worker(socket.socket(fileno=control), builder).run()

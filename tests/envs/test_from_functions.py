@@ -283,6 +283,7 @@ def test_what_cannot_be_read_in_the_worker_is_named():
     ("functions", "said"),
     [
         ([], "at least one function"),
+        (counting, r"expected a list of functions .* as \[make_env\] \* 8, got a function"),
         ([None], "got a NoneType at place 0"),
         ([counting(), counting()()], "got a Counting at place 1; each needs an environment of its"),
     ],

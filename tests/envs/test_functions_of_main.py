@@ -94,8 +94,13 @@ def run(command: list, folder: Path) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_a_script(tmp_path: Path):
-    (tmp_path / "script.py").write_text(SCRIPT, encoding="utf-8")
+@pytest.mark.parametrize(
+    "first_line",
+    ["from __future__ import annotations", pytest.param("", marks=pytest.mark.long)],
+    ids=["annotations are texts", "annotations are classes"],
+)
+def test_a_script(tmp_path: Path, first_line: str):
+    (tmp_path / "script.py").write_text(f"{first_line}\n{SCRIPT}", encoding="utf-8")
     assert run([sys.executable, "script.py"], tmp_path) == PRINTED
 
 
