@@ -23,7 +23,8 @@ from openenv_gym.launchers import ServerProcess
 from tests.support.dm_control_walk import actions, written
 from tests.venvs import DM_CONTROL
 
-pytestmark = pytest.mark.timeout(900)  # the first test installs
+# The first test installs half a gigabyte.
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 NAME = "dm_control:cartpole-swingup"
 
 

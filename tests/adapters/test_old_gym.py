@@ -29,6 +29,9 @@ from tests.venvs import OLD_GYMS
 IDS = ("OldDict-v0", "OldPixels-v0", "OldBare-v0", "CartPole-v1", "Short-v0")
 DICT = "tests.support.old_gym.envs:OldDict-v0"
 
+# tests/interpreter plays with both in make test.
+VERSIONS = ["0.26", pytest.param("0.21", marks=pytest.mark.long)]
+
 pytestmark = pytest.mark.timeout(900)  # the first test installs
 
 
@@ -40,7 +43,7 @@ def made(version: str) -> Path:
         pytest.skip(f"gym {version} cannot be installed for this Python: {exc}")
 
 
-@pytest.fixture(scope="module", params=["0.26", pytest.param("0.21", marks=pytest.mark.long)])
+@pytest.fixture(scope="module", params=VERSIONS)
 def served(request: pytest.FixtureRequest) -> Iterator[Callable[[str], str]]:
     """Serves environments from the venv of one version; returns their URLs."""
     python = str(made(request.param))
@@ -49,7 +52,7 @@ def served(request: pytest.FixtureRequest) -> Iterator[Callable[[str], str]]:
     def url(env_id: str) -> str:
         if env_id not in servers:
             arguments = (f"gym:{env_id}", "--attributes=dies")
-            servers[env_id] = ServerProcess(*arguments, python=python)
+            servers[env_id] = ServerProcess(*arguments, server_python=python)
         return servers[env_id].base_url
 
     yield url
@@ -67,7 +70,7 @@ def run(python: Path, program: str, *arguments: str) -> Any:
         return pickle.loads(done.stdout)
 
 
-@pytest.mark.parametrize("version", OLD_GYMS)
+@pytest.mark.parametrize("version", VERSIONS)
 def test_episodes_are_those_of_gym_to_the_bit(version: str):
     python = made(version)
     played = run(python, "remote", *IDS)
