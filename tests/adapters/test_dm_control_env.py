@@ -60,7 +60,7 @@ def facts(python: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def server(python: str):
-    with ServerProcess(NAME, python=python) as server:
+    with ServerProcess(NAME, server_python=python) as server:
         yield server
 
 
