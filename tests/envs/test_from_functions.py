@@ -466,6 +466,13 @@ def test_another_id_that_cannot_be_sent_matters_only_where_it_is_made(register: 
         RemoteEnv.from_function(lambda: gym.make(broken))
 
 
+def test_a_name_in_main_is_told_what_to_do():
+    with pytest.raises(
+        UnknownEnvironmentError, match=r"RemoteEnv\.from_function, or register an id"
+    ):
+        gym.make("openenv/gymnasium-v0", env_id="__main__:MyEnv")
+
+
 def test_a_worker_keeps_nothing_of_what_was_registered(register: Callable):
     env_id = register("Gone-v0", counting(3))
     gym.make("openenv/gymnasium-v0", env_id=env_id).close()
