@@ -22,7 +22,22 @@ from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped]
 
-_LOCK = threading.Lock()  # what cloudpickle pickles by value, it keeps for the whole process
+from openenv_gym.forks import in_children
+
+
+class _OneAtATime:
+    """The right to pickle: what cloudpickle pickles by value, it keeps for the whole process."""
+
+    def __init__(self) -> None:
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """At first, and in a forked child, where the thread that pickled is not."""
+        self.lock = threading.Lock()
+
+
+_PICKLING = _OneAtATime()
+in_children(_OneAtATime.begin_anew).add(_PICKLING)
 _DEEPEST = 8
 
 
@@ -36,7 +51,7 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no ty
 
     def dump_all(self, objects: Iterable[Any]) -> None:
         """Dump objects, which are to be loaded one after the other by one unpickler."""
-        with _LOCK:
+        with _PICKLING.lock:
             try:
                 for each in objects:
                     self.dump(each)

@@ -19,7 +19,7 @@ from openenv_gym.endpoints.env_info import (
 )
 from openenv_gym.endpoints.options import ConnectOptions, reply_timeout
 from openenv_gym.endpoints.registered import is_of_this_process
-from openenv_gym.errors import ConnectionLostError
+from openenv_gym.errors import ConnectionLostError, UnknownEnvironmentError
 from openenv_gym.protocol import BinaryMessages, ClientSession, Open
 from openenv_gym.wire.description import Description
 from openenv_gym.workers.built_env import Builder
@@ -122,9 +122,15 @@ def embedded_endpoints(
 
     Raises:
         InvalidRequestError: such an id cannot be sent to another process.
+        UnknownEnvironmentError: the name is one in ``__main__``.
     """
-    name = request.environment
-    if handed is None and name is not None and is_of_this_process(name):
+    name = request.environment or ""
+    if name.startswith("__main__:"):
+        raise UnknownEnvironmentError(
+            f"{name}: the worker is another process, whose __main__ is another; give the class or "
+            "function itself to RemoteEnv.from_function, or register an id for it and name that"
+        )
+    if handed is None and is_of_this_process(name):
         from openenv_gym.endpoints.handing import handed_ids  # which brings cloudpickle
 
         handed = handed_ids(name)

@@ -413,8 +413,11 @@ def _last_actions(batches: Iterable[Any], space: Any, place: int) -> list[Any]:
 def same_spaces(one: EnvInfo, other: EnvInfo) -> bool:
     """Return whether two environments have equal spaces."""
     mine, theirs = one.description, other.description
-    if mine is not None and theirs is not None:  # which is quicker for large spaces
-        return (mine.action, mine.observation) == (theirs.action, theirs.observation)
+    if mine is not None and theirs is not None:
+        described = (mine.action, mine.observation), (theirs.action, theirs.observation)
+        if described[0] == described[1]:  # which is quicker for large spaces
+            return True
+    # Labels may differ: an environment that a class makes has none of those of a registered id.
     return (one.action_space, one.observation_space) == (
         other.action_space,
         other.observation_space,

@@ -28,7 +28,6 @@ from gymnasium.envs.registration import EnvSpec
 
 from openenv_gym.errors import EnvStartError, InvalidRequestError
 from openenv_gym.protocol.events import Open
-from openenv_gym.spaces import from_descriptor
 from openenv_gym.wire.raised import raised_as
 from openenv_gym.workers.built_env import BuiltEnv, batched, build, build_made
 
@@ -75,7 +74,7 @@ class HandedBuilder:
 
     def __init__(self, load: Callable[[], Handed]) -> None:
         self._load = load
-        self._spaces: tuple[Any, Any] | None = None  # the descriptors of the first one's
+        self._spaces: tuple[Any, Any] | None = None  # of the first one
 
     @classmethod
     def of_file(cls, fd: int) -> HandedBuilder:
@@ -125,18 +124,20 @@ class HandedBuilder:
         return built
 
     def _check_spaces(self, built: BuiltEnv, number: int) -> None:
-        described = built.description
-        spaces = described.action, described.observation
-        if self._spaces is None or self._spaces == spaces:
+        is_typed = built.description.action is None  # and has models in place of spaces
+        spaces = (None, None) if is_typed else (built.env.action_space, built.env.observation_space)
+        if self._spaces is None:
             self._spaces = spaces
-            return
-        sides = zip(("action", "observation"), self._spaces, spaces, strict=True)
-        side, expected, got = next(each for each in sides if each[1] != each[2])
-        raise EnvStartError(
-            f"sub-environment {number}, of {described.environment}: "
-            f"expected the {side} space of the first one, {_shown(expected)}, got {_shown(got)}; "
-            "all functions have to make environments of the same spaces"
-        )
+        for side, expected, got in zip(
+            ("action", "observation"), self._spaces, spaces, strict=True
+        ):
+            if expected != got:
+                raise EnvStartError(
+                    f"sub-environment {number}, of {built.description.environment}: expected the "
+                    f"{side} space of the first one, {expected or 'that of its models'}, got "
+                    f"{got or 'that of its models'}; all functions have to make environments of "
+                    "the same spaces"
+                )
 
 
 @contextlib.contextmanager
@@ -184,7 +185,3 @@ def _loaded(load: Callable[[], Any], name: str) -> Any:
             f"{type(exc).__name__}: {exc}; what it needs has to be importable in a new process of "
             f"{sys.executable} in the folder {os.getcwd()}, or has to be made inside the function"
         ) from exc
-
-
-def _shown(descriptor: Any) -> str:
-    return str(from_descriptor(descriptor)) if descriptor else "that of its models"

@@ -17,6 +17,7 @@ import gymnasium as gym
 import numpy as np
 import psutil
 import pytest
+from gymnasium.envs.classic_control import CartPoleEnv
 from gymnasium.vector import SyncVectorEnv
 
 from openenv_gym import (
@@ -231,6 +232,12 @@ def other_space() -> gym.Env:
 def test_other_spaces_are_named(shards: int):
     with pytest.raises(RuntimeError, match=r"sub-environment 2.*other_space.*\(2,\)"):
         RemoteVectorEnv.from_functions([counting()] * 2 + [other_space], shards=shards)
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_spaces_are_the_same_though_one_has_labels(closing: Callable, shards: int):
+    functions = [partial(gym.make, "CartPole-v1"), CartPoleEnv]
+    assert closing(RemoteVectorEnv.from_functions(functions, shards=shards)).num_envs == 2
 
 
 def test_a_lock_is_named_with_its_function():
@@ -457,6 +464,13 @@ def test_another_id_that_cannot_be_sent_matters_only_where_it_is_made(register: 
         gym.make("openenv/gymnasium-v0", env_id=broken)
     with pytest.raises(EnvStartError, match=r"Broken-v0.*'lock', a lock"):
         RemoteEnv.from_function(lambda: gym.make(broken))
+
+
+def test_a_name_in_main_is_told_what_to_do():
+    with pytest.raises(
+        UnknownEnvironmentError, match=r"RemoteEnv\.from_function, or register an id"
+    ):
+        gym.make("openenv/gymnasium-v0", env_id="__main__:MyEnv")
 
 
 def test_a_worker_keeps_nothing_of_what_was_registered(register: Callable):
