@@ -25,7 +25,7 @@ from openenv_gym.errors import EnvStartError
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.sb3 import OpenEnvVecEnv
 from tests.support.rollouts import assert_same
-from tests.venvs import OLD_GYMS
+from tests.venvs import GYMS, OLD_GYMS
 
 IDS = ("OldDict-v0", "OldPixels-v0", "OldBare-v0", "CartPole-v1", "Short-v0")
 DICT = "tests.support.old_gym.envs:OldDict-v0"
@@ -35,6 +35,8 @@ pytestmark = pytest.mark.timeout(900)  # the first test installs
 
 def made(version: str) -> Path:
     """An interpreter with this version of gym."""
+    if version not in OLD_GYMS:
+        pytest.skip("gym needs a numpy that this Python cannot install")
     try:
         return OLD_GYMS[version].make()
     except InstallError as exc:
@@ -68,7 +70,7 @@ def run(python: Path, program: str, *arguments: str) -> Any:
         return pickle.loads(done.stdout)
 
 
-@pytest.mark.parametrize("version", OLD_GYMS)
+@pytest.mark.parametrize("version", GYMS)
 def test_episodes_are_those_of_gym_to_the_bit(version: str):
     python = made(version)
     played = run(python, "remote", *IDS)
