@@ -182,16 +182,20 @@ class ForeignEnv(gym.Env[Any, Any]):
 
     def render(self) -> Any:
         """Draw, in the mode of :attr:`render_mode`."""
-        render = self.foreign.render
-        if "mode" in (_parameters(self.foreign, "render") or ()):
-            return render(mode=self.render_mode)
-        return render()
+        if self._takes_mode():
+            return self.foreign.render(mode=self.render_mode)
+        return self.foreign.render()
 
     def can_render(self, mode: str) -> bool:
         """Return whether ``render`` can draw in a mode: it takes one, or was made with this one."""
-        takes = "mode" in (_parameters(self.foreign, "render") or ())
-        is_known = mode in self.metadata["render_modes"]
-        return is_known and (takes or getattr(self.foreign, "render_mode", None) == mode)
+        own = getattr(self.foreign, "render_mode", None)
+        return mode in self.metadata["render_modes"] and (own == mode or self._takes_mode())
+
+    def _takes_mode(self) -> bool:
+        takes = _parameters(self.foreign, "render")
+        if takes is None:  # gym 0.25 hides what it takes
+            return getattr(self.foreign, "render_mode", None) is None
+        return "mode" in takes
 
     def close(self) -> None:
         """Close the object, if it can be closed."""

@@ -201,6 +201,16 @@ def test_render_gets_the_mode_where_it_takes_one():
     assert env.metadata["author"] == "somebody"
 
 
+def test_render_gets_the_mode_where_it_hides_what_it_takes():
+    class Hidden(Gym21):
+        def render(self, *args, **kwargs):
+            return super().render(*args, **kwargs)
+
+    env = ForeignEnv(Hidden(), render_mode="rgb_array")
+    assert env.can_render("rgb_array")
+    assert env.render().shape == (2, 2, 3)
+
+
 @pytest.mark.parametrize(("discount", "flags"), [(0.0, (True, False)), (1.0, (False, True))])
 def test_the_discount_of_the_last_time_step_tells_how_it_ended(discount, flags):
     env = ForeignEnv(DmEnv(discount))
