@@ -153,7 +153,7 @@ def _import_file(file: str, shown: str) -> Any:
     if loaded is None or not os.path.samefile(loaded, path):
         raise EnvStartError(
             f"{shown}: another module has been imported as {name}, from "
-            f"{loaded or 'Python itself'}; rename {path}"
+            f"{loaded or 'Python itself'}; rename {path}, or make it in another process"
         )
     return found
 
