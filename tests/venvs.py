@@ -23,22 +23,28 @@ SLIM = PackageVenv(
 SERVER = (*CLIENT, "fastapi", "uvicorn")
 """What a server needs beside the packages of what it serves."""
 
-OLD_GYMS = {
+_WITHOUT_NUMPY = tuple(name for name in SERVER if name != "numpy")
+
+GYMS = {
     "0.26": PackageVenv(
         folder=ROOT / ".venv-oldgym026",
-        packages=("gym==0.26.2", "numpy<2", *(name for name in SERVER if name != "numpy")),
+        packages=("gym==0.26.2", "numpy<2", *_WITHOUT_NUMPY),
         alone=("--editable", str(ROOT)),
     ),
     # Its setup.py says `opencv-python>=3.`, which newer versions of setuptools and pip refuse.
     "0.21": PackageVenv(
         folder=ROOT / ".venv-oldgym021",
-        packages=("gym==0.21.0", "numpy<1.24", *(name for name in SERVER if name != "numpy")),
+        packages=("gym==0.21.0", "numpy<1.24", *_WITHOUT_NUMPY),
         alone=("--editable", str(ROOT)),
         builders=("pip<24.1", "setuptools==65.5.0", "wheel==0.37.1", "hatchling", "editables"),
         pip_options=("--no-build-isolation",),
     ),
 }
-"""The newest gym, and the oldest that Python 3.11 can install; both are older than Gymnasium."""
+"""The newest gym, and the oldest that Python 3.11 can install. Newer Pythons have neither the numpy
+nor the setuptools that they need."""
+
+OLD_GYMS = GYMS if sys.version_info < (3, 12) else {}
+"""Those that this Python can install."""
 
 OTHERS = {
     "gym 0.26": PackageVenv(
@@ -84,7 +90,8 @@ def install(venvs: Mapping[str, PackageVenv]) -> dict[str, InstallError]:
 
 def main() -> int:
     """Make those of `make test`; tests skip where there is no package index: that is no failure."""
-    failures = install({**VENVS, "gym": OLD_GYMS["0.26"], **OTHERS, "slim": SLIM})
+    gym = {f"served gym {name}": venv for name, venv in OLD_GYMS.items() if name == "0.26"}
+    failures = install({**VENVS, **gym, **OTHERS, "slim": SLIM})
     for name, failure in failures.items():
         print(f"the venv {name} could not be made: {failure}", file=sys.stderr)
     return int(not all(failure.is_unreachable for failure in failures.values()))

@@ -104,7 +104,8 @@ class ForeignEnv(gym.Env[Any, Any]):
         self.action_space = self._space("action", action_space)
         self.observation_space = self._space("observation", observation_space)
         self._read = reader_of(self.observation_space)
-        spec = None if action_space is not None else _spec(env, "action")
+        has_space = action_space is not None or is_space(getattr(env, "action_space", None))
+        spec = None if has_space else _spec(env, "action")
         self._write = None if spec is None else writer_of_spec(spec)
         self.metadata = _metadata(env)
         self.render_mode = render_mode or getattr(env, "render_mode", None)
@@ -181,16 +182,20 @@ class ForeignEnv(gym.Env[Any, Any]):
 
     def render(self) -> Any:
         """Draw, in the mode of :attr:`render_mode`."""
-        render = self.foreign.render
-        if "mode" in (_parameters(self.foreign, "render") or ()):
-            return render(mode=self.render_mode)
-        return render()
+        if self._takes_mode():
+            return self.foreign.render(mode=self.render_mode)
+        return self.foreign.render()
 
     def can_render(self, mode: str) -> bool:
         """Return whether ``render`` can draw in a mode: it takes one, or was made with this one."""
-        takes = "mode" in (_parameters(self.foreign, "render") or ())
-        is_known = mode in self.metadata["render_modes"]
-        return is_known and (takes or getattr(self.foreign, "render_mode", None) == mode)
+        own = getattr(self.foreign, "render_mode", None)
+        return mode in self.metadata["render_modes"] and (own == mode or self._takes_mode())
+
+    def _takes_mode(self) -> bool:
+        takes = _parameters(self.foreign, "render")
+        if takes is None:  # gym 0.25 hides what it takes
+            return getattr(self.foreign, "render_mode", None) is None
+        return "mode" in takes
 
     def close(self) -> None:
         """Close the object, if it can be closed."""
@@ -380,10 +385,11 @@ def _parameters(env: Any, method: str) -> frozenset[str] | None:
 
 
 def _does_nothing(seed: Any) -> bool:
-    """Whether a method ``seed`` is that of gym's own base class, which only warns.
+    """Whether a method ``seed`` is that of the base class of gym 0.21, which only warns.
 
-    Wrappers of gym pass a seed on to what they wrap.
+    That of later versions seeds ``np_random``. Wrappers of gym pass a seed on to what they wrap.
     """
     layers = list(_layers(getattr(seed, "__self__", None)))
     base = getattr(type(layers[-1]), "seed", None) if layers else None
-    return getattr(base, "__module__", "") == "gym.core"
+    names = getattr(getattr(base, "__code__", None), "co_names", ())
+    return getattr(base, "__module__", "") == "gym.core" and "np_random" not in names

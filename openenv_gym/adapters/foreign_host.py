@@ -10,6 +10,7 @@ import msgspec
 
 from openenv_gym.adapters import gymnasium_host
 from openenv_gym.adapters.foreign_env import ForeignEnv, has_spaces, is_vector
+from openenv_gym.adapters.foreign_spaces import SIDES, as_space
 from openenv_gym.errors import InvalidRequestError, UnsupportedRenderModeError
 from openenv_gym.spaces import from_descriptor
 from openenv_gym.workers.built_env import BuiltEnv
@@ -17,8 +18,6 @@ from openenv_gym.workers.facts import keywords_of
 from openenv_gym.workers.imports import acts
 
 Spaces = dict[str, gym.Space[Any]]
-
-SIDES = ("action_space", "observation_space")
 
 
 def host(env: gym.Env[Any, Any], name: str) -> BuiltEnv:
@@ -51,15 +50,12 @@ def take_spaces(maker: Any, arguments: dict[str, Any]) -> Spaces:
     """
     spaces: Spaces = {}
     for side in [side for side in SIDES if isinstance(arguments.get(side), (dict, gym.Space))]:
-        space = arguments[side]
-        if isinstance(space, dict):
-            space = from_descriptor(space)
         known = [] if _takes_nothing(maker) else keywords_of(maker)
         if known is None or side in known:
-            arguments[side] = space
-        else:
-            spaces[side] = space
-            del arguments[side]
+            arguments[side] = as_space(arguments[side])
+            continue
+        space = arguments.pop(side)
+        spaces[side] = from_descriptor(space) if isinstance(space, dict) else space
     return spaces
 
 

@@ -15,6 +15,10 @@ import gymnasium.spaces as gs
 import numpy as np
 
 from openenv_gym.errors import SpaceError
+from openenv_gym.spaces import from_descriptor
+
+SIDES = ("action_space", "observation_space")
+"""The arguments by which the spaces of an object are given."""
 
 _MOST_TEXT = 1 << 16
 
@@ -23,6 +27,16 @@ def is_space(value: Any) -> bool:
     """Return whether ``value`` acts as a space: it can be sampled, and asked what is in it."""
     named = (getattr(value, name, None) for name in ("sample", "contains"))
     return not isinstance(value, type) and all(callable(one) for one in named)
+
+
+def as_space(value: Any) -> Any:
+    """Return the space that a descriptor describes, any other value as it is."""
+    if not isinstance(value, dict):
+        return value
+    try:
+        return from_descriptor(value)
+    except SpaceError:
+        return value
 
 
 def space_of(space: Any, name: str = "space") -> gs.Space[Any]:

@@ -10,6 +10,7 @@ import gymnasium as gym
 from gymnasium import error
 from gymnasium.envs.registration import EnvSpec
 
+from openenv_gym.adapters.foreign_spaces import SIDES, as_space
 from openenv_gym.errors import EnvStartError, UnknownEnvironmentError, UnsupportedRenderModeError
 from openenv_gym.protocol.events import NO_TIME_LIMIT, Open
 from openenv_gym.spaces import to_descriptor
@@ -78,7 +79,11 @@ def make(name: str, request: Open) -> gym.Env[Any, Any]:
         mode: dict[str, Any] = {}
         if request.render_mode is not None:
             mode["render_mode"] = request.render_mode
-        env: gym.Env[Any, Any] = gym.make(spec, disable_env_checker=True, **mode, **request.kwargs)
+        # A space came here as its descriptor.
+        kwargs = {
+            key: as_space(one) if key in SIDES else one for key, one in request.kwargs.items()
+        }
+        env: gym.Env[Any, Any] = gym.make(spec, disable_env_checker=True, **mode, **kwargs)
     except TypeError as exc:
         check_takes_mode(exc, name, request.render_mode)
         raise

@@ -146,14 +146,14 @@ def _import_file(file: str, shown: str) -> Any:
         folder, last = os.path.split(folder)
         parts.insert(0, last)
     name = ".".join(part for part in parts if part != "__init__")
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+    if sys.path[:1] != [folder]:
+        sys.path[:] = [folder, *(one for one in sys.path if one != folder)]
     found = _import(name, shown)
     loaded = getattr(found, "__file__", None)
     if loaded is None or not os.path.samefile(loaded, path):
         raise EnvStartError(
             f"{shown}: another module has been imported as {name}, from "
-            f"{loaded or 'Python itself'}; rename {path}"
+            f"{loaded or 'Python itself'}; rename {path}, or make it in another process"
         )
     return found
 

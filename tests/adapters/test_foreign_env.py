@@ -15,6 +15,8 @@ from openenv_gym.adapters.foreign_env import ForeignEnv, has_spaces
 from openenv_gym.adapters.foreign_spaces import space_of, space_of_spec
 from openenv_gym.errors import EnvStartError, InvalidRequestError, SpaceError
 
+pytestmark = pytest.mark.single_env
+
 LINE = gs.Box(0, 9, (1,), np.float32)
 
 
@@ -39,7 +41,7 @@ class Gym21:
 
     metadata = {"render.modes": ["human", "rgb_array"], "author": "somebody"}
     action_space, observation_space = OLD_TWO, OLD_BOX
-    reward_range = (0, 1)
+    speed = 2
 
     def __init__(self) -> None:
         self.seeds: list[Any] = []
@@ -197,6 +199,16 @@ def test_render_gets_the_mode_where_it_takes_one():
     assert env.render().shape == (2, 2, 3)
     assert env.metadata["render_modes"] == ["human", "rgb_array"]
     assert env.metadata["author"] == "somebody"
+
+
+def test_render_gets_the_mode_where_it_hides_what_it_takes():
+    class Hidden(Gym21):
+        def render(self, *args, **kwargs):
+            return super().render(*args, **kwargs)
+
+    env = ForeignEnv(Hidden(), render_mode="rgb_array")
+    assert env.can_render("rgb_array")
+    assert env.render().shape == (2, 2, 3)
 
 
 @pytest.mark.parametrize(("discount", "flags"), [(0.0, (True, False)), (1.0, (False, True))])
@@ -376,7 +388,7 @@ def test_a_space_of_no_known_kind_is_refused(wrong):
 
 def test_attributes_of_the_object_can_be_read_and_set():
     env = ForeignEnv(Wrapped21(Gym21()))
-    assert env.get_wrapper_attr("reward_range") == (0, 1)
+    assert env.get_wrapper_attr("speed") == 2
     env.set_wrapper_attr("at", 7)
     assert env.foreign.env.at == env.at == 7
     with pytest.raises(AttributeError, match="_hidden"):

@@ -92,6 +92,12 @@ def make(start: int = 0) -> Any:
     return Old(start)
 
 
+def make_spacious(observation_space: Any) -> Any:
+    env = gym.make("CartPole-v1")
+    env.observation_space = observation_space
+    return env
+
+
 @pytest.mark.parametrize("name", ["Old", "make", "OldWithState"])
 def test_an_object_with_spaces_is_adapted(name):
     built = build(Open(f"{HERE}:{name}", max_episode_steps=2))
@@ -121,6 +127,15 @@ def test_spaces_given_by_hand():
 def test_a_space_that_a_class_has_a_parameter_for_is_its_own():
     kwargs = {"observation_space": to_descriptor(gs.Box(0, 5, (1,)))}
     assert build(Open(f"{HERE}:TakesSpaces", kwargs)).env.reset()[0].tolist() == [5]
+
+
+def test_a_registered_id_gets_a_space_too():
+    gym.register("Spacious-v0", f"{HERE}:make_spacious")
+    try:
+        made = build(Open("Spacious-v0", {"observation_space": to_descriptor(LINE)}))
+        assert made.env.observation_space == LINE
+    finally:
+        del gym.registry["Spacious-v0"]
 
 
 def test_spaces_for_what_has_its_own_are_refused():

@@ -272,6 +272,14 @@ def test_a_class_is_found_in_whichever_way_it_is_written(name, folder: Path):
     assert type(built.env.unwrapped).__name__ == "MyEnv"
 
 
+def test_the_folder_of_a_file_goes_before_others(folder: Path, tmp_path_factory, monkeypatch):
+    other = tmp_path_factory.mktemp("other")
+    (other / "my_env.py").write_text("raise RuntimeError('another one')")
+    monkeypatch.setattr(sys, "path", [str(other), *sys.path])
+    assert type(build(Open("my_env.py:MyEnv")).env).__name__ == "MyEnv"
+    assert sys.path[:2] == [str(folder), str(other)]
+
+
 def test_a_file_of_a_package_is_imported_as_a_part_of_it(folder: Path):
     (folder / "pkg" / "__init__.py").touch()
     (folder / "pkg" / "parts.py").write_text(f"from {HERE} import Count")
