@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,10 @@ import gymnasium as gym
 import numpy as np
 import psutil
 import pytest
+from fastapi.testclient import TestClient
 
+from openenv_gym.address import parse_address
+from openenv_gym.endpoints import ServerEndpoint
 from openenv_gym.errors import (
     ConnectionLostError,
     EnvStartError,
@@ -20,12 +24,16 @@ from openenv_gym.errors import (
     UnknownEnvironmentError,
 )
 from openenv_gym.launchers import ServerProcess
+from openenv_gym.protocol import Open
+from openenv_gym.server.app import create_app
 from openenv_gym.testing import FaultProxy
 from openenv_gym.workers.interpreter_process import InterpreterProcess
 
 ID = "openenv/gymnasium-v0"
 FAULTY = "tests.support.gym_envs:Faulty"
 RAISE, EXIT, KILL, HANG, PRINT = range(1, 6)
+
+pytestmark = pytest.mark.timeout(900)  # the first test of a venv installs it
 
 
 def make(python: str, **arguments: Any) -> gym.Env[Any, Any]:
@@ -265,3 +273,24 @@ def test_an_episode_goes_on_after_its_connection_was_cut(server: ServerProcess):
         proxy.cut()
         assert env.step(0)[-1]["steps"] == 2
         env.close()
+
+
+def test_a_thread_of_a_server_runs_it_there(gym026: str):
+    with ServerProcess(FAULTY, "--isolation=thread", python=gym026) as server:
+        env = gym.make("openenv/remote-v0", base_url=server.base_url)
+        env.reset(seed=1)
+        assert env.step(0)[-1]["gym"] == "0.26.2"
+        env.close()
+
+
+def test_create_app_takes_an_interpreter(gym026: str):
+    with TestClient(create_app(FAULTY, python=gym026)) as client:
+        client.post("/reset", json={"seed": 1})
+        assert client.post("/step", json={"action": {"action": 0}}).json()["done"] is False
+
+
+def test_no_message_of_a_client_chooses_an_interpreter(server: ServerProcess):
+    asked = Open(python=sys.executable)
+    endpoint = ServerEndpoint(address=parse_address(server.base_url), request=asked)
+    with pytest.raises(InvalidRequestError, match="expected no interpreter in a request"):
+        endpoint.connect()
