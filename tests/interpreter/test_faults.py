@@ -192,6 +192,16 @@ def test_a_wrong_path_is_said_at_once(name: str):
         gym.make(ID, env_id="CartPole-v1", python=name)
 
 
+def test_one_environment_has_one_interpreter(gym026: str):
+    with pytest.raises(InvalidRequestError, match="one environment has one interpreter, got 2"):
+        gym.make(ID, env_id="CartPole-v1", python=[gym026, gym026])
+
+
+def test_what_is_no_path_is_refused():
+    with pytest.raises(InvalidRequestError, match="python: expected a path, got 3"):
+        gym.make(ID, env_id="CartPole-v1", python=3)
+
+
 def script(folder: Path, text: str) -> str:
     path = folder / "python"
     path.write_text(text)
