@@ -62,18 +62,21 @@ def test_what_ends_a_step_is_a_fault(gym026: str, action: int, key: str, value: 
     env.close()
 
 
+@pytest.mark.sample(1)
 def test_the_traceback_of_there_is_in_the_fault(python: str):
     env = make(python)
     assert 'raise ValueError("told to raise")' in fault_of(env, RAISE)["remote_traceback"]
     env.close()
 
 
+@pytest.mark.sample(1)
 def test_the_end_of_stderr_is_in_the_fault(python: str):
     env = make(python)
     assert "about to exit" in fault_of(env, EXIT)["stderr_tail"]
     env.close()
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("action", [RAISE, EXIT])
 def test_the_next_reset_begins_another_environment(gym026: str, action: int):
     env = make(gym026)
@@ -166,11 +169,13 @@ def test_a_module_that_dies_at_start_is_one_message(gym026: str):
         gym.make(ID, env_id="tests.support.gym_envs:dies", python=gym026)
 
 
+@pytest.mark.sample(1)
 def test_an_unknown_id_is_said(python: str):
     with pytest.raises(UnknownEnvironmentError, match="NoSuch"):
         gym.make(ID, env_id="NoSuch-v0", python=python)
 
 
+@pytest.mark.sample(1)
 def test_an_unknown_module_is_said(python: str):
     with pytest.raises(UnknownEnvironmentError, match="no module named 'no_such_module'"):
         gym.make(ID, env_id="no_such_module:Class", python=python)
@@ -186,6 +191,7 @@ def test_a_game_of_openspiel_needs_this_package(gym026: str):
         gym.make("openenv/catch-v0", python=gym026)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("name", ["/nowhere/python", "no-such-command", "tests"])
 def test_a_wrong_path_is_said_at_once(name: str):
     with pytest.raises(InvalidRequestError, match="python: expected"):

@@ -79,6 +79,7 @@ def test_the_folder_of_a_venv_names_its_interpreter(gym026: str):
     env.close()
 
 
+@pytest.mark.sample(1)
 def test_the_spaces_are_those_of_the_environment_there(python: str):
     env = gym.make(ID, env_id=OURS + "Nested", python=python)
     assert env.observation_space == gym.spaces.Dict(
@@ -97,6 +98,7 @@ def test_keyword_arguments_reach_the_constructor_there(gym026: str):
     env.close()
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("limit", [3, -1])
 def test_the_time_limit_of_an_id_is_set_there(python: str, limit: int):
     envs = gym.make_vec("openenv/MountainCar-v0", 1, python=python, max_episode_steps=limit)
@@ -106,6 +108,7 @@ def test_the_time_limit_of_an_id_is_set_there(python: str, limit: int):
     envs.close()
 
 
+@pytest.mark.sample(1)
 def test_render_draws_there(python: str):
     env = gym.make(ID, env_id=OURS + "Rendered", python=python, render_mode="rgb_array")
     env.reset(seed=1)
@@ -114,6 +117,7 @@ def test_render_draws_there(python: str):
     env.close()
 
 
+@pytest.mark.sample(1)
 def test_an_attribute_is_read_there(python: str):
     env = gym.make("openenv/CartPole-v1", python=python)
     assert env.get_wrapper_attr("gravity") == 9.8
