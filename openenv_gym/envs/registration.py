@@ -174,12 +174,17 @@ def _make(
     """Make an environment that is named."""
     options, kwargs = take_named(arguments)
     url = given_url(base_url)
-    (python,) = interpreters_of(kwargs.pop("python", None), url) or (None,)
-    request = Open(environment, kwargs, render_mode, limit, python=python)
+    python = interpreters_of(kwargs.pop("python", None), url) or [None]
+    if len(python) > 1:
+        raise InvalidRequestError(
+            f"python: one environment has one interpreter, got {len(python)}; make_vec spreads its "
+            "shards over several"
+        )
+    request = Open(environment, kwargs, render_mode, limit, python=python[0])
     return RemoteEnv(_endpoint(request, url, options), options.on_fault)
 
 
-def interpreters_of(python: Any, url: Any) -> list[str]:
+def interpreters_of(python: Any, url: Any) -> list[str | None]:
     """Return the paths of the interpreters that ``python=`` names, none where it is None.
 
     Args:
@@ -197,7 +202,8 @@ def interpreters_of(python: Any, url: Any) -> list[str]:
             f"python: expected none beside the address of a server, {url}, which chooses the "
             "interpreter itself (serve --python); leave one of them out, and OPENENV_BASE_URL unset"
         )
-    return [interpreter_path(one) for one in (python if isinstance(python, list) else [python])]
+    every = python if isinstance(python, (list, tuple)) else [python]
+    return [interpreter_path(one) for one in every]
 
 
 def _endpoint(request: Open, url: str | None, options: ConnectOptions) -> Endpoint:

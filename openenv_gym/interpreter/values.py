@@ -120,24 +120,22 @@ def _pack_bytes(value: bytes, parts: Parts, is_exact: bool) -> None:
     parts += (_COUNTED.pack(b"b", len(value)), bytes(value))
 
 
-def _pack_list(value: list[Any], parts: Parts, is_exact: bool) -> None:
-    parts.append(_COUNTED.pack(b"l", len(value)))
+def _pack_list(value: Any, parts: Parts, is_exact: bool) -> None:
+    parts.append(_COUNTED.pack(b"l" if isinstance(value, list) else b"t", len(value)))
     for item in value:
         _pack(item, parts, is_exact)
 
 
 def _pack_tuple(value: tuple[Any, ...], parts: Parts, is_exact: bool) -> None:
     names = getattr(value, "_fields", None)
-    if names is not None:
-        parts.append(b"n")
-        _pack_str(type(value).__name__, parts, is_exact)
-        parts.append(_LENGTH.pack(len(value)))
-        for name, item in zip(names, value):
-            _pack_str(name, parts, is_exact)
-            _pack(item, parts, is_exact)
+    if names is None:
+        _pack_list(value, parts, is_exact)
         return
-    parts.append(_COUNTED.pack(b"t", len(value)))
-    for item in value:
+    parts.append(b"n")
+    _pack_str(type(value).__name__, parts, is_exact)
+    parts.append(_LENGTH.pack(len(value)))
+    for name, item in zip(names, value):
+        _pack_str(name, parts, is_exact)
         _pack(item, parts, is_exact)
 
 
@@ -208,7 +206,7 @@ _PACKERS: dict[type, _Packer] = {
     str: _pack_str,
     bytes: _pack_bytes,
     list: _pack_list,
-    tuple: _pack_tuple,
+    tuple: _pack_list,
     dict: _pack_dict,
     np.ndarray: _pack_array,
 }
@@ -307,8 +305,7 @@ def _read_bytes(reader: _Reader) -> bytes:
 
 
 def _read_dict(reader: _Reader) -> dict[Any, Any]:
-    count = reader.length()
-    return {reader.value(): reader.value() for _ in range(count)}
+    return {reader.value(): reader.value() for _ in range(reader.length())}
 
 
 def _read_named(reader: _Reader) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import Any
 
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.workers.recipes import RECIPE, interpreter_of_recipe
@@ -11,18 +12,20 @@ from openenv_gym.workers.recipes import RECIPE, interpreter_of_recipe
 _IN_VENV = (os.path.join("bin", "python"), os.path.join("Scripts", "python.exe"))
 
 
-def interpreter_path(python: str | os.PathLike[str]) -> str:
+def interpreter_path(python: Any) -> str:
     """Return the absolute path of an interpreter.
 
     Args:
-        python: A path; the name of a command, such as ``python3.9``; the folder of a venv; or a
-            recipe, such as ``uv:gym==0.26.2,numpy<2``, whose venv is made where it is not there
-            yet.
+        python: A path, as a text or a ``Path``; the name of a command, such as ``python3.9``; the
+            folder of a venv; or a recipe, such as ``uv:gym==0.26.2,numpy<2``, whose venv is made
+            where it is not there yet.
 
     Raises:
         InvalidRequestError: there is no such file, or nothing that can be run.
         EnvStartError: the venv of a recipe cannot be made.
     """
+    if not isinstance(python, (str, os.PathLike)):
+        raise InvalidRequestError(f"python: expected a path, got {python!r:.80}")
     name = os.fspath(python)
     if name.startswith(RECIPE):
         return interpreter_of_recipe(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,10 @@ import gymnasium as gym
 import numpy as np
 import psutil
 import pytest
+from fastapi.testclient import TestClient
 
+from openenv_gym.address import parse_address
+from openenv_gym.endpoints import ServerEndpoint
 from openenv_gym.errors import (
     ConnectionLostError,
     EnvStartError,
@@ -20,12 +24,16 @@ from openenv_gym.errors import (
     UnknownEnvironmentError,
 )
 from openenv_gym.launchers import ServerProcess
+from openenv_gym.protocol import Open
+from openenv_gym.server.app import create_app
 from openenv_gym.testing import FaultProxy
 from openenv_gym.workers.interpreter_process import InterpreterProcess
 
 ID = "openenv/gymnasium-v0"
 FAULTY = "tests.support.gym_envs:Faulty"
 RAISE, EXIT, KILL, HANG, PRINT = range(1, 6)
+
+pytestmark = pytest.mark.timeout(900)  # the first test of a venv installs it
 
 
 def make(python: str, **arguments: Any) -> gym.Env[Any, Any]:
@@ -54,18 +62,21 @@ def test_what_ends_a_step_is_a_fault(gym026: str, action: int, key: str, value: 
     env.close()
 
 
+@pytest.mark.sample(1)
 def test_the_traceback_of_there_is_in_the_fault(python: str):
     env = make(python)
     assert 'raise ValueError("told to raise")' in fault_of(env, RAISE)["remote_traceback"]
     env.close()
 
 
+@pytest.mark.sample(1)
 def test_the_end_of_stderr_is_in_the_fault(python: str):
     env = make(python)
     assert "about to exit" in fault_of(env, EXIT)["stderr_tail"]
     env.close()
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("action", [RAISE, EXIT])
 def test_the_next_reset_begins_another_environment(gym026: str, action: int):
     env = make(gym026)
@@ -158,11 +169,13 @@ def test_a_module_that_dies_at_start_is_one_message(gym026: str):
         gym.make(ID, env_id="tests.support.gym_envs:dies", python=gym026)
 
 
+@pytest.mark.sample(1)
 def test_an_unknown_id_is_said(python: str):
     with pytest.raises(UnknownEnvironmentError, match="NoSuch"):
         gym.make(ID, env_id="NoSuch-v0", python=python)
 
 
+@pytest.mark.sample(1)
 def test_an_unknown_module_is_said(python: str):
     with pytest.raises(UnknownEnvironmentError, match="no module named 'no_such_module'"):
         gym.make(ID, env_id="no_such_module:Class", python=python)
@@ -178,10 +191,21 @@ def test_a_game_of_openspiel_needs_this_package(gym026: str):
         gym.make("openenv/catch-v0", python=gym026)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("name", ["/nowhere/python", "no-such-command", "tests"])
 def test_a_wrong_path_is_said_at_once(name: str):
     with pytest.raises(InvalidRequestError, match="python: expected"):
         gym.make(ID, env_id="CartPole-v1", python=name)
+
+
+def test_one_environment_has_one_interpreter(gym026: str):
+    with pytest.raises(InvalidRequestError, match="one environment has one interpreter, got 2"):
+        gym.make(ID, env_id="CartPole-v1", python=[gym026, gym026])
+
+
+def test_what_is_no_path_is_refused():
+    with pytest.raises(InvalidRequestError, match="python: expected a path, got 3"):
+        gym.make(ID, env_id="CartPole-v1", python=3)
 
 
 def script(folder: Path, text: str) -> str:
@@ -265,3 +289,24 @@ def test_an_episode_goes_on_after_its_connection_was_cut(server: ServerProcess):
         proxy.cut()
         assert env.step(0)[-1]["steps"] == 2
         env.close()
+
+
+def test_a_thread_of_a_server_runs_it_there(gym026: str):
+    with ServerProcess(FAULTY, "--isolation=thread", python=gym026) as server:
+        env = gym.make("openenv/remote-v0", base_url=server.base_url)
+        env.reset(seed=1)
+        assert env.step(0)[-1]["gym"] == "0.26.2"
+        env.close()
+
+
+def test_create_app_takes_an_interpreter(gym026: str):
+    with TestClient(create_app(FAULTY, python=gym026)) as client:
+        client.post("/reset", json={"seed": 1})
+        assert client.post("/step", json={"action": {"action": 0}}).json()["done"] is False
+
+
+def test_no_message_of_a_client_chooses_an_interpreter(server: ServerProcess):
+    asked = Open(python=sys.executable)
+    endpoint = ServerEndpoint(address=parse_address(server.base_url), request=asked)
+    with pytest.raises(InvalidRequestError, match="expected no interpreter in a request"):
+        endpoint.connect()

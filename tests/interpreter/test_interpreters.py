@@ -19,6 +19,8 @@ from tests.support.gym_rollout import plain
 ID = "openenv/gymnasium-v0"
 OURS = "tests.support.gym_envs:"
 
+pytestmark = pytest.mark.timeout(900)  # the first test of a venv installs it
+
 
 def recorded(python: str, name: str, seed: int, actions: list[int]) -> list[Any]:
     """What an environment says in an interpreter without us."""
@@ -37,6 +39,7 @@ def played(env: gym.Env[Any, Any], seed: int, actions: list[int]) -> list[Any]:
     return json.loads(json.dumps([plain(one) for one in said]))
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("name", ["CartPole-v1", "MountainCar-v0", "Nested", "Pixels"])
 def test_a_trajectory_is_that_of_the_interpreter_alone_to_the_bit(python: str, name: str):
     actions = random.Random(7).choices((0, 1), k=300 if name[-2] == "v" else 40)
@@ -45,6 +48,7 @@ def test_a_trajectory_is_that_of_the_interpreter_alone_to_the_bit(python: str, n
     env.close()
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("name", ["CartPole-v1", OURS + "Nested"])
 def test_check_env_passes(python: str, name: str):
     env = gym.make(ID, env_id=name, python=python).unwrapped
@@ -52,6 +56,7 @@ def test_check_env_passes(python: str, name: str):
     env.close()
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     "name", ["gym:CartPole-v1", OURS + "make_nested", "environment:" + OURS + "Nested"]
 )
@@ -74,6 +79,7 @@ def test_the_folder_of_a_venv_names_its_interpreter(gym026: str):
     env.close()
 
 
+@pytest.mark.sample(1)
 def test_the_spaces_are_those_of_the_environment_there(python: str):
     env = gym.make(ID, env_id=OURS + "Nested", python=python)
     assert env.observation_space == gym.spaces.Dict(
@@ -92,6 +98,7 @@ def test_keyword_arguments_reach_the_constructor_there(gym026: str):
     env.close()
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("limit", [3, -1])
 def test_the_time_limit_of_an_id_is_set_there(python: str, limit: int):
     envs = gym.make_vec("openenv/MountainCar-v0", 1, python=python, max_episode_steps=limit)
@@ -101,6 +108,7 @@ def test_the_time_limit_of_an_id_is_set_there(python: str, limit: int):
     envs.close()
 
 
+@pytest.mark.sample(1)
 def test_render_draws_there(python: str):
     env = gym.make(ID, env_id=OURS + "Rendered", python=python, render_mode="rgb_array")
     env.reset(seed=1)
@@ -109,6 +117,7 @@ def test_render_draws_there(python: str):
     env.close()
 
 
+@pytest.mark.sample(1)
 def test_an_attribute_is_read_there(python: str):
     env = gym.make("openenv/CartPole-v1", python=python)
     assert env.get_wrapper_attr("gravity") == 9.8
@@ -128,6 +137,7 @@ def test_an_attribute_is_set_there(gym026: str):
     envs.close()
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("mode", ["NextStep", "SameStep"])
 @pytest.mark.parametrize("shards", [1, 2])
 def test_a_vector_environment_is_that_of_single_ones(gym026: str, mode: str, shards: int):

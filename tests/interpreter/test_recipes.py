@@ -14,6 +14,8 @@ from openenv_gym.workers.interpreter_process import InterpreterProcess
 from openenv_gym.workers.recipes import cache_folder, parse_recipe
 from tests.interpreter.conftest import made
 
+pytestmark = pytest.mark.timeout(900)  # the first test of a venv installs it
+
 
 @pytest.fixture(scope="module")
 def uv() -> Path:
