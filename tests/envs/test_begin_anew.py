@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -13,7 +14,13 @@ from openenv_gym.recovery import Episode, Event, FaultPolicy, Restarts
 
 def test_each_pause_is_between_half_and_all_of_what_the_policy_says(monkeypatch):
     pauses_s: list[float] = []
-    monkeypatch.setattr(time, "sleep", pauses_s.append)
+    here = threading.get_ident()  # other threads sleep too
+
+    def sleep(seconds: float) -> None:
+        if threading.get_ident() == here:
+            pauses_s.append(seconds)
+
+    monkeypatch.setattr(time, "sleep", sleep)
     policy = FaultPolicy(restarts=4, backoff_s=10.0, max_backoff_s=25.0)
     episode = Episode(policy, [Restarts(policy, "it")])
     episode.handle(Event.STEPPED)

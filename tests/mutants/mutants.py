@@ -370,8 +370,8 @@ MUTANTS = (
     Mutant(
         "interpreter-tuple-for-list",
         "openenv_gym/interpreter/values.py",
-        'parts.append(_COUNTED.pack(b"l", len(value)))',
-        'parts.append(_COUNTED.pack(b"t", len(value)))',
+        'b"l" if isinstance(value, list) else b"t"',
+        'b"t"',
         "A list of another interpreter arrives as a tuple.",
         ("tests/interpreter/test_values.py",),
     ),
