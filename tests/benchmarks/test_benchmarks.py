@@ -54,7 +54,7 @@ def results(folder: Path) -> dict[str, Any]:
     return loaded
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_case_has_a_positive_time_for_each_round(results: dict[str, Any]) -> None:
     assert [case["name"] for case in results["cases"]] == CASES
     assert (results["rounds"], results["steps_per_round"]) == (ROUNDS, STEPS)
@@ -63,7 +63,7 @@ def test_every_case_has_a_positive_time_for_each_round(results: dict[str, Any]) 
         assert 0 < case["min"] <= case["median"] <= case["max"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_ratios_follow_from_the_times_of_their_rounds(results: dict[str, Any]) -> None:
     times = {case["name"]: case["us_per_step"] for case in results["cases"]}
     names = [ratio["name"] for ratio in results["ratios"]]
@@ -81,13 +81,13 @@ def test_ratios_follow_from_the_times_of_their_rounds(results: dict[str, Any]) -
     assert limit["hit"] == (limit["median"] <= limit["at_most"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_raw_sockets_have_the_message_sizes_of_the_protocol(results: dict[str, Any]) -> None:
     # length 4, header 8, Discrete 9; length 4, header 8, reward 8, four float32
     assert results["message_bytes"] == {"request": 21, "reply": 36}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_cold_starts_and_the_machine_are_there(results: dict[str, Any]) -> None:
     cold, target = results["cold_start"], results["ratios"][2]
     assert list(cold) == ["cold.in_process", "cold.embedded"]
@@ -99,7 +99,7 @@ def test_the_cold_starts_and_the_machine_are_there(results: dict[str, Any]) -> N
     assert results["stock_versions"] is None
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_only_the_marked_block_of_the_readme_is_rewritten(folder: Path) -> None:
     text = (folder / "README.md").read_text(encoding="utf-8")
     assert text.startswith(f"before\n{BEGIN}\n")

@@ -201,6 +201,7 @@ def test_something_that_closes_idle_sockets(their_servers):
         env.close()
 
 
+@pytest.mark.long
 def test_pings_are_answered_while_the_training_loop_computes(serve_theirs, monkeypatch):
     """A server that gives up after seven seconds; the trainer is silent, and busy, for ten."""
     assert PERIOD_S < 20 / 2  # what theirs and ours are started with: 20 s, and 20 s more

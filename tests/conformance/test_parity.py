@@ -173,7 +173,7 @@ def test_infos_that_cannot_travel_are_named():
 
 # The other classic ones are played in tests/envs/test_parity.py, for old Gymnasiums too.
 # One for each simulator, and for each form of observations and actions; the others are long.
-SHORT = ["CliffWalking-v1", "LunarLander-v3", "Ant-v5"]
+SHORT = ["CliffWalking-v1", "LunarLander-v3", "InvertedPendulum-v5"]
 OTHERS = [
     "Acrobot-v1",
     "MountainCarContinuous-v0",
@@ -184,7 +184,7 @@ OTHERS = [
     "HalfCheetah-v5",
     "Humanoid-v5",
     "Reacher-v5",
-    "InvertedPendulum-v5",
+    "Ant-v5",
 ]
 ENVIRONMENTS = [
     *SHORT,
