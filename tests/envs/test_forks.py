@@ -110,7 +110,7 @@ def without_a_fork(serve) -> Callable[[str, str], str]:
 
 
 @in_pairs(how=["close", "collect", "exit"], codec=["binary", "json"], form=["one", "several"])
-@pytest.mark.sample(1)
+@pytest.mark.sample(2)
 def test_a_child_writes_nothing_to_its_parents_server(how, codec, form, serve, without_a_fork):
     with FaultProxy(serve(CARTPOLE).base_url) as proxy:
         before, after, digest = played(

@@ -102,7 +102,9 @@ def test_a_lost_session_is_made_anew_by_reset(serve):
     envs.step(np.zeros(3, np.int64))
     with pytest.raises(TransportError):
         envs.step(np.array([0, 0, Scripted.EXIT]))
-    envs.reset(options={"reset_mask": np.array([False, False, True])})
+    options = {"reset_mask": np.array([False, False, True]), "more": 1}
+    told = envs.reset(options=options)[1]["options"]
+    assert told["more"][2] == 1 and "reset_mask" not in told
     envs.step(np.zeros(3, np.int64))
     with pytest.raises(InvalidRequestError, match="bool array"):
         envs.reset(options={"reset_mask": [True, False, True]})

@@ -378,9 +378,9 @@ MUTANTS = (
     Mutant(
         "adapters-old-time-limit",
         "openenv_gym/adapters/foreign_env.py",
-        "truncated = is_over and bool(info.get(TIME_LIMIT, False))",
-        "truncated = bool(info.get(TIME_LIMIT, False))",
-        "An old environment that goes on is truncated.",
+        "number_of(reward), is_over and not truncated, truncated, info",
+        "number_of(reward), is_over, truncated, info",
+        "The time limit of an old environment is told as its end too.",
         ("tests/adapters/test_foreign_env.py",),
     ),
     Mutant(
@@ -544,14 +544,6 @@ MUTANTS = (
         "",
         "A worker counts the restarts of all resets together.",
         ("tests/adapters/test_guarded_env.py",),
-    ),
-    Mutant(
-        "adapters-last-row-shared",
-        "openenv_gym/adapters/recording_env.py",
-        "return deepcopy(next(islice(rows, number, None)))",
-        "return next(islice(rows, number, None))",
-        "The last observation of a sub-environment changes with its next one.",
-        ("tests/faults/test_vector.py::test_same_step_has_the_fault_in_the_final_info",),
     ),
     Mutant(
         "adapters-seeds-of-others",
