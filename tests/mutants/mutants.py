@@ -349,7 +349,7 @@ MUTANTS = (
         "for each in list(objects):",
         "for each in list(objects)[:1]:",
         "A forked child leaves only one object of its parent alone.",
-        ("tests/envs/test_forks.py::test_a_child_writes_nothing_to_its_parents_server",),
+        ("tests/envs/test_forks.py::test_a_child_acts_on_each_object",),
     ),
     Mutant(
         "sockets-unit-of-poll",
