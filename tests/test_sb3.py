@@ -118,7 +118,7 @@ def play(local: VecEnv, remote: VecEnv, steps: int) -> int:
 @pytest.mark.sample(5)
 def test_everything_is_as_of_dummy_vec_env(name: str, num_envs: int, shards: int):
     steps = 300 if name in GAMES else 800
-    assert play(*pair(name, num_envs, shards=shards), steps) > 5
+    assert play(*pair(name, num_envs, shards=shards), steps) >= 3  # Pendulum's last 200 steps
 
 
 def test_over_servers(serve):

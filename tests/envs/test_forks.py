@@ -35,7 +35,7 @@ TRAINER = textwrap.dedent(
         env = gym.make("openenv/CartPole-v1", **where)
         action = [np.int64(0), np.int64(1)]
     else:
-        env = gym.make_vec("openenv/remote-v0", num_envs=3, **where)
+        env = gym.make_vec("openenv/remote-v0", num_envs=3, vectorization="sync", **where)
         action = [np.array([0, 1, 0]), np.array([1, 0, 1])]
 
     def pause(word):
@@ -152,7 +152,8 @@ def test_a_child_writes_nothing_to_its_parents_server(how, codec, form, serve, w
 def test_a_child_that_plays_has_sessions_of_its_own(codec, form, serve, without_a_fork):
     with FaultProxy(serve(CARTPOLE).base_url) as proxy:
         looks: list[int] = []
-        sessions = 3 if (codec, form) == ("json", "several") else 1  # of the parent
+        # Of the parent; in JSON, those that step one after the other have one each.
+        sessions = 3 if (codec, form) == ("json", "several") else 1
 
         def look() -> None:
             looks.append(proxy.accepted)
