@@ -15,9 +15,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.children import ROOT
-from benchmarks.package_venv import InstallError
 from openenv_gym.launchers import ServerProcess
-from tests.venvs import CLIENT, SLIM
+from tests.venvs import CLIENT, SLIM, made
 
 PROGRAM = "tests.support.slim_client"
 NEED_OPENSPIEL = (
@@ -34,12 +33,7 @@ pytestmark = pytest.mark.timeout(900)  # the first test installs
 @pytest.fixture(scope="module")
 def python() -> Path:
     """An interpreter with what a client needs, and no more."""
-    try:
-        return SLIM.make()
-    except InstallError as exc:
-        if not exc.is_unreachable:
-            raise
-        pytest.skip(f"no package index to install a slim client from: {exc}")
+    return made(SLIM, "a slim client")
 
 
 def run(python: Path | str, *arguments: str) -> str:

@@ -6,6 +6,9 @@ import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
+from pathlib import Path
+
+import pytest
 
 from benchmarks.children import ROOT
 from benchmarks.package_venv import InstallError, PackageVenv
@@ -71,6 +74,16 @@ DM_CONTROL = PackageVenv(
     ),
     alone=("--editable", str(ROOT)),
 )
+
+
+def made(venv: PackageVenv, what: str) -> Path:
+    """Return the interpreter of a venv; the test is skipped where there is no package index."""
+    try:
+        return venv.make()
+    except InstallError as exc:
+        if not exc.is_unreachable:
+            raise
+        pytest.skip(f"no package index to install {what} from: {exc}")
 
 
 def install(venvs: Mapping[str, PackageVenv]) -> dict[str, InstallError]:

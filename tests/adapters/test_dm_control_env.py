@@ -16,12 +16,11 @@ import numpy as np
 import pytest
 
 from benchmarks.children import ROOT
-from benchmarks.package_venv import InstallError
 from openenv_gym.adapters import dm_control_env
 from openenv_gym.errors import EnvStartError
 from openenv_gym.launchers import ServerProcess
 from tests.support.dm_control_walk import actions, written
-from tests.venvs import DM_CONTROL
+from tests.venvs import DM_CONTROL, made
 
 # The first test installs half a gigabyte.
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
@@ -31,12 +30,7 @@ NAME = "dm_control:cartpole-swingup"
 @pytest.fixture(scope="module")
 def python() -> str:
     """An interpreter with dm_control, and a MuJoCo that it works with."""
-    try:
-        return str(DM_CONTROL.make())
-    except InstallError as exc:
-        if not exc.is_unreachable:
-            raise
-        pytest.skip(f"no package index to install dm_control from: {exc}")
+    return str(made(DM_CONTROL, "dm_control"))
 
 
 def run(python: str, *arguments: str, **variables: str) -> str:

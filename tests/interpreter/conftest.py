@@ -6,18 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.package_venv import InstallError
-from tests.venvs import OTHERS
+from tests import venvs
 
 
 def made(name: str) -> Path:
     """The interpreter of a venv; where there is no package index, the test is skipped."""
-    try:
-        return OTHERS[name].make()
-    except InstallError as exc:
-        if not exc.is_unreachable:
-            raise
-        pytest.skip(f"no package index to install {name} from: {exc}")
+    return venvs.made(venvs.OTHERS[name], name)
 
 
 @pytest.fixture(scope="session", params=["gym 0.26", "gym 0.21"])

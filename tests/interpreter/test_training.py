@@ -11,8 +11,9 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecMonitor
 
 from benchmarks.children import ROOT
-from benchmarks.package_venv import InstallError, PackageVenv
+from benchmarks.package_venv import PackageVenv
 from openenv_gym.sb3 import OpenEnvVecEnv
+from tests.venvs import made
 
 pytestmark = pytest.mark.timeout(3600)
 
@@ -23,15 +24,6 @@ CLASHING = {
     ),
     "dm_control": PackageVenv(folder=ROOT / ".venv-dmcontrol", packages=("dm_control", "mujoco<4")),
 }
-
-
-def made(name: str) -> str:
-    try:
-        return str(CLASHING[name].make())
-    except InstallError as exc:
-        if not exc.is_unreachable:
-            raise
-        pytest.skip(f"no package index to install {name} from: {exc}")
 
 
 @pytest.mark.long
@@ -62,7 +54,7 @@ def robotics_and_dm_control() -> Any:
     """An environment of each package, which want MuJoCo in versions that exclude each other."""
     place = "tests.support.clashing:"
     envs = [
-        gym.make(ID, env_id=f"{place}{name}", python=made(name))
+        gym.make(ID, env_id=f"{place}{name}", python=str(made(CLASHING[name], name)))
         for name in ("robotics", "dm_control")
     ]
     yield envs
