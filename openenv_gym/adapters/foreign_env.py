@@ -15,9 +15,8 @@ A plain object may do any of these.
 
 from __future__ import annotations
 
-import inspect
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
@@ -26,6 +25,7 @@ import numpy as np
 from openenv_gym.adapters.foreign_spaces import is_space, space_of, space_of_spec
 from openenv_gym.adapters.foreign_values import number_of, reader_of, writer_of_spec
 from openenv_gym.errors import EnvStartError, InvalidRequestError
+from openenv_gym.interpreter.describing import layers, only_warns, parameters
 
 _log = logging.getLogger(__name__)
 
@@ -111,7 +111,8 @@ class ForeignEnv(gym.Env[Any, Any]):
         self.render_mode = render_mode or getattr(env, "render_mode", None)
         self._reset_takes = reset_takes(env)
         seed = getattr(env, "seed", None)
-        self._seed = seed if callable(seed) and not _does_nothing(seed) else None
+        seeds = callable(seed) and not only_warns(getattr(seed, "__self__", None))
+        self._seed = seed if seeds else None
         self.takes_seed = self._takes("seed") or self._seed is not None
         self._has_warned = False
 
@@ -192,7 +193,7 @@ class ForeignEnv(gym.Env[Any, Any]):
         return mode in self.metadata["render_modes"] and (own == mode or self._takes_mode())
 
     def _takes_mode(self) -> bool:
-        takes = _parameters(self.foreign, "render")
+        takes = parameters(self.foreign, "render")
         if takes is None:  # gym 0.25 hides what it takes
             return getattr(self.foreign, "render_mode", None) is None
         return "mode" in takes
@@ -214,9 +215,9 @@ class ForeignEnv(gym.Env[Any, Any]):
         Returns:
             Whether it was set.
         """
-        layers = list(_layers(self.foreign))
-        own = (layer for layer in layers if name in vars(layer) or hasattr(type(layer), name))
-        found = next(own, layers[-1] if force else None)
+        every = list(layers(self.foreign))
+        own = (layer for layer in every if name in vars(layer) or hasattr(type(layer), name))
+        found = next(own, every[-1] if force else None)
         if found is not None:
             setattr(found, name, value)
         return found is not None
@@ -265,7 +266,8 @@ class ForeignEnv(gym.Env[Any, Any]):
 
 def reset_takes(env: Any) -> frozenset[str] | None:
     """Return the names that ``reset`` of an object takes by keyword, None where it takes any."""
-    return _parameters(env, "reset")
+    names = parameters(env, "reset")
+    return None if names is None else frozenset(names)
 
 
 def check_options(
@@ -359,37 +361,3 @@ def _metadata(env: Any) -> dict[str, Any]:
 def render_modes(metadata: Mapping[str, Any]) -> list[str]:
     """Return the render modes in the metadata of an environment, of Gymnasium or gym."""
     return list(metadata.get("render_modes") or metadata.get("render.modes") or ())
-
-
-def _layers(env: Any) -> Iterator[Any]:
-    """An object, what it wraps, what that wraps, and so on."""
-    while env is not None:
-        yield env
-        inner = getattr(env, "__dict__", {}).get("env")
-        env = inner if hasattr(inner, "reset") and hasattr(inner, "step") else None
-
-
-def _parameters(env: Any, method: str) -> frozenset[str] | None:
-    """The names that a method takes by keyword, None where it takes any."""
-    names: set[str] = set()
-    for layer in _layers(env):
-        try:
-            known = inspect.signature(getattr(layer, method)).parameters.values()
-        except (TypeError, ValueError, AttributeError):  # in C and without a signature, or missing
-            return frozenset(names)
-        by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-        names.update(one.name for one in known if one.kind in by_name)
-        if all(one.kind is not inspect.Parameter.VAR_KEYWORD for one in known):
-            return frozenset(names)
-    return None
-
-
-def _does_nothing(seed: Any) -> bool:
-    """Whether a method ``seed`` is that of the base class of gym 0.21, which only warns.
-
-    That of later versions seeds ``np_random``. Wrappers of gym pass a seed on to what they wrap.
-    """
-    layers = list(_layers(getattr(seed, "__self__", None)))
-    base = getattr(type(layers[-1]), "seed", None) if layers else None
-    names = getattr(getattr(base, "__code__", None), "co_names", ())
-    return getattr(base, "__module__", "") == "gym.core" and "np_random" not in names

@@ -24,6 +24,7 @@ from openenv_gym.adapters.policy_opponents import (
 )
 from openenv_gym.adapters.search_opponents import MctsOpponent, MinimaxOpponent
 from openenv_gym.errors import InvalidRequestError
+from openenv_gym.workers.facts import misfit_of
 
 __all__ = [
     "OPPONENTS",
@@ -203,20 +204,11 @@ def _opponent(policy: Any, game: Any) -> Opponent:
             f"rng) -> action, or a list of one per seat; got {SHOWN.repr(policy)}"
             + (", a class: give an instance of it." if is_class else ".")
         )
-    _check_signature(policy)
-    made: Opponent = policy
-    return made
-
-
-def _check_signature(policy: Callable[..., Any]) -> None:
-    try:
-        signature = inspect.signature(policy)
-    except (TypeError, ValueError):
-        return  # a built-in, whose arguments are checked by the call
-    try:
-        signature.bind(None, None, None, None)
-    except TypeError as exc:
+    if (exc := misfit_of(policy, 4)) is not None:
         raise InvalidRequestError(
             "An opponent policy that is a callable is called with (state, player, "
-            f"legal_actions, rng); {_name(policy)}{signature} does not take that: {exc}."
+            f"legal_actions, rng); {_name(policy)}{inspect.signature(policy)} does not take that: "
+            f"{exc}."
         ) from exc
+    made: Opponent = policy
+    return made

@@ -7,7 +7,6 @@ seed decides the others' actions too.
 from __future__ import annotations
 
 import difflib
-import inspect
 from collections.abc import Callable
 from typing import Any, TypeAlias, cast
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from openenv_gym.adapters.pettingzoo_game import legal_actions
 from openenv_gym.errors import InvalidRequestError
+from openenv_gym.workers.facts import misfit_of
 from openenv_gym.workers.imports import imported
 
 AgentPolicy: TypeAlias = Callable[[Any, Any, gym.Space[Any], Any], Any]
@@ -64,22 +64,12 @@ def agent_policy(policy: Any) -> AgentPolicy:
             "function (observation, agent, action_space, action_mask) -> action, got "
             f"{policy!r:.80}"
         )
-    _check_signature(found)
-    return cast(AgentPolicy, found)
-
-
-def _check_signature(function: Callable[..., Any]) -> None:
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):
-        return  # in C and without a signature; the call checks the arguments
-    try:
-        signature.bind(None, None, None, None)
-    except TypeError as exc:
+    if (exc := misfit_of(found, 4)) is not None:
         raise InvalidRequestError(
             "opponent_policy: a function is called with (observation, agent, action_space, "
-            f"action_mask), which {function!r:.80} does not take: {exc}"
+            f"action_mask), which {found!r:.80} does not take: {exc}"
         ) from exc
+    return cast(AgentPolicy, found)
 
 
 def _named(name: str) -> AgentPolicy:

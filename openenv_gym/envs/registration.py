@@ -85,16 +85,20 @@ def make_gym(env_id: str | None = None, **arguments: Any) -> RemoteEnv:
     Raises:
         InvalidRequestError: an argument is missing, or makes no sense.
     """
+    return make_gymnasium(in_gym(env_id), **arguments)
+
+
+def in_gym(env_id: str | None) -> str:
+    """Return the name of an environment of gym, whose scheme ``env_id`` may have or not.
+
+    Raises:
+        InvalidRequestError: there is none.
+    """
     if not env_id:
         raise InvalidRequestError(
             "openenv/gym-v0 needs the id of an environment of gym: pass env_id='CartPole-v1', or "
             "env_id='module:id' for one that a module registers with gym"
         )
-    return make_gymnasium(in_gym(env_id), **arguments)
-
-
-def in_gym(env_id: str) -> str:
-    """Return the name of an environment of gym, whose scheme ``env_id`` may have or not."""
     return f"gym:{env_id.removeprefix('gym:')}"
 
 

@@ -111,10 +111,6 @@ def make_gym_vec(env_id: str | None = None, **arguments: Any) -> RemoteVectorEnv
     Raises:
         InvalidRequestError: an argument is missing, or makes no sense.
     """
-    if not env_id:
-        raise InvalidRequestError(
-            "openenv/gym-v0 needs the id of an environment of gym: pass env_id='CartPole-v1'"
-        )
     return make_gymnasium_vec(in_gym(env_id), **arguments)
 
 

@@ -39,7 +39,7 @@ def describe(env: Any) -> dict[str, Any]:
         "methods": {
             name: parameters(env, name)
             for name in METHODS
-            if callable(getattr(env, name, None)) and not (name == "seed" and _only_warns(inner))
+            if callable(getattr(env, name, None)) and not (name == "seed" and only_warns(env))
         },
         "spaces": {
             name: described(getattr(env, name), _OF_SPACES)
@@ -117,7 +117,12 @@ def parameters(env: Any, method: str) -> list[str] | None:
     return list(names)
 
 
-def _only_warns(inner: Any) -> bool:
-    """Whether the method ``seed`` is that of gym's own base class."""
-    seed = getattr(type(inner), "seed", None)
-    return getattr(seed, "__module__", "") == "gym.core"
+def only_warns(env: Any) -> bool:
+    """Return whether the method ``seed`` is that of the base class of gym 0.21, which only warns.
+
+    That of later versions seeds ``np_random``. Wrappers of gym pass a seed on to what they wrap.
+    """
+    every = list(layers(env))
+    base = getattr(type(every[-1]), "seed", None) if every else None
+    names = getattr(getattr(base, "__code__", None), "co_names", ())
+    return getattr(base, "__module__", "") == "gym.core" and "np_random" not in names

@@ -126,3 +126,22 @@ def parameters_of(function: Any) -> Parameters | None:
     by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     takes_others = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in known)
     return Parameters([one.name for one in known if one.kind in by_name], takes_others)
+
+
+def misfit_of(function: Any, count: int) -> TypeError | None:
+    """Return why a function cannot be called with so many arguments; None where it can.
+
+    What is in C and without a signature checks its arguments when it is called.
+
+    >>> misfit_of(lambda state, player: None, 3)
+    TypeError('too many positional arguments')
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return None
+    try:
+        signature.bind(*[None] * count)
+    except TypeError as exc:
+        return exc
+    return None

@@ -18,13 +18,14 @@ from typing import NoReturn
 
 from openenv_gym.errors import ServerError
 from openenv_gym.workers.built_env import Builder
+from openenv_gym.workers.spawn import ChildProcess
 
 _LONGEST_PAUSE_S = 0.05
 _former_streams: list[object] = []
 """The streams of the parent: to drop them would print what they have not printed yet."""
 
 
-class ForkedHere:
+class ForkedHere(ChildProcess):
     """A worker process that this process forks, to be used as a ``subprocess.Popen``.
 
     Args:
@@ -63,21 +64,6 @@ class ForkedHere:
             for fd in (control, lifeline, *copies):
                 os.close(fd)
 
-    @property
-    def has_begun(self) -> bool:
-        """Whether there is a process; there is, since it was forked."""
-        return True
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether it runs no more."""
-        return self.poll() is not None
-
-    @property
-    def is_reaped(self) -> bool:
-        """Whether its process id may be another process's by now."""
-        return self.returncode is not None
-
     def poll(self) -> int | None:
         """Return how it ended, negative for a signal; None while it runs."""
         if self.returncode is None:
@@ -102,16 +88,6 @@ class ForkedHere:
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
         return code
-
-    def note_killed(self) -> None:
-        """How it ended is known, however it did."""
-
-    def release(self) -> None:
-        """Nothing more is asked of it."""
-
-    def forget(self) -> None:
-        """In a forked child: it is not this process's to wait for."""
-        self.returncode = 0
 
 
 def _fork() -> int:

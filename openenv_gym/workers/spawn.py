@@ -13,7 +13,42 @@ from openenv_gym.workers.surroundings import Surroundings
 PYTHON_PATH = "PYTHONPATH"
 
 
-class SpawnedProcess(subprocess.Popen[bytes]):
+class ChildProcess:
+    """What is alike of the worker processes that this process has started itself."""
+
+    returncode: int | None
+
+    def poll(self) -> int | None:
+        """Return how it ended, negative for a signal; None while it runs."""
+        raise NotImplementedError
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is a process; there is, since it was started by this one."""
+        return True
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it runs no more."""
+        return self.poll() is not None
+
+    @property
+    def is_reaped(self) -> bool:
+        """Whether its process id may be another process's by now."""
+        return self.returncode is not None
+
+    def note_killed(self) -> None:
+        """How it ended is known, however it did."""
+
+    def release(self) -> None:
+        """Nothing more is asked of it."""
+
+    def forget(self) -> None:
+        """In a forked child: it is not this process's to wait for, and its end no leak."""
+        self.returncode = 0
+
+
+class SpawnedProcess(subprocess.Popen[bytes], ChildProcess):
     """``python -m openenv_gym.workers``, which leads a process group of its own.
 
     What it starts is of that group, and ends with it.
@@ -61,31 +96,6 @@ class SpawnedProcess(subprocess.Popen[bytes]):
         except OSError as exc:
             where = f" in {folder}" if folder else ""
             raise ServerError(f"cannot run a worker with {python}{where}: {exc}") from exc
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether there is a process; there is, since it was started by this one."""
-        return True
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether it runs no more."""
-        return self.poll() is not None
-
-    @property
-    def is_reaped(self) -> bool:
-        """Whether its process id may be another process's by now."""
-        return self.returncode is not None
-
-    def note_killed(self) -> None:
-        """How it ended is known, however it did."""
-
-    def release(self) -> None:
-        """Nothing more is asked of it."""
-
-    def forget(self) -> None:
-        """In a forked child: it is not this process's to wait for, and its end no leak."""
-        self.returncode = 0
 
 
 def variables_for(python: str) -> dict[str, str]:
