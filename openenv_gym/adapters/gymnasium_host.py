@@ -8,7 +8,12 @@ from typing import Any
 
 import gymnasium as gym
 from gymnasium import error
-from gymnasium.envs.registration import EnvSpec
+from gymnasium.envs.registration import (
+    EnvSpec,
+    find_highest_version,
+    get_env_id,
+    parse_env_id,
+)
 
 from openenv_gym.adapters.foreign_spaces import SIDES, as_space
 from openenv_gym.errors import EnvStartError, UnknownEnvironmentError, UnsupportedRenderModeError
@@ -124,13 +129,24 @@ def takes_no_mode(exc: TypeError) -> bool:
 
 def _spec(env_id: str) -> EnvSpec:
     try:
-        return gym.spec(env_id)
+        return gym.spec(_with_version(env_id))
     except error.UnregisteredEnv:
         raise
     except error.Error as exc:
         raise UnknownEnvironmentError(
             f"expected the id of an environment, as CartPole-v1, got {env_id!r}: {exc}"
         ) from exc
+
+
+def _with_version(env_id: str) -> str:
+    """Return the newest version of an id without one, as ``gymnasium.make`` does."""
+    namespace, name, version = parse_env_id(env_id)
+    newest = find_highest_version(namespace, name)
+    if version is not None or newest is None:
+        return env_id
+    found: str = get_env_id(namespace, name, newest)
+    gym.logger.warn(f"{env_id} has no version: {found} is made, the newest one")
+    return found
 
 
 def register_known(env_id: str) -> None:

@@ -5,15 +5,26 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import signal
 import sys
 
 import openenv_gym
 from openenv_gym.cli import doctor, inspect, listing, parity, serve
 from openenv_gym.errors import OpenEnvGymError
 
+_INTERRUPTED = 128 + signal.SIGINT
+"""The exit code that shells give to a command that Ctrl-C ended."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command that ``arguments`` name, and return the exit code."""
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+
+
+def _run(arguments: list[str] | None) -> int:
     parser = argparse.ArgumentParser(
         prog="openenv-gym", description="The bridge between OpenEnv and Gymnasium."
     )

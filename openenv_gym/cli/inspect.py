@@ -78,6 +78,7 @@ def header(text: str) -> tuple[str, str]:
 
 def run(options: argparse.Namespace) -> None:
     """Print what is found; an environment whose spaces stay open is an error at the end."""
+    from openenv_gym.cli.targets import target_of
     from openenv_gym.client.websocket import WebSocketOptions
     from openenv_gym.endpoints import ConnectOptions
     from openenv_gym.envs.inspection import inspect
@@ -90,7 +91,7 @@ def run(options: argparse.Namespace) -> None:
         fixed_action=options.fixed_action,
         mask_means=options.mask_means,
     )
-    found = inspect(options.target, kwargs=options.kwargs, options=overrides)
+    found = inspect(target_of(options.target), kwargs=options.kwargs, options=overrides)
     print(json.dumps(_document(found), indent=2) if options.json else "\n".join(_report(found)))
     if found.problem:
         raise SpaceError(found.problem)

@@ -23,7 +23,9 @@ def add_to(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Serve until a signal says to stop."""
+    from openenv_gym.cli.targets import target_of
     from openenv_gym.server.run import serve
 
+    options.environment = target_of(options.environment)
     settings = ServerSettings(**given(ServerSettings, options))
     serve(settings, Listener(**given(Listener, options)))

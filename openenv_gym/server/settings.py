@@ -36,6 +36,7 @@ Isolation = Literal["process", "thread", "inline"]
 StartMethod = Literal["forkserver", "spawn"]
 DEADLINES = ("start", "reset", "step", "close")
 
+_LAST_PORT = 65_535
 _USUAL_BYTES = 16 * 2**20
 _JSON_GROWTH = 8
 """How much longer numbers may be as text: a boolean has up to 6 characters, a float32 23."""
@@ -106,6 +107,10 @@ class Listener:
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
         check(self)
+        if not 0 <= self.port <= _LAST_PORT:
+            raise InvalidRequestError(
+                f"port: expected 0 for a free one, or a number up to {_LAST_PORT}, got {self.port}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,7 @@ def test_wrong_arguments(arguments, says, capsys: pytest.CaptureFixture[str]):
         ("--write-timeout=-1", "write_timeout_s: expected seconds, or None or 0"),
         ("--ping-interval=inf", "ping_interval_s: expected seconds"),
         ("--ping-timeout=-0.5", "ping_timeout_s: expected seconds"),
+        ("--port=99999", "port: expected 0 for a free one, or a number up to 65535, got 99999"),
     ],
 )
 def test_a_setting_without_sense_is_one_error(
@@ -90,6 +93,18 @@ def test_a_port_that_is_taken_is_one_error():
     assert (out.returncode, out.stdout) == (1, "")
     assert out.stderr.startswith(f"openenv-gym: cannot listen on 127.0.0.1, port {port}: ")
     assert "choose another --port" in out.stderr
+
+
+def test_ctrl_c_ends_a_command_without_a_traceback():
+    source = "import sys; from openenv_gym.cli import main; print(flush=True); sys.exit(main())"
+    command = [sys.executable, "-c", source, "list", "--openspiel"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as listing:
+        assert listing.stdout is not None and listing.stderr is not None
+        listing.stdout.read(1)
+        time.sleep(0.3)
+        listing.send_signal(signal.SIGINT)
+        assert listing.stderr.read() == b""
+    assert listing.returncode == 130
 
 
 def test_a_reader_that_has_seen_enough_is_no_error():
