@@ -84,7 +84,7 @@ clean: ## remove the venvs and all caches
 
 $(VENV)/.demo-installed: pyproject.toml $(VENV)/.created
 	@echo "Installing openenv-gym and what the demo needs into $(@D): about half a minute the first time."
-	@$(PIP_INSTALL) --editable '.[demo,fast]'
+	@$(PIP_INSTALL) --editable '.[fast]'
 	@touch $@
 
 $(VENV)/.dev-installed: pyproject.toml $(VENV)/.created

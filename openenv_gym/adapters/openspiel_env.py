@@ -254,6 +254,16 @@ class OpenSpielEnv(gymnasium.Env[Any, int]):
         """
         return legal_mask(self._begun("action_masks").legal, self._num_actions).view(np.bool_)
 
+    def legal_action_names(self) -> list[str]:
+        """Return what the game calls the legal actions, in their order.
+
+        Raises:
+            ResetNeededError: It was called before the first reset.
+        """
+        episode = self._begun("legal_action_names")
+        state, player = episode.state, episode.mover
+        return [state.action_to_string(player, action) for action in episode.legal]
+
     def render(self) -> Any:
         """Show the state as OpenSpiel prints it, hidden cards of other players included.
 

@@ -9,7 +9,7 @@ import signal
 import sys
 
 import openenv_gym
-from openenv_gym.cli import doctor, inspect, listing, parity, serve
+from openenv_gym.cli import doctor, inspect, listing, parity, play, serve
 from openenv_gym.errors import OpenEnvGymError
 
 _INTERRUPTED = 128 + signal.SIGINT
@@ -31,6 +31,7 @@ def _run(arguments: list[str] | None) -> int:
     parser.add_argument("--version", action="version", version=openenv_gym.__version__)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     serve.add_to(commands)
+    play.add_to(commands)
     listing.add_to(commands)
     inspect.add_to(commands)
     parity.add_to(commands)

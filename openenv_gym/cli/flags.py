@@ -61,6 +61,13 @@ def parsing(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     return parsed
 
 
+def positive(text: str) -> int:
+    """Return the number of at least 1 in ``text``, for argparse."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 1, got {text!r}")
+    return int(text)
+
+
 def _help(one: Field[Any], says: str) -> str:
     zero, default = setting_of(one).zero, one.default
     if says is argparse.SUPPRESS:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from openenv_gym.cli.flags import positive
 from openenv_gym.errors import InvalidRequestError, OpenEnvGymError
 
 
@@ -55,13 +56,6 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument("--write", type=Path, metavar="FILE", help="write a page of markdown")
     parser.set_defaults(run=run)
-
-
-def positive(text: str) -> int:
-    """Return the number of at least 1 in ``text``, for argparse."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a number of at least 1, got {text!r}")
-    return int(text)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -1,0 +1,1 @@
+"""Playing in a terminal: pictures, keys, what is typed, policies, statistics and recordings."""
