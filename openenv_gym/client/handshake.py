@@ -58,7 +58,7 @@ def unauthenticated(address: Address, text: str) -> AuthenticationError:
         text: What it answers.
     """
     return AuthenticationError(
-        f"{address} wants another token (HTTP 401): {text.strip()[:_MAX_QUOTED_CHARS]}; give "
+        f"{address} does not let this client in (HTTP 401): {text.strip()[:_MAX_QUOTED_CHARS]}; give "
         f"token=, or set {TOKEN_VARIABLE}"
     )
 
