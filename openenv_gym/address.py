@@ -8,9 +8,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
+from openenv_gym.credentials import Token
 from openenv_gym.errors import AddressError
 
 _SCHEMES = {"http": "http", "ws": "http", "https": "https", "wss": "https", "unix": "unix"}
@@ -29,7 +30,8 @@ class Address:
         scheme: ``http``, ``https`` or ``unix``.
         socket_path: The file of the Unix socket; None for TCP.
         username: The name for HTTP basic authentication; None without it.
-        password: The password for HTTP basic authentication; None without it.
+        token: The password for HTTP basic authentication; without a ``username``, the token of
+            ``Authorization: Bearer``; None where nothing is sent.
     """
 
     host: str
@@ -37,8 +39,8 @@ class Address:
     path: str = ""
     scheme: str = "http"
     socket_path: str | None = None
-    username: str | None = None
-    password: str | None = None
+    username: str | None = field(default=None, repr=False)  # some servers want the secret there
+    token: Token | None = None
 
     @property
     def is_secure(self) -> bool:
@@ -95,5 +97,5 @@ def parse_address(url: str) -> Address:
         path=parts.path.rstrip("/").removesuffix("/ws"),
         scheme=scheme,
         username=None if parts.username is None else unquote(parts.username),
-        password=None if parts.password is None else unquote(parts.password),
+        token=None if parts.password is None else Token(unquote(parts.password)),
     )

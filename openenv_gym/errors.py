@@ -5,6 +5,7 @@
     OpenEnvGymError
     ├── AddressError (ValueError)              a URL or address that cannot be parsed
     ├── UnknownEnvironmentError (LookupError)  no such id, or not the one that the server serves
+    ├── AuthenticationError (PermissionError)  a server wants a token, and got none or another
     ├── UnsupportedRenderModeError (TypeError) the environment cannot draw in the mode asked for
     ├── SpaceError (ValueError)                a space or reward that cannot be carried or inferred
     ├── InvalidActionError (ValueError)        an action of the wrong type, shape or value
@@ -30,9 +31,15 @@ Each class takes one string, has non-empty ``args`` and pickles, because Gymnasi
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 from openenv_gym.faults import FAULTS, Fault, FaultKind
+
+# `gymnasium.make` writes the arguments that it was given into the message of a TypeError, and makes
+# the error anew with it. A token may be among them, and a password in an address.
+_TOKEN = re.compile(r"(['\"]token['\"]: )('[^']*'|\"[^\"]*\")")
+_USER = re.compile(r"(://)[^/\s'\"@]+(?=@)")
 
 
 class OpenEnvGymError(Exception):
@@ -57,7 +64,7 @@ class OpenEnvGymError(Exception):
     fault_kind: ClassVar[FaultKind | None] = None
 
     def __init__(self, message: str = "", *, fault: Fault | None = None) -> None:
-        super().__init__(message)
+        super().__init__(_USER.sub(r"\1***", _TOKEN.sub(r"\1'***'", str(message))))
         self.fault = fault
 
     @property
@@ -89,6 +96,12 @@ class UnknownEnvironmentError(OpenEnvGymError, LookupError):
     """An environment that does not exist, or is not the one that is served."""
 
     code = "UNKNOWN_ENVIRONMENT"
+
+
+class AuthenticationError(OpenEnvGymError, PermissionError):
+    """A server that wants a token, and got none or another one."""
+
+    code = "UNAUTHENTICATED"
 
 
 class UnsupportedRenderModeError(OpenEnvGymError, TypeError):

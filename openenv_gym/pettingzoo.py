@@ -58,9 +58,9 @@ def raw_env(
         **kwargs: ``game_params``, ``observation`` and ``shaped``, as ``OpenSpielEnv`` takes them;
             ``render_mode``. With ``embedded=True`` the game runs in the worker process, with
             ``base_url`` on a server, which must have been started with the same arguments;
-            ``codec`` and ``options``, a ``WebSocketOptions``, are for a server. For both,
-            ``timeout_s`` is how long to wait for a reply, in seconds. ``OPENENV_BASE_URL`` is not
-            read.
+            ``codec``, ``token`` and ``options``, a ``WebSocketOptions``, are for a server. For
+            both, ``timeout_s`` is how long to wait for a reply, in seconds. ``OPENENV_BASE_URL``
+            is not read.
 
     Raises:
         InvalidRequestError: An argument makes no sense, or the game is a mean-field game.
@@ -89,6 +89,7 @@ def _make_game(  # noqa: PLR0913 - the keyword arguments of the functions above
     codec: str = "auto",
     timeout_s: Timeout = AUTO,
     options: WebSocketOptions | None = None,
+    token: str | None = None,
     render_mode: str | None = None,
 ) -> gymnasium.Env[Any, Any]:
     settings = {"game_params": game_params, "observation": observation, "shaped": shaped}
@@ -99,13 +100,14 @@ def _make_game(  # noqa: PLR0913 - the keyword arguments of the functions above
         # JSON cannot carry arguments. Without any, the spaces tell what is served.
         kwargs = {**_ALL_SEATS, **given} if given else {}
         place: dict[str, Any] = {"base_url": base_url, "codec": codec, "timeout_s": timeout_s}
-        place["options"] = options
+        place |= {"options": options, "token": token}
         made = make_openspiel(game, **place, render_mode=render_mode, on_fault="raise", **kwargs)
         is_for_one = not given and load_game(game).game.num_players() == 1
         return _OnlySeat(made) if is_for_one and not _has_all_seats(made) else made
-    if codec != "auto" or options is not None or (timeout_s != AUTO and not embedded):
+    is_for_server = codec != "auto" or options is not None or token is not None
+    if is_for_server or (timeout_s != AUTO and not embedded):
         raise InvalidRequestError(
-            "codec and options need base_url, and timeout_s base_url or embedded=True"
+            "codec, options and token need base_url, and timeout_s base_url or embedded=True"
         )
     if embedded:
         request = Open(f"openspiel:{game}", {**_ALL_SEATS, **given}, render_mode)

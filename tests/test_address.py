@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from openenv_gym.address import Address, parse_address
+from openenv_gym.credentials import Token
 from openenv_gym.errors import AddressError
 
 URLS = [
@@ -36,9 +37,10 @@ def test_an_address_gives_the_urls_of_both_kinds(url: str, http_url: str, ws_url
 
 def test_credentials_are_unquoted_and_never_shown():
     address = parse_address("http://us%40er:p%3Aw@host:1/x")
-    assert (address.username, address.password) == ("us@er", "p:w")
+    assert (address.username, address.token) == ("us@er", Token("p:w"))
     assert str(address) == "http://host:1/x"
-    assert parse_address("http://token@host").password is None
+    assert "p:w" not in repr(address)
+    assert parse_address("http://token@host").token is None
 
 
 @pytest.mark.parametrize("path", ["/run/openenv.sock", "/tmp/with space.sock"])

@@ -63,6 +63,12 @@ def add_to(commands: Any) -> None:
         "once",
     )
     parser.add_argument(
+        "--token",
+        metavar="TOKEN",
+        help="the secret that opens a server; a list of processes shows it, and that of the "
+        "variable OPENENV_GYM_TOKEN it does not",
+    )
+    parser.add_argument(
         "--json", action="store_true", help="print one JSON object, with nothing left out"
     )
     parser.set_defaults(run=run)
@@ -90,6 +96,7 @@ def run(options: argparse.Namespace) -> None:
         observation_key=_key(options.observation_key),
         fixed_action=options.fixed_action,
         mask_means=options.mask_means,
+        token=options.token,
     )
     found = inspect(target_of(options.target), kwargs=options.kwargs, options=overrides)
     print(json.dumps(_document(found), indent=2) if options.json else "\n".join(_report(found)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from typing import Any
 
 from openenv_gym.cli.flags import add_flags, given
@@ -18,14 +19,17 @@ def add_to(commands: Any) -> None:
     )
     add_flags(parser, Listener)
     add_flags(parser, ServerSettings)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=partial(run, parser))
 
 
-def run(options: argparse.Namespace) -> None:
-    """Serve until a signal says to stop."""
+def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Serve until a signal says to stop; a command line that opens the server is a wrong one."""
     from openenv_gym.cli.targets import target_of
-    from openenv_gym.server.run import serve
+    from openenv_gym.server.run import serve, why_it_is_open
 
     options.environment = target_of(options.environment)
     settings = ServerSettings(**given(ServerSettings, options))
-    serve(settings, Listener(**given(Listener, options)))
+    listener = Listener(**given(Listener, options))
+    if (why := why_it_is_open(settings, listener)) is not None:
+        parser.error(why)
+    serve(settings, listener)

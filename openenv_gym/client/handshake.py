@@ -1,20 +1,31 @@
-"""What a client says in the handshake of a WebSocket, and what a refusal means."""
+"""Who a client says that it is, and what the refusal of a handshake means."""
 
 from __future__ import annotations
 
 import base64
+import logging
 from collections.abc import Mapping
 
-from websockets.datastructures import Headers
 from websockets.exceptions import InvalidStatus
 
 from openenv_gym.address import Address
 from openenv_gym.client.redirects import redirect_in
-from openenv_gym.errors import CapacityError, ConnectionLostError, NotOpenEnvError, OpenEnvGymError
+from openenv_gym.credentials import TOKEN_VARIABLE, HidesSecrets
+from openenv_gym.errors import (
+    AuthenticationError,
+    CapacityError,
+    ConnectionLostError,
+    NotOpenEnvError,
+    OpenEnvGymError,
+)
 from openenv_gym.protocol.resume import ASK
 from openenv_gym.wire.error_codes import with_way_out
 
 _MAX_QUOTED_CHARS = 200
+
+HANDSHAKES = logging.getLogger("websockets.client.openenv_gym")
+"""Where ``websockets`` logs what is said in handshakes."""
+HANDSHAKES.addFilter(HidesSecrets())
 
 
 def is_resuming(resume: str | None) -> bool:
@@ -22,13 +33,34 @@ def is_resuming(resume: str | None) -> bool:
     return resume not in (None, ASK)
 
 
-def add_headers(headers: Headers, address: Address, given: Mapping[str, str]) -> None:
-    """Add the credentials in ``address`` and the headers that the caller gave."""
+def request_headers(address: Address, given: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers that the caller gave, with the credentials in ``address``.
+
+    What the caller gave wins.
+    """
+    headers = dict(given)
+    if any(name.lower() == "authorization" for name in given):
+        return headers
+    secret = "" if address.token is None else address.token.reveal()
     if address.username is not None:
-        credentials = f"{address.username}:{address.password or ''}".encode()
-        headers["Authorization"] = f"Basic {base64.b64encode(credentials).decode()}"
-    for name, value in given.items():
-        headers[name] = value
+        credentials = base64.b64encode(f"{address.username}:{secret}".encode()).decode()
+        headers["Authorization"] = f"Basic {credentials}"
+    elif secret:
+        headers["Authorization"] = f"Bearer {secret}"
+    return headers
+
+
+def unauthenticated(address: Address, text: str) -> AuthenticationError:
+    """Return the error for an answer with the status 401.
+
+    Args:
+        address: The address of the server.
+        text: What it answers.
+    """
+    return AuthenticationError(
+        f"{address} does not let this client in (HTTP 401): {text.strip()[:_MAX_QUOTED_CHARS]}; give "
+        f"token=, or set {TOKEN_VARIABLE}"
+    )
 
 
 def redirect_of(exc: Exception | None) -> str | None:
@@ -54,6 +86,8 @@ def refused_handshake(address: Address, exc: Exception | None, is_resumed: bool)
         return NotOpenEnvError(f"expected a WebSocket at {address.ws_url}, got: {exc}")
     status = exc.response.status_code
     text = bytes(exc.response.body or b"").decode(errors="replace")[:_MAX_QUOTED_CHARS]
+    if status == 401:
+        return unauthenticated(address, text)
     if status == 404 and is_resumed:
         return ConnectionLostError(f"{address} does not have it any more (HTTP 404)")
     if status == 503:

@@ -7,12 +7,13 @@ import time
 from typing import Any
 
 from openenv_gym.address import Address
+from openenv_gym.client.handshake import request_headers, unauthenticated
 from openenv_gym.client.redirects import Stop, follow, redirect_in
 from openenv_gym.client.tls import no_trust, system_trust
 from openenv_gym.client.websocket import WebSocketOptions
 from openenv_gym.errors import NotOpenEnvError, UnreachableError
 
-_OK = 200
+_OK, _UNAUTHENTICATED = 200, 401
 _MAX_SCHEMA_BYTES = 100 * 2**20
 
 
@@ -25,6 +26,7 @@ def get_schema(address: Address, options: WebSocketOptions) -> dict[str, Any]:
 
     Raises:
         UnreachableError: nobody answers at ``address``.
+        AuthenticationError: who answers wants another token.
         NoSchema: a web application answers, without a schema.
         NotOpenEnvError: who answers has no such route, or says something else there.
     """
@@ -79,6 +81,8 @@ def _get(address: Address, path: str, options: WebSocketOptions) -> Any:
         return redirect_in(answer.status_code, answer.headers.get("location"))
 
     follow(Stop.of(address, path), ask, options.redirect_hosts)
+    if answer.status_code == _UNAUTHENTICATED:
+        raise unauthenticated(address, answer.text)
     return answer
 
 
@@ -89,12 +93,11 @@ def _answer_at(place: Stop, options: WebSocketOptions) -> Any:
     address = place.address
     trust = options.ssl_context or (system_trust() if address.is_secure else no_trust())
     transport = httpx.HTTPTransport(uds=address.socket_path, verify=trust)
-    headers = options.headers if place.is_own else {}
-    auth = None if address.username is None else (address.username, address.password or "")
+    headers = request_headers(address, options.headers) if place.is_own else {}
     try:
         with (
             httpx.Client(transport=transport, timeout=options.connect_timeout_s) as client,
-            client.stream("GET", place.url, headers=headers, auth=auth) as response,
+            client.stream("GET", place.url, headers=headers) as response,
         ):
             content = _content(response, options)
         response.stream = httpx.ByteStream(b"")  # which was part of a cycle, with all the client

@@ -17,8 +17,9 @@ from typing import Any, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from openenv_gym.address import Address, parse_address
+from openenv_gym.address import Address
 from openenv_gym.client.connection import Connection, check_timeout
+from openenv_gym.client.server_address import server_address
 from openenv_gym.client.transports import open_transport
 from openenv_gym.client.websocket import WebSocketOptions
 from openenv_gym.errors import InvalidActionError, NotOpenEnvError, ProtocolError
@@ -67,12 +68,14 @@ class OpenEnvClient(Generic[ActT, ObsT, StateT]):
             ``unix:///path``.
         timeout_s: How long to wait for a reply, in seconds; None for ever.
         options: How the WebSocket is opened.
+        token: The secret that opens the server; unless given, the password in ``base_url``, and
+            where there is none either, the value of the variable ``OPENENV_GYM_TOKEN``.
         models: The action, observation and state class, as :func:`openenv_gym.typed_models`
             makes them, for a client without type parameters.
 
     Raises:
         AddressError: ``base_url`` has no form of an address.
-        InvalidRequestError: ``timeout_s`` is no time to wait.
+        InvalidRequestError: ``timeout_s`` is no time to wait, or ``token`` can be none.
     """
 
     def __init__(
@@ -81,9 +84,10 @@ class OpenEnvClient(Generic[ActT, ObsT, StateT]):
         *,
         timeout_s: float | None = DEFAULT_TIMEOUT_S,
         options: WebSocketOptions | None = None,
+        token: str | None = None,
         models: tuple[type[ActT], type[ObsT], type[StateT]] | None = None,
     ) -> None:
-        self._address = parse_address(base_url)
+        self._address = server_address(base_url, token)
         check_timeout(timeout_s)
         self._timeout_s = timeout_s
         self._options = options
@@ -114,6 +118,7 @@ class OpenEnvClient(Generic[ActT, ObsT, StateT]):
 
         Raises:
             TransportError: the server cannot be reached, or the connection broke.
+            AuthenticationError: the server wants another token.
             OpenEnvGymError: the server refused, or failed.
         """
         if self._connection is not None and self._connection.is_broken:

@@ -95,7 +95,7 @@ class Stop:
         self._check(there, hosts)
         is_own = self.is_own and there.host == self.address.host
         if not is_own:
-            there = replace(there, username=None, password=None)
+            there = replace(there, username=None, token=None)
         return Stop(there, self.route, f"{path}?{query}" if query else path, is_own)
 
     def _check(self, there: Address, hosts: Collection[str]) -> None:

@@ -37,7 +37,13 @@ from websockets.uri import parse_uri
 from openenv_gym.address import Address
 from openenv_gym.client.dial import dial
 from openenv_gym.client.ends import closed_by_peer, unreadable
-from openenv_gym.client.handshake import add_headers, is_resuming, redirect_of, refused_handshake
+from openenv_gym.client.handshake import (
+    HANDSHAKES,
+    is_resuming,
+    redirect_of,
+    refused_handshake,
+    request_headers,
+)
 from openenv_gym.client.keepalive import KEEPALIVE
 from openenv_gym.client.redirects import Stop, follow
 from openenv_gym.client.resume import keep_trying, note_reached
@@ -123,6 +129,7 @@ class WebSocketTransport(Transport):
 
     Raises:
         UnreachableError: nobody answers there.
+        AuthenticationError: who answers there wants another token.
         NotOpenEnvError: who answers there has no OpenEnv WebSocket, or not this subprotocol.
         CapacityError: the server has no free session.
     """
@@ -180,6 +187,7 @@ class WebSocketTransport(Transport):
             # websockets has a type of its own for names of subprotocols, which are text.
             subprotocols=None if wanted is None else [wanted],  # type: ignore[list-item]
             max_size=None,  # the splitter has the limit
+            logger=HANDSHAKES,
         )
         location = None
         try:
@@ -329,7 +337,7 @@ class WebSocketTransport(Transport):
         address = place.address
         request = self._protocol.connect()
         if place.is_own:
-            add_headers(request.headers, address, options.headers)
+            request.headers.update(request_headers(address, options.headers))
         request.headers[LIMIT_HEADER] = str(options.max_message_bytes)
         if resume is not None:
             request.headers[RESUME_HEADER] = resume
@@ -349,8 +357,7 @@ class WebSocketTransport(Transport):
             ) from exc
         refusal = self._protocol.handshake_exc
         if response is None or refusal is not None:
-            location = redirect_of(refusal)
-            if location is None:
+            if (location := redirect_of(refusal)) is None:
                 raise refused_handshake(address, refusal, is_resuming(resume))
             return location
         self.takes_bytes = limit_in(response.headers.get(LIMIT_HEADER))

@@ -3,7 +3,7 @@
 from openenv_gym.endpoints.embedded import EmbeddedEndpoint, embedded_endpoints
 from openenv_gym.endpoints.env_info import Answers, Described, Endpoint, EnvInfo, warn_of
 from openenv_gym.endpoints.options import AUTO, ConnectOptions, Timeout, take
-from openenv_gym.endpoints.server import ServerEndpoint
+from openenv_gym.endpoints.server import ServerEndpoint, endpoint_of
 
 __all__ = [
     "AUTO",
@@ -16,6 +16,7 @@ __all__ = [
     "ServerEndpoint",
     "Timeout",
     "embedded_endpoints",
+    "endpoint_of",
     "take",
     "warn_of",
 ]

@@ -50,7 +50,7 @@ from openenv_gym.wire.client_schemas import (
 )
 from openenv_gym.wire.schema_view import SchemaView
 
-_ITS_OWN = ("codec", "options")
+_ITS_OWN = ("codec", "options", "token")
 """The options that a client brings with it."""
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
 import gymnasium as gym
 
 from openenv_gym.client.connection import check_timeout
+from openenv_gym.credentials import Token, given_token
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.recovery import OnFault, fault_policy
 from openenv_gym.spaces.descriptor import Space, to_descriptor
@@ -58,6 +59,8 @@ class ConnectOptions:
         timeout_s: How long to wait for a reply, in seconds; None for ever; ``"auto"`` for 60, and
             with a server of ours for longer than that lets an environment take, so that it tells
             what was too slow.
+        token: The secret that opens the server; unless given, the password in its URL, and where
+            there is none either, the value of the variable ``OPENENV_GYM_TOKEN``.
         options: How a WebSocket is opened, a ``WebSocketOptions``: headers, TLS, limits.
         done_means: Whether a bare ``done`` is ``"terminated"`` (unless given) or ``"truncated"``.
         check_seeding: ``True`` plays some steps before the first seeded reset, twice with its seed
@@ -76,12 +79,13 @@ class ConnectOptions:
             row, as Stable-Baselines3 takes them.
 
     Raises:
-        InvalidRequestError: ``codec``, ``timeout_s``, ``options``, ``done_means`` or ``on_fault``
-            makes no sense.
+        InvalidRequestError: ``codec``, ``timeout_s``, ``token``, ``options``, ``done_means`` or
+            ``on_fault`` makes no sense.
     """
 
     codec: Codec = "auto"
     timeout_s: Timeout = AUTO
+    token: str | Token | None = None
     options: WebSocketOptions | None = None
     done_means: DoneMeans = "terminated"
     check_seeding: bool = False
@@ -105,6 +109,7 @@ class ConnectOptions:
             )
         if self.timeout_s != AUTO:
             check_timeout(self.timeout_s)
+        object.__setattr__(self, "token", given_token(self.token))  # which no text shows
         if not _opens_websockets(self.options):
             raise InvalidRequestError(
                 "options: expected a WebSocketOptions, such as WebSocketOptions(headers={...}), "
@@ -155,17 +160,27 @@ def take(
     return kind(**taken), rest
 
 
-def take_named(arguments: Mapping[str, Any]) -> tuple[ConnectOptions, dict[str, Any]]:
+def take_named(
+    arguments: Mapping[str, Any], *, has_server: bool = False
+) -> tuple[ConnectOptions, dict[str, Any]]:
     """Take the options of an environment that is named; the rest are arguments of its own.
 
     An environment may have an argument ``options`` itself, so only a ``WebSocketOptions`` and None
-    are taken for ours.
+    are taken for ours. So may it have an argument ``token``, which is ours where there is a server.
+
+    Args:
+        arguments: Keyword arguments.
+        has_server: Whether the environment is on a server.
 
     Raises:
         InvalidRequestError: a value makes no sense.
     """
     is_ours = _opens_websockets(arguments.get("options"))
-    names = (*NAMED_OPTIONS, *(["options"] if is_ours else []))
+    names = (
+        *NAMED_OPTIONS,
+        *(["options"] if is_ours else []),
+        *(["token"] if has_server else []),
+    )
     options, rest = take(ConnectOptions, arguments, names)
     # A space travels as its descriptor, of which the worker makes a space again.
     for name in (side for side in SPACES if isinstance(rest.get(side), gym.Space)):

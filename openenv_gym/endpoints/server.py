@@ -11,12 +11,14 @@ from gymnasium.error import NameNotFound
 
 from openenv_gym.address import Address
 from openenv_gym.client import Connection, Transport
+from openenv_gym.client.server_address import server_address
 from openenv_gym.client.transports import open_transport
 from openenv_gym.endpoints.env_info import (
     CLOSE_TIMEOUT_S,
     Answer,
     Answers,
     Described,
+    Endpoint,
     EnvInfo,
     check_known,
     check_lengths,
@@ -77,6 +79,20 @@ class ServerEndpoint:
         default_factory=dict, compare=False, repr=False
     )
 
+    @classmethod
+    def at(
+        cls, base_url: str, request: Open | None = None, options: ConnectOptions | None = None
+    ) -> ServerEndpoint:
+        """Return the endpoint of an environment on the server at ``base_url``.
+
+        Raises:
+            AddressError: ``base_url`` has no form of an address.
+            InvalidRequestError: There are two tokens, or one that can be none.
+        """
+        options = options or ConnectOptions()
+        address = server_address(base_url, options.token)
+        return cls(address=address, request=request or Open(), options=options)
+
     def describe(self, answers: Answers | None = None) -> Described[Connection | None]:
         """Ask for the schemas; a plain session is not opened, because there may be only one."""
         if self.request.num_envs is not None:
@@ -112,6 +128,7 @@ class ServerEndpoint:
 
         Raises:
             UnreachableError: nobody answers.
+            AuthenticationError: who answers wants another token.
             NotOpenEnvError: who answers is no OpenEnv server.
         """
         told = {} if answers is None else answers
@@ -344,6 +361,23 @@ class ServerEndpoint:
                 f"render_mode: {description.environment} at {self.address} renders "
                 f"{modes or 'in no mode'} with codec={self.options.codec!r}, got {mode!r}"
             )
+
+
+def endpoint_of(source: str | Endpoint, token: str | None) -> Endpoint:
+    """Return the endpoint that the URL of a server names; a recipe is one already.
+
+    Raises:
+        AddressError: The URL has no form of an address.
+        InvalidRequestError: A token is given beside a recipe, which has its own.
+    """
+    if isinstance(source, str):
+        return ServerEndpoint.at(source, options=ConnectOptions(token=token))
+    if token is not None:
+        raise InvalidRequestError(
+            "token: expected one beside the URL of a server alone, got one beside a recipe; make "
+            "the recipe with it"
+        )
+    return source
 
 
 def _said_in_json(description: Description) -> Description:

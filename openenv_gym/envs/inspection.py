@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import gymnasium as gym
 
-from openenv_gym.address import parse_address
 from openenv_gym.client import Connection
 from openenv_gym.client.websocket import WebSocketOptions
 from openenv_gym.codecs import json_codec
@@ -81,6 +80,7 @@ def inspect(
     *,
     kwargs: dict[str, Any] | None = None,
     options: ConnectOptions | WebSocketOptions | None = None,
+    token: str | None = None,
 ) -> Inspection:
     """Return how the environment ``target`` looks from outside.
 
@@ -94,6 +94,7 @@ def inspect(
         kwargs: Keyword arguments of an environment that is named.
         options: How a server is reached, a ``WebSocketOptions``; or that and what the caller knows
             better than the schemas, in place of the options that ``kwargs`` hold.
+        token: The secret that opens a server, as ``make`` takes it.
 
     Raises:
         InvalidRequestError: an argument makes no sense.
@@ -106,6 +107,9 @@ def inspect(
     websocket = options.options if isinstance(options, ConnectOptions) else options
     if websocket is not None:  # who makes an id asks the server first
         arguments["options"] = websocket
+    secret = options.token if isinstance(options, ConnectOptions) and token is None else token
+    if secret is not None:
+        arguments["token"] = secret
     endpoint = _endpoint(target, arguments)
     if isinstance(options, ConnectOptions):
         endpoint = replace(endpoint, options=options)
@@ -137,8 +141,8 @@ def typed_models(target: str | gym.Env[Any, Any], **kwargs: Any) -> TypedModels:
     Args:
         target: What :func:`inspect` takes, or a ``RemoteEnv``.
         **kwargs: Keyword arguments of an environment that is named; of ``gymnasium.make`` for an
-            id of the ``openenv/`` namespace; for the URL of a server, ``options`` alone, a
-            ``WebSocketOptions``.
+            id of the ``openenv/`` namespace; for the URL of a server, ``options``, a
+            ``WebSocketOptions``, and ``token``.
 
     >>> models = typed_models("CartPole-v1")
     >>> models.action(action=1).action.name
@@ -169,13 +173,13 @@ def _endpoint(
     if isinstance(target, gym.Env):
         env = target.unwrapped
     elif "://" in target:
-        options, unknown = take(ConnectOptions, kwargs, ["options"])
+        options, unknown = take(ConnectOptions, kwargs, ["options", "token"])
         if unknown:
             raise InvalidRequestError(
                 f"expected no keyword arguments for {target}, which has been started with its own, "
                 f"got {', '.join(unknown)}"
             )
-        return ServerEndpoint(address=parse_address(target), options=options)
+        return ServerEndpoint.at(target, options=options)
     elif not target.removeprefix("openenv_gym:").startswith("openenv/"):
         options, own = take_named(kwargs)
         check_embedded(options)

@@ -13,7 +13,6 @@ from typing import Any
 import gymnasium as gym
 import msgspec
 
-from openenv_gym.address import parse_address
 from openenv_gym.endpoints import (
     ConnectOptions,
     Endpoint,
@@ -57,10 +56,11 @@ def make_gymnasium(
             and where that is not set either, the environment is embedded.
         render_mode: Gymnasium's mode.
         server_time_limit: Whether the environment's own time limit acts where it runs.
-        **kwargs: ``codec``, ``timeout_s``, ``check_seeding``, ``on_fault``, and ``options`` where
-            it is a ``WebSocketOptions``, see :class:`ConnectOptions`; ``python``, another
-            interpreter for an embedded environment to run in, see :func:`interpreters_of`; the
-            others are keyword arguments of the environment.
+        **kwargs: ``codec``, ``timeout_s``, ``check_seeding``, ``on_fault``, ``token`` for a
+            server, and ``options`` where it is a ``WebSocketOptions``, see
+            :class:`ConnectOptions`; ``python``, another interpreter for an embedded environment to
+            run in, see :func:`interpreters_of`; the others are keyword arguments of the
+            environment.
 
     Raises:
         InvalidRequestError: an argument is missing, or makes no sense.
@@ -115,7 +115,8 @@ def make_openspiel(
         game: Its short name, with parameters where wanted: ``catch(rows=5,columns=4)``.
         base_url: The URL of the server, as :func:`make_gymnasium` takes it.
         render_mode: Gymnasium's mode.
-        **kwargs: ``codec``, ``timeout_s``, ``check_seeding``, ``on_fault`` and ``options``, see
+        **kwargs: ``codec``, ``timeout_s``, ``check_seeding``, ``on_fault``, ``token`` and
+            ``options``, see
             :class:`ConnectOptions`; the others are keyword arguments of ``OpenSpielEnv``, such as
             ``opponent_policy``.
 
@@ -154,8 +155,7 @@ def make_remote(
             f"unexpected keyword argument {next(iter(unknown))!r}"
         )
     request = Open(None, {}, render_mode)
-    endpoint = ServerEndpoint(address=parse_address(url), request=request, options=how)
-    return RemoteEnv(endpoint, how.on_fault)
+    return RemoteEnv(ServerEndpoint.at(url, request, how), how.on_fault)
 
 
 # `gymnasium.make` looks here before it decides how to make `human` and lists out of other modes.
@@ -176,8 +176,8 @@ def _make(
     arguments: dict[str, Any],
 ) -> RemoteEnv:
     """Make an environment that is named."""
-    options, kwargs = take_named(arguments)
     url = given_url(base_url)
+    options, kwargs = take_named(arguments, has_server=bool(url))
     python = interpreters_of(kwargs.pop("python", None), url) or [None]
     if len(python) > 1:
         raise InvalidRequestError(
@@ -212,7 +212,7 @@ def interpreters_of(python: Any, url: Any) -> list[str | None]:
 
 def _endpoint(request: Open, url: str | None, options: ConnectOptions) -> Endpoint:
     if url:
-        return ServerEndpoint(address=parse_address(url), request=request, options=options)
+        return ServerEndpoint.at(url, request, options)
     check_embedded(options)
     return embedded_endpoints(request, options)[0]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from copy import copy
 from functools import partial
 from typing import Any
 
@@ -13,13 +12,13 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from openenv_gym.address import parse_address
 from openenv_gym.client import Connection
-from openenv_gym.endpoints import Endpoint, ServerEndpoint, warn_of
+from openenv_gym.endpoints import Endpoint, endpoint_of, warn_of
 from openenv_gym.envs.asking import attribute, generator_of, is_atari
 from openenv_gym.envs.begin_anew import CLOSE_TIMEOUT_S, begin_anew
 from openenv_gym.envs.exclusive import ExclusiveUse, exclusive
 from openenv_gym.envs.seeding import SeedCheck
+from openenv_gym.envs.spec import shown_spec
 from openenv_gym.errors import (
     ConnectionLostError,
     OpenEnvGymError,
@@ -75,6 +74,7 @@ class RemoteEnv(gym.Env[Any, Any]):
     Args:
         source: The URL of a server, or the recipe of any other place.
         on_fault: ``truncate``; ``raise`` raises every fault; or a ``FaultPolicy``.
+        token: The secret that opens the server, as ``make`` takes it, where ``source`` is a URL.
 
     Attributes:
         action_masks: Method that returns the legal actions as a boolean array of shape
@@ -86,6 +86,7 @@ class RemoteEnv(gym.Env[Any, Any]):
     Raises:
         AddressError: the URL has no form of an address.
         UnreachableError: nobody answers there.
+        AuthenticationError: the server wants another token.
         NotOpenEnvError: who answers is no OpenEnv server.
         SpaceError: the spaces cannot be inferred from the server's schemas.
         EnvStartError: the environment could not be built.
@@ -94,12 +95,12 @@ class RemoteEnv(gym.Env[Any, Any]):
     action_masks: Callable[[], NDArray[np.bool_]]
     reward_space: gym.Space[Any]
 
-    def __init__(self, source: str | Endpoint, on_fault: OnFault = "truncate") -> None:
+    def __init__(
+        self, source: str | Endpoint, on_fault: OnFault = "truncate", *, token: str | None = None
+    ) -> None:
         self._use = ExclusiveUse()  # what another thread asks must not change the episode's state
         self._policy = fault_policy(on_fault)
-        self._endpoint: Endpoint = (
-            ServerEndpoint(address=parse_address(source)) if isinstance(source, str) else source
-        )
+        self._endpoint = endpoint_of(source, token)
         self._legal_actions: list[int] = []
         self._info, self._connection = info, _ = self._endpoint.describe()
         self._answered: dict[tuple[str, str], Any] = {}  # last, of attributes and of methods
@@ -374,16 +375,9 @@ class RemoteEnv(gym.Env[Any, Any]):
         """Set an attribute that this class has; others would change nothing, in silence."""
         if name not in _OWN_ATTRIBUTES and not name.startswith("_"):
             raise AttributeError(f"cannot set {name!r} of {self}{_ELSEWHERE.format('set')}")
-        super().__setattr__(name, self._with_arguments(value) if name == "spec" else value)
-
-    def _with_arguments(self, spec: Any) -> Any:
-        """The spec with the arguments that the environment has where it lives."""
-        described, request = self._info.description, getattr(self._endpoint, "request", None)
-        if spec is None or described is None or request is None or request.environment is None:
-            return spec
-        spec = copy(spec)
-        spec.kwargs = {**described.defaults, **described.kwargs, **spec.kwargs}
-        return spec
+        if name == "spec":
+            value = shown_spec(value, self._endpoint, self._info.description)
+        super().__setattr__(name, value)
 
     def __del__(self) -> None:
         """Close the socket of an environment that nobody closed; its session ends with it."""

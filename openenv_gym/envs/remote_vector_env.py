@@ -9,6 +9,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from openenv_gym.endpoints import Answers
@@ -31,6 +32,7 @@ from openenv_gym.envs.shard_recipes import (
     shard_sizes,
 )
 from openenv_gym.envs.shards import Shards
+from openenv_gym.envs.spec import shown_spec
 from openenv_gym.errors import (
     InvalidActionError,
     InvalidRequestError,
@@ -69,6 +71,8 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         autoreset_mode: The autoreset mode of Gymnasium, for sessions of one environment. An
             endpoint of many has its own.
         answers: What servers said a moment ago, so that each is asked once.
+        token: The secret that opens the servers, as ``make_vec`` takes it, where ``source`` is of
+            URLs.
 
     Attributes:
         autoreset_mode: The autoreset mode of Gymnasium; None where the environment's own vector
@@ -94,9 +98,10 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
         *,
         answers: Answers | None = None,
+        token: str | None = None,
     ) -> None:
         mode = AutoresetMode(autoreset_mode)
-        endpoints = endpoints_of(source, num_envs, mode.value)
+        endpoints = endpoints_of(source, num_envs, mode.value, token)
         self._policy = fault_policy(on_fault)
         self._is_soft = self._policy.is_soft
         self._use = ExclusiveUse()
@@ -551,6 +556,15 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             frames += self._last_frames[shard]
         return tuple(frames)
 
+    @property
+    def spec(self) -> EnvSpec | None:
+        """What Gymnasium made the environment of, without the secret of a server."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        self._spec = shown_spec(spec, next((shard.endpoint for shard in self._shards), None))
+
     def close_extras(self, **kwargs: Any) -> None:
         """End the sessions, within a few seconds each; :meth:`reset` begins others."""
         self._shards.forget()
@@ -566,7 +580,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         """Copies and pickles hold the recipes: the copy opens sessions of its own."""
         endpoints = [shard.endpoint for shard in self._shards]
         mode = self.autoreset_mode or AutoresetMode.NEXT_STEP
-        return type(self), (endpoints, None, self._policy, mode), {"spec": self.spec}
+        return type(self), (endpoints, None, self._policy, mode), {"_spec": self.spec}
 
     def __str__(self) -> str:
         """Like ``<RemoteVectorEnv CartPole-v1 x64>``."""

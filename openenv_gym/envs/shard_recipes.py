@@ -6,8 +6,7 @@ from typing import Any
 
 import msgspec
 
-from openenv_gym.address import parse_address
-from openenv_gym.endpoints import EmbeddedEndpoint, ServerEndpoint
+from openenv_gym.endpoints import ConnectOptions, EmbeddedEndpoint, ServerEndpoint, endpoint_of
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.protocol import Open, Part
 from openenv_gym.workers.process import available_cores
@@ -45,13 +44,16 @@ def default_shards(num_envs: int) -> int:
     return min(available_cores(), num_envs)
 
 
-def endpoints_of(source: Any, num_envs: int | None, autoreset_mode: str) -> list[Any]:
+def endpoints_of(
+    source: Any, num_envs: int | None, autoreset_mode: str, token: str | None = None
+) -> list[Any]:
     """Return the endpoint of each shard.
 
     Args:
         source: The URL of a server, several, or endpoints, which are returned as they are.
         num_envs: How many sub-environments, where there are URLs.
         autoreset_mode: The value of Gymnasium's ``AutoresetMode``, where there are URLs.
+        token: The secret that opens the servers, where there are URLs.
 
     Raises:
         InvalidRequestError: There is no shard, or no number.
@@ -60,13 +62,13 @@ def endpoints_of(source: Any, num_envs: int | None, autoreset_mode: str) -> list
     if not given:
         raise InvalidRequestError("expected at least one shard, got none")
     if not all(isinstance(one, str) for one in given):
-        return given
+        return [endpoint_of(one, token) for one in given]
     if type(num_envs) is not int or num_envs < 1:
         raise InvalidRequestError(f"num_envs: expected a number from 1, got {num_envs!r}")
     request = Open(None, autoreset_mode=autoreset_mode)
     requests = requests_of(request, num_envs, len(given), is_wanted=True)
     return [
-        ServerEndpoint(address=parse_address(url), request=one)
+        ServerEndpoint.at(url, one, ConnectOptions(token=token))
         for url, one in zip(given, requests, strict=False)
     ]
 

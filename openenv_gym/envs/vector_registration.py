@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 from gymnasium.vector import AutoresetMode
 
-from openenv_gym.address import parse_address
 from openenv_gym.endpoints import (
     Answers,
     ConnectOptions,
@@ -168,7 +167,7 @@ def make_remote_vec(
             f"unexpected keyword argument {others[0]!r}"
         )
     vector = VectorArguments(**rest)
-    plain = [replace(server, options=replace(options, codec="json")) for server in servers]
+    plain = [replace(one, options=replace(one.options, codec="json")) for one in servers]
     sessions = [plain[i % len(plain)] for i in range(vector.num_envs)]
     mode = vector.autoreset_mode
     return RemoteVectorEnv(
@@ -190,22 +189,24 @@ def make_vec(
             that of the variable ``OPENENV_BASE_URL``, and where that is not set either, they are
             embedded.
         **arguments: The attributes of :class:`VectorArguments`; ``codec``, which may not be
-            ``json``, ``timeout_s``, ``check_seeding``, ``on_fault``, and ``options`` where it is a
-            ``WebSocketOptions``, see :class:`ConnectOptions`; ``python``, another interpreter for
-            embedded ones to run in, or a list of several, over which the shards are spread by
-            turns; the others are keyword arguments of each sub-environment.
+            ``json``, ``timeout_s``, ``check_seeding``, ``on_fault``, ``token`` for servers, and
+            ``options`` where it is a ``WebSocketOptions``, see :class:`ConnectOptions`;
+            ``python``, another interpreter for embedded ones to run in, or a list of several, over
+            which the shards are spread by turns; the others are keyword arguments of each
+            sub-environment.
 
     Raises:
         InvalidRequestError: an argument makes no sense.
     """
-    options, rest = take_named(arguments)
+    urls = given_url(base_url)
+    options, rest = take_named(arguments, has_server=bool(urls))
     if options.codec == "json":
         raise InvalidRequestError(
             "codec='json': many sub-environments of a named id are stepped in one message, which "
             "is binary; leave it out, or make openenv/remote-v0, which takes codec='json' for a "
             "session each"
         )
-    servers = _servers(given_url(base_url), options)
+    servers = _servers(urls, options)
     if not servers:
         check_embedded(options)
     return _sharded(environment, servers, options, rest, Answers())
@@ -213,7 +214,7 @@ def make_vec(
 
 def _servers(urls: Any, options: ConnectOptions) -> list[ServerEndpoint]:
     return [
-        ServerEndpoint(address=parse_address(url), options=options)
+        ServerEndpoint.at(url, options=options)
         for url in ([urls] if isinstance(urls, str) else urls or ())
     ]
 

@@ -11,6 +11,7 @@ import sys
 from types import TracebackType
 from typing import Self
 
+from openenv_gym.credentials import TOKEN_VARIABLE, check_token
 from openenv_gym.errors import EnvStartError
 from openenv_gym.workers.lifeline import Lifeline
 from openenv_gym.workers.spawn import variables_for
@@ -34,11 +35,15 @@ class ServerProcess:
             or a recipe. It needs numpy, and not this package.
         server_python: The path of the interpreter that runs the server; it needs this package.
         start_timeout_s: How long to wait until the server is ready, in seconds.
+        token: The secret that clients have to show; it is handed over by the variable
+            ``OPENENV_GYM_TOKEN``, which no list of processes shows. Unless given, the server has
+            the variables of this process, with a token among them or not.
 
     Attributes:
-        base_url: The URL of the server.
+        base_url: The URL of the server, without the token.
 
     Raises:
+        InvalidRequestError: ``token`` can be none.
         EnvStartError: the server did not start.
     """
 
@@ -49,7 +54,11 @@ class ServerProcess:
         python: str | None = None,
         server_python: str = sys.executable,
         start_timeout_s: float = START_TIMEOUT_S,
+        token: str | None = None,
     ) -> None:
+        variables = variables_for(server_python)
+        if token is not None:
+            variables[TOKEN_VARIABLE] = check_token(token, "token")
         self._lifeline = Lifeline()
         command = [server_python, "-m", "openenv_gym.cli", "serve", environment, "--port=0"]
         command += [*([] if python is None else [f"--python={python}"]), *arguments]
@@ -57,7 +66,7 @@ class ServerProcess:
             self._process = subprocess.Popen(
                 [*command, f"--lifeline={self._lifeline.there}"],
                 stdin=subprocess.DEVNULL,
-                env=variables_for(server_python),
+                env=variables,
                 pass_fds=(self._lifeline.there,),
                 process_group=0,  # Ctrl-C in a terminal does not reach the server
             )

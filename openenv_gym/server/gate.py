@@ -26,6 +26,12 @@ and lets the page read every answer. The attack needs a name whose address the a
   server by any name, and a rebound page can change nothing. It could still read what ``GET``
   answers; where that matters, ``--allow-host`` names all names, and no other passes then.
 
+A *token* (:mod:`openenv_gym.server.tokens`) opens a server that has any, and without one nothing
+behind the gate runs: no slot is taken and no environment built. Two kinds of requests need none.
+The probes :data:`PROBES` are asked by orchestrators, which have no token to send; they tell no more
+than their state. Before a browser sends a token for a page of an allowed origin it asks for leave,
+without the token; the middleware for CORS answers that, and no route sees it.
+
 Nothing here knows the flag ``--host``: the address comes with each connection (``server`` in the
 ASGI scope), so that the gate holds under any ASGI server.
 
@@ -37,7 +43,8 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
@@ -46,7 +53,13 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from openenv_gym.server.settings import ServerSettings
+from openenv_gym.server.tokens import OWNER, protocols_of_tokens, shown_token
 from openenv_gym.wire.error_codes import brief, printable
+
+PROBES = ("/livez", "/readyz", "/health")
+"""What an orchestrator asks: Kubernetes' convention, and the last one is that of OpenEnv."""
+
+_REALM = 'realm="openenv-gym"'
 
 
 class Refusal(NamedTuple):
@@ -55,10 +68,12 @@ class Refusal(NamedTuple):
     Attributes:
         status: The HTTP status of the answer.
         sentence: What the answer says.
+        headers: What its headers say beside that.
     """
 
     status: int
     sentence: str
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
 Check: TypeAlias = Callable[[HTTPConnection, ServerSettings], Refusal | None]
@@ -76,10 +91,10 @@ def _is_ours(host: str, request: HTTPConnection, settings: ServerSettings) -> bo
     server = request.scope.get("server")
     own = None if server is None else str(server[0])
     names = [name.lower() for name in settings.allow_hosts]
-    if _is_loopback(host) or host in (own, socket.gethostname().lower(), *names):
+    if is_loopback(host) or host in (own, socket.gethostname().lower(), *names):
         return True
     is_page = request.headers.get("origin") not in (None, *settings.allow_origins)
-    is_from_network = own is None or not _is_loopback(own)
+    is_from_network = own is None or not is_loopback(own)
     return is_from_network and (is_address(host) or not (names or is_page))
 
 
@@ -91,6 +106,46 @@ def check_origin(request: HTTPConnection, settings: ServerSettings) -> Refusal |
         if origin not in (*own, *settings.allow_origins):
             return Refusal(403, f"Origin {_shown(origin)} may not use this server (--allow-origin)")
     return None
+
+
+def check_token(request: HTTPConnection, settings: ServerSettings) -> Refusal | None:
+    """Refuse who shows none of the server's tokens, and note whose token was shown.
+
+    What is behind the gate does not get to see a token that came as a subprotocol.
+    """
+    if not settings.tokens:
+        return None
+    scope, shown = request.scope, shown_token(request)
+    owner = None if shown is None else settings.tokens.owner_of(shown)
+    if owner is not None:
+        offered = scope.get("subprotocols")
+        if offered:
+            scope["subprotocols"] = [p for p in offered if p not in protocols_of_tokens(offered)]
+        scope[OWNER] = owner
+        return None
+    if _is_probe(scope) or _asks_for_leave(request, settings):
+        return None
+    came = "none" if shown is None else "another one"
+    return Refusal(
+        401,
+        f"expected a token of this server as 'Authorization: Bearer TOKEN', got {came}",
+        {"WWW-Authenticate": f"Bearer {_REALM}, Basic {_REALM}"},
+    )
+
+
+def _is_probe(scope: Scope) -> bool:
+    if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
+        return False
+    path, prefix = scope["path"], scope.get("root_path") or ""
+    return path.removeprefix(prefix) in PROBES
+
+
+def _asks_for_leave(request: HTTPConnection, settings: ServerSettings) -> bool:
+    """Whether this is what the middleware for CORS answers, which is there for allowed origins."""
+    said = request.headers
+    is_preflight = "origin" in said and "access-control-request-method" in said
+    is_answered = request.scope.get("method") == "OPTIONS" and bool(settings.allow_origins)
+    return is_preflight and is_answered
 
 
 def check_content_type(request: HTTPConnection, settings: ServerSettings) -> Refusal | None:
@@ -108,7 +163,7 @@ def check_content_type(request: HTTPConnection, settings: ServerSettings) -> Ref
     )
 
 
-CHECKS: tuple[Check, ...] = (check_host, check_origin, check_content_type)
+CHECKS: tuple[Check, ...] = (check_host, check_origin, check_token, check_content_type)
 """The checks in their order; the first one that refuses is the answer."""
 
 
@@ -136,8 +191,16 @@ class Gate:
         elif scope["type"] == "websocket" and not _can_deny(scope):
             await send({"type": "websocket.close"})  # which ASGI servers answer with 403
         else:
-            response = PlainTextResponse(f"{refusal.sentence}\n", refusal.status)
+            headers = {**refusal.headers, **self._leave_to_read(scope)}
+            response = PlainTextResponse(f"{refusal.sentence}\n", refusal.status, headers)
             await response(scope, receive, send)
+
+    def _leave_to_read(self, scope: Scope) -> dict[str, str]:
+        """The headers by which a browser lets a page of an allowed origin read a refusal."""
+        origin = HTTPConnection(scope).headers.get("origin")
+        if origin is None or origin not in self._settings.allow_origins:
+            return {}
+        return {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
 
     def _refusal_of(self, request: HTTPConnection) -> Refusal | None:
         for check in self._checks:
@@ -164,7 +227,8 @@ def is_address(host: str) -> bool:
     return _address(host) is not None
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` is an address of the loopback interface, or a name that means no other."""
     address = _address(host)
     if address is None:
         return host == "localhost" or host.endswith(".localhost")

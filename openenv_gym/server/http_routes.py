@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable
-from functools import wraps
 from typing import Any, TypeAlias
 
 import msgspec
@@ -20,6 +20,7 @@ from openenv_gym.errors import (
 from openenv_gym.server.http_sessions import SESSION_HEADER, HttpSessions
 from openenv_gym.server.openapi import reset_body, session_header, step_body
 from openenv_gym.server.service import Service
+from openenv_gym.server.tokens import owner_of
 from openenv_gym.wire.error_codes import brief
 from openenv_gym.wire.messages import check_nesting, encode_json, error_data
 
@@ -37,7 +38,14 @@ _STATUS: tuple[tuple[type[OpenEnvGymError], int], ...] = (
 def routes(service: Service) -> APIRouter:
     """Return the routes of ``service``."""
     router = _health_routes(service)
-    sessions = HttpSessions(service)
+
+    @functools.cache
+    def of_owner(owner: str | None) -> HttpSessions:
+        return HttpSessions(service, owner)
+
+    def sessions(request: Request) -> HttpSessions:
+        return of_owner(owner_of(request))
+
     limit = service.takes_bytes
 
     @router.get("/", tags=["server"])
@@ -61,26 +69,27 @@ def routes(service: Service) -> APIRouter:
     @_answering_errors
     async def reset(request: Request) -> Response:
         """Begin an episode."""
-        body, session_id = await sessions.reset(await _body(request, limit), _header(request))
+        asked = await _body(request, limit)
+        body, session_id = await sessions(request).reset(asked, _header(request))
         return _json(body, headers={SESSION_HEADER: session_id})
 
     @router.post("/step", tags=["episode"], openapi_extra=step_body(service.view))
     @_answering_errors
     async def step(request: Request) -> Response:
         """Act."""
-        return _json(await sessions.step(await _body(request, limit), _header(request)))
+        return _json(await sessions(request).step(await _body(request, limit), _header(request)))
 
     @router.get("/state", tags=["episode"], openapi_extra=session_header())
     @_answering_errors
     async def state(request: Request) -> Response:
         """What is known about the episode."""
-        return _json(await sessions.state(_header(request)))
+        return _json(await sessions(request).state(_header(request)))
 
     @router.post("/close", tags=["episode"], openapi_extra=session_header())
     @_answering_errors
     async def close(request: Request) -> Response:
         """End a session."""
-        await sessions.close(_header(request))
+        await sessions(request).close(_header(request))
         return _json({"closed": True})
 
     return router
@@ -100,16 +109,16 @@ def _health_routes(service: Service) -> APIRouter:
         return {"status": "alive"}
 
     @router.get("/readyz", tags=["server"])
-    async def readyz() -> Response:
+    async def readyz(request: Request) -> Response:
         """Whether a session could begin now: 503 where all are taken, or the server ends."""
         sessions = service.sessions
         status = "ready" if sessions.has_room else "full"
-        body = {
-            "status": "draining" if sessions.is_draining else status,
-            "sessions": len(sessions),
-            "disconnected": sessions.disconnected,
-            "max_sessions": service.settings.max_sessions,
-        }
+        body: dict[str, Any] = {"status": "draining" if sessions.is_draining else status}
+        if owner_of(request) is not None or not service.settings.tokens:
+            # Who shows no token is told the state alone.
+            body["sessions"] = len(sessions)
+            body["disconnected"] = sessions.disconnected
+            body["max_sessions"] = service.settings.max_sessions
         return _json(body, 200 if body["status"] == "ready" else 503)
 
     return router
@@ -118,7 +127,7 @@ def _health_routes(service: Service) -> APIRouter:
 def _answering_errors(route: Route) -> Route:
     """Have ``route`` answer its errors with their status and what they say."""
 
-    @wraps(route)
+    @functools.wraps(route)
     async def answered(request: Request) -> Response:
         try:
             return await route(request)

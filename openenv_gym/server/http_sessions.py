@@ -34,13 +34,16 @@ class HttpSessions:
 
     Args:
         service: What is served.
+        owner: The name of the owner whose sessions these are; None on a server without tokens.
     """
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, owner: str | None) -> None:
         self._service = service
+        self._owner = owner
+        self._is_name_needed = service.settings.http_sessions == "required"
         self._messages = JsonServerMessages(service.view)
         self._sessions = service.sessions
-        self._default = Session(is_shared=True)
+        self._default = Session(is_shared=True, owner=owner)
 
     async def reset(self, data: dict[str, Any], header: str | None) -> tuple[dict[str, Any], str]:
         """Begin an episode; return the answer and the id of its session.
@@ -49,7 +52,8 @@ class HttpSessions:
             OpenEnvGymError: no episode can begin.
         """
         request = parse_reset(data, self._service.description.num_envs)
-        session = Session(is_shared=True) if header == NEW else self._find(header)
+        is_new = header == NEW
+        session = Session(is_shared=True, owner=self._owner) if is_new else self._find(header)
         return self._answer(await self._execute(session, request)), session.session_id
 
     async def step(self, data: dict[str, Any], header: str | None) -> dict[str, Any]:
@@ -114,9 +118,16 @@ class HttpSessions:
         """The session that ``header`` names, or the default one, which may be vacant.
 
         Raises:
+            InvalidRequestError: no session is named, and one has to be.
             UnknownEnvironmentError: no session has this id.
         """
-        session = self._default if header is None else self._sessions.find(header)
+        if header is None and self._is_name_needed:
+            raise InvalidRequestError(
+                f"expected the header {SESSION_HEADER} with the id of a session, got none "
+                f"(--http-sessions required); send POST /reset with {SESSION_HEADER}: {NEW}, whose "
+                "answer has one"
+            )
+        session = self._default if header is None else self._sessions.find(header, self._owner)
         if session is None:
             raise UnknownEnvironmentError(
                 f"{SESSION_HEADER}: no session has this id, it may have expired; "

@@ -65,17 +65,24 @@ class McpServer:
 
     Args:
         service: What is served.
+        owner: The name of the owner whose sessions these are; None on a server without tokens.
+        tools: What the environment offers, where it is known already.
 
     Attributes:
+        owner: The owner that was given.
         sessions: The sessions of the server.
     """
 
-    def __init__(self, service: Service) -> None:
+    def __init__(
+        self, service: Service, owner: str | None = None, tools: McpTools | None = None
+    ) -> None:
         self._service = service
+        self.owner = owner
         self.sessions = service.sessions
-        self._tools = McpTools(service)
+        self._tools = tools or McpTools(service)
         # Plain JSON-RPC that names no session shares this one.
-        self._default = Session(is_shared=True)
+        self._default = Session(is_shared=True, owner=owner)
+        self._is_name_needed = service.settings.http_sessions == "required"
         self._methods: dict[str, Method] = {
             "ping": self._ping,
             "tools/list": self._list,
@@ -156,7 +163,7 @@ class McpServer:
         version = asked if asked in VERSIONS else VERSIONS[-1]
         opened = None
         if session is None:
-            opened = Session(is_shared=True, mcp_version=version)
+            opened = Session(is_shared=True, owner=self.owner, mcp_version=version)
             self.sessions.add(opened)
         else:  # a connection is a session already
             session.mcp_version = version
@@ -189,7 +196,7 @@ class McpServer:
         if arguments is not None and not isinstance(arguments, dict):
             got = brief(repr(arguments), 60)
             raise JsonRpcError(INVALID_PARAMS, f"$.params.arguments: expected an object, got {got}")
-        is_named = session is None and "session_id" in params
+        is_named = session is None and ("session_id" in params or self._is_name_needed)
         if session is not None and params.get("session_id") not in (None, session.session_id):
             raise JsonRpcError(
                 INVALID_PARAMS,
@@ -208,7 +215,7 @@ class McpServer:
         return result
 
     async def _create(self, params: dict[str, Any], session: Session | None) -> dict[str, Any]:
-        session = Session(is_shared=True)
+        session = Session(is_shared=True, owner=self.owner)
         try:
             async with self.sessions.turn(session):
                 await self._tools.open(session)
@@ -230,7 +237,7 @@ class McpServer:
         session_id = params.get("session_id")
         found = None
         if isinstance(session_id, str):
-            found = self.sessions.find(session_id, may_be_vacant=True)
+            found = self.sessions.find(session_id, self.owner, may_be_vacant=True)
         if found is None:
             raise JsonRpcError(
                 INVALID_PARAMS,

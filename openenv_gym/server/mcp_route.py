@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from typing import Any
 
 from fastapi import APIRouter, Request, Response, WebSocket, WebSocketDisconnect
@@ -24,9 +25,11 @@ from openenv_gym.server.jsonrpc import (
     is_response,
 )
 from openenv_gym.server.mcp import UNSUPPORTED_VERSION, VERSIONS, McpServer
+from openenv_gym.server.mcp_tools import McpTools
 from openenv_gym.server.openapi import jsonrpc_body
 from openenv_gym.server.service import Service
 from openenv_gym.server.session import Session
+from openenv_gym.server.tokens import owner_of
 from openenv_gym.wire.error_codes import brief
 from openenv_gym.wire.messages import encode_json
 
@@ -52,13 +55,19 @@ class _RefusedError(Exception):
 def mcp_routes(service: Service) -> APIRouter:
     """Return the routes of ``/mcp``."""
     router = APIRouter()
-    server = McpServer(service)
+    tools = McpTools(service)
+
+    @functools.cache
+    def server_of(owner: str | None) -> McpServer:
+        return McpServer(service, owner, tools)
+
     limit = service.takes_bytes
 
     @router.post("/mcp", tags=["mcp"], openapi_extra=jsonrpc_body())
     async def post(request: Request) -> Response:
         """Speak the Model Context Protocol, or plain JSON-RPC 2.0."""
         message: Any = None
+        server = server_of(owner_of(request))
         try:
             _check_accept(request.headers.get("accept"))
             raw = await _read(request, limit)
@@ -80,6 +89,7 @@ def mcp_routes(service: Service) -> APIRouter:
     @router.delete("/mcp", tags=["mcp"])
     async def delete(request: Request) -> Response:
         """End the session that the header Mcp-Session-Id names."""
+        server = server_of(owner_of(request))
         try:
             session = _named(request, server)
             if session is None:
@@ -91,7 +101,7 @@ def mcp_routes(service: Service) -> APIRouter:
 
     @router.websocket("/mcp")
     async def ws(websocket: WebSocket) -> None:
-        await _serve_websocket(websocket, server)
+        await _serve_websocket(websocket, server_of(owner_of(websocket)))
 
     return router
 
@@ -148,7 +158,7 @@ def _named(request: Request, server: McpServer) -> Session | None:
     session_id = request.headers.get(SESSION_HEADER)
     if session_id is None:
         return None
-    session = server.sessions.find(session_id, may_be_vacant=True)
+    session = server.sessions.find(session_id, server.owner, may_be_vacant=True)
     if session is None:
         raise _RefusedError(
             404, f"{SESSION_HEADER}: no session has this id, it was ended; send initialize again"
@@ -159,7 +169,7 @@ def _named(request: Request, server: McpServer) -> Session | None:
 async def _serve_websocket(websocket: WebSocket, server: McpServer) -> None:
     """Serve one session, which is the connection's own and ends with it."""
     await websocket.accept()
-    session = Session(is_shared=True)
+    session = Session(is_shared=True, owner=server.owner)
     answering: set[asyncio.Task[None]] = set()
     try:
         while (text := await _next(websocket)) is not None:

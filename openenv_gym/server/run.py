@@ -6,10 +6,13 @@ import asyncio
 import logging
 import os
 import socket
+import ssl
+import stat
 import sys
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 from types import FrameType
 
 import openenv_gym.server.packages  # noqa: F401  (raises before uvicorn is imported)
@@ -19,12 +22,13 @@ import openenv_gym.server.packages  # noqa: F401  (raises before uvicorn is impo
 import uvicorn
 from fastapi import FastAPI
 
-from openenv_gym.errors import UnreachableError
+from openenv_gym.credentials import TOKEN_VARIABLE, HidesSecrets, variable_token
+from openenv_gym.errors import InvalidRequestError, UnreachableError
 from openenv_gym.interpreter.lifeline import watch_lifeline
 from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES
 from openenv_gym.server.app import app_of
 from openenv_gym.server.backends import SESSION_THREAD
-from openenv_gym.server.gate import is_address
+from openenv_gym.server.gate import is_address, is_loopback
 from openenv_gym.server.relay_protocol import RelayProtocol
 from openenv_gym.server.service import Service
 from openenv_gym.server.settings import Listener, ServerSettings
@@ -93,7 +97,8 @@ class _Server(uvicorn.Server):
         if self.config.uds:
             return f"unix://{self.config.uds}"
         host, port = self.servers[0].sockets[0].getsockname()[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        scheme = "https" if self.config.is_ssl else "http"
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def _allow_files_of(sessions: int) -> None:
@@ -124,6 +129,30 @@ def _allow_files_of(sessions: int) -> None:
         )
 
 
+def why_it_is_open(settings: ServerSettings, listener: Listener) -> str | None:
+    """Return what is to be said of a server that everybody on a network could use, None of others.
+
+    Raises:
+        InvalidRequestError: A token can be none.
+    """
+    is_kept = settings.insecure_no_auth or listener.uds is not None or settings.tokens
+    if is_kept or _is_reached_from_here_alone(listener.host):
+        return None
+    return (
+        f"{listener.host or '0.0.0.0'} is open to the network: give --token, or --insecure-no-auth"
+    )
+
+
+def _is_reached_from_here_alone(host: str) -> bool:
+    if not host:
+        return False
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:  # nobody can listen there, which is said when the server tries to
+        return True
+    return all(is_loopback(str(address[0])) for *_, address in found)
+
+
 def serve(settings: ServerSettings, listener: Listener) -> None:
     """Serve an environment until a signal says to stop.
 
@@ -132,11 +161,16 @@ def serve(settings: ServerSettings, listener: Listener) -> None:
         listener: Where to listen.
 
     Raises:
+        InvalidRequestError: a token can be none, or the files of TLS cannot be used.
         UnreachableError: the address cannot be had.
         OpenEnvGymError: the environment cannot be built.
     """
     if listener.host and not is_address(listener.host):  # clients use the name that it is bound to
         settings = replace(settings, allow_hosts=[*settings.allow_hosts, listener.host])
+    _check_certificates(listener)
+    if not (settings.token or settings.token_file) and (token := variable_token()) is not None:
+        settings = replace(settings, token=token.reveal())
+        del os.environ[TOKEN_VARIABLE]  # which no environment needs to see
     _allow_files_of(settings.max_sessions)  # first, for what creating the application starts
     run(app_of(Service(settings)), listener, f"openenv-gym serves {settings.environment}")
 
@@ -159,6 +193,8 @@ def run(app: FastAPI, listener: Listener, title: str) -> None:
         host=listener.host,
         port=listener.port,
         uds=listener.uds,
+        ssl_certfile=listener.tls_cert,
+        ssl_keyfile=listener.tls_key,
         log_level=listener.log_level,
         ws=_protocol(listener.write_timeout_s),
         ws_ping_interval=listener.ping_interval_s or None,
@@ -168,7 +204,11 @@ def run(app: FastAPI, listener: Listener, title: str) -> None:
         timeout_graceful_shutdown=_CONNECTIONS_CLOSE_S,
     )
     logging.getLogger("uvicorn.error").addFilter(_RefusalIsNoFault())
+    for name in ("uvicorn.error", "uvicorn.access"):
+        logging.getLogger(name).addFilter(HidesSecrets())
     _Server(config, title, listener).run(_bound(listener))
+    if listener.uds is not None:
+        Path(listener.uds).unlink(missing_ok=True)
     if any(thread.name.startswith(SESSION_THREAD) for thread in threading.enumerate()):
         # An environment hangs in a thread, and Python would wait for the thread.
         logging.shutdown()
@@ -181,18 +221,37 @@ def _takes_bytes(app: FastAPI) -> int:
     return MAX_MESSAGE_BYTES if service is None else service.takes_bytes
 
 
+def _check_certificates(listener: Listener) -> None:
+    """Pass if the files of TLS can be used, before anything is built.
+
+    Raises:
+        InvalidRequestError: They cannot be read, or do not belong together.
+    """
+    if listener.tls_cert is None:
+        return
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(listener.tls_cert, listener.tls_key, password=lambda: "")
+    except OSError as exc:  # ssl.SSLError among them
+        files = " and ".join(filter(None, (listener.tls_cert, listener.tls_key)))
+        raise InvalidRequestError(
+            f"tls_cert: expected certificates and their private key, which has no password, as PEM "
+            f"in {files}, got: {exc}"
+        ) from exc
+
+
 def _protocol(write_timeout_s: float | None) -> type[RelayProtocol]:
     return type("Protocol", (RelayProtocol,), {"write_timeout_s": write_timeout_s})
 
 
-def _bound(listener: Listener) -> list[socket.socket] | None:
-    """The socket to listen on; uvicorn itself makes Unix sockets.
+def _bound(listener: Listener) -> list[socket.socket]:
+    """The socket to listen on.
 
     Raises:
         UnreachableError: the address cannot be had.
     """
     if listener.uds is not None:
-        return None
+        return [_bound_unix(listener.uds, int(listener.uds_mode, 8))]
     family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
     try:
         return [socket.create_server((listener.host, listener.port), family=family)]
@@ -201,3 +260,35 @@ def _bound(listener: Listener) -> list[socket.socket] | None:
             f"cannot listen on {listener.host}, port {listener.port}: {exc}; "
             "choose another --port, or 0 for a free one"
         ) from exc
+
+
+def _bound_unix(path: str, mode: int) -> socket.socket:
+    """A Unix socket that has its mode from the first moment on.
+
+    Raises:
+        UnreachableError: the path cannot be had.
+    """
+    sock = socket.socket(socket.AF_UNIX)
+    before = os.umask(0o777 & ~mode)
+    try:
+        if _is_left_over(path):
+            os.unlink(path)
+        sock.bind(path)
+    except OSError as exc:
+        sock.close()
+        raise UnreachableError(
+            f"cannot listen on {path}: {exc}; choose another --uds, or end the server that has it"
+        ) from exc
+    finally:
+        os.umask(before)
+    return sock
+
+
+def _is_left_over(path: str) -> bool:
+    """Whether this is the socket of a server that has ended."""
+    try:
+        is_socket = stat.S_ISSOCK(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return False
+    with socket.socket(socket.AF_UNIX) as probe:
+        return is_socket and probe.connect_ex(path) != 0

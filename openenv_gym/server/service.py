@@ -51,6 +51,7 @@ class Service:
 
     def __init__(self, settings: ServerSettings) -> None:
         self.settings = settings
+        _ = settings.tokens  # read before anything is built: a mistake there ends the start
         self.backends = Backends(settings)
         self.busy_poll = BusyPoll()
         self.home = Home(self._move, self._settle)

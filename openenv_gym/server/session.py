@@ -70,7 +70,9 @@ class Session:
 
     Attributes:
         session_id: A random text that cannot be guessed.
-        is_shared: Whether whoever knows the id may use the session.
+        is_shared: Whether whoever knows the id may use the session, if the token is the same.
+        owner: The name of the owner of the token with which it was begun; None on a server
+            without tokens.
         engine: Runs requests on the environment; None while the session has no environment.
         last_used_s: When the session was used last, on the server's clock.
         lock: Has one request run at a time.
@@ -86,6 +88,7 @@ class Session:
 
     session_id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     is_shared: bool = False
+    owner: str | None = None
     engine: Engine | None = None
     last_used_s: float = 0.0
     lock: BoundedLock = field(default_factory=BoundedLock)

@@ -74,13 +74,17 @@ class Sessions:
         """The sessions that have an environment."""
         return [session for session in self._sessions.values() if session.engine is not None]
 
-    async def create(self, *, is_shared: bool = False) -> Session:
+    async def create(self, *, is_shared: bool = False, owner: str | None = None) -> Session:
         """Return a new session that has a slot; its environment is still to be opened.
+
+        Args:
+            is_shared: Whether requests name it by its id.
+            owner: The name of the owner of the token that was shown.
 
         Raises:
             CapacityError: there is no slot, or the server is to end, or too many sessions are.
         """
-        session = Session(is_shared=is_shared)
+        session = Session(is_shared=is_shared, owner=owner)
         await self._take_slot(session)
         return session
 
@@ -95,10 +99,15 @@ class Sessions:
         session.last_used_s = self._clock()
         self._sessions[session.session_id] = session
 
-    def find(self, session_id: str, *, may_be_vacant: bool = False) -> Session | None:
-        """Return the shared session with this id, and note that it is in use."""
+    def find(
+        self, session_id: str, owner: str | None = None, *, may_be_vacant: bool = False
+    ) -> Session | None:
+        """Return the shared session with this id, and note that it is in use.
+
+        That of another owner is as unknown as one that there is not.
+        """
         session = self._sessions.get(session_id)
-        if session is None or not session.is_shared:
+        if session is None or not session.is_shared or session.owner != owner:
             return None
         if session.engine is None and not may_be_vacant:
             return None
@@ -203,10 +212,17 @@ class Sessions:
         session.on_drain, session.last_used_s = None, self._clock()
         self._expire_later(session, self._settings.resume_grace_s)
 
-    def take_up(self, token: str) -> Session | None:
-        """Return the session that this token names and proves, which is in use again."""
+    def take_up(self, token: str, owner: str | None = None) -> Session | None:
+        """Return the session that this token names and proves, which is in use again.
+
+        Args:
+            token: What the client was offered when the session began.
+            owner: The name of the owner of the token that opens the server.
+        """
         session = self._sessions.get(token.partition(".")[0])
         if session is None or session.resumption is None or self.is_draining:
+            return None
+        if session.owner != owner:
             return None
         if not secrets.compare_digest(session.resumption.token.encode(), token.encode()):
             return None

@@ -24,6 +24,7 @@ class Setting:
         parse: Makes the value of a text; raises ``InvalidRequestError`` or ``ValueError``.
         metavar: What ``--help`` shows in place of the value.
         is_repeated: Whether the flag, named in the singular, may be given more than once.
+        is_secret: Whether no text may show the value.
     """
 
     says: str | None
@@ -32,6 +33,7 @@ class Setting:
     parse: Callable[[str], Any] = str
     metavar: str | None = None
     is_repeated: bool = False
+    is_secret: bool = False
 
 
 def setting(
@@ -50,7 +52,8 @@ def setting(
     if isinstance(default, (int, float)):
         known = {"parse": type(default), **known}
     start: dict[str, Any] = {"default_factory" if callable(default) else "default": default}
-    return field(**start, metadata={"setting": Setting(says=says, zero=zero, **known)})
+    made = Setting(says=says, zero=zero, **known)
+    return field(**start, repr=not made.is_secret, metadata={"setting": made})
 
 
 def setting_of(one: Field[Any]) -> Setting:

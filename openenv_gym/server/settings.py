@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -22,6 +23,7 @@ from openenv_gym.errors import InvalidRequestError, UnknownEnvironmentError
 from openenv_gym.protocol import Open
 from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES
 from openenv_gym.server.setting import check, setting
+from openenv_gym.server.tokens import Tokens, tokens_of
 from openenv_gym.spaces.descriptor import Space
 from openenv_gym.spaces.size import least_bytes
 from openenv_gym.wire.arguments import refusal_of_arguments
@@ -34,6 +36,7 @@ from openenv_gym.workers.process import available_cores
 
 Isolation = Literal["process", "thread", "inline"]
 StartMethod = Literal["forkserver", "spawn"]
+HttpSessionsMode = Literal["optional", "required"]
 DEADLINES = ("start", "reset", "step", "close")
 
 _LAST_PORT = 65_535
@@ -86,6 +89,15 @@ class Listener:
     host: str = setting("127.0.0.1", "interface")
     port: int = setting(8000, "TCP port, 0 for a free one")
     uds: str | None = setting(None, "listen on this Unix socket instead", metavar="PATH")
+    uds_mode: str = setting(
+        "0600", "who may use the Unix socket, as chmod says it: 0660 for a group", metavar="MODE"
+    )
+    tls_cert: str | None = setting(
+        None, "speak TLS, with the certificates in this PEM file", metavar="PATH"
+    )
+    tls_key: str | None = setting(
+        None, "the private key of --tls-cert, if it is not in the same file", metavar="PATH"
+    )
     drain_timeout_s: float = setting(
         25.0, "seconds that a server which is to end waits for what is under way", "not at all"
     )
@@ -111,6 +123,12 @@ class Listener:
             raise InvalidRequestError(
                 f"port: expected 0 for a free one, or a number up to {_LAST_PORT}, got {self.port}"
             )
+        if re.fullmatch("0?[0-7]{3}", self.uds_mode) is None:
+            raise InvalidRequestError(
+                f"uds_mode: expected three octal digits such as 0660, got {self.uds_mode!r:.80}"
+            )
+        if self.tls_key is not None and self.tls_cert is None:
+            raise InvalidRequestError("tls_key: expected tls_cert beside it, got none")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,6 +210,24 @@ class ServerSettings:
     allow_hosts: Sequence[str] = setting(
         (), "a further name by which clients reach the server", metavar="NAME", is_repeated=True
     )
+    token: str | None = setting(
+        None,
+        "the secret that clients have to show; a list of processes shows it, and that of the "
+        "variable OPENENV_GYM_TOKEN it does not",
+        metavar="TOKEN",
+        is_secret=True,
+    )
+    token_file: str | None = setting(
+        None, "a file of tokens, one in a line, alone or as 'name: token'", metavar="PATH"
+    )
+    insecure_no_auth: bool = setting(
+        False, "let everybody on the network use the server, without a token"
+    )
+    http_sessions: HttpSessionsMode = setting(
+        "optional",
+        "whether a request over HTTP or MCP has to name its session; others share one",
+        choices=get_args(HttpSessionsMode),
+    )
     # A session over HTTP or MCP that was not used for so long gives way to a new one where none is
     # free, because HTTP has no way to notice that its client has left.
     http_idle_s: float = setting(600.0, zero="at once")
@@ -238,6 +274,15 @@ class ServerSettings:
                 "expected max_sessions of at least 1 and workers of at least 0, "
                 f"got {self.max_sessions} and {self.workers}"
             )
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        """What opens the server, as it was when it was asked for first.
+
+        Raises:
+            InvalidRequestError: There is a token that can be none, or no file of tokens.
+        """
+        return tokens_of(self.token, self.token_file)
 
     @property
     def deadlines(self) -> dict[str, float]:

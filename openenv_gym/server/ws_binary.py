@@ -31,6 +31,7 @@ from openenv_gym.server.relay import Relay
 from openenv_gym.server.relay_protocol import GOING_AWAY, RelayProtocol, connection_of
 from openenv_gym.server.service import Service
 from openenv_gym.server.session import Session
+from openenv_gym.server.tokens import owner_of
 from openenv_gym.wire.messages import error_data
 
 
@@ -72,7 +73,7 @@ async def serve_binary(
 async def take_up(websocket: WebSocket, service: Service, token: str) -> None:
     """Go on with the session whose connection was lost, on this connection."""
     connection = connection_of(websocket)
-    session = None if connection is None else service.sessions.take_up(token)
+    session = None if connection is None else service.sessions.take_up(token, owner_of(websocket))
     if connection is None or session is None or session.relay is None:
         text = (
             "no session can be taken up with this token: it has ended, or the server was started "

@@ -42,6 +42,7 @@ from openenv_gym.server.inbox import Inbox
 from openenv_gym.server.mcp_steps import McpSteps
 from openenv_gym.server.service import Service
 from openenv_gym.server.session import Session
+from openenv_gym.server.tokens import owner_of
 from openenv_gym.server.ws_binary import (
     release,
     said_at_handshake,
@@ -69,7 +70,7 @@ async def websocket_endpoint(websocket: WebSocket, service: Service) -> None:
         await take_up(websocket, service, token)
         return
     try:
-        session = await service.sessions.create()
+        session = await service.sessions.create(owner=owner_of(websocket))
     except CapacityError as exc:
         await _refuse(websocket, exc, is_binary or VIEW_PARAMETER in websocket.query_params)
         return
@@ -91,7 +92,7 @@ async def websocket_endpoint(websocket: WebSocket, service: Service) -> None:
 
 async def _join(websocket: WebSocket, service: Service, session_id: str) -> None:
     """Take part in a session that was begun over HTTP or MCP, and leave it alive at the goodbye."""
-    session = service.sessions.find(session_id)
+    session = service.sessions.find(session_id, owner_of(websocket))
     engine = None if session is None else session.engine
     if session is None or engine is None:
         exc = UnknownEnvironmentError(
@@ -110,7 +111,8 @@ async def _join(websocket: WebSocket, service: Service, session_id: str) -> None
         return
     finally:
         session.guests -= 1
-        service.sessions.find(session.session_id)  # which notes that it was in use until now
+        # Which notes that it was in use until now.
+        service.sessions.find(session.session_id, session.owner)
         inbox.close()
 
 

@@ -39,6 +39,7 @@ _EXCEPTIONS: dict[str, type[OpenEnvGymError]] = {
     **{
         kind.code: kind
         for kind in (
+            errors.AuthenticationError,
             errors.InvalidActionError,
             errors.ResetNeededError,
             errors.UnknownAttributeError,

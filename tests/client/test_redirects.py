@@ -196,7 +196,7 @@ def test_where_a_websocket_is_led_to(url: str, location: str, leads_to: str):
     there = Stop.of(address, "ws", "?view=gymnasium").redirected(location, ())
     assert there.ws_url == leads_to
     assert there.is_own
-    assert (there.address.username, there.address.password) == (address.username, address.password)
+    assert (there.address.username, there.address.token) == (address.username, address.token)
     assert there.address.socket_path == address.socket_path
 
 
@@ -217,7 +217,7 @@ def test_where_nobody_follows(url: str, location: str, says: str):
 
 def test_who_was_led_away_is_not_trusted_on_the_way_back():
     away = Stop.of(parse_address("http://me:pw@a"), "ws").redirected("http://b/ws", ["b"])
-    assert (away.is_own, away.address.username) == (False, None)
+    assert (away.is_own, away.address.username, away.address.token) == (False, None, None)
     assert not away.redirected("http://a/ws", ["a"]).is_own
 
 

@@ -15,7 +15,7 @@ import pytest
 from openenv_gym import OpenEnvClient, WebSocketOptions, from_client, inspect, typed_models
 from openenv_gym.cli import main
 from openenv_gym.endpoints import ConnectOptions
-from openenv_gym.errors import EnvStartError, InvalidRequestError, NotOpenEnvError
+from openenv_gym.errors import AuthenticationError, EnvStartError, InvalidRequestError
 from tests.support.proxy import Proxy
 
 OPTIONS = WebSocketOptions(headers={"Authorization": "Bearer secret"})
@@ -64,7 +64,7 @@ def test_every_id_takes_them(locked, env_id, own, environment):
     play_one(gym.make(env_id, base_url=url, options=OPTIONS, **own))
     if "codec" not in own:
         play_many(gym.make_vec(env_id, num_envs=2, base_url=url, options=OPTIONS, **own))
-    with pytest.raises(NotOpenEnvError, match="HTTP 401"):
+    with pytest.raises(AuthenticationError, match="HTTP 401"):
         gym.make(env_id, base_url=url, **own)
 
 

@@ -20,6 +20,7 @@ FLAGS = """
     --log-level --lifeline --isolation --start-method --workers --max-sessions --python --kwargs
     --action-model --observation-model --attributes --memory-limit --start-timeout --reset-timeout
     --step-timeout --close-timeout --resume-grace --allow-origin --allow-host --max-message-bytes
+    --uds-mode --tls-cert --tls-key --token --token-file --insecure-no-auth --http-sessions
 """
 INTERNAL = {"builder", "http_idle_s", "max_num_envs"}
 
@@ -79,7 +80,7 @@ def test_help_says_what_each_flag_is_and_its_default(
             continue
         assert flag_of(one) in shown
         assert " ".join(setting.says.split()) in shown
-        if isinstance(one.default, (int, float)):
+        if isinstance(one.default, (int, float)) and one.default is not False:
             assert f"(default: {one.default:g})" in shown
     assert "--lifeline" not in shown
 
