@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 from .host import Host
+from .leaving import leave
 from .lifeline import watch_lifeline
 from .spin import AdaptiveSpin
 from .stderr import copy_stderr
@@ -94,3 +95,4 @@ def main(sock_fd: int, lifeline: int, stderr: int, stderr_copy: list[int]) -> No
             channel.send(host.answer(channel.receive()))
     except (EOFError, ConnectionError):
         host.close_all()
+    leave()

@@ -21,6 +21,7 @@ hangs: the exit code is asked for time and again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 import signal
@@ -49,6 +50,9 @@ OnReply: TypeAlias = Callable[[Body | None], None]
 
 _EXIT_TIMEOUT_S = 5.0
 """How long to wait for the exit code of a worker that has closed its socket, or was killed."""
+
+_TURN_S = 5.0
+"""How long others wait for a worker that takes its time to end, or never does."""
 
 
 def _ignore(what: str) -> None:
@@ -304,14 +308,22 @@ class ProcessBackend:
         return ConnectionLostError(f"{why}; open another session", fault=fault)
 
     async def close(self) -> None:
-        """Have the worker close the environment and end; kill it if that takes too long."""
-        if not self._settings.close_timeout_s:  # the request under way has a limit of its own
+        """Have the worker close the environment and end; kill it if that takes too long.
+
+        Few workers end at once, and the time of this one begins with its turn. One that is lost has
+        nothing to do any more, and waits for none.
+        """
+        limit_s = self._settings.close_timeout_s or math.inf
+        if limit_s == math.inf:  # the request under way has a limit of its own
             await self._until(lambda: not self._protocol.is_asked, math.inf)
-        self._protocol.close()
-        if self._line is not None:
-            self._line.close()
-        self._worker.dismiss()
-        if await self._exit_code(self._settings.close_timeout_s or math.inf) is None:
+        is_lost = self._cause is not None or self._worker.has_ended
+        async with contextlib.nullcontext() if is_lost else self._watchdog.turn_to_end():
+            self._protocol.close()
+            if self._line is not None:
+                self._line.close()
+            self._worker.dismiss()
+            code = await self._exit_code(min(limit_s, _TURN_S))
+        if code is None and await self._exit_code(limit_s - _TURN_S) is None:
             self._worker.kill()
             if await self._exit_code(_EXIT_TIMEOUT_S) is None:
                 _log.warning("worker %d was killed and does not end", self._worker.pid)

@@ -127,6 +127,7 @@ class Service:
 
     async def close(self) -> None:
         """End all sessions and workers."""
+        self.backends.watchdog.end_all_at_once()
         await self.sessions.close()
         await asyncio.to_thread(self.backends.close)
         self.home.release()

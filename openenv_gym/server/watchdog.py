@@ -10,6 +10,9 @@ process was stopped, the machine slept, a callback took long), replies may lie u
 although their deadlines have passed. A sweep that comes a whole period late therefore kills nobody,
 and leaves the loop until the next sweep to read what is there. It kills if it is late twice in a
 row, though: a loop that is always late must not leave its workers without deadlines.
+
+Workers that end compute, and so does the server that has to answer everybody else. Where many
+sessions end together, each worker waits for its *turn* to end; see :meth:`Watchdog.turn_to_end`.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,8 +30,12 @@ from openenv_gym.protocol import Body
 from openenv_gym.protocol.binary_messages import CLOSE, OPEN, RESET
 from openenv_gym.protocol.events import Open
 from openenv_gym.server.settings import ServerSettings
+from openenv_gym.workers.process import available_cores
 
 PERIOD_S = 0.2
+
+ENDS_PER_CORE = 2
+"""So many workers for each core may end at once."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,10 @@ def _deadline(name: str, limit_s: float | None) -> Deadline:
     return Deadline(name, limit_s or math.inf, f"--{name}-timeout")
 
 
+def _turns() -> asyncio.Semaphore:
+    return asyncio.Semaphore(ENDS_PER_CORE * available_cores())
+
+
 class Watched(Protocol):
     """A worker as the watchdog sees it, which may have a request under way."""
 
@@ -93,9 +106,10 @@ class Watched(Protocol):
 
 
 class Watchdog:
-    """Ends the workers whose answers are overdue."""
+    """Ends the workers whose answers are overdue, and has few of the others end at once."""
 
     def __init__(self) -> None:
+        self._turns = _turns()
         self._watched: set[Watched] = set()
         self._next: asyncio.TimerHandle | None = None
         self._next_s = 0.0
@@ -117,6 +131,7 @@ class Watchdog:
 
     def move(self) -> None:
         """Go on in the loop that runs now: the one before is gone, or asks for nothing."""
+        self._turns = _turns()
         if self._next is not None:
             self._next.cancel()
             self._next, self._was_late = None, False
@@ -126,7 +141,18 @@ class Watchdog:
     def forget(self) -> None:
         """Look at nobody any more, in a forked child."""
         self._watched.clear()
-        self._next = None
+        self._next, self._turns = None, _turns()
+
+    @asynccontextmanager
+    async def turn_to_end(self) -> AsyncIterator[None]:
+        """Wait until one may have a worker end, first come, first served, and end in the block."""
+        async with self._turns:
+            yield
+
+    def end_all_at_once(self) -> None:
+        """Have nobody wait for a turn any more: the server ends, and serves nobody meanwhile."""
+        for _ in self._watched:
+            self._turns.release()
 
     def __len__(self) -> int:
         return len(self._watched)

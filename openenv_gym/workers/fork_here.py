@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from openenv_gym.errors import ServerError
+from openenv_gym.interpreter.leaving import leave
 from openenv_gym.workers.built_env import Builder
 from openenv_gym.workers.spawn import ChildProcess
 
@@ -126,9 +127,7 @@ def _be_a_worker(
     except BaseException:  # nothing of the parent's code above must see it
         traceback.print_exc()
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        leave(code, runs_handlers=False)
 
 
 def _leave_the_parent() -> None:

@@ -23,6 +23,7 @@ import sys
 from collections.abc import Sequence
 
 from openenv_gym.errors import OpenEnvGymError
+from openenv_gym.interpreter.leaving import leave
 from openenv_gym.interpreter.lifeline import watch_lifeline
 from openenv_gym.interpreter.spin import AdaptiveSpin
 from openenv_gym.interpreter.stderr import copy_stderr
@@ -147,6 +148,7 @@ def main() -> None:
         if not options.python_path:
             del os.environ["PYTHONPATH"]
     work(control, lifeline, options.stderr_copy, options.memory_limit)
+    leave()
 
 
 def work(

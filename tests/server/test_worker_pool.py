@@ -61,7 +61,7 @@ def take(pool: WorkerPool, number: int = 1) -> list[WorkerProcess]:
     for worker in workers:
         assert worker.exit_code is None
         worker.stop(timeout_s=0)
-        assert worker.exit_code == -signal.SIGKILL
+        assert worker.exit_code in (-signal.SIGKILL, 0)  # it may leave before it is killed
     return workers
 
 
