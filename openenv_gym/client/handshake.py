@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 
-from websockets.datastructures import Headers
 from websockets.exceptions import InvalidStatus
 
 from openenv_gym.address import Address
@@ -22,7 +21,9 @@ def is_resuming(resume: str | None) -> bool:
     return resume not in (None, ASK)
 
 
-def add_headers(headers: Headers, address: Address, given: Mapping[str, str]) -> None:
+def add_headers(
+    headers: MutableMapping[str, str], address: Address, given: Mapping[str, str]
+) -> None:
     """Add the credentials in ``address`` and the headers that the caller gave."""
     if address.username is not None:
         credentials = f"{address.username}:{address.password or ''}".encode()
