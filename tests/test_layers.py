@@ -44,6 +44,7 @@ IMPURE_MODULES = (
     "concurrent",
     "fastapi",
     "http.client",
+    "httpcore",
     "httpx",
     "multiprocessing",
     "select",

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from openenv_gym.address import Address
 from openenv_gym.client.handshake import request_headers, unauthenticated
 from openenv_gym.client.redirects import Stop, follow, redirect_in
-from openenv_gym.client.tls import no_trust, system_trust
+from openenv_gym.client.tls import system_trust
 from openenv_gym.client.websocket import WebSocketOptions
 from openenv_gym.errors import NotOpenEnvError, UnreachableError
+
+if TYPE_CHECKING:
+    from openenv_gym.client.get import Answer
 
 _OK, _UNAUTHENTICATED = 200, 401
 _MAX_SCHEMA_BYTES = 100 * 2**20
@@ -36,7 +40,7 @@ def get_schema(address: Address, options: WebSocketOptions) -> dict[str, Any]:
         kind = NoSchema if _is_application(response) else NotOpenEnvError
         raise kind(f"{expected}, got HTTP {response.status_code}: {response.text[:100]}")
     try:
-        body = response.json()
+        body = json.loads(response.content)
     except (ValueError, RecursionError) as exc:
         raise NotOpenEnvError(f"{expected}, got no JSON: {response.text[:100]}") from exc
     if not isinstance(body, dict) or not {"action", "observation"} <= body.keys():
@@ -52,85 +56,62 @@ def get_name(address: Address, options: WebSocketOptions) -> str | None:
     """
     response = _get(address, "metadata", options)
     try:
-        body = response.json()
+        body = json.loads(response.content)
     except (ValueError, RecursionError):
         return None
     name = body.get("name") if isinstance(body, dict) else None
     return name if isinstance(name, str) else None
 
 
-def _is_application(response: Any) -> bool:
+def _is_application(response: Answer) -> bool:
     """Whether a server failed to make its schema, or FastAPI has no such route."""
     if response.status_code >= 500:
         return True
-    kind = str(response.headers.get("content-type", ""))
-    return bool(response.status_code == 404) and kind.startswith("application/json")
+    kind = response.headers.get("content-type", "")
+    return response.status_code == 404 and kind.startswith("application/json")
 
 
-def _get(address: Address, path: str, options: WebSocketOptions) -> Any:
+def _get(address: Address, path: str, options: WebSocketOptions) -> Answer:
     if address.socket_path is not None and not os.path.exists(address.socket_path):
         raise UnreachableError(
             f"cannot connect to {address}: no such file; is the server running, "
             "and is the address right?"
         )
     answer: Any = None
+    end_s = time.monotonic() + options.connect_timeout_s  # of all redirects together
 
     def ask(place: Stop) -> str | None:
         nonlocal answer
-        answer = _answer_at(place, options)
+        answer = _answer_at(place, options, end_s)
         return redirect_in(answer.status_code, answer.headers.get("location"))
 
     follow(Stop.of(address, path), ask, options.redirect_hosts)
-    if answer.status_code == _UNAUTHENTICATED:
-        raise unauthenticated(address, answer.text)
-    return answer
+    found: Answer = answer
+    if found.status_code == _UNAUTHENTICATED:
+        raise unauthenticated(address, found.text)
+    return found
 
 
-def _answer_at(place: Stop, options: WebSocketOptions) -> Any:
+def _answer_at(place: Stop, options: WebSocketOptions, end_s: float) -> Answer:
     """What one place answers, be it a redirect."""
-    import httpx  # takes longer to import than a worker takes to start, and is needed only here
+    from openenv_gym.client.get import LateBodyError, get  # its library is needed only here
 
     address = place.address
-    trust = options.ssl_context or (system_trust() if address.is_secure else no_trust())
-    transport = httpx.HTTPTransport(uds=address.socket_path, verify=trust)
-    headers = request_headers(address, options.headers) if place.is_own else {}
+    headers = {"User-Agent": "openenv-gym"}
+    if place.is_own:
+        headers.update(request_headers(address, options.headers))
+    trust = options.ssl_context or (system_trust() if address.is_secure else None)
+    limit = min(options.max_message_bytes, _MAX_SCHEMA_BYTES)
     try:
-        with (
-            httpx.Client(transport=transport, timeout=options.connect_timeout_s) as client,
-            client.stream("GET", place.url, headers=headers) as response,
-        ):
-            content = _content(response, options)
-        response.stream = httpx.ByteStream(b"")  # which was part of a cycle, with all the client
-        headers_left = {
-            name: response.headers.get(name, "") for name in ("content-type", "location")
-        }
-        asked = httpx.Request("GET", place.url)
-        return httpx.Response(
-            response.status_code, headers=headers_left, content=content, request=asked
-        )
-    except (httpx.TransportError, OSError, ValueError) as exc:
+        return get(place.url, headers, end_s, limit, uds=address.socket_path, trust=trust)
+    except TimeoutError as exc:
+        kind = NotOpenEnvError if isinstance(exc, LateBodyError) else UnreachableError
+        raise kind(
+            f"{place.url}: expected the answer within {options.connect_timeout_s:g} s "
+            f"(connect_timeout_s), {exc}; is the server running, and is the address right?"
+        ) from exc
+    except (OSError, ValueError) as exc:
         raise UnreachableError(
             f"cannot connect to {address}: {exc or type(exc).__name__}; is the server running, "
             "and is the address right?"
         ) from exc
-    except httpx.DecodingError as exc:
-        raise NotOpenEnvError(f"{address} sent what cannot be read: {exc}") from exc
-
-
-def _content(response: Any, options: WebSocketOptions) -> bytes:
-    """The whole body, of a server that may go on without end, or as slowly as it likes."""
-    deadline_s = time.monotonic() + options.connect_timeout_s
-    content, limit = bytearray(), min(options.max_message_bytes, _MAX_SCHEMA_BYTES)
-    for chunk in response.iter_bytes():
-        content += chunk
-        if len(content) > limit:
-            raise NotOpenEnvError(
-                f"{response.url}: expected at most {limit} bytes "
-                "(max_message_bytes), got more; is this an OpenEnv server?"
-            )
-        if time.monotonic() > deadline_s:
-            raise NotOpenEnvError(
-                f"{response.url}: expected the answer within {options.connect_timeout_s:g} s "
-                f"(connect_timeout_s), got {len(content)} bytes and no end of it"
-            )
-    return bytes(content)

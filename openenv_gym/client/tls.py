@@ -14,10 +14,5 @@ def system_trust() -> ssl.SSLContext:
     for each request, in the reference cycles of an HTTP client, would pile up before it comes.
     """
     context = ssl.create_default_context()
-    context.set_alpn_protocols(["http/1.1"])  # httpx sets it anyway, so all see the same
+    context.set_alpn_protocols(["http/1.1"])  # httpcore sets it anyway, so all see the same
     return context
-
-
-def no_trust() -> ssl.SSLContext:
-    """Return a context that trusts nobody, for where there is no TLS."""
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

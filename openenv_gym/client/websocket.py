@@ -61,6 +61,7 @@ from openenv_gym.protocol.limits import LIMIT_HEADER, MAX_MESSAGE_BYTES, limit_i
 from openenv_gym.protocol.resume import ASK, RESUME_HEADER, Resumption, resumption_in
 from openenv_gym.protocol.websocket_frames import BINARY, TEXT, FrameSplitter, client_frame
 from openenv_gym.sockets import BlockingSocket
+from openenv_gym.spaces.budget import MAX_SPACE_BYTES
 
 MAX_HANDSHAKE_BYTES = 64 * 2**10
 _RESUMABLE_CLOSE_CODES = {1001, 1011}
@@ -77,6 +78,8 @@ class WebSocketOptions:
         connect_timeout_s: The longest time for each of TCP, TLS and the handshake, in seconds.
         max_message_bytes: A longer message from the server is refused. A server of ours is told,
             and answers with an error in place of a longer one.
+        max_space_bytes: What the spaces of a server may take, all together, in bytes; those that
+            take more are refused. None for no limit.
         headers: Sent with the handshake, such as ``Authorization``.
         ssl_context: The TLS context for ``wss`` and ``https``. Unless given, the system's
             certificates are trusted, as they are when first needed.
@@ -92,6 +95,7 @@ class WebSocketOptions:
 
     connect_timeout_s: float = 10.0
     max_message_bytes: int = MAX_MESSAGE_BYTES
+    max_space_bytes: int | None = MAX_SPACE_BYTES
     headers: dict[str, str] = field(default_factory=dict, repr=False)  # which may be secret
     ssl_context: ssl.SSLContext | None = None
     resume_timeout_s: float | None = None

@@ -18,7 +18,7 @@ import numpy as np
 
 from openenv_gym.codecs.freeform import object_array, pack_freeform, unpack_freeform, wire_dtype
 from openenv_gym.errors import InvalidRequestError
-from openenv_gym.spaces.descriptor import check_size
+from openenv_gym.spaces.budget import SpaceBudget
 from openenv_gym.spaces.numbers import (
     from_json_number,
     from_json_numbers,
@@ -44,7 +44,7 @@ def info_from_json(data: Any, types: Mapping[str, str]) -> Any:
         InvalidRequestError: ``types`` does not fit ``data``.
     """
     try:
-        return _in(data, "", types) if types else data
+        return _in(data, "", types, SpaceBudget()) if types else data
     except (LookupError, ValueError, TypeError, AttributeError, OverflowError) as exc:
         raise InvalidRequestError(
             f"the types {repr(types)[:80]} do not fit the info: {exc}"
@@ -158,26 +158,32 @@ _WRITERS: tuple[tuple[Any, Callable[[Any, str, Types], Any]], ...] = (
 )
 
 
-def _in(data: Any, path: str, types: Mapping[str, str]) -> Any:
+def _in(data: Any, path: str, types: Mapping[str, str], budget: SpaceBudget) -> Any:
     kind, _, rest = types.get(path, "").partition(":")
     if kind in _READERS:
-        return _READERS[kind](data, rest)
+        return _READERS[kind](data, rest, budget)
     if isinstance(data, dict):
-        return {key: _in(item, _pointer(path, key), types) for key, item in data.items()}
+        return {key: _in(item, _pointer(path, key), types, budget) for key, item in data.items()}
     if isinstance(data, list):
-        items = [_in(item, _pointer(path, i), types) for i, item in enumerate(data)]
+        items = [_in(item, _pointer(path, i), types, budget) for i, item in enumerate(data)]
         return _LISTS[kind](items, rest) if kind in _LISTS else items
     return data
 
 
-def _array_in(data: Any, rest: str) -> np.ndarray[Any, Any]:
+def _array_in(data: Any, rest: str, budget: SpaceBudget) -> np.ndarray[Any, Any]:
     name, _, lengths = rest.partition(":")
     shape = tuple(int(length) for length in lengths.split(",") if length)
     dtype = wire_dtype(np.dtype(name))
     if dtype is None:
         raise ValueError(f"the dtype {name} is not allowed")
-    check_size(shape, dtype)
+    if dtype.kind in "SU":  # each text takes as much room as the longest one may
+        nbytes = _count(data) * dtype.itemsize
+        budget.spend(nbytes, "$.info_types", f"texts of {dtype}")
     return _elements_in(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+def _count(data: Any) -> int:
+    return sum(map(_count, data)) if isinstance(data, list) else 1
 
 
 def _elements_in(data: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
@@ -204,9 +210,9 @@ _LISTS: dict[str, Callable[[list[Any], str], Any]] = {
     "dict": lambda items, rest: dict(items),
     "objects": _objects_in,
 }
-_READERS: dict[str, Callable[[Any, str], Any]] = {
+_READERS: dict[str, Callable[[Any, str, SpaceBudget], Any]] = {
     "ndarray": _array_in,
-    "scalar": lambda data, rest: _array_in(data, rest)[()],
-    "bytes": lambda data, rest: bytes.fromhex(data),
-    "number": lambda data, rest: from_json_number(data),
+    "scalar": lambda data, rest, budget: _array_in(data, rest, budget)[()],
+    "bytes": lambda data, rest, budget: bytes.fromhex(data),
+    "number": lambda data, rest, budget: from_json_number(data),
 }

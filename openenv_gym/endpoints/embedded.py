@@ -93,7 +93,7 @@ class EmbeddedEndpoint:
             else:
                 sock, worker = EMBEDDED.connect(self.worker, self.cohort, self.handed)
             place = WorkerSocket(sock, f"the embedded worker (process {worker.pid})", worker)
-            session = ClientSession(BinaryMessages())
+            session = ClientSession(BinaryMessages(max_space_bytes=None))
             timeout_s = reply_timeout(self.options.timeout_s, {})
             connection = Connection(session, open_transport(place), timeout_s)
             try:

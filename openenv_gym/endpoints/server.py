@@ -47,6 +47,7 @@ from openenv_gym.protocol import (
 )
 from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES
 from openenv_gym.spaces import Inference, infer
+from openenv_gym.spaces.budget import SpaceBudget
 from openenv_gym.spaces.narrowing import schema_of_value
 from openenv_gym.spaces.probing import Probed
 from openenv_gym.spaces.profiles import UNKNOWN_ACTION, needs_name
@@ -184,7 +185,8 @@ class ServerEndpoint:
         deadlines = {} if description is None else description.deadlines
         timeout_s = reply_timeout(self.options.timeout_s, deadlines)
         transport = self._transport(SUBPROTOCOL)
-        connection = Connection(ClientSession(BinaryMessages()), transport, timeout_s)
+        messages = BinaryMessages(self.options.websocket.max_space_bytes)
+        connection = Connection(ClientSession(messages), transport, timeout_s)
         found = opened(connection, self.request)
         try:
             info = info_of(found, self.request, self.options, is_binary=True)
@@ -228,6 +230,7 @@ class ServerEndpoint:
             told = connection.request(GetState())
             said = told.state.get(SCHEMA_KEY) if isinstance(told, StateReply) else None
             found = msgspec.convert(said, Description)
+            found = found.within(self.options.websocket.max_space_bytes)
             messages.view = BatchClientView(found)
             info = info_of(_said_in_json(found), request, self.options, is_binary=False)
             check_known(known, info, self.address)
@@ -255,6 +258,8 @@ class ServerEndpoint:
         ours = schema.get(SCHEMA_KEY)
         try:
             description = None if ours is None else msgspec.convert(ours, Description)
+            if description is not None:
+                description = description.within(self.options.websocket.max_space_bytes)
         except msgspec.ValidationError as exc:
             raise NotOpenEnvError(
                 f"the description of {self.address} is malformed: {exc}; "
@@ -302,6 +307,7 @@ class ServerEndpoint:
             probe=lambda: self._probe(None if action == UNKNOWN_ACTION else schema),
             list_tools=lambda: self._tools(schema),
             environment=name,
+            budget=SpaceBudget(self.options.websocket.max_space_bytes),
         )
 
     def _check(self, description: Description | None) -> None:
@@ -382,9 +388,11 @@ def endpoint_of(source: str | Endpoint, token: str | None) -> Endpoint:
 
 def _said_in_json(description: Description) -> Description:
     """Return a description without what JSON has no messages for."""
-    return msgspec.structs.replace(
+    said = msgspec.structs.replace(
         description, render_modes=[], attributes=[], has_all_attributes=False
     )
+    vars(said).update(vars(description))  # the spaces that are made, and what is left for others
+    return said
 
 
 def _has(description: Description, kwargs: dict[str, Any]) -> bool:

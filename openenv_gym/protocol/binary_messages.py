@@ -49,6 +49,7 @@ from openenv_gym.protocol.events import (
     Used,
 )
 from openenv_gym.protocol.framing import Body
+from openenv_gym.spaces.budget import MAX_SPACE_BYTES
 from openenv_gym.wire.description import Description, description_from_json
 from openenv_gym.wire.fault_info import fault_from_wire, fault_to_wire
 
@@ -81,9 +82,14 @@ def sequence_of(body: Body) -> int:
 
 
 class BinaryMessages:
-    """The binary codec of one session; it learns the spaces from the reply to ``Open``."""
+    """The binary codec of one session; it learns the spaces from the reply to ``Open``.
 
-    def __init__(self) -> None:
+    Args:
+        max_space_bytes: What these spaces may take, all together, in bytes; None for no limit.
+    """
+
+    def __init__(self, max_space_bytes: int | None = MAX_SPACE_BYTES) -> None:
+        self._max_space_bytes = max_space_bytes
         self._action: BinaryCodec = _anything
         self._observation: BinaryCodec = _anything
         self._num_envs = 0
@@ -164,7 +170,7 @@ class BinaryMessages:
             raise ProtocolError(f"expected a reply kind of openenv-gym.v1, got {kind}")
         reply = unpack(memoryview(body)[HEADER_BYTES:])
         if type(reply) is Opened:
-            self._learn(reply.description)
+            self._learn(reply.description.within(self._max_space_bytes))
         return seq, reply
 
     def _pack_result(self, seq: int, result: Result) -> bytes:

@@ -33,7 +33,7 @@ class Engine:
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
-        self._session = ClientSession(BinaryMessages())
+        self._session = ClientSession(BinaryMessages(max_space_bytes=None))
         self._loss: OpenEnvGymError | None = None
 
     @property

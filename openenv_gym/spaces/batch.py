@@ -11,6 +11,7 @@ import gymnasium.spaces as gs
 import numpy as np
 from numpy.typing import NDArray
 
+from openenv_gym.spaces.budget import CHARACTER_BYTES, SPACE_BYTES
 from openenv_gym.spaces.descriptor import Space
 from openenv_gym.spaces.labels import LABELS
 
@@ -32,6 +33,48 @@ def batch_space(space: Space, n: int) -> Space:
     return batched
 
 
+def batch_bytes(space: Space, n: int) -> int:
+    """Return what :func:`batch_space` takes beside the bounds of ``space``, in bytes.
+
+    Large arrays share their bounds; other spaces are copied.
+
+    >>> batch_bytes(gs.Box(0, 1, (1000, 1000)), 64), batch_bytes(gs.Text(5), 2) > 0
+    (0, True)
+
+    Args:
+        space: The space of one value.
+        n: The number of values.
+    """
+    if isinstance(space, gs.Dict):
+        return sum(batch_bytes(part, n) for part in space.spaces.values())
+    if isinstance(space, gs.Tuple):
+        return sum(batch_bytes(part, n) for part in space.spaces)
+    if isinstance(space, gs.MultiBinary) or (isinstance(space, gs.Box) and _is_bounded(space)):
+        return 0
+    if isinstance(space, gs.Discrete):
+        return n * _DISCRETE_BYTES
+    return n * _copied_bytes(space)
+
+
+def _copied_bytes(space: Any) -> int:
+    parts = getattr(space, "spaces", ())
+    inner = list(parts.values() if isinstance(parts, dict) else parts)
+    inner += [getattr(space, name, None) for name in _PARTS]
+    letters = len(space.character_list) if type(space) is gs.Text else 0
+    own = SPACE_BYTES + letters * CHARACTER_BYTES + 4 * sum(map(_nbytes, vars(space).values()))
+    return own + sum(_copied_bytes(part) for part in inner if part is not None)
+
+
+def _nbytes(value: Any) -> int:
+    return value.nbytes if isinstance(value, np.ndarray) else 0
+
+
+_DISCRETE_BYTES = 40
+"""What each choice takes in the ``MultiDiscrete`` of a batch, while that is made."""
+
+_PARTS = ("feature_space", "node_space", "edge_space")
+
+
 def _as_gymnasium(space: Any, n: int) -> Space:
     from gymnasium.vector.utils import batch_space as build
 
@@ -41,11 +84,7 @@ def _as_gymnasium(space: Any, n: int) -> Space:
 
 def _box(space: gs.Box, n: int) -> Space:
     shape = (n, *space.shape)
-    # Gymnasium takes an integer without a bound for one that is bounded by its dtype.
-    is_bounded = space.dtype.kind in "fub" or bool(
-        np.all(space.bounded_below) and np.all(space.bounded_above)
-    )
-    if math.prod(shape) < _LARGE or not is_bounded:
+    if math.prod(shape) < _LARGE or not _is_bounded(space):
         return _as_gymnasium(space, n)
     batched = copy.copy(space)
     batched._np_random = copy.deepcopy(space.np_random)
@@ -53,14 +92,28 @@ def _box(space: gs.Box, n: int) -> Space:
     vars(batched).pop(LABELS, None)  # whose places are others now
     for name in ("low", "high", "bounded_below", "bounded_above"):
         setattr(batched, name, np.broadcast_to(getattr(space, name), shape))
-    batched.low_repr, batched.high_repr = _shown(batched.low), _shown(batched.high)
+    batched.low_repr = _shown(batched.low, space.low)
+    batched.high_repr = _shown(batched.high, space.high)
     return batched
 
 
-def _shown(bound: NDArray[Any]) -> str:
-    """A bound as Gymnasium shows it."""
-    least = bound.min()
-    return str(least if least == bound.max() else bound)
+def _is_bounded(space: gs.Box) -> bool:
+    """Whether a batch has the same bounds: Gymnasium takes an integer without for one with them."""
+    limited = space.bounded_below, space.bounded_above
+    return space.dtype.kind in "fub" or all(bool(np.all(one)) for one in limited)
+
+
+def _shown(bound: NDArray[Any], single: NDArray[Any]) -> str:
+    """A bound as Gymnasium shows it; of many that are the same, only a ``single`` one is read."""
+    least = single.min()
+    return str(least if least == single.max() else bound)
+
+
+def _multi_binary(space: gs.MultiBinary, n: int) -> Space:
+    if math.prod(space.shape) * n < _LARGE:
+        return _as_gymnasium(space, n)
+    one: Any = gs.Box(0, 1, space.shape, space.dtype, seed=copy.deepcopy(space.np_random))
+    return _box(one, n)
 
 
 def _dict(space: gs.Dict, n: int) -> Space:
@@ -76,6 +129,7 @@ def _tuple(space: gs.Tuple[Any], n: int) -> Space:
 
 _KINDS: dict[type[Any], Callable[[Any, int], Any]] = {
     gs.Box: _box,
+    gs.MultiBinary: _multi_binary,
     gs.Dict: _dict,
     gs.Tuple: _tuple,
 }

@@ -11,6 +11,7 @@ arguments of its constructor, and ``labels`` if its components have names.
 from __future__ import annotations
 
 import math
+import reprlib
 import string
 from collections.abc import Callable
 from functools import singledispatch
@@ -21,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openenv_gym.errors import SpaceError
+from openenv_gym.spaces.budget import CHARACTER_BYTES, SPACE_BYTES, SpaceBudget
 from openenv_gym.spaces.labels import label, labels_of
 from openenv_gym.spaces.numbers import from_json_number, to_json_number
 from openenv_gym.spaces.unicode_text import UnicodeText
@@ -28,9 +30,8 @@ from openenv_gym.spaces.unicode_text import UnicodeText
 Space: TypeAlias = gs.Space[Any]
 Descriptor: TypeAlias = dict[str, Any]
 
-MAX_ARRAY_BYTES = 1 << 28
-"""The most bytes that one array of a space may take. A short message of a peer must not fill the
-memory."""
+MAX_DEPTH = 64
+"""The deepest nesting of spaces that is read. A message is not nested deeper either."""
 
 # By name and not by numpy's type codes: which code means int64 differs between systems, and so
 # does the class of its scalars.
@@ -38,7 +39,8 @@ _INTEGERS = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64
 _DTYPES = {name: np.dtype(name) for name in ("bool", *_INTEGERS, "float16", "float32", "float64")}
 _TEXT_DTYPE = np.dtype(str)
 _MOST_TEXT = 1 << 16
-_READERS: dict[str, Callable[[Descriptor], Space]] = {}
+ReadDescriptor: TypeAlias = Callable[[Descriptor, str, SpaceBudget], Space]
+_READERS: dict[str, ReadDescriptor] = {}
 
 
 def to_descriptor(space: Space) -> Descriptor:
@@ -65,23 +67,36 @@ def _describe(space: Space) -> Descriptor:
     )
 
 
-def from_descriptor(descriptor: Descriptor) -> Space:
+def from_descriptor(
+    descriptor: Descriptor, path: str = "$", budget: SpaceBudget | None = None
+) -> Space:
     """Return the space that ``descriptor`` describes.
 
     >>> from_descriptor({'type': 'Discrete', 'n': 3, 'start': -1, 'dtype': 'int64'})
     Discrete(3, start=-1)
 
+    Args:
+        descriptor: The descriptor.
+        path: Where it stands, for error messages.
+        budget: What is left to make spaces with; a new one unless given.
+
     Raises:
-        SpaceError: the descriptor is malformed, or of a kind that this version does not know.
+        SpaceError: the descriptor is malformed, of a kind that this version does not know, or of a
+            space that takes more than the budget; the message names the path.
     """
+    budget = SpaceBudget() if budget is None else budget
     kind = descriptor.get("type") if isinstance(descriptor, dict) else None
     if not isinstance(kind, str) or kind not in _READERS:
         raise SpaceError(
-            f"expected a space descriptor with a 'type' among {', '.join(_READERS)}, "
-            f"got {str(descriptor)[:80]}"
+            f"{path}: expected a space descriptor with a 'type' among {', '.join(_READERS)}, "
+            f"got {_short(descriptor)}"
         )
+    budget.spend(SPACE_BYTES, path, f"a {kind}")
+    if budget.depth >= MAX_DEPTH:
+        raise SpaceError(f"{path:.200}: expected spaces nested at most {MAX_DEPTH} deep, got more")
+    budget.depth += 1
     try:
-        space = _READERS[kind](descriptor)
+        space = _READERS[kind](descriptor, path, budget)
         return label(space, descriptor["labels"]) if "labels" in descriptor else space
     except SpaceError:
         raise
@@ -94,11 +109,13 @@ def from_descriptor(descriptor: Descriptor) -> Space:
         OverflowError,
         RecursionError,
     ) as exc:
-        raise SpaceError(f"malformed descriptor of a {kind} space: {exc!r}") from exc
+        raise SpaceError(f"{path}: malformed descriptor of a {kind} space: {exc!r:.200}") from exc
+    finally:
+        budget.depth -= 1
 
 
-def _reads(kind: str) -> Callable[[Callable[[Descriptor], Space]], Callable[[Descriptor], Space]]:
-    def register(function: Callable[[Descriptor], Space]) -> Callable[[Descriptor], Space]:
+def _reads(kind: str) -> Callable[[ReadDescriptor], ReadDescriptor]:
+    def register(function: ReadDescriptor) -> ReadDescriptor:
         _READERS[kind] = function
         return function
 
@@ -115,21 +132,8 @@ def dtype_of(name: str) -> np.dtype[Any]:
         SpaceError: it is none of the numeric dtypes that are the same on every machine.
     """
     if name not in _DTYPES:
-        raise SpaceError(f"expected a dtype among {', '.join(_DTYPES)}, got {str(name)[:80]!r}")
+        raise SpaceError(f"expected a dtype among {', '.join(_DTYPES)}, got {_short(name)}")
     return _DTYPES[name]
-
-
-def check_size(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Check that an array of ``shape`` is small enough to be allocated at a peer's request.
-
-    Raises:
-        SpaceError: it would be larger than ``MAX_ARRAY_BYTES``.
-    """
-    nbytes = math.prod(shape) * dtype.itemsize
-    if nbytes > MAX_ARRAY_BYTES:
-        raise SpaceError(
-            f"expected arrays of at most {MAX_ARRAY_BYTES} bytes, got shape {shape} of {dtype}"
-        )
 
 
 def _bound_out(bound: NDArray[Any], is_bounded: NDArray[Any], infinite: float) -> Any:
@@ -169,6 +173,14 @@ def _bound_in(
     return np.full(shape, bound[0]), np.full(shape, bounded[0])
 
 
+def _short(data: Any) -> str:
+    return f"{_SHORT_REPR.repr(data):.80}"
+
+
+_SHORT_REPR = reprlib.Repr()  # looks at a few parts only, however large the data is
+_SHORT_REPR.maxlevel, _SHORT_REPR.maxother = 2, 40
+
+
 @_describe.register
 def _(space: gs.Box) -> Descriptor:
     return {
@@ -181,9 +193,9 @@ def _(space: gs.Box) -> Descriptor:
 
 
 @_reads("Box")
-def _read_box(descriptor: Descriptor) -> Space:
+def _read_box(descriptor: Descriptor, path: str, budget: SpaceBudget) -> Space:
     dtype, shape = dtype_of(descriptor["dtype"]), tuple(descriptor["shape"])
-    check_size(shape, dtype)
+    budget.array(shape, dtype, path)
     low, bounded_below = _bound_in(descriptor["low"], dtype, shape, -math.inf)
     high, bounded_above = _bound_in(descriptor["high"], dtype, shape, math.inf)
     box = gs.Box(low, high, shape, dtype.type)
@@ -202,7 +214,7 @@ def _(space: gs.Discrete) -> Descriptor:
 
 
 @_reads("Discrete")
-def _read_discrete(descriptor: Descriptor) -> Space:
+def _read_discrete(descriptor: Descriptor, path: str, budget: SpaceBudget) -> Space:
     keywords: dict[str, Any] = {"start": descriptor["start"]}
     if descriptor["dtype"] != "int64":  # Gymnasium before 1.3 has no `dtype` here
         keywords["dtype"] = dtype_of(descriptor["dtype"]).type
@@ -222,9 +234,10 @@ def _(space: gs.MultiDiscrete) -> Descriptor:
 
 
 @_reads("MultiDiscrete")
-def _read_multi_discrete(descriptor: Descriptor) -> Space:
+def _read_multi_discrete(descriptor: Descriptor, path: str, budget: SpaceBudget) -> Space:
     dtype = dtype_of(descriptor["dtype"])
     nvec = np.array(descriptor["nvec"], dtype=dtype)
+    budget.array(nvec.shape, dtype, path)
     nvec = nvec.reshape(tuple(descriptor.get("shape", nvec.shape)))
     start = np.array(descriptor["start"], dtype=dtype).reshape(nvec.shape)
     return gs.MultiDiscrete(nvec, dtype=dtype.type, start=start)
@@ -237,8 +250,11 @@ def _(space: gs.MultiBinary) -> Descriptor:
 
 
 @_reads("MultiBinary")
-def _read_multi_binary(descriptor: Descriptor) -> Space:
-    return gs.MultiBinary(descriptor["n"])
+def _read_multi_binary(descriptor: Descriptor, path: str, budget: SpaceBudget) -> Space:
+    n = descriptor["n"]
+    # The space is small, but its values are not, and neither is the Box of a batch of them.
+    budget.array(n if isinstance(n, list) else [n], np.dtype(np.int8), path)
+    return gs.MultiBinary(n)
 
 
 @_describe.register
@@ -252,11 +268,13 @@ def _(space: gs.Text) -> Descriptor:
 
 
 @_reads("Text")
-def _read_text(descriptor: Descriptor) -> Space:
+def _read_text(descriptor: Descriptor, path: str, budget: SpaceBudget) -> Space:
+    charset = descriptor["charset"]
+    budget.spend(len(charset) * CHARACTER_BYTES, path, f"an alphabet of {len(charset)} characters")
     return gs.Text(
         descriptor["max_length"],
         min_length=descriptor["min_length"],
-        charset=descriptor["charset"],
+        charset=charset,
     )
 
 
@@ -270,7 +288,7 @@ def _(space: UnicodeText) -> Descriptor:
 
 
 @_reads("UnicodeText")
-def _read_unicode_text(descriptor: Descriptor) -> Space:
+def _read_unicode_text(descriptor: Descriptor, path: str, budget: SpaceBudget) -> Space:
     return UnicodeText(descriptor["max_length"], min_length=descriptor["min_length"])
 
 
@@ -282,9 +300,12 @@ def _(space: gs.Dict) -> Descriptor:
 
 
 @_reads("Dict")
-def _read_dict(descriptor: Descriptor) -> Space:
+def _read_dict(descriptor: Descriptor, path: str, budget: SpaceBudget) -> Space:
     # `gs.Dict` sorts the keys of a plain dict, but not those of a sequence of pairs.
-    return gs.Dict([(key, from_descriptor(child)) for key, child in descriptor["spaces"]])
+    pairs = descriptor["spaces"]
+    return gs.Dict(
+        [(key, from_descriptor(child, f"{path}.{key!s:.40}", budget)) for key, child in pairs]
+    )
 
 
 @_describe.register(gs.Tuple)
@@ -293,8 +314,13 @@ def _(space: gs.Tuple[Any]) -> Descriptor:
 
 
 @_reads("Tuple")
-def _read_tuple(descriptor: Descriptor) -> Space:
-    return gs.Tuple([from_descriptor(child) for child in descriptor["spaces"]])
+def _read_tuple(descriptor: Descriptor, path: str, budget: SpaceBudget) -> Space:
+    return gs.Tuple(_read_all(descriptor, path, budget))
+
+
+def _read_all(descriptor: Descriptor, path: str, budget: SpaceBudget) -> list[Space]:
+    children = enumerate(descriptor["spaces"])
+    return [from_descriptor(child, f"{path}[{i}]", budget) for i, child in children]
 
 
 @_describe.register
@@ -307,8 +333,9 @@ def _(space: gs.Sequence) -> Descriptor:
 
 
 @_reads("Sequence")
-def _read_sequence(descriptor: Descriptor) -> Space:
-    return gs.Sequence(from_descriptor(descriptor["space"]), stack=descriptor["stack"])
+def _read_sequence(descriptor: Descriptor, path: str, budget: SpaceBudget) -> Space:
+    feature = from_descriptor(descriptor["space"], f"{path}[*]", budget)
+    return gs.Sequence(feature, stack=descriptor["stack"])
 
 
 @_describe.register
@@ -322,10 +349,12 @@ def _(space: gs.Graph) -> Descriptor:
 
 
 @_reads("Graph")
-def _read_graph(descriptor: Descriptor) -> Space:
+def _read_graph(descriptor: Descriptor, path: str, budget: SpaceBudget) -> Space:
     edge = descriptor["edge_space"]
-    node_space: Any = from_descriptor(descriptor["node_space"])
-    edge_space: Any = None if edge is None else from_descriptor(edge)
+    node_space: Any = from_descriptor(descriptor["node_space"], f"{path}.nodes", budget)
+    edge_space: Any = None
+    if edge is not None:
+        edge_space = from_descriptor(edge, f"{path}.edges", budget)
     return gs.Graph(node_space, edge_space)
 
 
@@ -336,5 +365,5 @@ if hasattr(gs, "OneOf"):  # since Gymnasium 1.0
         return {"type": "OneOf", "spaces": [to_descriptor(child) for child in space.spaces]}
 
     @_reads("OneOf")
-    def _read_one_of(descriptor: Descriptor) -> Space:
-        return gs.OneOf([from_descriptor(child) for child in descriptor["spaces"]])
+    def _read_one_of(descriptor: Descriptor, path: str, budget: SpaceBudget) -> Space:
+        return gs.OneOf(_read_all(descriptor, path, budget))

@@ -19,10 +19,11 @@ import numpy as np
 
 from openenv_gym.errors import SpaceError
 from openenv_gym.spaces import schema_space
+from openenv_gym.spaces.budget import CHARACTER_BYTES, SpaceBudget
 from openenv_gym.spaces.descriptor import Space, from_descriptor
 from openenv_gym.spaces.numbers import EXACT_INTEGERS, from_json_number
 from openenv_gym.spaces.schema_choice import read_choice
-from openenv_gym.spaces.schema_document import MAX_ITEMS, OVERRIDE, Place, flatten
+from openenv_gym.spaces.schema_document import OVERRIDE, Place, flatten
 from openenv_gym.spaces.schema_pattern import read_pattern
 from openenv_gym.spaces.schema_space import SchemaSpace
 from openenv_gym.spaces.schema_union import read_union
@@ -76,7 +77,12 @@ def from_schema(schema: Schema, path: str = "$", root: Schema | None = None) -> 
 
 
 def read_schema(
-    schema: Schema, path: str = "$", root: Schema | None = None, *, is_open: bool = False
+    schema: Schema,
+    path: str = "$",
+    root: Schema | None = None,
+    *,
+    is_open: bool = False,
+    budget: SpaceBudget | None = None,
 ) -> SchemaSpace:
     """Return the space of the values that ``schema`` allows, and how the values are written.
 
@@ -86,6 +92,7 @@ def read_schema(
         root: The document in which ``$ref`` is resolved. The default is ``schema`` itself.
         is_open: Whether integers without bounds, texts of any characters and length, and arrays
             of any length are spaces too.
+        budget: What is left to make spaces with; a new one unless given.
 
     >>> form = read_schema({"enum": ["left", "right"]})
     >>> form.space, form.to_json(1), form.from_json("left", "$")
@@ -95,13 +102,14 @@ def read_schema(
         SpaceError: the schema does not fix a space; the message names the path.
     """
     document = schema if root is None else root
-    return _read(schema, Place(path=path, root=document, is_open=is_open))
+    given = SpaceBudget() if budget is None else budget
+    return _read(schema, Place(path=path, root=document, is_open=is_open, budget=given))
 
 
 def _read(schema: Any, place: Place) -> SchemaSpace:
     try:
         flat, place = flatten(schema, place)
-        form = _read_flat(flat, place)
+        return _read_flat(flat, place)
     except SpaceError:
         raise
     except (
@@ -114,17 +122,16 @@ def _read(schema: Any, place: Place) -> SchemaSpace:
         RecursionError,
     ) as exc:
         raise place.refusal(f"a valid JSON schema ({str(exc)[:120]})", schema) from exc
-    if form.size > MAX_ITEMS:
-        raise place.refusal(f"a space of at most {MAX_ITEMS} leaves", schema)
-    return form
 
 
 def _read_flat(schema: Schema, place: Place) -> SchemaSpace:
     if ANNOTATION in schema:
         try:
-            return SchemaSpace(space=from_descriptor(schema[ANNOTATION]))
+            path = f"{place.path}.{ANNOTATION}"
+            return SchemaSpace(space=from_descriptor(schema[ANNOTATION], path, place.budget))
         except SpaceError as exc:
-            raise SpaceError(f"{place.path}.{ANNOTATION}: {exc}; {OVERRIDE}") from exc
+            raise SpaceError(f"{exc}; or {OVERRIDE}") from exc
+    place.make()
     unread = [key for key in schema if key in _UNREAD and schema[key] is not False]
     if unread:
         raise place.refusal(f"a schema without {', '.join(sorted(unread))}", schema)
@@ -240,6 +247,7 @@ def _text(schema: Schema, place: Place) -> SchemaSpace:
         if pattern is None:
             raise place.refusal("a 'pattern' of one character class, as '^[a-z ]*$'", schema)
         charset, least = pattern.charset, max(least, pattern.least)
+        place.spend(len(charset) * CHARACTER_BYTES, f"an alphabet of {len(charset)} characters")
         most = min((n for n in (most, pattern.most) if n is not None), default=None)
     if place.is_open and "pattern" not in schema:
         most = max(MAX_LENGTH, least) if most is None else most
@@ -262,7 +270,7 @@ def _array(schema: Schema, place: Place) -> SchemaSpace:
     if "prefixItems" in schema:
         return _tuple(schema["prefixItems"], items, schema, place)
     if most is not None and least == most:
-        return _repeated(_read(items, place.below("[*]")), most, schema, place)
+        return _repeated(_read(items, place.below("[*]")), most, place)
     if (least or most is not None) and not place.is_open:
         expected = "an array of fixed length ('minItems' equal to 'maxItems') or of any length"
         raise place.refusal(expected, schema)
@@ -284,13 +292,12 @@ def _tuple(prefix: Any, rest: Any, schema: Schema, place: Place) -> SchemaSpace:
     return schema_space.tuple_of(forms)
 
 
-def _repeated(child: SchemaSpace, length: int, schema: Schema, place: Place) -> SchemaSpace:
+def _repeated(child: SchemaSpace, length: int, place: Place) -> SchemaSpace:
     """Return the space of ``length`` items: one array if they are numbers, else a ``Tuple``."""
     numbers = _numbers([child.space], length, place)
     if numbers is not None:
         return schema_space.array(numbers, child, 1)
-    if length * child.size > MAX_ITEMS or length > MAX_ITEMS:
-        raise place.refusal(f"at most {MAX_ITEMS} items that are no numbers", schema)
+    place.make(length * max(1, child.size))
     return schema_space.array(gs.Tuple([child.space] * length), child, length * child.size)
 
 

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from openenv_gym.spaces.budget import SpaceBudget
 from openenv_gym.spaces.descriptor import Space
 from openenv_gym.spaces.fields import Key, checked_key, is_annotated, with_field
 from openenv_gym.spaces.flattening import Flattening, flat_action, flat_observation
@@ -132,6 +133,7 @@ def infer(  # noqa: PLR0913 - each override has its name
     probe: Probe | None = None,
     list_tools: ListTools | None = None,
     environment: str | None = None,
+    budget: SpaceBudget | None = None,
 ) -> Inference:
     """Infer fields and spaces from the two schemas of an environment.
 
@@ -150,6 +152,7 @@ def infer(  # noqa: PLR0913 - each override has its name
         list_tools: Asks the server for its tools; called only if the action calls one of them and
             nothing says which.
         environment: The name under ``/metadata``, which tells some environments apart.
+        budget: What is left to make spaces with; a new one unless given.
 
     Raises:
         SpaceError: a field or a space is ambiguous; the message names the override.
@@ -157,7 +160,7 @@ def infer(  # noqa: PLR0913 - each override has its name
     """
     check_model(action_schema, "action")
     check_model(observation_schema, "observation")
-    sight = Sight(probe, list_tools)
+    sight = Sight(probe, list_tools, budget)
     means: MaskMeans | None = checked_means(mask_means)
     reasons: list[str] = []
     profile = find_profile(action_schema, observation_schema, environment)

@@ -15,6 +15,7 @@ import gymnasium.spaces as gs
 import numpy as np
 
 from openenv_gym.errors import SpaceError
+from openenv_gym.spaces.budget import SpaceBudget
 from openenv_gym.spaces.descriptor import Space, from_descriptor
 from openenv_gym.spaces.fields import (
     MISSING,
@@ -68,6 +69,14 @@ class FormReader:
         found: dict[str, Any] = self.schema.get("properties", {})
         return found
 
+    @property
+    def budget(self) -> SpaceBudget:
+        """What is left to make spaces with."""
+        return self.sight.budget
+
+    def _place(self, name: str) -> Place:
+        return Place(path=self.path(name), root=self.schema, budget=self.budget)
+
     def path(self, name: str) -> str:
         """Return the path of a field, for messages."""
         return f"$.{self.side}.{name}"
@@ -80,7 +89,7 @@ class FormReader:
         """
         child: Any = schema_at(self.schema, name)
         if is_annotated(child):
-            form = read_schema(child, self.path(name), self.schema)
+            form = read_schema(child, self.path(name), self.schema, budget=self.budget)
             return Found(form, f"its annotation gives {form.space}")
         if not isinstance(child, dict):
             return self._by_schema(name, {} if child is None else child)
@@ -105,7 +114,7 @@ class FormReader:
         return Found(given(space), why)
 
     def _by_schema(self, name: str, child: Schema) -> Found:
-        place = Place(path=self.path(name), root=self.schema)
+        place = self._place(name)
         note = ""
         is_narrow = self.side == "observation" and name not in self.sequences
         if is_narrow and is_open(child, place):
@@ -115,7 +124,7 @@ class FormReader:
                 narrowed = narrow(child, value, place)
                 note = "" if narrowed == child else ", with the lengths of the probing reset"
                 child = narrowed
-        form = read_schema(child, place.path, self.schema, is_open=True)
+        form = read_schema(child, place.path, self.schema, is_open=True, budget=self.budget)
         if self.side == "observation":
             form = _as_box(form)
         return Found(form, f"its constraints give {form.space}{note}")
@@ -134,10 +143,14 @@ class FormReader:
         elif len(self._open_fields()) > 1:
             return None  # one spec, and nothing says of which field it is
         if "shape" in spec:
-            form = _of_spec(spec)
+            form = _of_spec(spec, self.budget)
             why = f"{key} in the state gives"
             return None if form is None else Found(form, f"{why} {form.space}")
-        parts = {part: _of_spec(item) for part, item in spec.items() if isinstance(item, dict)}
+        parts = {
+            part: _of_spec(item, self.budget)
+            for part, item in spec.items()
+            if isinstance(item, dict)
+        }
         forms = {part: form for part, form in parts.items() if form is not None}
         value = MISSING if probed is None else field_at(probed.observation, name)
         if self.side == "action" or not isinstance(value, dict) or value.keys() != forms.keys():
@@ -151,7 +164,7 @@ class FormReader:
 
     def _is_list_or_dict(self, name: str, child: Schema) -> bool:
         is_known = name not in self.sequences and "." not in name
-        return is_known and is_open(child, Place(path=self.path(name), root=self.schema))
+        return is_known and is_open(child, self._place(name))
 
     def _by_shape(self, name: str, child: Schema) -> Found | None:
         """Read a flat ``screen`` whose shape is in ``screen_shape``."""
@@ -213,7 +226,7 @@ def _as_box(form: SchemaSpace) -> SchemaSpace:
     return SchemaSpace(space=box, kinds=form.kinds, size=form.size)
 
 
-def _of_spec(spec: Mapping[str, Any]) -> SchemaSpace | None:
+def _of_spec(spec: Mapping[str, Any], budget: SpaceBudget) -> SchemaSpace | None:
     """Return the form of an array from its spec: shape, dtype, and bounds if there are any."""
     shape, dtype = spec.get("shape"), str(spec.get("dtype", "float64"))
     if not isinstance(shape, list) or any(type(n) is not int or n < 0 for n in shape):
@@ -223,8 +236,11 @@ def _of_spec(spec: Mapping[str, Any]) -> SchemaSpace | None:
         "high": _bound(spec, _HIGHS, "Infinity"),
     }
     try:
-        box: Any = from_descriptor({"type": "Box", "dtype": dtype, "shape": shape, **bounds})
+        told = {"type": "Box", "dtype": dtype, "shape": shape, **bounds}
+        box: Any = from_descriptor(told, "$.state", budget)
     except SpaceError:
+        if budget.is_exceeded:
+            raise
         return None
     return reshaped(box)
 

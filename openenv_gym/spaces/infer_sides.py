@@ -9,6 +9,7 @@ from typing import Any
 import gymnasium.spaces as gs
 
 from openenv_gym.errors import SpaceError
+from openenv_gym.spaces.budget import SpaceBudget
 from openenv_gym.spaces.descriptor import Space
 from openenv_gym.spaces.fields import (
     Key,
@@ -91,9 +92,9 @@ def action_side(schema: Schema, asked: Asked, sight: Sight) -> Side:
     Raises:
         SpaceError: they are ambiguous.
     """
-    branches = branches_of(schema, "action")
+    branches = branches_of(schema, "action", sight.budget)
     if branches is not None and asked.key is None and not asked.fixed:
-        return _union(schema, branches, asked)
+        return _union(schema, branches, asked, sight.budget)
     if branches is not None:
         schema = as_model(schema, branches, asked.fixed)
     reader = _reader("action", schema, sight)
@@ -114,7 +115,7 @@ def observation_side(
     Raises:
         SpaceError: they are ambiguous.
     """
-    branches = branches_of(schema, "observation")
+    branches = branches_of(schema, "observation", sight.budget)
     if branches is not None:
         schema = as_model(schema, branches, {})
     reader = _reader("observation", schema, sight, sequences)
@@ -130,13 +131,13 @@ def _reader(
     return FormReader(side=side, schema=schema, sight=sight, sequences=sequences)
 
 
-def _union(schema: Schema, branches: list[Schema], asked: Asked) -> Side:
+def _union(schema: Schema, branches: list[Schema], asked: Asked, budget: SpaceBudget) -> Side:
     """Return the side of an action that is one of several models, as one value."""
     path = "$.action: one of several models"
     if asked.space is not None:
         reason = f"{path}; the space is the caller's action_space="
         return Side(key=None, form=given(asked.space), reasons=(reason,))
-    form = read_schema(as_union(schema, branches), "$.action", is_open=True)
+    form = read_schema(as_union(schema, branches), "$.action", is_open=True, budget=budget)
     return Side(key=None, form=form, reasons=(f"{path}; its branches give {form.space}",))
 
 
@@ -204,6 +205,8 @@ def _usable(reader: FormReader, names: Sequence[str], why: str, asked: Asked) ->
         try:
             found[name] = reader.read(name)
         except SpaceError as exc:
+            if reader.budget.is_exceeded:
+                raise
             refused[name] = str(exc)
     if not found:
         if len(refused) == 1:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import keyword
+from collections import Counter
 from collections.abc import Iterable
 from functools import singledispatch
 from typing import Any, TypeVar
@@ -57,7 +58,7 @@ def label(space: SpaceT, names: Iterable[str]) -> SpaceT:
                 f"are no keyword, 'count' or 'index', got {str(name)[:40]!r}"
             )
     if len(set(names)) < count:
-        twice = next(name for name in names if names.count(name) > 1)
+        twice, _ = Counter(names).most_common(1)[0]
         raise SpaceError(f"labels: expected distinct names, got {twice!r} twice")
     labelled = copy.deepcopy(space)  # a shallow copy would share the generator
     setattr(labelled, LABELS, names)

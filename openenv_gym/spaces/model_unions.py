@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from openenv_gym.spaces.budget import SpaceBudget
 from openenv_gym.spaces.schema_document import Place, flatten
 from openenv_gym.spaces.to_schema import Schema
 
@@ -16,19 +17,20 @@ _UNSAID = frozenset({"metadata"})
 """Fields of OpenEnv's base models that an action need not have."""
 
 
-def branches_of(schema: Any, side: str) -> list[Schema] | None:
+def branches_of(schema: Any, side: str, budget: SpaceBudget) -> list[Schema] | None:
     """Return the models of a union without OpenEnv's ``metadata``, None if ``schema`` is no union.
 
     Args:
         schema: The JSON schema of a side.
         side: The name of the side, ``action`` or ``observation``, for messages.
+        budget: What is left to read schemas with.
 
     Raises:
         SpaceError: a reference leads nowhere.
     """
     if not isinstance(schema, dict) or "properties" in schema:
         return None
-    place = Place(path=f"$.{side}", root=schema)
+    place = Place(path=f"$.{side}", root=schema, budget=budget)
     flat, place = flatten(schema, place)
     branches = flat.get("anyOf") or flat.get("oneOf")
     if not isinstance(branches, list):

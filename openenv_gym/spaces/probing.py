@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from openenv_gym.errors import NotOpenEnvError, OpenEnvGymError, SpaceError
+from openenv_gym.spaces.budget import SpaceBudget
 
 if TYPE_CHECKING:
     from openenv_gym.spaces.tools import ListedTool
@@ -83,13 +84,21 @@ class Sight:
     Args:
         probe: Makes one reset and returns what it shows; None if that is not possible.
         list_tools: Asks for the tools; None if that is not possible.
+        budget: What is left to make spaces with; a new one unless given.
 
     Attributes:
+        budget: What was given, or a new one.
         has_looked: Whether the reset was made.
         warnings: What the reset shows that is amiss.
     """
 
-    def __init__(self, probe: Probe | None, list_tools: ListTools | None = None) -> None:
+    def __init__(
+        self,
+        probe: Probe | None,
+        list_tools: ListTools | None = None,
+        budget: SpaceBudget | None = None,
+    ) -> None:
+        self.budget = SpaceBudget() if budget is None else budget
         self._probe = probe
         self._list_tools = list_tools
         self._probed: Probed | None = None

@@ -2,14 +2,15 @@
 
 A short schema can be endless (a model that contains itself) or very large once expanded
 (definitions that name each other twice). The first is found by the references that are open above
-a place. The second is found by counting the nodes visited.
+a place. The second is found by paying for each node that is visited, from one budget.
 """
 
 from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
@@ -17,19 +18,17 @@ from typing import Any
 import numpy as np
 
 from openenv_gym.errors import SpaceError
-from openenv_gym.spaces.descriptor import MAX_ARRAY_BYTES
+from openenv_gym.spaces.budget import JSON_NUMBER_BYTES, NODE_BYTES, SPACE_BYTES, SpaceBudget
+from openenv_gym.spaces.descriptor import MAX_DEPTH
 from openenv_gym.spaces.schema_space import json_key
 from openenv_gym.spaces.to_schema import ANNOTATION, Schema
-
-MAX_ITEMS = 10_000
-"""The most nodes of a schema that are visited, and the most leaves that a space may have."""
-MAX_DEPTH = 64
-"""The deepest nesting of schemas, references and branches included."""
 
 OVERRIDE = (
     "pass the space yourself with action_space= or observation_space=, "
     "or pick another field with action_key= or observation_key="
 )
+_MOST_PATH = 200
+_MOST_MULTIPLE = 1 << 64
 NOTES = frozenset(
     {
         "$anchor",
@@ -51,14 +50,6 @@ NOTES = frozenset(
 """Keywords that say nothing about which values are allowed."""
 
 
-@dataclass(kw_only=True)
-class Work:
-    """Counts the work done so far for one document."""
-
-    nodes: int = 0
-    nbytes: int = 0
-
-
 @dataclass(frozen=True, kw_only=True)
 class Place:
     """The place of a reader in a document.
@@ -68,7 +59,7 @@ class Place:
         root: The document that ``$ref`` is resolved in.
         depth: The number of schemas around this place.
         references: The references that were followed to reach it.
-        work: Counts the work done for the document; all of its places share it.
+        budget: What is left to read schemas with; all places of one server share it.
         is_open: Whether leaves without bounds are read as spaces without bounds.
     """
 
@@ -76,12 +67,13 @@ class Place:
     root: Schema
     depth: int = 0
     references: frozenset[str] = frozenset()
-    work: Work = field(default_factory=Work)
+    budget: SpaceBudget = field(default_factory=SpaceBudget)
     is_open: bool = False
 
     def below(self, step: str) -> Place:
         """Return the place of a part."""
-        return replace(self, path=self.path + step, depth=self.depth + 1)
+        path = self.path if len(self.path) > _MOST_PATH else self.path + step
+        return replace(self, path=path, depth=self.depth + 1)
 
     def refusal(self, expected: str, schema: Any) -> SpaceError:
         """Return the error of a schema that fixes no space."""
@@ -90,30 +82,43 @@ class Place:
         )
 
     def visit(self, nodes: int = 1) -> None:
-        """Count ``nodes`` more of the document.
+        """Pay for ``nodes`` more of the document.
 
         Raises:
             SpaceError: these are too many, or nested too deep.
         """
-        self.work.nodes += nodes
-        if self.depth > MAX_DEPTH or self.work.nodes > MAX_ITEMS:
+        self.spend(nodes * NODE_BYTES, "another part of the schema")
+        if self.depth > MAX_DEPTH:
             raise SpaceError(
-                f"{_short(self.path)}: expected a schema of at most {MAX_ITEMS} nodes, "
-                f"{MAX_DEPTH} deep, got more; {OVERRIDE}"
+                f"{_short(self.path)}: expected a schema of at most {MAX_DEPTH} levels, "
+                f"references and branches included, got more; {OVERRIDE}"
             )
 
+    def make(self, spaces: int = 1) -> None:
+        """Pay for so many spaces, before they are made.
+
+        Raises:
+            SpaceError: these and those before are too many.
+        """
+        self.spend(spaces * SPACE_BYTES, f"{spaces} more" if spaces > 1 else "one more")
+
     def allocate(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        """Count an array of ``shape``, before it is built.
+        """Pay for an array of ``shape``, before it is built.
 
         Raises:
             SpaceError: it and those before are too large together.
         """
-        self.work.nbytes += math.prod(shape) * dtype.itemsize
-        if self.work.nbytes > MAX_ARRAY_BYTES:
-            raise SpaceError(
-                f"{_short(self.path)}: expected arrays of at most {MAX_ARRAY_BYTES} bytes "
-                f"together, got shape {shape} of {dtype}; {OVERRIDE}"
-            )
+        with _naming_the_override():
+            self.budget.array(shape, dtype, _short(self.path), per_number=JSON_NUMBER_BYTES)
+
+    def spend(self, nbytes: int, what: str) -> None:
+        """Pay for what is about to be made, see :meth:`SpaceBudget.spend`.
+
+        Raises:
+            SpaceError: it and what was made before are too much.
+        """
+        with _naming_the_override():
+            self.budget.spend(nbytes, _short(self.path), what)
 
     def follow(self, reference: Any, schema: Schema) -> tuple[Any, Place]:
         """Return what a local ``$ref`` names, and the place with that reference open.
@@ -132,6 +137,14 @@ class Place:
                 raise self.refusal("a reference that leads somewhere", schema)
             target = target[name]
         return target, replace(self, references=self.references | {reference})
+
+
+@contextmanager
+def _naming_the_override() -> Iterator[None]:
+    try:
+        yield
+    except SpaceError as exc:
+        raise SpaceError(f"{exc}; or {OVERRIDE}") from exc
 
 
 def flatten(schema: Any, place: Place) -> tuple[Schema, Place]:
@@ -223,6 +236,8 @@ def _common_multiple(first: float, second: float) -> float:
     multiple = Fraction(
         math.lcm(one.numerator, other.numerator), math.gcd(one.denominator, other.denominator)
     )
+    if multiple.numerator > _MOST_MULTIPLE:  # many of them together would have no end of digits
+        raise ValueError("'multipleOf' whose parts have a multiple of 64 bits")
     return int(multiple) if multiple.denominator == 1 else float(multiple)
 
 
@@ -240,7 +255,7 @@ _MERGERS: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def _short(path: str) -> str:
-    return path if len(path) <= 200 else path[:197] + "..."
+    return path if len(path) <= _MOST_PATH else path[: _MOST_PATH - 3] + "..."
 
 
 def _brief(schema: Any) -> str:

@@ -13,9 +13,12 @@ from typing import Any, TypeAlias
 import gymnasium
 import gymnasium.spaces as gs
 
-from openenv_gym.spaces.schema_document import MAX_ITEMS, NOTES, Place, types_of
+from openenv_gym.spaces.schema_document import NOTES, Place, types_of
 from openenv_gym.spaces.schema_space import SchemaSpace, choice, json_key, kind_of, one_of
 from openenv_gym.spaces.to_schema import BIG_INTEGER, NON_FINITE, Schema
+
+MAX_ITEMS = 10_000
+"""The most members of all branches that are put together into one choice."""
 
 Read: TypeAlias = Callable[[Any, Place], SchemaSpace]
 

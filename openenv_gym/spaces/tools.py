@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import gymnasium.spaces as gs
 
 from openenv_gym.errors import SpaceError
+from openenv_gym.spaces.budget import SpaceBudget
 from openenv_gym.spaces.fields import paths_of
 from openenv_gym.spaces.from_schema import read_schema
 from openenv_gym.spaces.infer_sides import Asked, Side
@@ -103,9 +104,15 @@ def _tool(one: Mapping[str, Any]) -> ListedTool:
     return ListedTool(str(one["name"]), schema if isinstance(schema, dict) else {})
 
 
-def call_schema(schema: Any) -> Schema | None:
-    """Return the model of a tool call: an action, or a branch of it; None for other actions."""
-    for model in [schema, *(branches_of(schema, "action") or ())]:
+def call_schema(schema: Any, budget: SpaceBudget | None = None) -> Schema | None:
+    """Return the model of a tool call: an action, or a branch of it; None for other actions.
+
+    Args:
+        schema: The JSON schema of the action.
+        budget: What is left to read schemas with; a new one unless given.
+    """
+    budget = budget or SpaceBudget()
+    for model in [schema, *(branches_of(schema, "action", budget) or ())]:
         properties = model.get("properties") if isinstance(model, dict) else None
         names = properties.keys() if isinstance(properties, dict) else frozenset()
         if names >= _CALL and names <= _CALL | {"type", "metadata"}:
@@ -125,7 +132,7 @@ def tool_side(schema: Schema, asked: Asked, sight: Sight) -> Side | None:
     Raises:
         SpaceError: the tools are not known, or have arguments that no space can hold.
     """
-    model = call_schema(schema)
+    model = call_schema(schema, sight.budget)
     if model is None or asked.space is not None or asked.key is not None:
         return None
     tools = sight.tools(f"$.action.tool_name: expected one of the tools; {_NAMING}")
@@ -148,10 +155,10 @@ def tool_side(schema: Schema, asked: Asked, sight: Sight) -> Side | None:
             "fixed_action: expected the 'tool_name' that takes these arguments, got arguments "
             f"alone; the tools are {_all(tools)}"
         )
-    typed, warnings = _typed(tools, arguments)
+    typed, warnings = _typed(tools, arguments, sight.budget)
     if not typed:
         raise SpaceError(f"$.action: {'; '.join(warnings)}")
-    side = _one(typed[0], fixed) if len(tools) == 1 else _several(typed, fixed)
+    side = _one(typed[0], fixed, sight.budget) if len(tools) == 1 else _several(typed, fixed)
     return replace(side, warnings=(*warnings, *_open_ends(typed)))
 
 
@@ -167,7 +174,11 @@ def with_arguments(schema: Schema, asked: Asked, sight: Sight) -> Schema:
     Raises:
         SpaceError: the tool is not known, or requires an argument that nobody gives.
     """
-    model, name, paths = call_schema(schema), asked.fixed.get("tool_name"), paths_of(asked.key)
+    model, name, paths = (
+        call_schema(schema, sight.budget),
+        asked.fixed.get("tool_name"),
+        paths_of(asked.key),
+    )
     is_open = asked.space is None and bool(paths) and name is not None and not asked.profile
     if model is None or not is_open or not all(path.startswith("arguments.") for path in paths):
         return schema
@@ -242,34 +253,42 @@ def _required(tool: ListedTool) -> list[str]:
 
 
 def _typed(
-    tools: Sequence[ListedTool], fixed: Mapping[str, Any]
+    tools: Sequence[ListedTool], fixed: Mapping[str, Any], budget: SpaceBudget
 ) -> tuple[list[TypedTool], tuple[str, ...]]:
     """Return the tools whose required arguments have a space, and what is said of the others."""
     typed: list[TypedTool] = []
     refused: list[str] = []
     for tool in tools:
         try:
-            typed.append(TypedTool(tool, _fields(tool, fixed), fixed))
+            typed.append(TypedTool(tool, _fields(tool, fixed, budget), fixed))
         except SpaceError as exc:
+            if budget.is_exceeded:
+                raise
             why, shown = str(exc).partition("; pass the space")[0], signature_of(tool)
             refused.append(f"the tool {shown} is left out: {why}; to call it, {_NAMING}")
     return typed, tuple(refused)
 
 
-def _fields(tool: ListedTool, fixed: Mapping[str, Any]) -> dict[str, SchemaSpace]:
+def _fields(
+    tool: ListedTool, fixed: Mapping[str, Any], budget: SpaceBudget
+) -> dict[str, SchemaSpace]:
     properties = tool.arguments.get("properties")
     if not isinstance(properties, dict):
         raise SpaceError("its server does not say which arguments it takes")
     return {
         name: read_schema(
-            properties.get(name, {}), f"$.action.arguments.{name}", tool.arguments, is_open=True
+            properties.get(name, {}),
+            f"$.action.arguments.{name}",
+            tool.arguments,
+            is_open=True,
+            budget=budget,
         )
         for name in _required(tool)
         if name not in fixed
     }
 
 
-def _one(typed: TypedTool, fixed: Mapping[str, Any]) -> Side:
+def _one(typed: TypedTool, fixed: Mapping[str, Any], budget: SpaceBudget) -> Side:
     """Return the side of one tool: its arguments, without a dict where there is only one."""
     always = {**fixed, **typed.call({})}
     if len(typed.fields) == 1:
@@ -277,13 +296,13 @@ def _one(typed: TypedTool, fixed: Mapping[str, Any]) -> Side:
         reason = f"$.action.arguments.{name}: what the tool {typed.shown} requires; {form.space}"
         return Side(key=f"arguments.{name}", form=form, reasons=(reason,), fixed=always)
     if not typed.fields:
-        return _without_requirements(typed, always)
+        return _without_requirements(typed, always, budget)
     form = _arguments(typed)
     reason = f"$.action.arguments: what the tool {typed.shown} requires; {form.space}"
     return Side(key="arguments", form=form, reasons=(reason,), fixed=always)
 
 
-def _without_requirements(typed: TypedTool, always: Mapping[str, Any]) -> Side:
+def _without_requirements(typed: TypedTool, always: Mapping[str, Any], budget: SpaceBudget) -> Side:
     """Return the side of a tool that requires nothing: its only argument, or nothing to choose."""
     name, schema = typed.tool.name, typed.tool.arguments
     optional = [each for each in schema["properties"] if each not in typed.fixed]
@@ -295,7 +314,8 @@ def _without_requirements(typed: TypedTool, always: Mapping[str, Any]) -> Side:
         )
     if optional:
         path = f"$.action.arguments.{optional[0]}"
-        form = read_schema(_said(schema["properties"][optional[0]]), path, schema, is_open=True)
+        child = _said(schema["properties"][optional[0]])
+        form = read_schema(child, path, schema, is_open=True, budget=budget)
         reason = f"{path}: the only argument of the tool {typed.shown}; {form.space}"
         return Side(key=f"arguments.{optional[0]}", form=form, reasons=(reason,), fixed=always)
     form = choice([dict(typed.fixed)])

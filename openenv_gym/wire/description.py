@@ -7,11 +7,14 @@ from typing import Any
 
 import msgspec
 
-from openenv_gym.errors import ProtocolError
-from openenv_gym.spaces.batch import batch_space
+from openenv_gym.errors import ProtocolError, SpaceError
+from openenv_gym.spaces.batch import batch_bytes, batch_space
+from openenv_gym.spaces.budget import SpaceBudget
 from openenv_gym.spaces.descriptor import Descriptor, Space, from_descriptor
 
 PROTOCOL_VERSION = 1
+
+_MOST_ENVS = 1 << 24
 
 SCHEMA_KEY = "x-openenv-gym"
 """Under which our servers tell the description of what is served, beside what OpenEnv tells."""
@@ -97,32 +100,62 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
         """Whether the environment has models of its own, whose schemas say what an action is."""
         return bool(self.schemas)
 
+    @cached_property
+    def budget(self) -> SpaceBudget:
+        """What is left to make spaces with; without a limit unless :meth:`within` said another."""
+        return SpaceBudget(None)
+
+    def within(self, max_space_bytes: int | None) -> Description:
+        """Return this description, whose spaces are bounded together from now on.
+
+        Args:
+            max_space_bytes: What they may take, in bytes; None for no limit.
+        """
+        vars(self)["budget"] = SpaceBudget(max_space_bytes)
+        return self
+
     # Each is made once: that of a large observation takes a second.
 
     @cached_property
     def action_space(self) -> Space | None:
         """The action space, None if only a schema is known."""
-        return None if self.action is None else from_descriptor(self.action)
+        return self._space(self.action, "$.action")
 
     @cached_property
     def observation_space(self) -> Space | None:
         """The observation space, None if only a schema is known."""
-        return None if self.observation is None else from_descriptor(self.observation)
+        return self._space(self.observation, "$.observation")
 
     @cached_property
     def reward_space(self) -> Space | None:
         """The space of array rewards, of one sub-environment; None where rewards are numbers."""
-        return None if self.reward is None else from_descriptor(self.reward)
+        return self._space(self.reward, "$.reward")
 
     @cached_property
     def batched_action_space(self) -> Space | None:
         """The space of the actions that a step of a batched session takes."""
-        return _batched(self.batched_action, self.action_space, self.num_envs)
+        return self._batched(self.batched_action, self.action_space, "$.batched_action")
 
     @cached_property
     def batched_observation_space(self) -> Space | None:
         """The space of the observations of a batched session."""
-        return _batched(self.batched_observation, self.observation_space, self.num_envs)
+        own, single = self.batched_observation, self.observation_space
+        return self._batched(own, single, "$.batched_observation")
+
+    def _space(self, descriptor: Descriptor | None, path: str) -> Space | None:
+        return None if descriptor is None else from_descriptor(descriptor, path, self.budget)
+
+    def _batched(self, own: Descriptor | None, single: Space | None, path: str) -> Space | None:
+        if self.num_envs is None or single is None:
+            return single
+        if own is not None:
+            return self._space(own, path)
+        if not 0 < self.num_envs <= _MOST_ENVS:
+            raise SpaceError(
+                f"{path}: expected from 1 to {_MOST_ENVS} sub-environments, got {self.num_envs}"
+            )
+        self.budget.spend(batch_bytes(single, self.num_envs), path, f"{self.num_envs} in a batch")
+        return batch_space(single, self.num_envs)
 
     def may_use(self, name: str) -> bool:
         """Whether :class:`Use` may name ``name``.
@@ -138,14 +171,6 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
     def to_json(self) -> bytes:
         """This description as JSON."""
         return msgspec.json.encode(self)
-
-
-def _batched(own: Descriptor | None, single: Space | None, num_envs: int | None) -> Space | None:
-    if num_envs is None or single is None:
-        return single
-    if own is not None:
-        return from_descriptor(own)
-    return batch_space(single, num_envs)
 
 
 def description_from_json(payload: bytes | memoryview) -> Description:

@@ -12,7 +12,8 @@ import pytest
 
 from openenv_gym.errors import SpaceError
 from openenv_gym.spaces import from_descriptor, to_descriptor
-from openenv_gym.spaces.descriptor import MAX_ARRAY_BYTES, dtype_of
+from openenv_gym.spaces.budget import MAX_SPACE_BYTES
+from openenv_gym.spaces.descriptor import dtype_of
 from tests.support.spaces import CATALOGUE, NAMES
 
 pytestmark = pytest.mark.single_env
@@ -119,11 +120,11 @@ def test_a_malformed_descriptor_is_a_space_error(descriptor: Any):
         from_descriptor(descriptor)
 
 
-@pytest.mark.parametrize("shape", [[2**20, 2**20], [2**62, 2**62], [MAX_ARRAY_BYTES]])
+@pytest.mark.parametrize("shape", [[2**20, 2**20], [2**62, 2**62], [MAX_SPACE_BYTES]])
 def test_a_descriptor_cannot_fill_the_memory(shape: list[int]):
     tracemalloc.start()
     try:
-        with pytest.raises(SpaceError, match=f"at most {MAX_ARRAY_BYTES} bytes"):
+        with pytest.raises(SpaceError, match=f"at most {MAX_SPACE_BYTES} bytes"):
             from_descriptor({**BOX, "shape": shape})
         assert tracemalloc.get_traced_memory()[1] < 2**20
     finally:
