@@ -32,7 +32,9 @@ Each class takes one string, has non-empty ``args`` and pickles, because Gymnasi
 from __future__ import annotations
 
 import re
-from typing import ClassVar
+from collections.abc import Iterable, Iterator
+from itertools import chain, repeat
+from typing import Any, ClassVar
 
 from openenv_gym.faults import FAULTS, Fault, FaultKind
 
@@ -222,3 +224,49 @@ class RequestTimeoutError(TransportError, TimeoutError):
 
     code = "TIMEOUT"
     fault_kind = FaultKind.STEP_TIMEOUT
+
+
+def shown(value: Any, limit: int = 80) -> str:
+    """Return what ``repr`` says of ``value``, cut to ``limit`` characters.
+
+    It is cut before it is made, because errors quote what a stranger sent: the ``repr`` of some
+    megabytes of JSON takes seconds and several times their memory.
+
+    >>> shown([1, "a", {"b": None}]), shown(list(range(10**6)), 12)
+    ("[1, 'a', {'b': None}]", '[0, 1, 2,...')
+    """
+    text = ""
+    for piece in _pieces(value, limit):
+        text += piece
+        if len(text) > limit:
+            return text[: limit - 3] + "..."
+    return text
+
+
+def _pieces(value: Any, limit: int) -> Iterator[str]:
+    """The ``repr`` of a value, bit by bit, where it is one of JSON; a text is cut before."""
+    kind = type(value)
+    if kind in (str, bytes, bytearray):
+        yield repr(value[: limit + 1])
+    elif kind in (list, tuple):
+        end = "]" if kind is list else ",)" if len(value) == 1 else ")"
+        yield from _row("[" if kind is list else "(", map(_pieces, value, repeat(limit)), end)
+    elif kind is dict:
+        entries = (chain(_pieces(k, limit), [": "], _pieces(v, limit)) for k, v in value.items())
+        yield from _row("{", entries, "}")
+    elif kind is int and value.bit_length() > _SHOWN_BITS:
+        yield f"an integer of {value.bit_length()} bits"
+    else:
+        yield repr(value)
+
+
+def _row(begin: str, items: Iterable[Iterable[str]], end: str) -> Iterator[str]:
+    yield begin
+    for number, item in enumerate(items):
+        yield ", " if number else ""
+        yield from item
+    yield end
+
+
+_SHOWN_BITS = 4096
+"""Python refuses to write integers that are much longer."""

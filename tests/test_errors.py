@@ -9,7 +9,7 @@ import re
 import pytest
 
 from openenv_gym import errors
-from openenv_gym.errors import OpenEnvGymError
+from openenv_gym.errors import OpenEnvGymError, shown
 
 KINDS = [
     kind
@@ -84,3 +84,31 @@ def test_errors_are_caught_by_what_they_are():
     assert issubclass(errors.UnsupportedRenderModeError, TypeError)
     assert issubclass(errors.RequestTimeoutError, (TimeoutError, ConnectionError))
     assert issubclass(errors.UnreachableError, OSError)
+
+
+class Unread:
+    """What must not be looked at."""
+
+    def __repr__(self) -> str:
+        raise AssertionError("it was looked at")
+
+
+def test_what_is_behind_the_cut_of_a_value_is_not_looked_at():
+    assert shown([1, 2, 3, Unread()], 6) == "[1,..."
+    assert shown({"a": 1, "b": {"c": Unread()}}, 9) == "{'a': ..."
+
+
+VALUES = ["a'b\n", b"\0", 1.5, None, True, [], {}, (), (1,), (1, 2), [[], {"a": (None,)}], 2**64]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=repr)
+def test_a_value_that_is_short_is_shown_as_python_does(value: object):
+    assert shown(value) == repr(value)
+
+
+def test_a_text_is_cut_before_it_is_written():
+    assert shown("\0" * 1_000_000, 20) == "'" + r"\x00" * 4 + "..."
+
+
+def test_an_integer_that_python_does_not_write_is_told():
+    assert shown(1 << 20_000) == "an integer of 20001 bits"

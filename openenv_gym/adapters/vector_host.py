@@ -12,7 +12,7 @@ import msgspec
 from openenv_gym.adapters import foreign_env
 from openenv_gym.adapters.guarded_env import GuardedEnv
 from openenv_gym.adapters.vector_forms import count_of, native, told
-from openenv_gym.errors import EnvStartError, InvalidRequestError
+from openenv_gym.errors import EnvStartError, InvalidRequestError, shown
 from openenv_gym.protocol import Open, Recovery
 from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES
 from openenv_gym.spaces import to_descriptor
@@ -117,7 +117,7 @@ def host(request: Open, build_one: Callable[[Open, int], BuiltEnv]) -> BuiltEnv:
     if request.vectorization not in VECTORIZATIONS:
         raise InvalidRequestError(
             f"vectorization: expected one of {', '.join(VECTORIZATIONS)}, "
-            f"got {request.vectorization!r}"
+            f"got {shown(request.vectorization)}"
         )
     single = msgspec.structs.replace(request, num_envs=None)
     first = build_one(single, 0)
@@ -168,7 +168,7 @@ def _autoreset_mode(value: str) -> Any:
     except ValueError as exc:
         known = ", ".join(mode.value for mode in AutoresetMode)
         raise InvalidRequestError(
-            f"autoreset_mode: expected one of {known}, got {value!r}"
+            f"autoreset_mode: expected one of {known}, got {shown(value)}"
         ) from exc
 
 

@@ -22,7 +22,12 @@ from openenv_gym.client.connection import Connection, check_timeout
 from openenv_gym.client.server_address import server_address
 from openenv_gym.client.transports import open_transport
 from openenv_gym.client.websocket import WebSocketOptions
-from openenv_gym.errors import InvalidActionError, NotOpenEnvError, ProtocolError
+from openenv_gym.errors import (
+    InvalidActionError,
+    NotOpenEnvError,
+    ProtocolError,
+    shown,
+)
 from openenv_gym.protocol import ClientSession, GetState, Reset, Result, SessionState, StateReply
 from openenv_gym.protocol.events import Step
 from openenv_gym.protocol.json_messages import JsonClientMessages
@@ -168,7 +173,7 @@ class OpenEnvClient(Generic[ActT, ObsT, StateT]):
         """
         if not isinstance(action, self._models["ActT"]):
             raise InvalidActionError(
-                f"expected a {self._models['ActT'].__name__}, got {brief(repr(action), 80)} "
+                f"expected a {self._models['ActT'].__name__}, got {shown(action)} "
                 f"({type(action).__name__})"
             )
         payload = action.model_dump(mode="json")
@@ -181,13 +186,11 @@ class OpenEnvClient(Generic[ActT, ObsT, StateT]):
         observation = payload.get("observation")
         if not isinstance(observation, dict):
             raise NotOpenEnvError(
-                f"$.data.observation: expected an object, got {brief(repr(observation), 80)}"
+                f"$.data.observation: expected an object, got {shown(observation)}"
             )
         reward, done = payload.get("reward"), payload.get("done") or False
         if not isinstance(done, bool):
-            raise NotOpenEnvError(
-                f"$.data.done: expected true, false or null, got {brief(repr(done), 80)}"
-            )
+            raise NotOpenEnvError(f"$.data.done: expected true, false or null, got {shown(done)}")
         model = self._models["ObsT"]
         beside = {"reward": reward, "done": done}
         known = {key: value for key, value in beside.items() if key in model.model_fields}

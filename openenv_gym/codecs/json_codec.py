@@ -16,7 +16,7 @@ import gymnasium.spaces as gs
 import numpy as np
 
 from openenv_gym.codecs.json_info import info_to_json
-from openenv_gym.errors import InvalidRequestError
+from openenv_gym.errors import InvalidRequestError, shown
 from openenv_gym.spaces.numbers import (
     from_json_number,
     from_json_numbers,
@@ -40,9 +40,7 @@ class JsonCodec(NamedTuple):
 
 
 def _wrong(path: str, expected: str, got: object) -> InvalidRequestError:
-    text = repr(got)
-    text = text if len(text) <= 80 else text[:77] + "..."
-    return InvalidRequestError(f"{path}: expected {expected}, got {text}")
+    return InvalidRequestError(f"{path}: expected {expected}, got {shown(got)}")
 
 
 @singledispatch

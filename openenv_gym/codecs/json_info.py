@@ -17,7 +17,7 @@ import gymnasium.spaces as gs
 import numpy as np
 
 from openenv_gym.codecs.freeform import object_array, pack_freeform, unpack_freeform, wire_dtype
-from openenv_gym.errors import InvalidRequestError
+from openenv_gym.errors import InvalidRequestError, shown
 from openenv_gym.spaces.budget import SpaceBudget
 from openenv_gym.spaces.numbers import (
     from_json_number,
@@ -46,9 +46,7 @@ def info_from_json(data: Any, types: Mapping[str, str]) -> Any:
     try:
         return _in(data, "", types, SpaceBudget()) if types else data
     except (LookupError, ValueError, TypeError, AttributeError, OverflowError) as exc:
-        raise InvalidRequestError(
-            f"the types {repr(types)[:80]} do not fit the info: {exc}"
-        ) from exc
+        raise InvalidRequestError(f"the types {shown(types)} do not fit the info: {exc}") from exc
 
 
 REWARD = "reward"

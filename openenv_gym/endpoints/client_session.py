@@ -23,6 +23,7 @@ from openenv_gym.errors import (
     ProtocolError,
     RequestTimeoutError,
     UnsupportedRenderModeError,
+    shown,
 )
 from openenv_gym.protocol import (
     ClientSession,
@@ -41,7 +42,6 @@ from openenv_gym.protocol import (
 )
 from openenv_gym.protocol.json_messages import ClientView
 from openenv_gym.wire.client_schemas import plain
-from openenv_gym.wire.error_codes import brief
 
 
 class ClientCalls:
@@ -127,7 +127,7 @@ def _message(result: Any, name: str) -> dict[str, Any]:
     if not hasattr(result, "observation") or not hasattr(result, "done"):
         raise ProtocolError(
             f"expected a StepResult with observation, reward and done of {name}(), got "
-            f"{brief(repr(result), 80)} ({type(result).__name__})"
+            f"{shown(result)} ({type(result).__name__})"
         )
     data = {
         "observation": plain(result.observation),

@@ -19,12 +19,12 @@ from openenv_gym.errors import (
     ResetNeededError,
     SpaceError,
     TransportError,
+    shown,
 )
 from openenv_gym.protocol import ClientSession, GetState, Reset, Result, SessionState, StateReply
 from openenv_gym.protocol.json_messages import JsonClientMessages
 from openenv_gym.spaces.probing import Probed, probed
 from openenv_gym.spaces.tools import ListedTool, tools_in
-from openenv_gym.wire.error_codes import brief
 from openenv_gym.wire.messages import encode_json, parse_reply
 from openenv_gym.wire.schema_view import LoadedResult
 
@@ -147,7 +147,7 @@ def list_tools(connect: Callable[[], Transport], timeout_s: float | None) -> lis
     finally:
         session = ClientSession(JsonClientMessages(AsItIs()), SessionState.READY)
         Connection(session, transport, timeout_s).close()  # with a goodbye, and waits for its end
-    raise SpaceError(f"it lists none, and answers {brief(repr(data), 200)}")
+    raise SpaceError(f"it lists none, and answers {shown(data, 200)}")
 
 
 _LIST_BY_STEP = {"type": "step", "data": {"type": "list_tools"}}

@@ -28,7 +28,13 @@ from openenv_gym.codecs import (
     pack_freeform,
     unpack_freeform,
 )
-from openenv_gym.errors import InvalidActionError, InvalidRequestError, ProtocolError, SpaceError
+from openenv_gym.errors import (
+    InvalidActionError,
+    InvalidRequestError,
+    ProtocolError,
+    SpaceError,
+    shown,
+)
 from openenv_gym.protocol.events import (
     BatchResult,
     Close,
@@ -323,7 +329,7 @@ def _fields(kind: type[Any]) -> Callable[[memoryview], Any]:
         values, names = unpack_freeform(payload), kind.__struct_fields__
         if not isinstance(values, list) or len(values) != len(names):
             raise InvalidRequestError(
-                f"expected the fields {', '.join(names)} of {kind.__name__}, got {values!r:.80}"
+                f"expected the fields {', '.join(names)} of {kind.__name__}, got {shown(values)}"
             )
         try:
             return msgspec.convert(dict(zip(names, values, strict=True)), kind)

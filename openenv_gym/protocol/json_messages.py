@@ -13,6 +13,7 @@ from openenv_gym.errors import (
     InvalidRequestError,
     ProtocolError,
     RemoteEnvError,
+    shown,
 )
 from openenv_gym.protocol.events import (
     BatchResult,
@@ -71,12 +72,16 @@ def parse_reset(data: dict[str, Any], num_envs: int | None = None) -> Reset:
     episode_id = extra.pop("episode_id", None)
     seeds = seed if num_envs is not None and isinstance(seed, list) else [seed]
     if any(one is not None and (type(one) is not int or one < 0) for one in seeds):
-        raise InvalidRequestError(f"$.data.seed: expected an integer >= 0 or null, got {seed!r}")
+        raise InvalidRequestError(
+            f"$.data.seed: expected an integer >= 0 or null, got {shown(seed)}"
+        )
     if options is not None and not isinstance(options, dict):
-        raise InvalidRequestError(f"$.data.options: expected an object or null, got {options!r}")
+        raise InvalidRequestError(
+            f"$.data.options: expected an object or null, got {shown(options)}"
+        )
     if episode_id is not None and not isinstance(episode_id, str):
         raise InvalidRequestError(
-            f"$.data.episode_id: expected a string or null, got {brief(repr(episode_id), 80)}"
+            f"$.data.episode_id: expected a string or null, got {shown(episode_id)}"
         )
     if num_envs is not None and options and "reset_mask" in options:
         options = {**options, "reset_mask": _mask(options["reset_mask"], num_envs)}
@@ -88,7 +93,7 @@ def _mask(given: Any, num_envs: int) -> Any:
     if not is_mask or any(type(item) is not bool for item in given):
         raise InvalidRequestError(
             f"$.data.options.reset_mask: expected a list of {num_envs} booleans, one of them true, "
-            f"got {brief(repr(given), 80)}"
+            f"got {shown(given)}"
         )
     return np.array(given)
 
@@ -181,7 +186,7 @@ class JsonServerMessages:
             return self._view.dump_observation(obs, terminated, truncated, info)
         except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as exc:
             raise RemoteEnvError(
-                f"expected an observation of the environment's space, got {obs!r:.100}: {exc}"
+                f"expected an observation of the environment's space, got {shown(obs, 100)}: {exc}"
             ) from exc
 
 
@@ -260,7 +265,7 @@ class JsonClientMessages:
                 fault=fault,
                 raised=raised if isinstance(raised, str) else "",
             )
-        return None, failure(ProtocolError(f"expected an observation, got a {kind!r} message"))
+        return None, failure(ProtocolError(f"expected an observation, got a {shown(kind)} message"))
 
 
 def _reason(data: dict[str, Any]) -> str:
@@ -296,7 +301,7 @@ def _check_json(value: Any, path: str) -> None:
             _check_json(item, f"{path}[{i}]")
     elif type(value) not in _JSON_TYPES or (type(value) is float and not math.isfinite(value)):
         raise InvalidRequestError(
-            f"{path}: expected a value that JSON can say, got {value!r:.80} "
+            f"{path}: expected a value that JSON can say, got {shown(value)} "
             f"({type(value).__name__})"
         )
 

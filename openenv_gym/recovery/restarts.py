@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from openenv_gym.errors import EnvCrashLoopError, OpenEnvGymError
+from openenv_gym.errors import EnvCrashLoopError, OpenEnvGymError, shown
 from openenv_gym.faults import Fault, FaultKind
 from openenv_gym.recovery.policy import FaultPolicy
 from openenv_gym.recovery.seeds import seed_after_fault
-from openenv_gym.wire.error_codes import brief
 
 KEPT_ACTIONS = 32
 """How many of the last actions the error of an environment names that faults too often."""
@@ -107,7 +106,7 @@ class Restarts:
             error: The last fault.
         """
         known = (error and error.fault) or Fault(kind=FaultKind.CRASH_LOOP)
-        actions = ", ".join(brief(repr(one), _MAX_ACTION_CHARS) for one in self._last_actions())
+        actions = ", ".join(shown(one, _MAX_ACTION_CHARS) for one in self._last_actions())
         return EnvCrashLoopError(
             f"{self.name} {what}; seed {self.seed}, incarnation {self.incarnation}, signal "
             f"{known.signal}, exit code {known.exitcode}, last actions [{actions}], end of "

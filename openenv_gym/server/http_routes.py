@@ -16,12 +16,12 @@ from openenv_gym.errors import (
     OpenEnvGymError,
     ResetNeededError,
     UnknownEnvironmentError,
+    shown,
 )
 from openenv_gym.server.http_sessions import SESSION_HEADER, HttpSessions
 from openenv_gym.server.openapi import reset_body, session_header, step_body
 from openenv_gym.server.service import Service
 from openenv_gym.server.tokens import owner_of
-from openenv_gym.wire.error_codes import brief
 from openenv_gym.wire.messages import check_nesting, encode_json, error_data
 
 Route: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -159,7 +159,7 @@ async def _body(request: Request, limit: int) -> dict[str, Any]:
     except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
         raise InvalidRequestError(f"expected a JSON object, got no JSON: {exc}") from exc
     if not isinstance(data, dict):
-        raise InvalidRequestError(f"expected a JSON object, got {brief(repr(data), 80)}")
+        raise InvalidRequestError(f"expected a JSON object, got {shown(data)}")
     check_nesting(raw, data)
     return data
 

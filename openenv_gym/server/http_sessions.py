@@ -9,7 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from openenv_gym.codecs import info_to_json
-from openenv_gym.errors import InvalidRequestError, ResetNeededError, UnknownEnvironmentError
+from openenv_gym.errors import (
+    InvalidRequestError,
+    ResetNeededError,
+    UnknownEnvironmentError,
+    shown,
+)
 from openenv_gym.protocol import (
     BatchResult,
     Failed,
@@ -23,7 +28,6 @@ from openenv_gym.protocol import (
 from openenv_gym.protocol.json_messages import JsonServerMessages, parse_reset
 from openenv_gym.server.service import Service
 from openenv_gym.server.session import Session
-from openenv_gym.wire.error_codes import brief
 
 SESSION_HEADER = "X-OpenEnv-Session"
 NEW = "new"
@@ -67,7 +71,7 @@ class HttpSessions:
         if not isinstance(action, dict) or unknown:
             raise InvalidRequestError(
                 'expected {"action": {...}} with the fields of an action, '
-                f"got {brief(repr(data), 100)}"
+                f"got {shown(data, 100)}"
             )
         if data.get("timeout_s") is not None:
             raise InvalidRequestError("timeout_s: not supported; leave it out, or null")

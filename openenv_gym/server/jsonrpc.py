@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
+from openenv_gym.errors import shown
 from openenv_gym.wire.error_codes import brief, printable
 from openenv_gym.wire.messages import MalformedMessageError, check_nesting
 
@@ -89,21 +90,19 @@ def to_call(message: Any) -> Call:
         JsonRpcError: it is neither.
     """
     if not isinstance(message, dict):
-        raise JsonRpcError(
-            INVALID_REQUEST, f"expected a JSON object, got {brief(repr(message), 80)}"
-        )
+        raise JsonRpcError(INVALID_REQUEST, f"expected a JSON object, got {shown(message)}")
     if message.get("jsonrpc") != "2.0":
-        got = brief(repr(message.get("jsonrpc")), 40)
+        got = shown(message.get("jsonrpc"), 40)
         raise JsonRpcError(INVALID_REQUEST, f'$.jsonrpc: expected "2.0", got {got}')
     method, params = message.get("method"), message.get("params")
     if not isinstance(method, str):
-        got = brief(repr(method), 80)
+        got = shown(method)
         raise JsonRpcError(INVALID_REQUEST, f"$.method: expected a string, got {got}")
     if "id" in message and type(message["id"]) not in (str, int):
-        got = brief(repr(message["id"]), 40)
+        got = shown(message["id"], 40)
         raise JsonRpcError(INVALID_REQUEST, f"$.id: expected a string or an integer, got {got}")
     if params is not None and not isinstance(params, dict):
-        got = brief(repr(params), 80)
+        got = shown(params)
         raise JsonRpcError(INVALID_PARAMS, f"$.params: expected an object, got {got}")
     return Call(method, params or {}, message.get("id"), "id" not in message)
 

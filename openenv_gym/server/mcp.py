@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, TypeAlias
 
 from openenv_gym import __version__
-from openenv_gym.errors import OpenEnvGymError
+from openenv_gym.errors import OpenEnvGymError, shown
 from openenv_gym.server.jsonrpc import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
@@ -30,7 +30,6 @@ from openenv_gym.server.jsonrpc import (
 from openenv_gym.server.mcp_tools import McpTools, refusal
 from openenv_gym.server.service import Service
 from openenv_gym.server.session import Session
-from openenv_gym.wire.error_codes import brief
 
 _log = logging.getLogger(__name__)
 
@@ -149,14 +148,14 @@ class McpServer:
             known = ", ".join(["initialize", *self._methods])
             raise JsonRpcError(
                 METHOD_NOT_FOUND,
-                f"expected a method among {known}, got {brief(repr(call.method), 60)}",
+                f"expected a method among {known}, got {shown(call.method, 60)}",
             )
         return await method(call.params, session)
 
     def _initialize(self, call: Call, session: Session | None) -> Reception:
         asked = call.params.get("protocolVersion")
         if not isinstance(asked, str):
-            got = brief(repr(asked), 40)
+            got = shown(asked, 40)
             raise JsonRpcError(
                 INVALID_PARAMS, f"$.params.protocolVersion: expected a string, got {got}"
             )
@@ -191,10 +190,10 @@ class McpServer:
             raise JsonRpcError(
                 INVALID_PARAMS,
                 f"$.params.name: expected a tool among {', '.join(self._tools.names)}, "
-                f"got {brief(repr(name), 60)}",
+                f"got {shown(name, 60)}",
             )
         if arguments is not None and not isinstance(arguments, dict):
-            got = brief(repr(arguments), 60)
+            got = shown(arguments, 60)
             raise JsonRpcError(INVALID_PARAMS, f"$.params.arguments: expected an object, got {got}")
         is_named = session is None and ("session_id" in params or self._is_name_needed)
         if session is not None and params.get("session_id") not in (None, session.session_id):
@@ -242,7 +241,7 @@ class McpServer:
             raise JsonRpcError(
                 INVALID_PARAMS,
                 "$.params.session_id: expected the id of a session, got "
-                f"{brief(repr(session_id), 60)}; it may have been closed, "
+                f"{shown(session_id, 60)}; it may have been closed, "
                 "openenv/session/create makes another one",
             )
         return found

@@ -11,7 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from openenv_gym.errors import InvalidActionError, InvalidRequestError, OpenEnvGymError
+from openenv_gym.errors import (
+    InvalidActionError,
+    InvalidRequestError,
+    OpenEnvGymError,
+    shown,
+)
 from openenv_gym.protocol import Failed, Reset, ServerSession, SessionState, Step
 from openenv_gym.protocol.json_messages import JsonServerMessages
 from openenv_gym.server.engine import Engine
@@ -19,6 +24,7 @@ from openenv_gym.server.mcp_tools import McpTools
 from openenv_gym.server.service import Service
 from openenv_gym.server.session import Session
 from openenv_gym.spaces.tools import call_schema
+from openenv_gym.wire.error_codes import brief
 from openenv_gym.wire.messages import (
     MalformedMessageError,
     StepMessage,
@@ -81,12 +87,14 @@ class McpSteps:
         return JsonServerMessages(view).encode_reply(None, reply)
 
     async def _call(self, tools: McpTools, data: dict[str, Any]) -> bytes:
-        name, arguments = str(data.get("tool_name")), data.get("arguments") or {}
+        name, arguments = data.get("tool_name"), data.get("arguments") or {}
+        name = name if isinstance(name, str) else shown(name)
         if name not in tools.names:
-            said = f"expected a tool among {', '.join(tools.names)}, got {name[:60]!r}"
+            name = brief(name, 60)
+            said = f"expected a tool among {', '.join(tools.names)}, got {name!r}"
             return _refused(name, "tool_not_found", said)
         if not isinstance(arguments, dict):
-            return _refused(name, "invalid_args", f"expected an object, got {arguments!r:.80}")
+            return _refused(name, "invalid_args", f"expected an object, got {shown(arguments)}")
         try:
             result = await tools.call(name, self._session, arguments)
         except (InvalidRequestError, InvalidActionError) as exc:

@@ -19,7 +19,7 @@ import msgspec
 from gymnasium.error import NameNotFound
 
 from openenv_gym.codecs import pack_freeform
-from openenv_gym.errors import InvalidRequestError, UnknownEnvironmentError
+from openenv_gym.errors import InvalidRequestError, UnknownEnvironmentError, shown
 from openenv_gym.protocol import Open
 from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES
 from openenv_gym.server.setting import check, setting
@@ -361,7 +361,7 @@ class ServerSettings:
         if request.python is not None:
             raise InvalidRequestError(
                 "python: expected no interpreter in a request, since a server is started with its "
-                f"own (serve --python), got {request.python!r:.80}"
+                f"own (serve --python), got {shown(request.python)}"
             )
         part = request.part
         if part is not None:  # a session here has what was counted above, and no more

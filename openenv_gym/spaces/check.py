@@ -19,7 +19,7 @@ import gymnasium.spaces as gs
 import numpy as np
 from gymnasium.error import CustomSpaceError
 
-from openenv_gym.errors import InvalidActionError
+from openenv_gym.errors import InvalidActionError, shown
 from openenv_gym.spaces.descriptor import Space
 from openenv_gym.spaces.rounding import rounding_limits
 
@@ -72,10 +72,9 @@ def action_check(space: Space, *, keeps_bounds: bool = False) -> Take:
 
 
 def _refusal(space: Space, action: Any, exc: Exception) -> InvalidActionError:
-    shown = repr(action)
-    shown = shown if len(shown) <= 100 else shown[:97] + "..."
     return InvalidActionError(
-        f"expected an action in {space}, got {shown} ({type(action).__name__}): {str(exc)[:150]}; "
+        f"expected an action in {space}, got {shown(action, 100)} ({type(action).__name__}): "
+        f"{str(exc)[:150]}; "
         "env.action_space says what is allowed"
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from openenv_gym.errors import InvalidRequestError
+from openenv_gym.errors import InvalidRequestError, shown
 
 FIELDS = ("legal_actions", "action_mask")
 """The names of fields that say it. The first that an observation has is read."""
@@ -46,17 +46,17 @@ class LegalActions:
         if data is None:
             return []
         if not isinstance(data, list) or any(type(item) not in (int, bool) for item in data):
-            raise InvalidRequestError(f"{path}: expected a list of integers, got {repr(data)[:80]}")
+            raise InvalidRequestError(f"{path}: expected a list of integers, got {shown(data)}")
         if self.is_mask or (data and all(type(item) is bool for item in data)):
             if len(data) != self.n or not {0, 1}.issuperset(data):
                 raise InvalidRequestError(
                     f"{path}: expected {self.n} zeros and ones, one for each action, "
-                    f"got {repr(data)[:80]}; mask_means='indices' reads a list of actions"
+                    f"got {shown(data)}; mask_means='indices' reads a list of actions"
                 )
             return [number for number, item in enumerate(data) if item]
         if any(type(item) is bool or not 0 <= item < self.n for item in data):
             raise InvalidRequestError(
-                f"{path}: expected actions from 0 to {self.n - 1}, got {repr(data)[:80]}; "
+                f"{path}: expected actions from 0 to {self.n - 1}, got {shown(data)}; "
                 "if there are more, pass action_space=Discrete(n)"
             )
         return [int(item) for item in data]

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from openenv_gym.errors import shown
+
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 EXACT_INTEGERS = 2**53
 _INTEGER = re.compile(r"-?[1-9][0-9]{15,}")
@@ -54,7 +56,7 @@ def from_json_number(value: object) -> float | int | bool:
             return _NON_FINITE[value]
         if _INTEGER.fullmatch(value) and abs(number := int(value)) > EXACT_INTEGERS:
             return number
-    raise ValueError(f"expected a number, got {value!r}")
+    raise ValueError(f"expected a number, got {shown(value)}")
 
 
 def to_json_numbers(array: NDArray[Any]) -> Any:
@@ -103,7 +105,7 @@ def from_json_numbers(value: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
 def _from_json_float(value: Any) -> float:
     if isinstance(value, str):
         if value not in _NON_FINITE:
-            raise ValueError(f"expected a number, got {value!r}")
+            raise ValueError(f"expected a number, got {shown(value)}")
         return _NON_FINITE[value]
     try:
         return float(value)

@@ -9,7 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from openenv_gym.errors import NotOpenEnvError, OpenEnvGymError, SpaceError
+from openenv_gym.errors import (
+    NotOpenEnvError,
+    OpenEnvGymError,
+    SpaceError,
+    shown,
+)
 from openenv_gym.spaces.budget import SpaceBudget
 
 if TYPE_CHECKING:
@@ -51,7 +56,7 @@ def probed(data: Any, state: Any = None) -> Probed:
     observation = data.get("observation") if isinstance(data, dict) else None
     if not isinstance(observation, dict):
         raise NotOpenEnvError(
-            f"expected an observation in the answer to a probing reset, got {repr(data)[:80]}"
+            f"expected an observation in the answer to a probing reset, got {shown(data)}"
         )
     end = end_at_reset(data.get("metadata") or observation) if data.get("done") is True else ""
     known = state if isinstance(state, dict) else {}

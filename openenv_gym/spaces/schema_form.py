@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from openenv_gym.errors import SpaceError
+from openenv_gym.errors import SpaceError, shown
 
 _MANY = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
 _NAMED = frozenset({"properties", "$defs", "definitions", "patternProperties"})
@@ -30,7 +30,7 @@ that the server publishes is broken
     """
     if not isinstance(schema, dict) or not isinstance(schema.get("properties", {}), dict):
         raise SpaceError(
-            f"$.{side}: expected a JSON schema with 'properties', got {repr(schema)[:80]}; "
+            f"$.{side}: expected a JSON schema with 'properties', got {shown(schema)}; "
             f"no {side}_space= helps here, the server is broken"
         )
     waiting: list[tuple[str, Any]] = [(f"$.{side}", schema)]
@@ -74,6 +74,6 @@ def _is_names(value: Any) -> bool:
 def _expect(is_met: bool, place: str, expected: str, got: Any) -> None:
     if not is_met:
         raise SpaceError(
-            f"{place}: expected {expected}, got {repr(got)[:80]}; the schema that the server "
+            f"{place}: expected {expected}, got {shown(got)}; the schema that the server "
             "publishes is broken"
         )

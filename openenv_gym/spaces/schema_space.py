@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import gymnasium.spaces as gs
 
-from openenv_gym.errors import InvalidRequestError
+from openenv_gym.errors import InvalidRequestError, shown
 from openenv_gym.spaces.descriptor import Space
 
 ToJson: TypeAlias = Callable[[Any], Any]
@@ -94,9 +94,7 @@ def json_key(data: Any) -> Hashable:
 
 def wrong(path: str, expected: str, got: object) -> InvalidRequestError:
     """Return the error for a value that does not match its schema."""
-    text = repr(got)
-    text = text if len(text) <= 80 else text[:77] + "..."
-    return InvalidRequestError(f"{path}: expected {expected}, got {text}")
+    return InvalidRequestError(f"{path}: expected {expected}, got {shown(got)}")
 
 
 def choice(members: Sequence[Any]) -> SchemaSpace:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from openenv_gym.errors import OpenEnvGymError, UnknownEnvironmentError
+from openenv_gym.errors import OpenEnvGymError, UnknownEnvironmentError, shown
 from openenv_gym.wire.description import Description
 from openenv_gym.wire.raised import raised_as
 
@@ -26,11 +26,12 @@ def refusal_of_arguments(
     """
     keywords = None if told is None else told.keywords
     unknown = [name for name in asked if keywords is not None and name not in keywords]
-    text = f"expected the arguments that {what} was started with, {dict(served)}, got {dict(asked)}"
+    text = f"expected the arguments that {what} was started with, {dict(served)}, "
+    text += f"got {shown(dict(asked), 200)}"
     if unknown:
         kind = raised_as(UnknownEnvironmentError, TypeError)
         return kind(
-            f"{text}: got an unexpected keyword argument {unknown[0]!r}, which its constructor "
-            f"does not take; it takes {', '.join(keywords or ()) or 'none'}"
+            f"{text}: got an unexpected keyword argument {shown(unknown[0])}, which its "
+            f"constructor does not take; it takes {', '.join(keywords or ()) or 'none'}"
         )
     return UnknownEnvironmentError(f"{text}; start a server with these (--kwargs)")

@@ -9,10 +9,15 @@ import numpy as np
 from pydantic import create_model
 
 from openenv_gym.codecs import info_from_json, info_to_json, json_codec, reward_from_json
-from openenv_gym.errors import InvalidRequestError, NotOpenEnvError, ProtocolError, SpaceError
+from openenv_gym.errors import (
+    InvalidRequestError,
+    NotOpenEnvError,
+    ProtocolError,
+    SpaceError,
+    shown,
+)
 from openenv_gym.spaces import to_schema
 from openenv_gym.wire.description import SCHEMA_KEY, Description
-from openenv_gym.wire.error_codes import brief
 from openenv_gym.wire.models import Action, State
 from openenv_gym.wire.schema_view import LoadedResult
 from openenv_gym.wire.space_model import space_type
@@ -104,8 +109,7 @@ class BatchClientView:
         said = data.get("observation")
         if not isinstance(said, dict) or "obs" not in said:
             raise NotOpenEnvError(
-                "$.data.observation: expected an object with the field 'obs', "
-                f"got {brief(repr(said), 80)}"
+                f"$.data.observation: expected an object with the field 'obs', got {shown(said)}"
             )
         obs = self._observation.from_json(said["obs"], "$.data.observation.obs")
         types = said.get("info_types", {})
@@ -118,7 +122,7 @@ class BatchClientView:
         rewards = reward_from_json(data.get("reward"), types)
         if not isinstance(rewards, np.ndarray):
             raise InvalidRequestError(
-                f"$.data.reward: expected a list of numbers, got {brief(repr(rewards), 80)}"
+                f"$.data.reward: expected a list of numbers, got {shown(rewards)}"
             )
         return LoadedResult(
             obs, rewards, _flags(said, "terminated"), _flags(said, "truncated"), info
@@ -129,7 +133,7 @@ def _flags(said: dict[str, Any], name: str) -> Any:
     given = said.get(name)
     if not isinstance(given, list) or any(type(flag) is not bool for flag in given):
         raise InvalidRequestError(
-            f"$.data.observation.{name}: expected a list of booleans, got {brief(repr(given), 80)}"
+            f"$.data.observation.{name}: expected a list of booleans, got {shown(given)}"
         )
     return np.array(given, np.bool_)
 

@@ -18,7 +18,7 @@ from pydantic import (
 )
 from pydantic_core import to_jsonable_python
 
-from openenv_gym.errors import InvalidActionError, InvalidRequestError
+from openenv_gym.errors import InvalidActionError, InvalidRequestError, shown
 from openenv_gym.spaces.infer import BASE_FIELDS
 from openenv_gym.wire.error_codes import brief
 
@@ -132,7 +132,7 @@ def action_maker(kind: Any) -> Callable[[dict[str, Any]], Any]:
             return adapter.validate_python(fields)
         except ValidationError as exc:
             raise InvalidActionError(
-                f"{name} refuses the fields {brief(repr(fields), 100)}: {brief(str(exc), 300)}"
+                f"{name} refuses the fields {shown(fields, 100)}: {brief(str(exc), 300)}"
                 "; fields that are always the same go into fixed_action="
             ) from exc
 
@@ -148,9 +148,7 @@ def plain(value: Any) -> Any:
     try:
         return to_jsonable_python(value, fallback=_array_as_list)
     except ValueError as exc:
-        raise InvalidRequestError(
-            f"expected what JSON can say, got {brief(repr(value), 80)}: {exc}"
-        ) from exc
+        raise InvalidRequestError(f"expected what JSON can say, got {shown(value)}: {exc}") from exc
 
 
 def _array_as_list(value: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from openenv_gym.errors import InvalidRequestError, NotOpenEnvError
+from openenv_gym.errors import InvalidRequestError, NotOpenEnvError, shown
 from openenv_gym.faults import Fault
 from openenv_gym.wire import error_codes
 from openenv_gym.wire.error_codes import brief, printable
@@ -128,7 +128,7 @@ def _explain(text: str | bytes, exc: msgspec.ValidationError) -> MalformedMessag
         return _no_json(text, malformed)
     if isinstance(data, dict) and data.get("type") not in _TYPES:
         return MalformedMessageError(
-            f"$.type: expected one of {', '.join(_TYPES)}, got {brief(repr(data.get('type')), 80)}",
+            f"$.type: expected one of {', '.join(_TYPES)}, got {shown(data.get('type'))}",
             error_codes.UNKNOWN_TYPE,
         )
     return MalformedMessageError(
@@ -185,6 +185,6 @@ def parse_reply(text: str | bytes) -> tuple[str, dict[str, Any]]:
     except (msgspec.DecodeError, UnicodeError, RecursionError, MalformedMessageError) as exc:
         raise NotOpenEnvError(f"expected a JSON reply, got {text[:80]!r}") from exc
     if not isinstance(reply, dict) or not isinstance(reply.get("type"), str):
-        raise NotOpenEnvError(f"expected a reply with a 'type', got {brief(repr(reply), 80)}")
+        raise NotOpenEnvError(f"expected a reply with a 'type', got {shown(reply)}")
     data = reply.get("data")
     return reply["type"], data if isinstance(data, dict) else {}

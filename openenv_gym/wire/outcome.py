@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from openenv_gym.errors import InvalidRequestError
+from openenv_gym.errors import InvalidRequestError, shown
 from openenv_gym.spaces.numbers import from_json_number
-from openenv_gym.wire.error_codes import brief
 
 DoneMeans: TypeAlias = Literal["terminated", "truncated"]
 
@@ -64,7 +63,7 @@ def _check_flags(data: dict[str, Any]) -> None:
             is_flag = name == "terminated" or (name == "done" and place is data)
             if is_flag or value in _LIKE_FLAGS:
                 raise InvalidRequestError(
-                    f"{path}.{name}: expected true, false or null, got {brief(repr(value), 80)}"
+                    f"{path}.{name}: expected true, false or null, got {shown(value)}"
                 )
 
 
@@ -88,7 +87,7 @@ def reward_of(data: dict[str, Any]) -> float | None:
         return None if reward is None else float(from_json_number(reward))
     except (ValueError, OverflowError) as exc:
         raise InvalidRequestError(
-            f"$.data.reward: expected a number or null, got {brief(repr(reward), 80)}"
+            f"$.data.reward: expected a number or null, got {shown(reward)}"
         ) from exc
 
 

@@ -11,7 +11,7 @@ import gymnasium.spaces as gs
 
 from openenv_gym.codecs import JsonCodec, info_from_json, json_codec, reward_from_json
 from openenv_gym.codecs.json_info import REWARD
-from openenv_gym.errors import InvalidRequestError, NotOpenEnvError
+from openenv_gym.errors import InvalidRequestError, NotOpenEnvError, shown
 from openenv_gym.spaces import Inference
 from openenv_gym.spaces.blank import blank
 from openenv_gym.spaces.descriptor import Space
@@ -19,7 +19,6 @@ from openenv_gym.spaces.fields import MISSING, field_at, paths_of
 from openenv_gym.spaces.infer import BASE_FIELDS
 from openenv_gym.spaces.rounding import onto_bounds
 from openenv_gym.spaces.schema_space import SchemaSpace
-from openenv_gym.wire.error_codes import brief
 from openenv_gym.wire.outcome import DoneMeans, end_of, reward_of
 
 
@@ -216,8 +215,7 @@ class SchemaView:
     def _no_observation(self, got: Any) -> NotOpenEnvError:
         fields = ", ".join(map(repr, self._paths))
         return NotOpenEnvError(
-            f"$.data.observation: expected an object with the field {fields}, "
-            f"got {brief(repr(got), 80)}"
+            f"$.data.observation: expected an object with the field {fields}, got {shown(got)}"
         )
 
     def _info(self, observation: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
@@ -225,7 +223,7 @@ class SchemaView:
             info = info_from_json(observation.get("info", {}), observation.get("info_types", {}))
             if not isinstance(info, dict):
                 raise InvalidRequestError(
-                    f"$.data.observation.info: expected an object, got {brief(repr(info), 80)}"
+                    f"$.data.observation.info: expected an object, got {shown(info)}"
                 )
             return info
         rest = {name: item for name, item in observation.items() if name not in self._held}

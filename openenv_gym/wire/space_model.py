@@ -15,7 +15,7 @@ from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from openenv_gym.codecs import json_codec
-from openenv_gym.errors import InvalidActionError, InvalidRequestError
+from openenv_gym.errors import InvalidActionError, InvalidRequestError, shown
 from openenv_gym.spaces import to_schema
 from openenv_gym.spaces.check import action_check
 from openenv_gym.spaces.descriptor import Space
@@ -49,7 +49,7 @@ def space_type(space: Space, name: str | None = None, *, is_action: bool = False
                 return codec.from_json(codec.to_json(value), "value") if is_action else value
             raise _refusal(str(exc)) from exc
         if (value := taken(value)) is _REFUSED:
-            raise _refusal(f"value: expected one in {space}, got {data!r}")
+            raise _refusal(f"value: expected one in {space}, got {shown(data)}")
         return value
 
     def show(data: Any) -> Any:

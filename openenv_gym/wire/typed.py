@@ -15,10 +15,14 @@ import numpy as np
 from pydantic import BaseModel, Field, create_model
 
 from openenv_gym.codecs import info_to_json, json_codec
-from openenv_gym.errors import InvalidActionError, ProtocolError, SpaceError
+from openenv_gym.errors import (
+    InvalidActionError,
+    ProtocolError,
+    SpaceError,
+    shown,
+)
 from openenv_gym.wire.batch_view import BatchView
 from openenv_gym.wire.description import Description
-from openenv_gym.wire.error_codes import brief
 from openenv_gym.wire.model_source import value_class
 from openenv_gym.wire.models import Action, Observation, State
 from openenv_gym.wire.space_model import space_type
@@ -200,7 +204,7 @@ class OpenSpielView(_SpaceView):
         if key in data and data[key] not in accepted:
             raise InvalidActionError(
                 f"$.action.{key}: expected {accepted[1]!r}, the game that is served here, "
-                f"got {brief(repr(data[key]), 60)}; leave it out, or start a server for that game"
+                f"got {shown(data[key], 60)}; leave it out, or start a server for that game"
             )
 
     def dump_observation(

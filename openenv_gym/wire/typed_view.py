@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
-from openenv_gym.errors import InvalidActionError
-from openenv_gym.wire.error_codes import brief
+from openenv_gym.errors import InvalidActionError, shown
 from openenv_gym.wire.models import Action, Observation, State
 
 
@@ -122,7 +121,7 @@ def _explain(model: type[BaseModel], exc: ValidationError) -> str:
         if error["type"] == "space":
             faults.append(f"$.action{place}{error['msg'].removeprefix('value')}")
             continue
-        got = "nothing" if error["type"] == "missing" else brief(repr(error["input"]), 60)
+        got = "nothing" if error["type"] == "missing" else shown(error["input"], 60)
         faults.append(f"$.action{place}: {error['msg']}, got {got}")
     fields = ", ".join(model.model_fields)
     return f"{'; '.join(faults)}. An action of {model.__name__} has the fields {fields}"

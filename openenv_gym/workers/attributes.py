@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
-from openenv_gym.errors import InvalidRequestError, UnknownAttributeError
+from openenv_gym.errors import InvalidRequestError, UnknownAttributeError, shown
 from openenv_gym.protocol.events import Use
 from openenv_gym.wire.description import Description
 from openenv_gym.workers.facts import ASKED_BY_WRAPPERS
@@ -35,7 +35,7 @@ def use(env: Any, request: Use, described: Description) -> list[Any]:
     numbers = list(every) if request.numbers is None else request.numbers
     if not set(numbers) <= set(every):
         raise InvalidRequestError(
-            f"numbers: expected those of {num_envs} sub-environments, got {numbers!r:.80}"
+            f"numbers: expected those of {num_envs} sub-environments, got {shown(numbers)}"
         )
     parts = getattr(env, "envs", None)  # of a SyncVectorEnv
     if isinstance(parts, (list, tuple)) and len(parts) == num_envs:
@@ -49,13 +49,13 @@ def _check_name(request: Use, described: Description) -> None:
         raise InvalidRequestError(f"{name}: it is a request of its own; use {name}() directly")
     if not described.may_use(name):
         raise UnknownAttributeError(
-            f"{name!r:.80} may not be used from here; allowed are: "
+            f"{shown(name)} may not be used from here; allowed are: "
             f"{', '.join(described.attributes)}. "
             "A server is started with the names that it allows (--attributes), and names that "
             "begin with an underscore are private"
         )
     if request.how == "set" and ("." in name or name in ASKED_BY_WRAPPERS):
-        raise UnknownAttributeError(f"{name!r:.80} can be read here, and not set")
+        raise UnknownAttributeError(f"{shown(name)} can be read here, and not set")
 
 
 def _use_each(envs: Sequence[Any], request: Use) -> list[Any]:

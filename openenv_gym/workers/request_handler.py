@@ -15,6 +15,7 @@ from openenv_gym.errors import (
     ProtocolError,
     RemoteEnvError,
     UnsupportedRenderModeError,
+    shown,
 )
 from openenv_gym.faults import Fault, FaultKind
 from openenv_gym.protocol.events import (
@@ -95,7 +96,7 @@ class RequestHandler:
             built.env.close()
             raise UnsupportedRenderModeError(
                 f"render_mode: expected one of {modes or 'none at all'} "
-                f"for {built.description.environment}, got {request.render_mode!r}"
+                f"for {built.description.environment}, got {shown(request.render_mode)}"
             )
         self._built = built = replace(built, description=with_facts(built, request))
         space = built.description.batched_action_space
