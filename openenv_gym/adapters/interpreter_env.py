@@ -16,6 +16,8 @@ import numpy as np
 from openenv_gym.errors import ConnectionLostError
 from openenv_gym.interpreter.columns import column_of, values_of
 from openenv_gym.interpreter.describing import METHODS, SPACES, SPECS
+from openenv_gym.interpreter.plain import Form
+from openenv_gym.workers.built_env import Rows
 from openenv_gym.workers.interpreter_process import InterpreterProcess, raised_there
 
 
@@ -125,7 +127,7 @@ class EnvThere:
     def _sent_ahead(self, action: Any, *, is_reset: bool) -> Any:
         ahead: _Ahead = self._ahead
         vars(self)["_ahead"] = None
-        if ahead.is_reset is not is_reset or ahead.action is not action:
+        if ahead.is_reset is not is_reset or (ahead.action is not action and not is_reset):
             raise RuntimeError(f"{self!r}: something else was sent ahead, and has acted")
         is_well, value = ahead.outcome
         if not is_well:
@@ -165,24 +167,55 @@ class EnvThere:
         return f"<{self._about['name']}{where} in {self._process.python}>"
 
 
-def go_ahead(asked: Sequence[tuple[EnvThere, Any, bool]]) -> None:
-    """Step and reset environments with one message; each ``step`` and ``reset`` returns its part.
+class Asked(NamedTuple):
+    """What is asked of an environment with what others are asked.
+
+    Attributes:
+        place: Its place among them.
+        env: The environment.
+        action: Its action; any, where it is reset.
+        is_reset: Whether it is to be reset instead.
+        may_be_plain: Whether a plain step is all that is to be known, see
+            :mod:`openenv_gym.interpreter.plain`.
+    """
+
+    place: int
+    env: EnvThere
+    action: Any
+    is_reset: bool
+    may_be_plain: bool
+
+
+def go_ahead(asked: Sequence[Asked], form: Form) -> list[Rows]:
+    """Step and reset environments with one message.
 
     Args:
-        asked: The environments, their actions, and whether each is to be reset instead.
+        asked: What is asked of each.
+        form: The form of the observations of plain steps.
+
+    Returns:
+        The plain steps that end no episode. Each ``step`` and ``reset`` of others returns its part.
     """
-    of_each: dict[InterpreterProcess, list[tuple[EnvThere, Any, bool]]] = {}
+    of_each: dict[InterpreterProcess, list[Asked]] = {}
     for one in asked:  # those that were made anew may be in another process
-        vars(one[0])["_ahead"] = None
-        of_each.setdefault(one[0]._process, []).append(one)
+        vars(one.env)["_ahead"] = None
+        of_each.setdefault(one.env._process, []).append(one)
+    done = []
     for process, several in of_each.items():
-        wanted = column_of([(env._number, action, is_reset) for env, action, is_reset in several])
+        wanted = [(one.env._number, *one[2:]) for one in several]
         try:
-            outcomes = values_of(process.ask("go_on", wanted))
+            places, obs, rewards, infos, others = process.ask("go_on", column_of(wanted), form)
         except ConnectionLostError:
             continue  # each finds that for itself, and says so
-        for (env, action, is_reset), outcome in zip(several, outcomes, strict=True):
-            vars(env)["_ahead"] = _Ahead(action, is_reset, outcome)
+        plain = places.tolist()
+        left = several
+        if plain:
+            done.append(Rows([several[at].place for at in plain], obs, rewards, values_of(infos)))
+            taken = set(plain)
+            left = [one for at, one in enumerate(several) if at not in taken]
+        for one, outcome in zip(left, values_of(others), strict=True):
+            vars(one.env)["_ahead"] = _Ahead(one.action, one.is_reset, outcome)
+    return done
 
 
 def _returning(value: Any) -> Callable[[], Any]:

@@ -11,6 +11,7 @@ import numpy as np
 from .columns import column_of, values_of
 from .describing import describe, layers
 from .making import is_registered, make
+from .plain import PlainSteps
 from .survey import survey
 from .values import can_travel
 
@@ -65,13 +66,33 @@ class Host:
         """Step an environment."""
         return self._envs[number].step(action)
 
-    def go_on(self, asked: Sequence[Any]) -> tuple[Any, ...]:
-        """Step or reset environments one after the other; return a column of the replies.
+    def go_on(self, asked: Sequence[Any], form: Any) -> tuple[Any, ...]:
+        """Step or reset environments one after the other.
 
         Args:
-            asked: A column of the number, the action, and whether it is to be reset, of each.
+            asked: A column of the number, the action, whether it is to be reset, and whether a
+                plain step of it may be told as one, of each.
+            form: The form of observations of plain steps.
+
+        Returns:
+            Of the plain steps that end no episode: their places among what was asked, their
+            observations as one array, their rewards as another, and a column of their infos. And a
+            column of the replies of the others.
         """
-        return column_of([self._gone_on(*each) for each in values_of(asked)])
+        plain, others = PlainSteps(form), []
+        places, rows, rewards, infos = [], [], [], []
+        for place, (number, action, is_reset, may_be_plain) in enumerate(values_of(asked)):
+            reply = self._gone_on(number, action, is_reset)
+            step = plain.step_of(reply[1]) if may_be_plain and reply[0] else None
+            if step is None or step[2] or step[3]:
+                others.append(reply)
+                continue
+            places.append(place)
+            rows.append(step[0])
+            rewards.append(step[1])
+            infos.append(step[4])
+        arrays = np.array(places, np.int32), np.array(rows, plain.dtype), np.array(rewards)
+        return (*arrays, column_of(infos), column_of(others))
 
     def _gone_on(self, number: int, action: Any, is_reset: bool) -> tuple[bool, Any]:
         env = self._envs[number]

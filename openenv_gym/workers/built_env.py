@@ -6,7 +6,7 @@ import importlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import gymnasium as gym
 
@@ -16,8 +16,28 @@ from openenv_gym.wire.description import Description
 from openenv_gym.workers.imports import is_module
 from openenv_gym.workers.schemes import is_declared, other_schemes
 
-Ahead: TypeAlias = Callable[[Sequence[tuple[Any, Any, bool]]], None]
-"""Is told the environments that are stepped next, their actions, and which are reset instead."""
+
+class Rows(NamedTuple):
+    """Steps that were taken, of which nothing more is to be asked.
+
+    Attributes:
+        places: Whose they are, by their place among those that were told.
+        obs: Their observations, in one array.
+        rewards: Their rewards, of dtype ``float64``.
+        infos: Their infos.
+    """
+
+    places: list[int]
+    obs: Any
+    rewards: Any
+    infos: list[dict[str, Any]]
+
+
+Ahead: TypeAlias = Callable[[Sequence[tuple[Any, Any, bool]]], list[Rows]]
+"""Is told the environments that are stepped next, their actions, and which are reset instead.
+
+It returns what it has done already; what is not among that is still to be asked of each.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

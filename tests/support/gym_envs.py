@@ -106,6 +106,16 @@ class Nested(Base):
         return {"b": rng.rand(2).astype(np.float32), "a": int(rng.randint(5)), "t": parts}
 
 
+class Staggered(Base):
+    """Ends later for larger actions, and says something in some steps alone."""
+
+    def step(self, action):
+        obs, reward, *_, info = super().step(action)
+        ends = self.steps == 3 + int(action)
+        info = {"twice": info["pair"]} if self.steps == 2 else {}
+        return (obs, reward, ends, False, info) if IS_NEW else (obs, reward, ends, info)
+
+
 class Pixels(Base):
     def __init__(self):
         super().__init__()
