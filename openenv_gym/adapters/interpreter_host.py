@@ -9,13 +9,13 @@ from typing import Any
 
 import gymnasium as gym
 import msgspec
-import numpy as np
 from gymnasium import error
 
 from openenv_gym.adapters import gymnasium_host, vector_host
 from openenv_gym.adapters.foreign_env import ForeignEnv
 from openenv_gym.adapters.guarded_env import GuardedEnv
-from openenv_gym.adapters.interpreter_env import Asked, EnvThere, go_ahead
+from openenv_gym.adapters.interpreter_env import AskedEnv, EnvThere, InterpreterLender, go_ahead
+from openenv_gym.adapters.interpreter_forms import action_form_of, plain_form_of
 from openenv_gym.errors import (
     ConnectionLostError,
     EnvStartError,
@@ -145,7 +145,11 @@ def _build_one(interpreters: Interpreters, request: Open) -> BuiltEnv:
     described = msgspec.structs.replace(built.description, about=about)
     if there._about["specs"]:  # actions for specs get another form on their way
         return replace(built, description=described)
-    return replace(built, description=described, ahead=partial(_ahead, form_of(env)))
+    plain, actions = plain_form_of(env.observation_space), action_form_of(env.action_space)
+    lender = None
+    if type(env) is InterpreterEnv and plain is not None and actions is not None:
+        lender = InterpreterLender(there, actions, plain)
+    return replace(built, description=described, ahead=partial(_ahead, plain), lender=lender)
 
 
 def _made(interpreters: Interpreters, request: Open) -> EnvThere:
@@ -176,15 +180,6 @@ def _summary(there: EnvThere) -> str:
     return f"Environment {about['name']} of {there._process.python}: {title or about['name']}"
 
 
-def form_of(env: gym.Env[Any, Any]) -> Form | None:
-    """Return the form of an environment's plain steps, None where its space has none."""
-    space = env.observation_space
-    if isinstance(space, gym.spaces.Discrete):
-        return np.dtype(space.dtype).str, None
-    is_array = isinstance(space, gym.spaces.Box | gym.spaces.MultiDiscrete | gym.spaces.MultiBinary)
-    return (np.dtype(space.dtype).str, space.shape) if is_array else None
-
-
 def _ahead(form: Form | None, asked: Sequence[tuple[Any, Any, bool]]) -> list[Rows]:
     """Have environments of one session go on with one message."""
     told = []
@@ -197,5 +192,5 @@ def _ahead(form: Form | None, asked: Sequence[tuple[Any, Any, bool]]) -> list[Ro
         is_bare = type(inner) is InterpreterEnv and not (is_guarded and not env.is_live)
         may_be_plain = is_bare and not is_reset and form is not None
         there = inner.foreign if is_bare else env.unwrapped.foreign
-        told.append(Asked(place, there, action, is_reset, may_be_plain))
+        told.append(AskedEnv(place, there, action, is_reset, may_be_plain))
     return go_ahead(told, form or _NO_FORM)

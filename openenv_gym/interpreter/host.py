@@ -10,12 +10,15 @@ import numpy as np
 
 from .columns import column_of, values_of
 from .describing import describe, layers
+from .lent import Actions, Given, LentSocket, received
 from .making import is_registered, make
 from .plain import PlainSteps
 from .survey import survey
 from .values import can_travel
 
-REQUESTS = frozenset({"about", "survey", "open", "step", "go_on", "call", "get", "set", "close"})
+REQUESTS = frozenset(
+    {"about", "survey", "open", "step", "go_on", "lend", "call", "get", "set", "close"}
+)
 
 _VECTOR = (
     "it is a vector environment; expected one of a single episode, which is made as often as needed"
@@ -28,11 +31,16 @@ class Host:
     Each request is a tuple: the name of a method, one of :data:`REQUESTS`, and its arguments. Each
     reply is a pair: True and what the method returned, or False and what it raised, as :func:`said`
     tells it.
+
+    Args:
+        lending: The descriptor of the socket over which that of a session comes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lending: int) -> None:
         self._envs: dict[int, Any] = {}
         self._made = 0
+        self._lending = lending
+        self._lent: LentSocket | None = None
 
     def answer(self, request: Sequence[Any]) -> tuple[bool, Any]:
         """Return the reply to a request."""
@@ -75,8 +83,8 @@ class Host:
             form: The form of observations of plain steps.
 
         Returns:
-            Of the plain steps that end no episode: their places among what was asked, their
-            observations as one array, their rewards as another, and a column of their infos. And a
+            The places of the plain steps that end no episode, among what was asked; their
+            observations as one array, their rewards as another, and a column of their infos; and a
             column of the replies of the others.
         """
         plain, others = PlainSteps(form), []
@@ -100,6 +108,22 @@ class Host:
             return True, env.reset() if is_reset else env.step(action)
         except Exception as exc:  # as above
             return False, said(exc)
+
+    def lend(self, number: int, actions: Any, form: Any) -> Given:
+        """Answer plain steps over the socket of the session until it is to be given back.
+
+        Args:
+            number: The number of the only environment of the session.
+            actions: The form of actions.
+            form: The form of observations of plain steps.
+        """
+        if self._lent is None:
+            self._lent = LentSocket(received(self._lending))
+        step = self._envs[number].step
+        count, is_over, outcome = self._lent.answer(step, Actions(actions), PlainSteps(form))
+        if outcome is not None and not outcome[0]:
+            outcome = False, said(outcome[1])
+        return count, is_over, outcome
 
     def call(self, number: int, path: str, args: Any, kwargs: Any) -> Any:
         """Call a method of an environment."""

@@ -8,6 +8,7 @@ one by an adapter needs not be asked.
 
 from __future__ import annotations
 
+import struct
 from typing import Any, Optional, Sequence, Tuple
 
 import numpy as np
@@ -18,6 +19,7 @@ Form = Tuple[str, Optional[Sequence[int]]]
 Step = Tuple[Any, float, bool, bool, Any]
 
 _TIME_LIMIT = "TimeLimit.truncated"
+_INTEGER = struct.Struct("<bq")
 _FLAGS = (bool, np.bool_)
 _FLOATS = (float, np.floating)
 
@@ -64,6 +66,13 @@ class PlainSteps:
         if not is_plain or type(truncated) not in _FLAGS:
             return None
         return obs, float(reward), bool(terminated), bool(truncated), info
+
+    def packed(self, obs: Any) -> bytes:
+        """Return an observation that has the form as bytes."""
+        if self.shape is None:
+            return _INTEGER.pack(type(obs) is not int, obs)
+        data: bytes = obs.tobytes()
+        return data
 
     def fits(self, obs: Any) -> bool:
         """Return whether an observation has the form."""
