@@ -75,6 +75,11 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
         """Whether the sub-environment has faulted, and the next reset makes another one."""
         return self._episode.is_lost
 
+    @property
+    def is_live(self) -> bool:
+        """Whether an episode goes on, and a step of the usual form changes nothing here."""
+        return self._episode.state is EpisodeState.LIVE
+
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step; where the environment raises, return the fault."""
         episode = self._episode

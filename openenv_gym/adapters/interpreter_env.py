@@ -8,6 +8,8 @@ finds out, as for any other object.
 from __future__ import annotations
 
 import inspect
+import logging
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,7 +18,12 @@ import numpy as np
 from openenv_gym.errors import ConnectionLostError
 from openenv_gym.interpreter.columns import column_of, values_of
 from openenv_gym.interpreter.describing import METHODS, SPACES, SPECS
+from openenv_gym.interpreter.lent import ActionForm
+from openenv_gym.interpreter.plain import Form
+from openenv_gym.workers.built_env import Rows
 from openenv_gym.workers.interpreter_process import InterpreterProcess, raised_there
+
+_log = logging.getLogger(__name__)
 
 
 class SpaceThere:
@@ -80,6 +87,10 @@ class _Ahead(NamedTuple):
     outcome: tuple[bool, Any]
 
 
+_ANY = object()
+"""Stands for the action of a step that somebody has taken who was asked for it directly."""
+
+
 class EnvThere:
     """An environment in another interpreter, or an object that it has.
 
@@ -125,7 +136,8 @@ class EnvThere:
     def _sent_ahead(self, action: Any, *, is_reset: bool) -> Any:
         ahead: _Ahead = self._ahead
         vars(self)["_ahead"] = None
-        if ahead.is_reset is not is_reset or ahead.action is not action:
+        is_other = ahead.action is not action and ahead.action is not _ANY and not is_reset
+        if ahead.is_reset is not is_reset or is_other:
             raise RuntimeError(f"{self!r}: something else was sent ahead, and has acted")
         is_well, value = ahead.outcome
         if not is_well:
@@ -165,24 +177,104 @@ class EnvThere:
         return f"<{self._about['name']}{where} in {self._process.python}>"
 
 
-def go_ahead(asked: Sequence[tuple[EnvThere, Any, bool]]) -> None:
-    """Step and reset environments with one message; each ``step`` and ``reset`` returns its part.
+class AskedEnv(NamedTuple):
+    """What is asked of an environment with what others are asked.
+
+    Attributes:
+        place: Its place among them.
+        env: The environment.
+        action: Its action; any, where it is reset.
+        is_reset: Whether it is to be reset instead.
+        may_be_plain: Whether a plain step is all that is to be known, see
+            :mod:`openenv_gym.interpreter.plain`.
+    """
+
+    place: int
+    env: EnvThere
+    action: Any
+    is_reset: bool
+    may_be_plain: bool
+
+
+def go_ahead(asked: Sequence[AskedEnv], form: Form) -> list[Rows]:
+    """Step and reset environments with one message.
 
     Args:
-        asked: The environments, their actions, and whether each is to be reset instead.
+        asked: What is asked of each.
+        form: The form of the observations of plain steps.
+
+    Returns:
+        The plain steps that end no episode. Each ``step`` and ``reset`` of others returns its part.
     """
-    of_each: dict[InterpreterProcess, list[tuple[EnvThere, Any, bool]]] = {}
+    of_each: dict[InterpreterProcess, list[AskedEnv]] = {}
     for one in asked:  # those that were made anew may be in another process
-        vars(one[0])["_ahead"] = None
-        of_each.setdefault(one[0]._process, []).append(one)
+        vars(one.env)["_ahead"] = None
+        of_each.setdefault(one.env._process, []).append(one)
+    done = []
     for process, several in of_each.items():
-        wanted = column_of([(env._number, action, is_reset) for env, action, is_reset in several])
+        wanted = [(one.env._number, *one[2:]) for one in several]
         try:
-            outcomes = values_of(process.ask("go_on", wanted))
+            places, obs, rewards, infos, others = process.ask("go_on", column_of(wanted), form)
         except ConnectionLostError:
             continue  # each finds that for itself, and says so
-        for (env, action, is_reset), outcome in zip(several, outcomes, strict=True):
-            vars(env)["_ahead"] = _Ahead(action, is_reset, outcome)
+        plain = places.tolist()
+        left = several
+        if plain:
+            done.append(Rows([several[at].place for at in plain], obs, rewards, values_of(infos)))
+            taken = set(plain)
+            left = [one for at, one in enumerate(several) if at not in taken]
+        for one, outcome in zip(left, values_of(others), strict=True):
+            vars(one.env)["_ahead"] = _Ahead(one.action, one.is_reset, outcome)
+    return done
+
+
+class InterpreterLender:
+    """Lends the socket of a session with one environment, see :mod:`openenv_gym.interpreter.lent`.
+
+    Args:
+        env: The environment there.
+        actions: The form of its actions.
+        plain: The form of the observations of its plain steps.
+    """
+
+    def __init__(self, env: EnvThere, actions: ActionForm, plain: Form) -> None:
+        self._env = env
+        self._process: InterpreterProcess = env._process
+        self._forms = actions, plain
+        self._is_able = hasattr(socket, "send_fds")
+
+    def lend(self, sock: socket.socket) -> int | None:
+        """Lend the socket; return what can be read when it is given back, None if it is not lent.
+
+        Args:
+            sock: The socket.
+        """
+        if not self._is_able or self._process.has_ended:
+            return None
+        try:
+            self._process.lend(sock)
+            self._process.send("lend", self._env._number, *self._forms)
+        except (OSError, ConnectionLostError):  # who asks next is told how it ended
+            return None
+        return self._process.fileno()
+
+    def take_back(self) -> tuple[int, bool]:
+        """Wait until it is given back.
+
+        Returns:
+            How many steps were answered, and whether the last one has ended the episode.
+        """
+        try:
+            count, is_over, outcome = self._process.answer()
+        except ConnectionLostError:  # as before
+            return 0, False
+        except Exception as exc:
+            self._is_able = False
+            _log.warning("%s answers no steps by itself: %s", self._process.python, exc)
+            return 0, False
+        if outcome is not None:
+            vars(self._env)["_ahead"] = _Ahead(_ANY, False, outcome)
+        return count, is_over
 
 
 def _returning(value: Any) -> Callable[[], Any]:

@@ -14,17 +14,22 @@ from gymnasium import error
 from openenv_gym.adapters import gymnasium_host, vector_host
 from openenv_gym.adapters.foreign_env import ForeignEnv
 from openenv_gym.adapters.guarded_env import GuardedEnv
-from openenv_gym.adapters.interpreter_env import EnvThere, go_ahead
+from openenv_gym.adapters.interpreter_env import AskedEnv, EnvThere, InterpreterLender, go_ahead
+from openenv_gym.adapters.interpreter_forms import action_form_of, plain_form_of
 from openenv_gym.errors import (
     ConnectionLostError,
     EnvStartError,
     InvalidRequestError,
     UnknownEnvironmentError,
 )
+from openenv_gym.interpreter.plain import Form
 from openenv_gym.protocol.events import NO_TIME_LIMIT, Open
 from openenv_gym.wire.raised import raised_as
-from openenv_gym.workers.built_env import BuiltEnv
+from openenv_gym.workers.built_env import BuiltEnv, Rows
 from openenv_gym.workers.interpreter_process import InterpreterProcess, end_of
+
+_NO_FORM: Form = ("|u1", ())
+"""Stands for the form where no step may be plain."""
 
 
 class Interpreters:
@@ -138,8 +143,13 @@ def _build_one(interpreters: Interpreters, request: Open) -> BuiltEnv:
     built = gymnasium_host.host(env, name)
     about = {"name": name, "description": _summary(there)}
     described = msgspec.structs.replace(built.description, about=about)
-    is_ahead = not there._about["specs"]  # actions for specs get another form on their way
-    return replace(built, description=described, ahead=_ahead if is_ahead else None)
+    if there._about["specs"]:  # actions for specs get another form on their way
+        return replace(built, description=described)
+    plain, actions = plain_form_of(env.observation_space), action_form_of(env.action_space)
+    lender = None
+    if type(env) is InterpreterEnv and plain is not None and actions is not None:
+        lender = InterpreterLender(there, actions, plain)
+    return replace(built, description=described, ahead=partial(_ahead, plain), lender=lender)
 
 
 def _made(interpreters: Interpreters, request: Open) -> EnvThere:
@@ -170,18 +180,17 @@ def _summary(there: EnvThere) -> str:
     return f"Environment {about['name']} of {there._process.python}: {title or about['name']}"
 
 
-def _ahead(asked: Sequence[tuple[gym.Env[Any, Any], Any, bool]]) -> None:
+def _ahead(form: Form | None, asked: Sequence[tuple[Any, Any, bool]]) -> list[Rows]:
     """Have environments of one session go on with one message."""
-    go_ahead(
-        [
-            (_there(env), None if is_reset else action, is_reset)
-            for env, action, is_reset in asked
-            if not (isinstance(env, GuardedEnv) and env.is_lost)  # another one takes its place
-        ]
-    )
-
-
-def _there(env: gym.Env[Any, Any]) -> EnvThere:
-    inner: Any = env.unwrapped
-    found: EnvThere = inner.foreign
-    return found
+    told = []
+    for place, (env, action, is_reset) in enumerate(asked):
+        is_guarded = isinstance(env, GuardedEnv)
+        if is_guarded and env.is_lost:  # another one takes its place
+            continue
+        inner = env.env if is_guarded else env
+        # What counts steps, or waits for a first one, is to be told of each.
+        is_bare = type(inner) is InterpreterEnv and not (is_guarded and not env.is_live)
+        may_be_plain = is_bare and not is_reset and form is not None
+        there = inner.foreign if is_bare else env.unwrapped.foreign
+        told.append(AskedEnv(place, there, action, is_reset, may_be_plain))
+    return go_ahead(told, form or _NO_FORM)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 import gymnasium as gym
@@ -25,6 +26,7 @@ from openenv_gym.workers.built_env import Ahead
 
 Record = tuple[int, dict[str, Any]]
 _UNSEEN = object()
+_place = itemgetter(0)
 
 
 class RecordingEnv(gym.vector.SyncVectorEnv):
@@ -112,11 +114,11 @@ class RecordingEnv(gym.vector.SyncVectorEnv):
         is_same_step = self.autoreset_mode is AutoresetMode.SAME_STEP
         if not (is_next_step or is_same_step):
             self._check_begun()
-        each = list(zip(self.envs, iterate(self.action_space, actions), strict=True))
+        given = iterate(self.action_space, actions)
+        each: Any = zip(range(self.num_envs), self.envs, given, strict=True)
         if self._ahead is not None:
-            resets = self._autoreset_envs if is_next_step else np.zeros(self.num_envs, np.bool_)
-            self._ahead([(*one, bool(reset)) for one, reset in zip(each, resets, strict=True)])
-        for i, (env, action) in enumerate(each):
+            each = self._left_of(list(each), self._ahead, is_next_step)
+        for i, env, action in each:
             if is_next_step and self._autoreset_envs[i]:
                 rows[i], info = env.reset()
                 paid[i], terminated[i], truncated[i] = 0.0, False, False
@@ -132,9 +134,27 @@ class RecordingEnv(gym.vector.SyncVectorEnv):
                     rows[i], info = env.reset()
             if info:
                 records.append((i, info))
+        if self._ahead is not None:
+            records.sort(key=_place)  # those that went ahead came first
         self._observations = self._batched()
         self._autoreset_envs = np.logical_or(terminated, truncated)
         return self._observations, self._rewarded(), terminated.copy(), truncated.copy(), records
+
+    def _left_of(
+        self, each: list[tuple[int, Any, Any]], ahead: Ahead, is_next_step: bool
+    ) -> list[tuple[int, Any, Any]]:
+        """Let sub-environments go ahead; note what is done, and return those that are left."""
+        resets = self._autoreset_envs.tolist() if is_next_step else [False] * len(each)
+        asked = [(env, action, resets[i]) for i, env, action in each]
+        done: set[int] = set()
+        for places, obs, rewards, infos in ahead(asked):
+            done.update(places)
+            self._terminations[places] = self._truncations[places] = False
+            for i, row, reward, info in zip(places, obs, rewards.tolist(), infos, strict=True):
+                self._env_obs[i], self._paid[i] = row, reward
+                if info:
+                    self.records.append((i, info))
+        return [one for one in each if one[0] not in done]
 
     def _check_begun(self) -> None:
         if self._autoreset_envs.any():

@@ -50,6 +50,7 @@ def load():  # type: () -> None
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--socket", type=int, required=True, help="inherited descriptor")
+    parser.add_argument("--lending", type=int, required=True, help="inherited descriptor")
     parser.add_argument("--lifeline", type=int, required=True, help="inherited descriptor")
     parser.add_argument("--stderr", type=int, required=True, help="where to print errors")
     parser.add_argument("--stderr-copy", type=int, nargs=2, required=True, help="two descriptors")
@@ -59,4 +60,6 @@ if __name__ == "__main__":
         sys.exit(lack)
     load()
     loop = importlib.import_module(PACKAGE + ".loop")
-    loop.main(options.socket, options.lifeline, options.stderr, options.stderr_copy)
+    loop.main(
+        options.socket, options.lending, options.lifeline, options.stderr, options.stderr_copy
+    )

@@ -10,11 +10,15 @@ import numpy as np
 
 from .columns import column_of, values_of
 from .describing import describe, layers
+from .lent import Actions, Given, LentSocket, received
 from .making import is_registered, make
+from .plain import PlainSteps
 from .survey import survey
 from .values import can_travel
 
-REQUESTS = frozenset({"about", "survey", "open", "step", "go_on", "call", "get", "set", "close"})
+REQUESTS = frozenset(
+    {"about", "survey", "open", "step", "go_on", "lend", "call", "get", "set", "close"}
+)
 
 _VECTOR = (
     "it is a vector environment; expected one of a single episode, which is made as often as needed"
@@ -27,11 +31,16 @@ class Host:
     Each request is a tuple: the name of a method, one of :data:`REQUESTS`, and its arguments. Each
     reply is a pair: True and what the method returned, or False and what it raised, as :func:`said`
     tells it.
+
+    Args:
+        lending: The descriptor of the socket over which that of a session comes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lending: int) -> None:
         self._envs: dict[int, Any] = {}
         self._made = 0
+        self._lending = lending
+        self._lent: LentSocket | None = None
 
     def answer(self, request: Sequence[Any]) -> tuple[bool, Any]:
         """Return the reply to a request."""
@@ -65,13 +74,33 @@ class Host:
         """Step an environment."""
         return self._envs[number].step(action)
 
-    def go_on(self, asked: Sequence[Any]) -> tuple[Any, ...]:
-        """Step or reset environments one after the other; return a column of the replies.
+    def go_on(self, asked: Sequence[Any], form: Any) -> tuple[Any, ...]:
+        """Step or reset environments one after the other.
 
         Args:
-            asked: A column of the number, the action, and whether it is to be reset, of each.
+            asked: A column of the number, the action, whether it is to be reset, and whether a
+                plain step of it may be told as one, of each.
+            form: The form of observations of plain steps.
+
+        Returns:
+            The places of the plain steps that end no episode, among what was asked; their
+            observations as one array, their rewards as another, and a column of their infos; and a
+            column of the replies of the others.
         """
-        return column_of([self._gone_on(*each) for each in values_of(asked)])
+        plain, others = PlainSteps(form), []
+        places, rows, rewards, infos = [], [], [], []
+        for place, (number, action, is_reset, may_be_plain) in enumerate(values_of(asked)):
+            reply = self._gone_on(number, action, is_reset)
+            step = plain.step_of(reply[1]) if may_be_plain and reply[0] else None
+            if step is None or step[2] or step[3]:
+                others.append(reply)
+                continue
+            places.append(place)
+            rows.append(step[0])
+            rewards.append(step[1])
+            infos.append(step[4])
+        arrays = np.array(places, np.int32), np.array(rows, plain.dtype), np.array(rewards)
+        return (*arrays, column_of(infos), column_of(others))
 
     def _gone_on(self, number: int, action: Any, is_reset: bool) -> tuple[bool, Any]:
         env = self._envs[number]
@@ -79,6 +108,22 @@ class Host:
             return True, env.reset() if is_reset else env.step(action)
         except Exception as exc:  # as above
             return False, said(exc)
+
+    def lend(self, number: int, actions: Any, form: Any) -> Given:
+        """Answer plain steps over the socket of the session until it is to be given back.
+
+        Args:
+            number: The number of the only environment of the session.
+            actions: The form of actions.
+            form: The form of observations of plain steps.
+        """
+        if self._lent is None:
+            self._lent = LentSocket(received(self._lending))
+        step = self._envs[number].step
+        count, is_over, outcome = self._lent.answer(step, Actions(actions), PlainSteps(form))
+        if outcome is not None and not outcome[0]:
+            outcome = False, said(outcome[1])
+        return count, is_over, outcome
 
     def call(self, number: int, path: str, args: Any, kwargs: Any) -> Any:
         """Call a method of an environment."""

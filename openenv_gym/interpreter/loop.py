@@ -71,11 +71,12 @@ class Channel:
         return data
 
 
-def main(sock_fd: int, lifeline: int, stderr: int, stderr_copy: list[int]) -> None:
+def main(sock_fd: int, lending: int, lifeline: int, stderr: int, stderr_copy: list[int]) -> None:
     """Answer requests until the other end closes the socket, then close the environments.
 
     Args:
         sock_fd: The socket.
+        lending: Another one, over which the socket of a session comes.
         lifeline: Its end ends this process, in the middle of a step too.
         stderr: Where to print errors from now on.
         stderr_copy: Where to keep the end of what is printed there.
@@ -88,7 +89,7 @@ def main(sock_fd: int, lifeline: int, stderr: int, stderr_copy: list[int]) -> No
         line_buffered(line_buffering=True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     watch_lifeline(lifeline)
-    host, channel = Host(), Channel(socket.socket(fileno=sock_fd))
+    host, channel = Host(lending), Channel(socket.socket(fileno=sock_fd))
     channel.send(host.answer(("about",)))
     try:
         while True:

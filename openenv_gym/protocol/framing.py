@@ -87,6 +87,11 @@ class FrameReader:
         """Where to receive the rest of a long frame, None where bytes are to be read."""
         return None if self._long is None else self._long.room
 
+    @property
+    def is_between(self) -> bool:
+        """Whether no part of a frame has come that is not complete."""
+        return not self._buffer and self._long is None
+
     def feed(self, data: Body) -> list[Body]:
         """Take in what was read and return the bodies that are complete now.
 

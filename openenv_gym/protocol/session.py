@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from openenv_gym.errors import ConnectionLostError, OpenEnvGymError, ProtocolError
-from openenv_gym.protocol.events import Reply, Request, failure
+from openenv_gym.protocol.events import Reply, Request, Step, failure
 from openenv_gym.protocol.framing import Body
-from openenv_gym.protocol.states import TRANSITIONS, Row, SessionState, outcome_of, refusal
+from openenv_gym.protocol.states import TRANSITIONS, Outcome, Row, SessionState, outcome_of, refusal
 
 _SEQ_MODULUS = 1 << 32
 
@@ -168,6 +168,10 @@ class ServerSession(_Session):
         body = self._codec.encode_reply(self._seq, reply)
         self._end(reply)
         return body
+
+    def note_end(self) -> None:
+        """Note that a step has ended the episode, whose reply somebody else has sent."""
+        self.state = TRANSITIONS[self.state, Step][Outcome.ENDS]
 
     def refuse(self, error: OpenEnvGymError, seq: int = 0) -> bytes:
         """Return the body that answers a request that :meth:`receive` refused.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 import json
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import gymnasium as gym
 
@@ -16,8 +17,50 @@ from openenv_gym.wire.description import Description
 from openenv_gym.workers.imports import is_module
 from openenv_gym.workers.schemes import is_declared, other_schemes
 
-Ahead: TypeAlias = Callable[[Sequence[tuple[Any, Any, bool]]], None]
-"""Is told the environments that are stepped next, their actions, and which are reset instead."""
+
+class Rows(NamedTuple):
+    """Steps that were taken, of which nothing more is to be asked.
+
+    Attributes:
+        places: Whose they are, by their place among those that were told.
+        obs: Their observations, in one array.
+        rewards: Their rewards, of dtype ``float64``.
+        infos: Their infos.
+    """
+
+    places: list[int]
+    obs: Any
+    rewards: Any
+    infos: list[dict[str, Any]]
+
+
+Ahead: TypeAlias = Callable[[Sequence[tuple[Any, Any, bool]]], list[Rows]]
+"""Is told the environments that are stepped next, their actions, and which are reset instead.
+
+It returns what it has done already; what is not among that is still to be asked of each.
+"""
+
+
+class Lender(Protocol):
+    """Lends the socket of a session to who can answer steps without the worker.
+
+    That is done while an episode goes on. Until the socket is given back, the worker neither reads
+    from it nor asks the environment for anything.
+    """
+
+    def lend(self, sock: socket.socket) -> int | None:
+        """Lend a socket over which the next request is awaited.
+
+        Returns:
+            A descriptor that can be read when it is given back; None where it is not lent.
+        """
+
+    def take_back(self) -> tuple[int, bool]:
+        """Wait until it is given back.
+
+        Returns:
+            How many steps were answered, and whether the last one has ended the episode.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +73,14 @@ class BuiltEnv:
         state: Returns the fields of the typed state, without ``episode_id`` and ``step_count``.
         ahead: Is told of many environments what is asked of them next, see :data:`Ahead`; None
             where one message for all saves nothing.
+        lender: Lends the socket of the session; None where the worker answers everything.
     """
 
     env: Any
     description: Description
     state: Callable[[], dict[str, Any]]
     ahead: Ahead | None = None
+    lender: Lender | None = None
 
 
 Builder: TypeAlias = Callable[[Open], BuiltEnv]

@@ -66,14 +66,17 @@ class InterpreterProcess:
             enlarge_buffers(end)
         self._socket = BlockingSocket(ours, f"the interpreter {python}")
         self._reader = FrameReader()
+        self._lending, lending_there = socket.socketpair()
+        self._has_lent = False
         self._lifeline, self._stderr = Lifeline(), StderrCopy()
         try:
-            self._process = self._start(theirs.fileno())
+            self._process = self._start(theirs.fileno(), lending_there.fileno())
         except OSError as exc:
             self._release()
             raise EnvStartError(f"cannot run an environment with {python}: {exc}") from exc
         finally:
             theirs.close()
+            lending_there.close()
             self._lifeline.handed_over()
         _alive.add(self)
         try:
@@ -86,10 +89,11 @@ class InterpreterProcess:
                 f"end of its stderr: {end_of(self._stderr.tail())}"
             ) from exc
 
-    def _start(self, theirs: int) -> subprocess.Popen[bytes]:
+    def _start(self, theirs: int, lending: int) -> subprocess.Popen[bytes]:
         printed = os.dup(2)
-        fds = [theirs, self._lifeline.there, printed, *self._stderr.fds]
-        told = [f"--socket={theirs}", f"--lifeline={self._lifeline.there}", f"--stderr={printed}"]
+        fds = [theirs, lending, self._lifeline.there, printed, *self._stderr.fds]
+        told = [f"--socket={theirs}", f"--lending={lending}"]
+        told += [f"--lifeline={self._lifeline.there}", f"--stderr={printed}"]
         copied = ["--stderr-copy", *map(str, self._stderr.fds)]
         try:
             return subprocess.Popen(
@@ -120,13 +124,48 @@ class InterpreterProcess:
             TypeError: a value of the request cannot travel.
             Exception: what was raised there.
         """
+        self.send(*request)
+        return self.answer()
+
+    def send(self, *request: Any) -> None:
+        """Send a request, whose answer is to be waited for before another one is sent.
+
+        Raises:
+            ConnectionLostError: it has ended; the error has the fault.
+            TypeError: a value of the request cannot travel.
+        """
         body = pack(request, is_exact=True)
         try:
             self._socket.send(frame_header(body), body)
+        except ConnectionLostError as exc:
+            raise self.lost() from exc
+
+    def answer(self) -> Any:
+        """Wait for the answer to what was sent.
+
+        Raises:
+            ConnectionLostError: it has ended; the error has the fault.
+            Exception: what was raised there.
+        """
+        try:
             reply = self._receive(None)
         except ConnectionLostError as exc:
             raise self.lost() from exc
         return self._outcome(reply)
+
+    def lend(self, sock: socket.socket) -> None:
+        """Give it the socket of the one session that it runs an environment for, unless it has it.
+
+        Raises:
+            OSError: it has ended.
+        """
+        if not self._has_lent:
+            socket.send_fds(self._lending, [b"+"], [sock.fileno()])
+            self._has_lent = True
+
+    def fileno(self) -> int:
+        """The descriptor to wait for an answer with."""
+        return self._socket.fileno()
 
     def _receive(self, timeout_s: float | None) -> tuple[bool, Any]:
         reader = self._reader
@@ -170,6 +209,7 @@ class InterpreterProcess:
     def _release(self) -> None:
         _alive.discard(self)
         self._socket.close()
+        self._lending.close()
         self._stderr.print_crash()
         self._stderr.close()
         self._lifeline.close()
@@ -177,6 +217,7 @@ class InterpreterProcess:
     def _forget(self) -> None:
         """In a forked child: it is the parent's process, and its end no leak."""
         self._process.returncode = 0
+        self._lending.close()
 
 
 _alive = in_children(InterpreterProcess._forget)

@@ -42,7 +42,7 @@ from openenv_gym.spaces.check import action_check
 from openenv_gym.spaces.rewards import carried_reward, wrong_flags
 from openenv_gym.wire.raised import raised_as
 from openenv_gym.workers.attributes import use
-from openenv_gym.workers.built_env import Builder, BuiltEnv
+from openenv_gym.workers.built_env import Builder, BuiltEnv, Lender
 from openenv_gym.workers.facts import with_facts
 
 
@@ -82,6 +82,15 @@ class RequestHandler:
         """Close the environment where the session ended without a word."""
         if self._built is not None:
             self.execute(Close())
+
+    @property
+    def lender(self) -> Lender | None:
+        """Lends the socket of the session, where the environment has such a thing."""
+        return None if self._built is None else self._built.lender
+
+    def note_steps(self, count: int) -> None:
+        """Count steps that were answered elsewhere."""
+        self._step_count += count
 
     @property
     def _there(self) -> BuiltEnv:

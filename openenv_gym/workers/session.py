@@ -7,7 +7,7 @@ from openenv_gym.protocol import BinaryMessages, Body, ServerSession, SessionSta
 from openenv_gym.protocol.binary_messages import sequence_of
 from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES, within
 from openenv_gym.wire.raised import raised_as
-from openenv_gym.workers.built_env import Builder, build
+from openenv_gym.workers.built_env import Builder, Lender, build
 from openenv_gym.workers.request_handler import RequestHandler
 
 
@@ -49,6 +49,22 @@ class WorkerSession:
             error = raised_as(RemoteEnvError, AttributeError) if is_used else RemoteEnvError
             what = f"what the environment returned cannot travel: {type(exc).__name__}: {exc}"
             return self._session.send(failure(error(what)))
+
+    @property
+    def lender(self) -> Lender | None:
+        """Lends the socket of the session; None where there is none, or no episode goes on."""
+        return self._handler.lender if self._session.state is SessionState.EPISODE else None
+
+    def note_steps(self, count: int, is_over: bool) -> None:
+        """Note steps that were answered over the socket while it was lent.
+
+        Args:
+            count: How many there were.
+            is_over: Whether the last one has ended the episode.
+        """
+        self._handler.note_steps(count)
+        if is_over:
+            self._session.note_end()
 
     def close(self) -> None:
         """Close the environment, for a client that left without a word."""

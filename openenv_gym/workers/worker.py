@@ -14,6 +14,7 @@ that must not be delayed, or must not die with each other, get workers of their 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import faulthandler
 import os
 import selectors
@@ -29,7 +30,7 @@ from openenv_gym.interpreter.spin import AdaptiveSpin
 from openenv_gym.interpreter.stderr import copy_stderr
 from openenv_gym.protocol import FrameReader, frame_header
 from openenv_gym.sockets import RECEIVE_BYTES, send_parts
-from openenv_gym.workers.built_env import Builder, build
+from openenv_gym.workers.built_env import Builder, Lender, build
 from openenv_gym.workers.forkserver import run_forkserver
 from openenv_gym.workers.handed import HandedBuilder
 from openenv_gym.workers.loaded import tell_loaded
@@ -45,15 +46,23 @@ class _Channel:
     Args:
         sock: The socket.
         builder: Makes its environment.
+
+    Attributes:
+        awaited: What to wait for: the socket, or the descriptor of who has it.
     """
 
     def __init__(self, sock: socket.socket, builder: Builder) -> None:
         self.sock = sock
+        self.awaited: socket.socket | int = sock
+        self._lender: Lender | None = None  # while it is lent
         self._reader = FrameReader()
         self._session = WorkerSession(builder)
 
     def serve(self) -> bool:
-        """Answer what has arrived; return whether the session goes on."""
+        """Answer what has arrived, or take the socket back; return whether the session goes on."""
+        if self._lender is not None:
+            self._take_back(self._lender)
+            return True
         try:
             data = self.sock.recv(RECEIVE_BYTES)
             if not data:
@@ -64,9 +73,26 @@ class _Channel:
         except (OSError, OpenEnvGymError):
             # The client is gone, or speaks no protocol of ours: its session is over.
             return False
+        self._lend()
         return not self._session.is_closed
 
+    def _lend(self) -> None:
+        lender = self._session.lender
+        if lender is None or not self._reader.is_between:
+            return
+        descriptor = lender.lend(self.sock)
+        if descriptor is not None:
+            self._lender, self.awaited = lender, descriptor
+
+    def _take_back(self, lender: Lender) -> None:
+        self._lender, self.awaited = None, self.sock
+        self._session.note_steps(*lender.take_back())
+
     def close(self) -> None:
+        if self._lender is not None:
+            with contextlib.suppress(OSError):  # the client is gone
+                self.sock.shutdown(socket.SHUT_RDWR)  # at which it is given back
+            self._take_back(self._lender)
         self._session.close()
         self.sock.close()
 
@@ -94,13 +120,13 @@ class Worker:
             for key, _ in spin.wait(self._look) or self._selector.select():
                 if key.fileobj is self._control:
                     serving = self._accept()
-                elif not key.data.serve():
-                    self._end(key.data)
+                else:
+                    self._serve(key.data)
             if self._is_retired and len(self._selector.get_map()) == 1:  # the control socket
                 break
         for key in list(self._selector.get_map().values()):
             if key.data is not None:
-                self._end(key.data)
+                self._end(key.data, key.data.awaited)
 
     def _look(self) -> list[tuple[selectors.SelectorKey, int]] | None:
         return self._selector.select(0) or None
@@ -115,8 +141,16 @@ class Worker:
         self._is_retired |= data == b"-"
         return bool(data)
 
-    def _end(self, channel: _Channel) -> None:
-        self._selector.unregister(channel.sock)
+    def _serve(self, channel: _Channel) -> None:
+        awaited = channel.awaited
+        if not channel.serve():
+            self._end(channel, awaited)
+        elif channel.awaited is not awaited:
+            self._selector.unregister(awaited)
+            self._selector.register(channel.awaited, selectors.EVENT_READ, channel)
+
+    def _end(self, channel: _Channel, awaited: socket.socket | int) -> None:
+        self._selector.unregister(awaited)
         channel.close()
 
 

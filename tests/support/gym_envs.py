@@ -106,6 +106,36 @@ class Nested(Base):
         return {"b": rng.rand(2).astype(np.float32), "a": int(rng.randint(5)), "t": parts}
 
 
+class Clock(Faulty):
+    """Says nothing but the number of its steps, and never ends."""
+
+    def __init__(self, closed=""):
+        super().__init__()
+        self.closed = closed
+        self.observation_space = spaces.Box(0, np.inf, (1,), np.float32)
+
+    def observe(self):
+        return np.array([self.steps], np.float32)
+
+    def step(self, action):
+        obs = super().step(action)[0]
+        return (obs, 0.0, False, False, {}) if IS_NEW else (obs, 0.0, False, {})
+
+    def close(self):
+        if self.closed:
+            open(self.closed, "w").close()
+
+
+class Staggered(Base):
+    """Ends later for larger actions, and says something in some steps alone."""
+
+    def step(self, action):
+        obs, reward, *_, info = super().step(action)
+        ends = self.steps == 3 + int(action)
+        info = {"twice": info["pair"]} if self.steps == 2 else {}
+        return (obs, reward, ends, False, info) if IS_NEW else (obs, reward, ends, info)
+
+
 class Pixels(Base):
     def __init__(self):
         super().__init__()

@@ -13,6 +13,8 @@ def plain(value):
         return {key: plain(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
         return [type(value).__name__, *map(plain, value)]
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        return ["objects", list(value.shape), *map(plain, value.ravel())]
     if isinstance(value, (np.ndarray, np.generic)):
         return [type(value).__name__, value.dtype.str, list(value.shape), value.tobytes().hex()]
     return [type(value).__name__, repr(value)]
