@@ -8,7 +8,7 @@ import os
 import sys
 
 import openenv_gym
-from openenv_gym.cli import doctor, inspect, listing, parity, serve
+from openenv_gym.cli import doctor, inspect, listing, parity, serve, validate
 from openenv_gym.errors import OpenEnvGymError
 
 
@@ -23,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     listing.add_to(commands)
     inspect.add_to(commands)
     parity.add_to(commands)
+    validate.add_to(commands)
     doctor.add_to(commands)
     options = parser.parse_args(arguments)
     _find_modules_here()
