@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from openenv_gym.cli.flags import parsing
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.server.settings import json_object
+
+if TYPE_CHECKING:
+    from openenv_gym.endpoints import ConnectOptions
 
 _MOST_ITEMS = 8
 _MOST_TEXT = 300
@@ -37,6 +40,15 @@ def add_to(commands: Any) -> None:
         metavar="JSON",
         help="keyword arguments of an environment that is named, as a JSON object",
     )
+    add_connection(parser)
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object, with nothing left out"
+    )
+    parser.set_defaults(run=run)
+
+
+def add_connection(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say how a server is reached, and what is known of its spaces."""
     for side in ("action", "observation"):
         parser.add_argument(
             f"--{side}-key",
@@ -68,10 +80,6 @@ def add_to(commands: Any) -> None:
         help="the secret that opens a server; a list of processes shows it, and that of the "
         "variable OPENENV_GYM_TOKEN it does not",
     )
-    parser.add_argument(
-        "--json", action="store_true", help="print one JSON object, with nothing left out"
-    )
-    parser.set_defaults(run=run)
 
 
 def header(text: str) -> tuple[str, str]:
@@ -85,12 +93,21 @@ def header(text: str) -> tuple[str, str]:
 def run(options: argparse.Namespace) -> None:
     """Print what is found; an environment whose spaces stay open is an error at the end."""
     from openenv_gym.cli.targets import target_of
-    from openenv_gym.client.websocket import WebSocketOptions
-    from openenv_gym.endpoints import ConnectOptions
     from openenv_gym.envs.inspection import inspect
     from openenv_gym.errors import SpaceError
 
-    overrides = ConnectOptions(
+    found = inspect(target_of(options.target), kwargs=options.kwargs, options=connection(options))
+    print(json.dumps(_document(found), indent=2) if options.json else "\n".join(_report(found)))
+    if found.problem:
+        raise SpaceError(found.problem)
+
+
+def connection(options: argparse.Namespace) -> ConnectOptions:
+    """Return what the flags of :func:`add_connection` say."""
+    from openenv_gym.client.websocket import WebSocketOptions
+    from openenv_gym.endpoints import ConnectOptions
+
+    return ConnectOptions(
         options=WebSocketOptions(headers=dict(options.header)) if options.header else None,
         action_key=_key(options.action_key),
         observation_key=_key(options.observation_key),
@@ -98,10 +115,6 @@ def run(options: argparse.Namespace) -> None:
         mask_means=options.mask_means,
         token=options.token,
     )
-    found = inspect(target_of(options.target), kwargs=options.kwargs, options=overrides)
-    print(json.dumps(_document(found), indent=2) if options.json else "\n".join(_report(found)))
-    if found.problem:
-        raise SpaceError(found.problem)
 
 
 def _key(names: list[str] | None) -> Any:

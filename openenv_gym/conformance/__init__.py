@@ -7,12 +7,16 @@ from openenv_gym.conformance.parity import (
     check_deterministic,
     play_parity,
 )
+from openenv_gym.conformance.validation import Report, ValidationOptions, validate
 
 __all__ = [
     "NotDeterministicError",
     "ParityError",
+    "Report",
+    "ValidationOptions",
     "check_deterministic",
     "first_difference",
     "play_parity",
     "same",
+    "validate",
 ]
