@@ -14,13 +14,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.sync.client import connect, unix_connect
 
 from openenv_gym.address import Address
-from openenv_gym.client.handshake import add_headers
-from openenv_gym.client.tls import no_trust, system_trust
+from openenv_gym.client.handshake import request_headers
+from openenv_gym.client.tls import system_trust
 from openenv_gym.client.websocket import WebSocketOptions
 from openenv_gym.conformance.validation.checks import (
     BrokenError,
@@ -107,13 +106,11 @@ class HttpSide:
     def __init__(self, address: Address, options: WebSocketOptions, timeout_s: float) -> None:
         import httpx  # takes long to import, and is needed only here
 
-        trust = options.ssl_context or (system_trust() if address.is_secure else no_trust())
-        auth = None if address.username is None else (address.username, address.password or "")
+        trust = options.ssl_context or (system_trust() if address.is_secure else False)
         self._prefix = address.http_url
         self._client = httpx.Client(
             transport=httpx.HTTPTransport(uds=address.socket_path, verify=trust),
-            headers=options.headers,
-            auth=auth,
+            headers=request_headers(address, options.headers),
             timeout=timeout_s,
         )
         self.is_gone = False
@@ -313,10 +310,8 @@ def wire_session(
         BrokenError: there is no WebSocket.
         FullError: the server refuses it with HTTP 503.
     """
-    headers = Headers()
-    add_headers(headers, address, options.headers)
     about: dict[str, Any] = {
-        "additional_headers": headers,
+        "additional_headers": request_headers(address, options.headers),
         "compression": None,
         "open_timeout": timeout_s,
         "ping_interval": None,
