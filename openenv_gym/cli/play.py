@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openenv_gym.cli.flags import parsing, positive
+from openenv_gym.cli.inspect import add_connection, connection
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.server.settings import json_object
 
@@ -69,6 +70,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print the episodes of a policy as one JSON object"
     )
+    add_connection(parser)
     parser.set_defaults(run=run)
 
 
@@ -129,7 +131,8 @@ def _make(options: argparse.Namespace, mode: str | None) -> Any:
             raise InvalidRequestError(
                 f"--kwargs: expected none for {options.target}, which was started with its own"
             )
-        return gym.make("openenv/remote-v0", base_url=options.target, **arguments)
+        how = {name: value for name, value in vars(connection(options)).items() if value}
+        return gym.make("openenv/remote-v0", base_url=options.target, **arguments, **how)
     options.target = target_of(options.target)
     if options.target.startswith("openenv/"):
         return gym.make(options.target, **arguments, **options.kwargs)
