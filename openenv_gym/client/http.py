@@ -15,7 +15,7 @@ from openenv_gym.client.websocket import WebSocketOptions
 from openenv_gym.errors import NotOpenEnvError, UnreachableError
 
 if TYPE_CHECKING:
-    from openenv_gym.client.get import Answer
+    from openenv_gym.client.get import HttpAnswer
 
 _OK, _UNAUTHENTICATED = 200, 401
 _MAX_SCHEMA_BYTES = 100 * 2**20
@@ -63,7 +63,7 @@ def get_name(address: Address, options: WebSocketOptions) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def _is_application(response: Answer) -> bool:
+def _is_application(response: HttpAnswer) -> bool:
     """Whether a server failed to make its schema, or FastAPI has no such route."""
     if response.status_code >= 500:
         return True
@@ -71,7 +71,7 @@ def _is_application(response: Answer) -> bool:
     return response.status_code == 404 and kind.startswith("application/json")
 
 
-def _get(address: Address, path: str, options: WebSocketOptions) -> Answer:
+def _get(address: Address, path: str, options: WebSocketOptions) -> HttpAnswer:
     if address.socket_path is not None and not os.path.exists(address.socket_path):
         raise UnreachableError(
             f"cannot connect to {address}: no such file; is the server running, "
@@ -86,13 +86,13 @@ def _get(address: Address, path: str, options: WebSocketOptions) -> Answer:
         return redirect_in(answer.status_code, answer.headers.get("location"))
 
     follow(Stop.of(address, path), ask, options.redirect_hosts)
-    found: Answer = answer
+    found: HttpAnswer = answer
     if found.status_code == _UNAUTHENTICATED:
         raise unauthenticated(address, found.text)
     return found
 
 
-def _answer_at(place: Stop, options: WebSocketOptions, end_s: float) -> Answer:
+def _answer_at(place: Stop, options: WebSocketOptions, end_s: float) -> HttpAnswer:
     """What one place answers, be it a redirect."""
     from openenv_gym.client.get import LateBodyError, get  # its library is needed only here
 
