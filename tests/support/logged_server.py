@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,10 +32,9 @@ class LoggedServer:
         return self.path.read_text(encoding="utf-8", errors="replace")
 
 
-@contextmanager
 def logged_server(
     preloaded: Preloaded, path: Path, *arguments: str, **variables: str
-) -> Iterator[LoggedServer]:
+) -> AbstractContextManager[LoggedServer]:
     """Run ``openenv-gym serve`` on a free port, with its output in the file ``path``.
 
     Args:
@@ -45,10 +44,30 @@ def logged_server(
         **variables: Environment variables beside those of this process.
     """
     command = [sys.executable, "-m", "openenv_gym.cli", "serve", "--port=0", *arguments]
+    return running(preloaded, command, path, **variables)
+
+
+@contextmanager
+def running(
+    preloaded: Preloaded,
+    command: Sequence[str],
+    path: Path,
+    folder: Path | None = None,
+    **variables: str,
+) -> Iterator[LoggedServer]:
+    """Run a command that serves, with its output in the file ``path``.
+
+    Args:
+        preloaded: What begins the process.
+        command: The interpreter and what it runs.
+        path: The file.
+        folder: The folder that it runs in.
+        **variables: Environment variables beside those of this process.
+    """
     with path.open("wb") as file:
-        process = preloaded.popen(
-            command, env={**os.environ, **variables}, stdout=file.fileno(), stderr=file.fileno()
-        )
+        out = file.fileno()
+        environ = {**os.environ, **variables}
+        process = preloaded.popen(command, env=environ, cwd=folder, stdout=out, stderr=out)
     url = re.compile(r"openenv-gym serves .* at (\S+)\n")
     try:
         wait_until(lambda: process.poll() is not None or url.search(path.read_text()) is not None)
