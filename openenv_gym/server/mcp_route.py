@@ -29,7 +29,7 @@ from openenv_gym.server.mcp_tools import McpTools
 from openenv_gym.server.openapi import jsonrpc_body
 from openenv_gym.server.service import Service
 from openenv_gym.server.session import Session
-from openenv_gym.server.tokens import owner_of
+from openenv_gym.server.tokens import json_subprotocol, owner_of
 from openenv_gym.wire.error_codes import brief
 from openenv_gym.wire.messages import encode_json
 
@@ -168,7 +168,7 @@ def _named(request: Request, server: McpServer) -> Session | None:
 
 async def _serve_websocket(websocket: WebSocket, server: McpServer) -> None:
     """Serve one session, which is the connection's own and ends with it."""
-    await websocket.accept()
+    await websocket.accept(json_subprotocol(websocket))
     session = Session(is_shared=True, owner=server.owner)
     answering: set[asyncio.Task[None]] = set()
     try:

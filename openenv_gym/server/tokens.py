@@ -36,6 +36,13 @@ _log = logging.getLogger(__name__)
 TOKEN_PROTOCOL = "openenv-gym.token."
 """How the subprotocol begins that carries a token, encoded as base64url without padding."""
 
+JSON_SUBPROTOCOL = "openenv-gym.json"
+"""OpenEnv's JSON, or JSON-RPC at ``/mcp``, for those who have to offer something.
+
+A browser that offers subprotocols breaks off unless the server chooses one of them. A page that
+shows its token as one offers this one, too.
+"""
+
 OWNER = "openenv_gym.owner"
 """The key of an ASGI scope that says whose token a request has shown."""
 
@@ -105,6 +112,12 @@ def shown_token(request: HTTPConnection) -> str | None:
 def protocols_of_tokens(offered: Sequence[str]) -> list[str]:
     """Return the subprotocols among ``offered`` that carry a token."""
     return [one for one in offered if one.startswith(TOKEN_PROTOCOL)]
+
+
+def json_subprotocol(websocket: HTTPConnection) -> str | None:
+    """Return what to choose of the subprotocols that a client of JSON offers."""
+    is_offered = JSON_SUBPROTOCOL in (websocket.scope.get("subprotocols") or ())
+    return JSON_SUBPROTOCOL if is_offered else None
 
 
 def owner_of(request: HTTPConnection) -> str | None:

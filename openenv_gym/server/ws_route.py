@@ -42,7 +42,7 @@ from openenv_gym.server.inbox import Inbox
 from openenv_gym.server.mcp_steps import McpSteps
 from openenv_gym.server.service import Service
 from openenv_gym.server.session import Session
-from openenv_gym.server.tokens import owner_of
+from openenv_gym.server.tokens import json_subprotocol, owner_of
 from openenv_gym.server.ws_binary import (
     release,
     said_at_handshake,
@@ -104,7 +104,7 @@ async def _join(websocket: WebSocket, service: Service, session_id: str) -> None
     inbox = Inbox(websocket, service, session=None)
     session.guests += 1
     try:
-        await websocket.accept(headers=said_at_handshake(service))
+        await websocket.accept(json_subprotocol(websocket), said_at_handshake(service))
         await _converse(websocket, service, session, engine, inbox, is_guest=True)
     except WebSocketDisconnect:
         # The client left while it was being answered: there is nobody to tell.
@@ -128,7 +128,7 @@ async def _refuse(websocket: WebSocket, exc: CapacityError, is_ours: bool) -> No
         headers = {"Retry-After": str(RETRY_AFTER_S)}
         await websocket.send_denial_response(JSONResponse(body, 503, headers))
         return
-    await websocket.accept()
+    await websocket.accept(json_subprotocol(websocket))
     await _decline(websocket, exc, 1013)  # try again later
 
 
@@ -164,14 +164,14 @@ async def _next(websocket: WebSocket) -> Any:
 
 async def _reject(websocket: WebSocket, exc: OpenEnvGymError, is_binary: bool) -> None:
     """Accept the connection, say why there is no session, and close."""
-    await websocket.accept(SUBPROTOCOL if is_binary else None)
+    await websocket.accept(SUBPROTOCOL if is_binary else json_subprotocol(websocket))
     await _decline(websocket, exc, 1011, is_binary=is_binary)
 
 
 async def _serve_json(
     websocket: WebSocket, service: Service, session: Session, inbox: Inbox
 ) -> None:
-    await websocket.accept(headers=said_at_handshake(service))
+    await websocket.accept(json_subprotocol(websocket), said_at_handshake(service))
     engine = session.engine
     assert engine is not None
     try:

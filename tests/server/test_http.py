@@ -162,3 +162,27 @@ def test_a_body_of_as_much_as_is_allowed_is_read():
         assert client.post("/reset", content=b"{}".ljust(64)).status_code == 200
         status, _, message = detail(client.post("/reset", content=b"{}".ljust(65)))
         assert (status, message) == (422, "expected a body of at most 64 bytes, got more")
+
+
+def test_a_server_may_want_each_request_to_name_its_session():
+    app = create_app("CartPole-v1", isolation="inline", http_sessions="required")
+    with serving(app) as url, httpx.Client(base_url=url, timeout=60) as client:
+        step = {"action": {"action": 1}}
+        says = "expected the header X-OpenEnv-Session with the id of a session, got none"
+        for answer in (
+            client.post("/reset", json={}),
+            client.post("/step", json=step),
+            client.get("/state"),
+            client.post("/close"),
+        ):
+            status, code, message = detail(answer)
+            assert (status, code) == (422, "VALIDATION_ERROR")
+            assert says in message and "send POST /reset with X-OpenEnv-Session: new" in message
+        begun = client.post("/reset", json={"seed": 1}, headers={HEADER: "new"})
+        mine = {HEADER: begun.headers[HEADER]}
+        assert client.post("/step", json=step, headers=mine).status_code == 200
+        tool = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "reset"}}
+        refused = client.post("/mcp", json=tool).json()["error"]["message"]
+        assert "expected the id of a session" in refused
+        tool["params"]["session_id"] = mine[HEADER]
+        assert "result" in client.post("/mcp", json=tool).json()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
-import socket
+import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,32 +19,23 @@ import numpy as np
 import pytest
 
 import openenv_gym  # noqa: F401  # registers the ids
+from tests.support.logged_server import running
+from tests.support.preloaded import Preloaded
 
 ROOT = Path(__file__).parents[2]
-STOP_TIMEOUT_S = 30.0
 
 
-@contextmanager
-def served(name: str, **variables: str) -> Iterator[str]:
-    """Run the app in the folder ``name`` as its container does, and yield its URL.
+@pytest.fixture
+def served(preloaded: Preloaded, tmp_path: Path) -> Callable[..., AbstractContextManager[str]]:
+    """Runs the app in a folder as its container does, and gives its URL."""
 
-    It serves then: clients wait ten seconds for an answer, and it may take longer to start.
-    """
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        host, port = listener.getsockname()
-        command = [sys.executable, "-m", "uvicorn", "app:app", f"--fd={listener.fileno()}"]
-        server = subprocess.Popen(
-            [*command, f"--app-dir={ROOT / 'servers' / name}", "--log-level=warning"],
-            pass_fds=[listener.fileno()],
-            cwd=ROOT,
-            env={**os.environ, **variables},
-        )
-    try:
-        httpx.get(f"http://{host}:{port}/health", timeout=100.0)
-        yield f"http://{host}:{port}"
-    finally:
-        server.terminate()
-        server.wait(STOP_TIMEOUT_S)
+    @contextmanager
+    def serve(name: str, **variables: str) -> Iterator[str]:
+        command = [sys.executable, str(ROOT / "servers" / name / "app.py"), "--port=0"]
+        with running(preloaded, command, tmp_path / name, **variables) as server:
+            yield server.base_url
+
+    return serve
 
 
 def play(env: gym.Env, actions: list[int]) -> tuple[Any, float, bool]:
@@ -61,7 +54,7 @@ def play(env: gym.Env, actions: list[int]) -> tuple[Any, float, bool]:
     return observation, total, ended
 
 
-def test_openspiel_serves_catch() -> None:
+def test_openspiel_serves_catch(served) -> None:
     with served("openspiel") as base_url:
         health = httpx.get(f"{base_url}/health", timeout=30.0)
         remote = play(gym.make("openenv/catch-v0", base_url=base_url), [1] * 9)
@@ -74,7 +67,7 @@ def test_openspiel_serves_catch() -> None:
     assert remote[1:] == local[1:]
 
 
-def test_openspiel_takes_its_game_seat_and_opponent_from_variables() -> None:
+def test_openspiel_takes_its_game_seat_and_opponent_from_variables(served) -> None:
     variables = {
         "OPENSPIEL_GAME": "tic_tac_toe",
         "OPENSPIEL_AGENT_PLAYER": "1",
@@ -95,7 +88,7 @@ def test_openspiel_takes_its_game_seat_and_opponent_from_variables() -> None:
     assert (state["game_name"], state["agent_player"]) == ("tic_tac_toe", 1)
 
 
-def test_gymnasium_serves_cartpole() -> None:
+def test_gymnasium_serves_cartpole(served) -> None:
     push_right = [1] * 12  # it falls within these
     with served("gymnasium") as base_url:
         remote = play(gym.make("openenv/CartPole-v1", base_url=base_url), push_right)
@@ -106,7 +99,7 @@ def test_gymnasium_serves_cartpole() -> None:
     assert remote[1:] == local[1:]
 
 
-def test_gymnasium_takes_its_id_and_arguments_from_variables() -> None:
+def test_gymnasium_takes_its_id_and_arguments_from_variables(served) -> None:
     variables = {
         "GYMNASIUM_ENV_ID": "FrozenLake-v1",
         "GYMNASIUM_ENV_KWARGS": '{"is_slippery": false}',
@@ -118,7 +111,7 @@ def test_gymnasium_takes_its_id_and_arguments_from_variables() -> None:
     assert (observation, total, ended) == (15, 1.0, True)
 
 
-def test_openspiel_has_companions_for_the_rest() -> None:
+def test_openspiel_has_companions_for_the_rest(served) -> None:
     variables = {
         "OPENSPIEL_GAME": "kuhn_poker",
         "OPENSPIEL_GAME_PARAMS": '{"players": 3}',
@@ -176,3 +169,97 @@ def test_a_wrong_variable_is_named_at_start(
 @pytest.mark.parametrize("folder", ["servers/openspiel", "servers/gymnasium"])
 def test_an_app_is_short(folder: str) -> None:
     assert len((ROOT / folder / "app.py").read_text(encoding="utf-8").splitlines()) <= 40
+
+
+# --- containers, without an engine: what their Dockerfiles say is done here
+
+DOCKERFILES = ("servers/gymnasium", "servers/openspiel", "examples/own_environment")
+
+
+class Image:
+    """What a Dockerfile says."""
+
+    def __init__(self, folder: str) -> None:
+        self.path = ROOT / folder / "Dockerfile"
+        text = re.sub(r"\\\n\s*", "", self.path.read_text(encoding="utf-8"))
+        lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+        self.steps = [(word, rest) for word, _, rest in (line.partition(" ") for line in lines)]
+
+    def all(self, word: str) -> list[str]:
+        return [rest for said, rest in self.steps if said == word]
+
+    @property
+    def command(self) -> list[str]:
+        """What a container runs, by this interpreter."""
+        (command,) = map(json.loads, self.all("ENTRYPOINT"))
+        if command[0] == "python":
+            return [sys.executable, *command[1:]]
+        assert command[0] == "openenv-gym"
+        return [sys.executable, "-m", "openenv_gym.cli", *command[1:]]
+
+    @property
+    def variables(self) -> dict[str, str]:
+        return dict(pair.split("=", 1) for line in self.all("ENV") for pair in line.split())
+
+    def lay_out(self, folder: Path) -> Path:
+        """Copy what the image has beside the package."""
+        for line in self.all("COPY"):
+            *sources, target = line.split()
+            if target.startswith("./package"):
+                continue
+            for source in map(ROOT.joinpath, sources):
+                where = folder / target
+                if source.is_dir():
+                    shutil.copytree(source, where)
+                else:
+                    where.mkdir(parents=True, exist_ok=True)
+                    shutil.copy(source, where)
+        return folder
+
+
+@pytest.mark.parametrize("folder", DOCKERFILES)
+def test_an_image_has_what_it_copies_and_is_nobodys_root(folder: str) -> None:
+    image = Image(folder)
+    ignored = Path(f"{image.path}.dockerignore").read_text(encoding="utf-8").split()
+    for line in image.all("COPY"):
+        for source in line.split()[:-1]:
+            assert (ROOT / source).exists()
+            assert f"!{source}" in ignored
+    words = [word for word, _ in image.steps]
+    assert image.all("USER") == ["10001"]
+    assert "--uid 10001" in " ".join(image.all("RUN"))
+    assert words.index("USER") < words.index("ENTRYPOINT") and words[-1] == "ENTRYPOINT"
+    assert "TOKEN" not in " ".join(image.all("ENV") + image.all("ARG"))
+
+
+@pytest.mark.parametrize("folder", DOCKERFILES)
+def test_a_container_wants_a_token_from_outside_and_is_healthy(
+    folder: str, preloaded: Preloaded, tmp_path: Path
+) -> None:
+    image, log = Image(folder), tmp_path / "log"
+    place = image.lay_out(tmp_path / "srv")
+    variables = image.variables
+    with log.open("wb") as out:
+        environ = {**os.environ, **variables}
+        fds = {"stdout": out.fileno(), "stderr": out.fileno()}
+        refused = preloaded.popen(in_folder(image.command, place), env=environ, cwd=place, **fds)
+        assert refused.wait(60) == 2
+    assert "0.0.0.0 is open to the network: give --token" in log.read_text(encoding="utf-8")
+
+    command = [*in_folder(image.command, place), "--host=127.0.0.1", "--port=0"]
+    variables["OPENENV_GYM_TOKEN"] = "from-outside"
+    with running(preloaded, command, log, place, **variables) as server:
+        assert httpx.get(f"{server.base_url}/schema", timeout=60).status_code == 401
+        env = gym.make("openenv/remote-v0", base_url=server.base_url, token="from-outside")
+        env.reset(seed=1)
+        env.close()
+        (check,) = image.all("HEALTHCHECK")
+        _, code, script = json.loads(check.partition("CMD ")[2])
+        assert code == "-c"
+        own = script.replace("http://127.0.0.1:8000", server.base_url)
+        subprocess.run([sys.executable, "-c", own], check=True)
+
+
+def in_folder(command: list[str], folder: Path) -> list[str]:
+    """The command with the path of the file that it runs, as the test's interpreter wants it."""
+    return [str(folder / one) if one.endswith(".py") else one for one in command]
