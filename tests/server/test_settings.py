@@ -20,8 +20,9 @@ FLAGS = """
     --log-level --lifeline --isolation --start-method --workers --max-sessions --python --kwargs
     --action-model --observation-model --attributes --memory-limit --start-timeout --reset-timeout
     --step-timeout --close-timeout --resume-grace --allow-origin --allow-host --max-message-bytes
+    --max-num-envs
 """
-INTERNAL = {"builder", "http_idle_s", "max_num_envs"}
+INTERNAL = {"builder", "http_idle_s"}
 
 
 @pytest.fixture
