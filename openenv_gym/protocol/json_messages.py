@@ -31,6 +31,7 @@ from openenv_gym.protocol.events import (
 from openenv_gym.wire.error_codes import brief, with_way_out
 from openenv_gym.wire.fault_info import fault_from_wire
 from openenv_gym.wire.messages import (
+    MAX_VALUES,
     CloseMessage,
     ResetMessage,
     StateMessage,
@@ -103,10 +104,12 @@ class JsonServerMessages:
 
     Args:
         view: The typed face of the environment, or of many in a batched session.
+        most_values: How many values a request may have.
     """
 
-    def __init__(self, view: TypedView) -> None:
+    def __init__(self, view: TypedView, most_values: int = MAX_VALUES) -> None:
         self._view = view
+        self._most_values = most_values
 
     def decode_request(self, text: str | bytes) -> tuple[None, Request]:
         """Return the request in ``text``; JSON messages carry no number.
@@ -115,7 +118,7 @@ class JsonServerMessages:
             MalformedMessageError: ``text`` is no request.
             InvalidActionError: the action is not of the environment's type.
         """
-        return None, self._to_request(parse_message(text))
+        return None, self._to_request(parse_message(text, self._most_values))
 
     def _to_request(self, message: Any) -> Request:
         match message:

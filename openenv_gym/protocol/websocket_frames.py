@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Mapping
 
 from websockets.frames import apply_mask  # type: ignore[attr-defined]  # not in its __all__
 
 from openenv_gym.errors import ProtocolError
 from openenv_gym.protocol.framing import IN_PLACE_BYTES, Body, LongBody
 
-CONTINUATION, TEXT, BINARY = 0, 1, 2
+CONTINUATION, TEXT, BINARY, CLOSE = 0, 1, 2, 8
 PROTOCOL_ERROR, UNSUPPORTED_DATA, MESSAGE_TOO_BIG = 1002, 1003, 1009
+MAX_REASON_BYTES = 123
+"""The most bytes of text in a closing frame."""
+
 _CONTROL_BIT = 8
 _FINAL_BIT = 0x80
 _RESERVED_BITS = 0x70
@@ -67,6 +71,8 @@ class FrameSplitter:
 
     Args:
         max_message_bytes: A longer message is refused before it is collected.
+        max_bytes_by_kind: The same for messages whose first byte is a key.
+        option: What sets the limit, for the error.
         is_server: Whether it is a server's: what a client sends is masked.
         opcode: The only kind of data that may come; None for any.
         in_place: Whether long messages are received where they will stay, as memoryviews.
@@ -79,11 +85,16 @@ class FrameSplitter:
         is_server: bool = False,
         opcode: int | None = None,
         in_place: bool = False,
+        max_bytes_by_kind: Mapping[int, int] | None = None,
+        option: str = "max_message_bytes",
     ) -> None:
         self._buffer = bytearray()
         self._fragments = bytearray()
         self._long: LongBody | None = None
         self._max_message_bytes = max_message_bytes
+        self._by_kind = dict(max_bytes_by_kind or {})
+        self._surely_taken_bytes = min([max_message_bytes, *self._by_kind.values()])
+        self._option = option
         self._is_server = is_server
         self._opcode = opcode
         self._in_place = in_place and not is_server  # what is masked has to be copied anyway
@@ -161,19 +172,34 @@ class FrameSplitter:
                 return None
             length = int.from_bytes(data[body : body + size], "big")
             body += size
-        if length + len(self._fragments) > self._max_message_bytes:
-            option = "" if self._is_server else " (max_message_bytes)"
-            raise _MessageTooBigError(
-                f"expected messages of at most {self._max_message_bytes} bytes{option}, "
-                f"got one of {length}"
-            )
         if self._is_server:
             body += _MASK_BYTES
+        if length + len(self._fragments) > self._surely_taken_bytes:
+            kind = self._kind(data, body)
+            self._check_length(length + len(self._fragments), kind)
+            if kind is None:
+                self._needed = body + 1 - start
+                return None
         if len(data) < body + length:
             self._needed = body + length - start
             self._go_on_in_place(data[start], data[body:], length)
             return None
         return data[start], body, body + length
+
+    def _kind(self, data: Body, body: int) -> int | None:
+        """The first byte of the message whose frame has its payload at ``body``."""
+        if self._fragments:
+            return self._fragments[0]
+        return self._payload(data, body, body + 1)[0] if len(data) > body else None
+
+    def _check_length(self, length: int, kind: int | None) -> None:
+        limit = self._max_message_bytes
+        said = f"messages of at most {limit} bytes ({self._option})"
+        if kind in self._by_kind and self._by_kind[kind] < limit:
+            limit = self._by_kind[kind]
+            said = f"{limit} bytes for the kind {kind}, {said}"
+        if length > limit:
+            raise _MessageTooBigError(f"expected {said}, got one of {length}")
 
     def _payload(self, data: Body, body: int, end: int) -> bytes:
         if not self._is_server:

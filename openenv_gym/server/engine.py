@@ -15,6 +15,7 @@ from openenv_gym.protocol import (
     failure,
 )
 from openenv_gym.server.backends import Backend
+from openenv_gym.server.off_loop import off_loop
 from openenv_gym.wire.description import Description
 
 
@@ -63,11 +64,12 @@ class Engine:
         if self._loss is not None:
             return failure(self._loss)
         try:
-            body = self._session.send(request)
+            body = await off_loop(self._session.send, request)
         except OpenEnvGymError as exc:
             return failure(exc)
         try:
-            return self._session.receive(await self.backend.request(body))
+            reply = await self.backend.request(body)
+            return await off_loop(self._session.receive, reply)
         except OpenEnvGymError as exc:
             self._loss = exc
             return failure(exc)

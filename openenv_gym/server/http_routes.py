@@ -19,14 +19,17 @@ from openenv_gym.errors import (
     shown,
 )
 from openenv_gym.server.http_sessions import SESSION_HEADER, HttpSessions
+from openenv_gym.server.lengths import Lengths, TooLongError, read_body
+from openenv_gym.server.off_loop import off_loop
 from openenv_gym.server.openapi import reset_body, session_header, step_body
 from openenv_gym.server.service import Service
 from openenv_gym.server.tokens import owner_of
-from openenv_gym.wire.messages import check_nesting, encode_json, error_data
+from openenv_gym.wire.messages import check_count, check_nesting, encode_json, error_data
 
 Route: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 _STATUS: tuple[tuple[type[OpenEnvGymError], int], ...] = (
+    (TooLongError, 413),
     (ResetNeededError, 409),
     (UnknownEnvironmentError, 404),
     (CapacityError, 503),
@@ -46,7 +49,7 @@ def routes(service: Service) -> APIRouter:
     def sessions(request: Request) -> HttpSessions:
         return of_owner(owner_of(request))
 
-    limit = service.takes_bytes
+    lengths = service.lengths()
 
     @router.get("/", tags=["server"])
     async def root(request: Request) -> dict[str, str]:
@@ -69,15 +72,16 @@ def routes(service: Service) -> APIRouter:
     @_answering_errors
     async def reset(request: Request) -> Response:
         """Begin an episode."""
-        asked = await _body(request, limit)
+        asked = await _body(request, lengths)
         body, session_id = await sessions(request).reset(asked, _header(request))
-        return _json(body, headers={SESSION_HEADER: session_id})
+        return await off_loop(_json, body, headers={SESSION_HEADER: session_id})
 
     @router.post("/step", tags=["episode"], openapi_extra=step_body(service.view))
     @_answering_errors
     async def step(request: Request) -> Response:
         """Act."""
-        return _json(await sessions(request).step(await _body(request, limit), _header(request)))
+        data = await _body(request, lengths, is_step=True)
+        return await off_loop(_json, await sessions(request).step(data, _header(request)))
 
     @router.get("/state", tags=["episode"], openapi_extra=session_header())
     @_answering_errors
@@ -147,32 +151,23 @@ def _header(request: Request) -> str | None:
     return request.headers.get(SESSION_HEADER)
 
 
-async def _body(request: Request, limit: int) -> dict[str, Any]:
+async def _body(request: Request, lengths: Lengths, *, is_step: bool = False) -> dict[str, Any]:
     """The JSON object in the body; no body is an empty one.
 
     Raises:
-        InvalidRequestError: it is no JSON object, or longer than ``limit`` bytes.
+        InvalidRequestError: it is no JSON object, or longer than it may be.
     """
-    raw = await read_body(request, limit)
+    raw = await read_body(request, lengths, is_step=is_step)
+    return await off_loop(_object_in, raw, lengths.values)
+
+
+def _object_in(raw: bytes | bytearray, most_values: int) -> dict[str, Any]:
+    check_count(raw, most_values)
     try:
-        data = msgspec.json.decode(raw) if raw.strip() else {}
+        data = {} if not raw or raw.isspace() else msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
         raise InvalidRequestError(f"expected a JSON object, got no JSON: {exc}") from exc
     if not isinstance(data, dict):
         raise InvalidRequestError(f"expected a JSON object, got {shown(data)}")
     check_nesting(raw, data)
     return data
-
-
-async def read_body(request: Request, limit: int) -> bytes:
-    """Return the body of ``request``.
-
-    Raises:
-        InvalidRequestError: it is longer than ``limit`` bytes.
-    """
-    raw = bytearray()
-    async for chunk in request.stream():
-        raw += chunk
-        if len(raw) > limit:
-            raise InvalidRequestError(f"expected a body of at most {limit} bytes, got more")
-    return bytes(raw)

@@ -26,6 +26,7 @@ from openenv_gym.protocol import (
     Step,
 )
 from openenv_gym.protocol.json_messages import JsonServerMessages, parse_reset
+from openenv_gym.server.off_loop import off_loop
 from openenv_gym.server.service import Service
 from openenv_gym.server.session import Session
 
@@ -58,7 +59,7 @@ class HttpSessions:
         request = parse_reset(data, self._service.description.num_envs)
         is_new = header == NEW
         session = Session(is_shared=True, owner=self._owner) if is_new else self._find(header)
-        return self._answer(await self._execute(session, request)), session.session_id
+        return await self._answer(await self._execute(session, request)), session.session_id
 
     async def step(self, data: dict[str, Any], header: str | None) -> dict[str, Any]:
         """Act in the episode of a session, and return the answer.
@@ -78,8 +79,8 @@ class HttpSessions:
         session = self._find(header)
         if session.engine is None:
             raise ResetNeededError("step before a reset; send POST /reset first")
-        value = self._service.view.parse_action(action)
-        return self._answer(await self._execute(session, Step(value)))
+        value = await off_loop(self._service.view.parse_action, action)
+        return await self._answer(await self._execute(session, Step(value)))
 
     async def state(self, header: str | None) -> dict[str, Any]:
         """Return what is known about the episode of a session."""
@@ -114,9 +115,9 @@ class HttpSessions:
             raise reply.to_exception()
         return reply
 
-    def _answer(self, reply: Reply) -> dict[str, Any]:
+    async def _answer(self, reply: Reply) -> dict[str, Any]:
         assert isinstance(reply, Result | BatchResult)
-        return self._messages.result_data(reply)
+        return await off_loop(self._messages.result_data, reply)
 
     def _find(self, header: str | None) -> Session:
         """The session that ``header`` names, or the default one, which may be vacant.

@@ -11,7 +11,12 @@ import msgspec
 
 from openenv_gym.errors import shown
 from openenv_gym.wire.error_codes import brief, printable
-from openenv_gym.wire.messages import MalformedMessageError, check_nesting
+from openenv_gym.wire.messages import (
+    MAX_VALUES,
+    MalformedMessageError,
+    check_count,
+    check_nesting,
+)
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
@@ -55,22 +60,26 @@ class Call(NamedTuple):
     is_notification: bool
 
 
-def decode(raw: bytes | str) -> Any:
+def decode(raw: bytes | bytearray | str, most_values: int = MAX_VALUES) -> Any:
     """Return the JSON value in ``raw``.
 
+    Args:
+        raw: The text.
+        most_values: How many values it may have.
+
     Raises:
-        JsonRpcError: it is no JSON, or nested too deeply.
+        JsonRpcError: it is no JSON, or nested too deeply, or has too many values.
     """
     try:
+        check_count(raw, most_values)
         value = msgspec.json.decode(raw)
+        check_nesting(raw, value)
+    except MalformedMessageError as exc:
+        raise JsonRpcError(INVALID_REQUEST, str(exc)) from exc
     except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
         raise JsonRpcError(
             PARSE_ERROR, f"expected a JSON-RPC message, got no JSON: {brief(str(exc), 200)}"
         ) from exc
-    try:
-        check_nesting(raw, value)
-    except MalformedMessageError as exc:
-        raise JsonRpcError(INVALID_REQUEST, str(exc)) from exc
     return value
 
 

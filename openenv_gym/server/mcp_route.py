@@ -13,8 +13,6 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response, WebSocket, WebSocketDisconnect
 
-from openenv_gym.errors import InvalidRequestError
-from openenv_gym.server.http_routes import read_body
 from openenv_gym.server.jsonrpc import (
     INVALID_REQUEST,
     SERVER_ERROR,
@@ -24,8 +22,10 @@ from openenv_gym.server.jsonrpc import (
     id_of,
     is_response,
 )
+from openenv_gym.server.lengths import Lengths, TooLongError, read_body
 from openenv_gym.server.mcp import UNSUPPORTED_VERSION, VERSIONS, McpServer
 from openenv_gym.server.mcp_tools import McpTools
+from openenv_gym.server.off_loop import off_loop
 from openenv_gym.server.openapi import jsonrpc_body
 from openenv_gym.server.service import Service
 from openenv_gym.server.session import Session
@@ -61,7 +61,7 @@ def mcp_routes(service: Service) -> APIRouter:
     def server_of(owner: str | None) -> McpServer:
         return McpServer(service, owner, tools)
 
-    limit = service.takes_bytes
+    lengths = service.lengths()
 
     @router.post("/mcp", tags=["mcp"], openapi_extra=jsonrpc_body())
     async def post(request: Request) -> Response:
@@ -70,8 +70,8 @@ def mcp_routes(service: Service) -> APIRouter:
         server = server_of(owner_of(request))
         try:
             _check_accept(request.headers.get("accept"))
-            raw = await _read(request, limit)
-            message = decode(raw)
+            raw = await _read(request, lengths)
+            message = await off_loop(decode, raw, lengths.values)
             session = _session_of(request, server, message)
         except _RefusedError as exc:
             return _json(error_body(id_of(message), exc.error), exc.status)
@@ -84,7 +84,7 @@ def mcp_routes(service: Service) -> APIRouter:
             return Response(status_code=202)
         opened = outcome.opened
         headers = None if opened is None else {SESSION_HEADER: opened.session_id}
-        return _json(outcome.answer, headers=headers)
+        return await off_loop(_json, outcome.answer, headers=headers)
 
     @router.delete("/mcp", tags=["mcp"])
     async def delete(request: Request) -> Response:
@@ -101,7 +101,7 @@ def mcp_routes(service: Service) -> APIRouter:
 
     @router.websocket("/mcp")
     async def ws(websocket: WebSocket) -> None:
-        await _serve_websocket(websocket, server_of(owner_of(websocket)))
+        await _serve_websocket(websocket, server_of(owner_of(websocket)), lengths)
 
     return router
 
@@ -123,10 +123,10 @@ def _check_accept(accept: str | None) -> None:
         )
 
 
-async def _read(request: Request, limit: int) -> bytes:
+async def _read(request: Request, lengths: Lengths) -> bytes | bytearray:
     try:
-        return await read_body(request, limit)
-    except InvalidRequestError as exc:
+        return await read_body(request, lengths)
+    except TooLongError as exc:
         raise _RefusedError(413, str(exc)) from exc
 
 
@@ -166,7 +166,7 @@ def _named(request: Request, server: McpServer) -> Session | None:
     return session
 
 
-async def _serve_websocket(websocket: WebSocket, server: McpServer) -> None:
+async def _serve_websocket(websocket: WebSocket, server: McpServer, lengths: Lengths) -> None:
     """Serve one session, which is the connection's own and ends with it."""
     await websocket.accept(json_subprotocol(websocket))
     session = Session(is_shared=True, owner=server.owner)
@@ -174,10 +174,10 @@ async def _serve_websocket(websocket: WebSocket, server: McpServer) -> None:
     try:
         while (text := await _next(websocket)) is not None:
             if len(answering) >= MAX_AT_ONCE:
-                await _refuse_one_more(websocket, text)
+                await _refuse_one_more(websocket, text, lengths)
                 continue
             # A task, so that a ping is answered and a goodbye is heard while a step takes long.
-            task = asyncio.create_task(_answer(websocket, server, session, text))
+            task = asyncio.create_task(_answer(websocket, server, session, text, lengths))
             answering.add(task)
             task.add_done_callback(answering.discard)
     finally:
@@ -185,10 +185,10 @@ async def _serve_websocket(websocket: WebSocket, server: McpServer) -> None:
         await asyncio.gather(*answering)
 
 
-async def _refuse_one_more(websocket: WebSocket, text: str | bytes) -> None:
+async def _refuse_one_more(websocket: WebSocket, text: str | bytes, lengths: Lengths) -> None:
     message: Any = None
     with contextlib.suppress(JsonRpcError):
-        message = decode(text)
+        message = await _decoded(text, lengths)
     if is_response(message) or (isinstance(message, dict) and "id" not in message):
         return
     error = JsonRpcError(
@@ -207,18 +207,30 @@ async def _next(websocket: WebSocket) -> str | bytes | None:
 
 
 async def _answer(
-    websocket: WebSocket, server: McpServer, session: Session, text: str | bytes
+    websocket: WebSocket,
+    server: McpServer,
+    session: Session,
+    text: str | bytes,
+    lengths: Lengths,
 ) -> None:
     try:
-        answer: Any = (await server.receive(decode(text), session)).answer
+        answer: Any = (await server.receive(await _decoded(text, lengths), session)).answer
     except JsonRpcError as exc:
         answer = error_body(None, exc)
     if answer is not None:
         await _send(websocket, answer)
 
 
+async def _decoded(text: str | bytes, lengths: Lengths) -> Any:
+    try:
+        lengths.check_json(text)
+    except TooLongError as exc:
+        raise JsonRpcError(INVALID_REQUEST, str(exc)) from exc
+    return await off_loop(decode, text, lengths.values)
+
+
 async def _send(websocket: WebSocket, answer: Any) -> None:
-    text = encode_json(answer).decode()
+    text = (await off_loop(encode_json, answer)).decode()
     # The client may have left meanwhile: there is nobody to tell.
     with contextlib.suppress(WebSocketDisconnect, RuntimeError):
         await websocket.send_text(text)

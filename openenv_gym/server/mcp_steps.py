@@ -21,6 +21,7 @@ from openenv_gym.protocol import Failed, Reset, ServerSession, SessionState, Ste
 from openenv_gym.protocol.json_messages import JsonServerMessages
 from openenv_gym.server.engine import Engine
 from openenv_gym.server.mcp_tools import McpTools
+from openenv_gym.server.off_loop import off_loop
 from openenv_gym.server.service import Service
 from openenv_gym.server.session import Session
 from openenv_gym.spaces.tools import call_schema
@@ -63,7 +64,7 @@ class McpSteps:
         return answer
 
     async def _answer(self, text: str | bytes) -> bytes | None:
-        data = _asked(text)
+        data = await off_loop(_asked, text)
         if data is None:
             return None
         if call_schema(self._service.view.action_schema) is not None:

@@ -44,6 +44,7 @@ from openenv_gym.server.mcp_schemas import (
     result_schema,
     state_schema,
 )
+from openenv_gym.server.off_loop import off_loop
 from openenv_gym.server.service import Service
 from openenv_gym.server.session import Session
 from openenv_gym.wire.error_codes import error_for
@@ -135,12 +136,12 @@ class McpTools:
                 "too; what the environment's own reset takes goes into options"
             )
         engine = session.engine or await self.open(session)
-        return self._played(await self._execute(session, engine, request))
+        return await self._played(await self._execute(session, engine, request))
 
     async def _step(self, session: Session, arguments: Arguments) -> dict[str, Any]:
         engine = self._needed(session, "step")
-        action = self._service.view.parse_action(arguments)
-        return self._played(await self._execute(session, engine, Step(action)))
+        action = await off_loop(self._service.view.parse_action, arguments)
+        return await self._played(await self._execute(session, engine, Step(action)))
 
     async def _state(self, session: Session, arguments: Arguments) -> dict[str, Any]:
         _expect_none("state", arguments)
@@ -169,9 +170,9 @@ class McpTools:
             raise error_for(reply.code, reply.message)
         return reply
 
-    def _played(self, reply: Reply) -> dict[str, Any]:
+    async def _played(self, reply: Reply) -> dict[str, Any]:
         assert isinstance(reply, Result | BatchResult)
-        data = self._messages.result_data(reply)
+        data = await off_loop(self._messages.result_data, reply)
         if metadata := data["observation"].get("metadata"):
             data["metadata"] = metadata
         legal = self._legal_actions(data)

@@ -28,7 +28,7 @@ import asyncio
 from collections import deque
 
 from openenv_gym.protocol import Body
-from openenv_gym.protocol.binary_messages import CLOSED, sequence_of
+from openenv_gym.protocol.binary_messages import CLOSED, STEP, sequence_of
 from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES, within
 from openenv_gym.server.backends import Relayable
 from openenv_gym.server.busy_poll import BusyPoll, PolledWait
@@ -43,6 +43,7 @@ class Relay:
         busy_poll: Keeps the event loop awake while an answer is near.
         opened: The reply that was the last one until now.
         limit: The longest reply that the client takes, in bytes.
+        step_bytes: The longest step that the client may send.
 
     Attributes:
         backend: The backend that the relay was made with.
@@ -57,9 +58,11 @@ class Relay:
         busy_poll: BusyPoll,
         opened: Body,
         limit: int = MAX_MESSAGE_BYTES,
+        step_bytes: int = MAX_MESSAGE_BYTES,
     ) -> None:
         self.backend = backend
         self._limit = limit
+        self._step_bytes = step_bytes
         self.connection: RelayProtocol | None = None
         self._for_client, self._for_worker = PolledWait(busy_poll), PolledWait(busy_poll)
         self._is_draining = False
@@ -87,7 +90,7 @@ class Relay:
         if before is not None:  # the client comes on another one, so it knows that this is lost
             before.transport.abort()
         self.connection = connection
-        connection.take_over(self.pass_on, self._go_on)
+        connection.take_over(self.pass_on, self._go_on, {STEP: self._step_bytes})
 
     def detach(self) -> None:
         """Go on without a connection.

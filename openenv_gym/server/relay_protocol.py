@@ -20,8 +20,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import struct
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import WebSocket
@@ -30,6 +31,9 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from openenv_gym.protocol import SUBPROTOCOL, Body
 from openenv_gym.protocol.websocket_frames import (
     BINARY,
+    CLOSE,
+    MAX_REASON_BYTES,
+    MESSAGE_TOO_BIG,
     UNSUPPORTED_DATA,
     FrameError,
     FrameSplitter,
@@ -46,6 +50,8 @@ GOING_AWAY = 1012
 
 LINGER_S = 5.0
 """How long a client may go on sending after it was told that it breaks the rules."""
+
+_OPTION = "--max-message-bytes"
 
 _GATHERED_BYTES = 4096
 """Up to this size a message is copied behind its header, which is quicker than a list of two."""
@@ -82,16 +88,25 @@ class RelayProtocol(WebSocketsSansIOProtocol):
         return not self.conn.extensions
 
     def take_over(
-        self, on_message: Callable[[Body], None], on_writable: Callable[[], None]
+        self,
+        on_message: Callable[[Body], None],
+        on_writable: Callable[[], None],
+        max_bytes_by_kind: Mapping[int, int],
     ) -> None:
         """Hand each binary message to ``on_message`` from now on, when none is under way.
 
         Args:
             on_message: Takes messages.
             on_writable: Called when a client that was slow has read again.
+            max_bytes_by_kind: How long messages may be that begin with a byte.
         """
-        limit = self.config.ws_max_size
-        self._splitter = FrameSplitter(limit, is_server=True, opcode=BINARY)
+        self._splitter = FrameSplitter(
+            self.config.ws_max_size,
+            is_server=True,
+            opcode=BINARY,
+            max_bytes_by_kind=max_bytes_by_kind,
+            option=_OPTION,
+        )
         self._on_message, self._on_writable = on_message, on_writable
 
     def hold(self) -> None:
@@ -124,7 +139,7 @@ class RelayProtocol(WebSocketsSansIOProtocol):
                 reason = str(exc)
                 if exc.close_code == UNSUPPORTED_DATA:
                     reason = f"{SUBPROTOCOL} has binary messages only"
-                self.conn.fail(exc.close_code, reason[:100])
+                self.conn.fail(exc.close_code, reason[:MAX_REASON_BYTES])
             self.handle_parser_exception()
             return
         for message in messages:
@@ -140,8 +155,13 @@ class RelayProtocol(WebSocketsSansIOProtocol):
         """
         assert self.conn.close_sent is not None
         code, reason = self.conn.close_sent.code, self.conn.close_sent.reason
+        goodbye = b"".join(self.conn.data_to_send())
+        if code == MESSAGE_TOO_BIG and _OPTION not in reason:  # `websockets` does not know it
+            reason = f"{reason} ({_OPTION})"[:MAX_REASON_BYTES]
+            payload = struct.pack("!H", code) + reason.encode()
+            goodbye = server_frame_header(CLOSE, payload) + payload
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
-        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.transport.write(goodbye)
         self.close_sent = self.disconnected = self._is_lingering = True
         if self.transport.can_write_eof():
             self.transport.write_eof()

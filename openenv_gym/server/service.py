@@ -19,8 +19,10 @@ from openenv_gym.server.backends import Backends
 from openenv_gym.server.busy_poll import BusyPoll
 from openenv_gym.server.engine import Engine
 from openenv_gym.server.home import Home
+from openenv_gym.server.lengths import Lengths, lengths_of
 from openenv_gym.server.sessions import Sessions
 from openenv_gym.server.settings import ServerSettings
+from openenv_gym.spaces.size import JsonSize, json_size
 from openenv_gym.wire.description import Description
 from openenv_gym.wire.typed import TypedView, view_for
 from openenv_gym.workers.built_env import plain_metadata
@@ -62,6 +64,7 @@ class Service:
             described = _run(self._describe())
             kwargs = plain_metadata(settings.kwargs)
             self.takes_bytes = settings.takes_bytes(described.action_space)
+            self._longest_action = _longest_action(described)
             self.description = msgspec.structs.replace(
                 described,
                 kwargs=kwargs,
@@ -79,6 +82,10 @@ class Service:
         except BaseException:
             self.backends.close()
             raise
+
+    def lengths(self, num_envs: int | None = None) -> Lengths:
+        """Return what the messages of a session with so many sub-environments may be."""
+        return lengths_of(self._longest_action, num_envs or 1, self.takes_bytes)
 
     @property
     def state_before_reset(self) -> dict[str, Any]:
@@ -144,6 +151,12 @@ class Service:
 
 
 _all = in_children(Service._begin_anew)
+
+
+def _longest_action(told: Description) -> JsonSize | None:
+    """The longest action of a session, None where models of the environment's own say no more."""
+    space = told.batched_action_space
+    return None if space is None or told.has_models else json_size(space)
 
 
 def _run(work: Coroutine[Any, Any, Description]) -> Description:

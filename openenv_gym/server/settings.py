@@ -25,7 +25,7 @@ from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES
 from openenv_gym.server.setting import check, setting
 from openenv_gym.server.tokens import Tokens, tokens_of
 from openenv_gym.spaces.descriptor import Space
-from openenv_gym.spaces.size import least_bytes
+from openenv_gym.spaces.size import json_size, least_bytes
 from openenv_gym.wire.arguments import refusal_of_arguments
 from openenv_gym.wire.description import Description
 from openenv_gym.wire.raised import raised_as
@@ -158,6 +158,7 @@ class ServerSettings:
         "or as a new interpreter (default: forkserver where the platform has it)",
         choices=get_args(StartMethod),
     )
+    max_num_envs: int = setting(1024, "sub-environments of one session")
     workers: int = setting(1, "worker processes that wait for a session, so that it begins at once")
     max_sessions: int = setting(64, "sessions at a time")
     python: str | None = setting(
@@ -231,7 +232,6 @@ class ServerSettings:
     # A session over HTTP or MCP that was not used for so long gives way to a new one where none is
     # free, because HTTP has no way to notice that its client has left.
     http_idle_s: float = setting(600.0, zero="at once")
-    max_num_envs: int = setting(1024)  # sub-environments of one session
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
@@ -269,10 +269,10 @@ class ServerSettings:
                 f"max_message_bytes: expected at most {MAX_MESSAGE_BYTES}, which is what a worker "
                 f"takes, got {self.max_message_bytes}"
             )
-        if self.max_sessions < 1 or self.workers < 0:
+        if min(self.max_sessions, self.max_num_envs) < 1 or self.workers < 0:
             raise InvalidRequestError(
-                "expected max_sessions of at least 1 and workers of at least 0, "
-                f"got {self.max_sessions} and {self.workers}"
+                "expected max_sessions and max_num_envs of at least 1 and workers of at least 0, "
+                f"got {self.max_sessions}, {self.max_num_envs} and {self.workers}"
             )
 
     @cached_property
@@ -303,8 +303,11 @@ class ServerSettings:
         """
         if self.max_message_bytes:
             return self.max_message_bytes
-        needed = 0 if action is None else least_bytes(action) * _JSON_GROWTH * self.max_num_envs
-        return max(_USUAL_BYTES, min(needed, MAX_MESSAGE_BYTES))
+        if action is None:
+            return _USUAL_BYTES
+        longest = json_size(action)
+        each = least_bytes(action) * _JSON_GROWTH if longest is None else longest.bytes
+        return max(_USUAL_BYTES, min(each * self.max_num_envs, MAX_MESSAGE_BYTES))
 
     @property
     def shards(self) -> int:
@@ -355,8 +358,9 @@ class ServerSettings:
                 raise refusal_of_arguments(request.kwargs, self.kwargs, served, told)
         if request.num_envs is not None and not 1 <= request.num_envs <= self.max_num_envs:
             raise InvalidRequestError(
-                f"num_envs: expected 1 to {self.max_num_envs}, the most that this server allows, "
-                f"got {request.num_envs}; spread them over more sessions or servers"
+                f"num_envs: expected 1 to {self.max_num_envs}, the most that this server allows "
+                f"(--max-num-envs), got {request.num_envs}; spread them over more "
+                "sessions or servers"
             )
         if request.python is not None:
             raise InvalidRequestError(

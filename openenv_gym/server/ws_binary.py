@@ -20,19 +20,29 @@ from fastapi import WebSocket, WebSocketDisconnect
 from fastapi.responses import JSONResponse
 from starlette.websockets import WebSocketState
 
+from openenv_gym.codecs.count import check_values
 from openenv_gym.errors import ConnectionLostError, OpenEnvGymError, ProtocolError
 from openenv_gym.protocol import SUBPROTOCOL, BinaryMessages, Body, Close, Open, failure
-from openenv_gym.protocol.binary_messages import CLOSED, OPENED, sequence_of
+from openenv_gym.protocol.binary_messages import (
+    CLOSED,
+    COMPACT,
+    HEADER_BYTES,
+    OPENED,
+    STEP,
+    sequence_of,
+)
 from openenv_gym.protocol.limits import LIMIT_HEADER, limit_in, within
 from openenv_gym.protocol.resume import ASK, RESUME_HEADER
 from openenv_gym.server.backends import Backend
 from openenv_gym.server.inbox import Inbox
+from openenv_gym.server.lengths import Lengths
+from openenv_gym.server.off_loop import off_loop
 from openenv_gym.server.relay import Relay
 from openenv_gym.server.relay_protocol import GOING_AWAY, RelayProtocol, connection_of
 from openenv_gym.server.service import Service
 from openenv_gym.server.session import Session
 from openenv_gym.server.tokens import owner_of
-from openenv_gym.wire.messages import error_data
+from openenv_gym.wire.messages import MAX_VALUES, error_data
 
 
 async def serve_binary(
@@ -45,13 +55,16 @@ async def serve_binary(
         service.sessions.offer_resumption(session)
     await _accept(websocket, service, session)
     is_open, limit = False, limit_in(websocket.headers.get(LIMIT_HEADER))
+    lengths = service.lengths()
     while (body := await inbox.next()) is not None:
         if isinstance(body, str):
             await websocket.close(1003, f"{SUBPROTOCOL} has binary messages only")
             return
         try:
             if not is_open:
-                body = _admitted(service, body)
+                body, lengths = await off_loop(_admitted, service, body)
+            else:
+                await _check(service, lengths, body)
             reply = within(await inbox.watch(backend.request(body)), limit)
         except ConnectionLostError as exc:
             await _say_lost(websocket, service, session, body, exc)
@@ -60,7 +73,7 @@ async def serve_binary(
             reply = BinaryMessages().encode_reply(sequence_of(body), failure(exc))
         if reply[0] == OPENED and not is_open:
             is_open = True
-            session.relay = _relay(websocket, service, backend, reply)
+            session.relay = _relay(websocket, service, backend, reply, lengths)
         await websocket.send_bytes(bytes(reply))
         if reply[0] == CLOSED:
             await websocket.close()
@@ -131,13 +144,15 @@ def said_at_handshake(service: Service) -> list[tuple[bytes, bytes]]:
     return [(LIMIT_HEADER.lower().encode(), str(service.takes_bytes).encode())]
 
 
-def _relay(websocket: WebSocket, service: Service, backend: Backend, opened: Body) -> Relay | None:
+def _relay(
+    websocket: WebSocket, service: Service, backend: Backend, opened: Body, lengths: Lengths
+) -> Relay | None:
     """What passes bodies on without this task from now on; None where that cannot be."""
     connection = _connection_to_relay(websocket)
     if connection is None or backend.relayable is None:
         return None
     limit = limit_in(websocket.headers.get(LIMIT_HEADER))
-    relay = Relay(backend.relayable, service.busy_poll, opened, limit)
+    relay = Relay(backend.relayable, service.busy_poll, opened, limit, lengths.step_bytes)
     relay.attach(connection)
     return relay
 
@@ -192,16 +207,41 @@ async def _serve_relayed(
         await _say_lost(websocket, service, session, lost, await relay.backend.loss())
 
 
-def _admitted(service: Service, body: bytes) -> bytes:
+def _admitted(service: Service, body: bytes) -> tuple[bytes, Lengths]:
     """The request in ``body``, which may open the environment, as the worker gets it.
 
+    Beside it stands what further messages may be.
+
     Raises:
-        OpenEnvGymError: it is no ``open``, or not of what is served here.
+        OpenEnvGymError: it is too long, or no ``open``, or not of what is served here.
     """
+    check_values(memoryview(body)[HEADER_BYTES:], MAX_VALUES)
     messages = BinaryMessages()
     seq, request = messages.decode_request(body)
+    lengths = service.lengths()
     if isinstance(request, Close):
-        return body
+        return body, lengths
     if not isinstance(request, Open):
         raise ProtocolError(f"expected open as the first request, got {type(request).__name__}")
-    return messages.encode_request(seq, service.settings.admit(request, service.description))
+    admitted = service.settings.admit(request, service.description)
+    return messages.encode_request(seq, admitted), service.lengths(admitted.num_envs)
+
+
+async def _check(service: Service, lengths: Lengths, body: bytes) -> None:
+    """Pass if a message to an environment that is open may be passed on.
+
+    Where the environment lives in this process, the message will be read here.
+
+    Raises:
+        OpenEnvGymError: it is too long, or has too many values.
+    """
+    is_step, is_compact = body[:1] == bytes((STEP,)), body[1:2] == bytes((COMPACT,))
+    if is_step:
+        lengths.check_step(len(body))
+    if service.settings.isolation != "process" and not (is_step and is_compact):
+        start = HEADER_BYTES + (_SIZE_BYTES if is_step else 0)
+        await off_loop(check_values, memoryview(body)[start:], MAX_VALUES)
+
+
+_SIZE_BYTES = 4
+"""The length that stands before an action in free form."""

@@ -39,7 +39,9 @@ from openenv_gym.protocol.limits import LIMIT_HEADER, limit_in, reply_too_long
 from openenv_gym.protocol.resume import ASK, RESUME_HEADER
 from openenv_gym.server.engine import Engine
 from openenv_gym.server.inbox import Inbox
+from openenv_gym.server.lengths import Lengths, TooLongError
 from openenv_gym.server.mcp_steps import McpSteps
+from openenv_gym.server.off_loop import off_loop
 from openenv_gym.server.service import Service
 from openenv_gym.server.session import Session
 from openenv_gym.server.tokens import json_subprotocol, owner_of
@@ -196,17 +198,17 @@ async def _converse(
     is_guest: bool = False,
 ) -> None:
     """Answer one message after the other; a guest's goodbye does not end the session."""
-    server = ServerSession(JsonServerMessages(view or service.view), SessionState.READY)
+    view = view or service.view
+    lengths = service.lengths(view.num_envs)
+    server = ServerSession(JsonServerMessages(view, lengths.values), SessionState.READY)
     limit = limit_in(websocket.headers.get(LIMIT_HEADER))
     steps = McpSteps(service, session, engine)
     while (text := await inbox.next()) is not None:
         if is_guest:  # others play in the same session
             server.state = engine.state
-        try:
-            request = server.receive(text)
-        except OpenEnvGymError as exc:
-            body = server.refuse(exc)
-            await _send_text(websocket, await inbox.watch(steps.instead(text, body, server)))
+        request = await _read(text, lengths, server, steps, inbox)
+        if isinstance(request, bytes):
+            await _send_text(websocket, request)
             continue
         if is_guest and isinstance(request, Close):
             await websocket.close()
@@ -215,7 +217,7 @@ async def _converse(
         if isinstance(request, Close) or isinstance(reply, Closed):
             await websocket.close()
             return
-        body = _encoded(server, reply)
+        body = await off_loop(_encoded, server, reply)
         if isinstance(reply, Failed) and reply.code == InvalidActionError.code:  # in the worker
             body = await inbox.watch(steps.instead(text, body, server))
         if len(body) > limit:
@@ -225,6 +227,19 @@ async def _converse(
             if not service.sessions.is_draining:
                 await websocket.close(1011)
             return
+
+
+async def _read(
+    text: str | bytes, lengths: Lengths, server: ServerSession, steps: McpSteps, inbox: Inbox
+) -> Request | bytes:
+    """The request in a message, or the answer to a message that is none."""
+    try:
+        lengths.check_json(text)
+        return await off_loop(server.receive, text)
+    except TooLongError as exc:  # which is not read
+        return server.refuse(exc)
+    except OpenEnvGymError as exc:
+        return await inbox.watch(steps.instead(text, server.refuse(exc), server))
 
 
 def _encoded(server: ServerSession, reply: Reply) -> bytes:

@@ -838,9 +838,9 @@ MUTANTS = (
     ),
     Mutant(
         "server-body-at-the-limit",
-        "openenv_gym/server/http_routes.py",
-        "if len(raw) > limit:",
-        "if len(raw) >= limit:",
+        "openenv_gym/server/lengths.py",
+        "        if length > lengths.message_bytes:",
+        "        if length >= lengths.message_bytes:",
         "A body of exactly the largest size is refused.",
         ("tests/server/test_http.py::test_a_body_of_as_much_as_is_allowed_is_read",),
     ),

@@ -106,7 +106,7 @@ def test_no_session_is_left(served):
         ("/step", '{"action": {}, "render": true}', 'expected {"action": {...}}'),
         ("/step", '{"action": {}, "timeout_s": 1}', "timeout_s: not supported"),
         ("/step", '{"action": {}}', "Field required, got nothing"),
-        ("/step", "[" * 100_000, "expected a JSON object, got no JSON"),
+        ("/step", "[" * 60_000, "expected a JSON object, got no JSON"),
     ],
 )
 def test_bad_bodies_are_422_and_lose_nothing(served, path, body, says):
@@ -152,8 +152,8 @@ def test_what_the_server_says_of_itself(served):
 def test_a_body_over_the_limit_is_refused(served):
     client, _ = served
     status, code, message = detail(client.post("/reset", content=b" " * (16 * 2**20 + 1)))
-    assert (status, code) == (422, "VALIDATION_ERROR")
-    assert "at most 16777216 bytes" in message
+    assert (status, code) == (413, "VALIDATION_ERROR")
+    assert "at most 16777216 bytes (--max-message-bytes), got 16777217" in message
 
 
 def test_a_body_of_as_much_as_is_allowed_is_read():
@@ -161,7 +161,8 @@ def test_a_body_of_as_much_as_is_allowed_is_read():
     with serving(app) as url, httpx.Client(base_url=url, timeout=60) as client:
         assert client.post("/reset", content=b"{}".ljust(64)).status_code == 200
         status, _, message = detail(client.post("/reset", content=b"{}".ljust(65)))
-        assert (status, message) == (422, "expected a body of at most 64 bytes, got more")
+        assert status == 413
+        assert "at most 64 bytes" in message
 
 
 def test_a_server_may_want_each_request_to_name_its_session():

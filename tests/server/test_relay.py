@@ -325,7 +325,7 @@ class Line:
         self.writable.set()
 
     def take_over(
-        self, on_message: Callable[[bytes], None], on_writable: Callable[[], None]
+        self, on_message: Callable[[bytes], None], on_writable: Callable[[], None], limits: Any
     ) -> None:
         self.ask, self.on_writable = on_message, on_writable
 

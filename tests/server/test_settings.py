@@ -21,8 +21,9 @@ FLAGS = """
     --action-model --observation-model --attributes --memory-limit --start-timeout --reset-timeout
     --step-timeout --close-timeout --resume-grace --allow-origin --allow-host --max-message-bytes
     --uds-mode --tls-cert --tls-key --token --token-file --insecure-no-auth --http-sessions
+    --max-num-envs
 """
-INTERNAL = {"builder", "http_idle_s", "max_num_envs"}
+INTERNAL = {"builder", "http_idle_s"}
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ def test_an_episode_in_json(url):
         ("{", "INVALID_JSON", "no JSON"),
         ("NaN", "INVALID_JSON", "no JSON"),
         (b"\x00\xff", "INVALID_JSON", "no JSON"),
-        ("[" * 100_000, "INVALID_JSON", "no JSON"),
+        ("[" * 60_000, "INVALID_JSON", "no JSON"),
         ("5", "VALIDATION_ERROR", 'expected {"type": ..., "data": {...}}'),
         ("null", "VALIDATION_ERROR", 'expected {"type": ..., "data": {...}}'),
         ("[1]", "VALIDATION_ERROR", 'expected {"type": ..., "data": {...}}'),
