@@ -33,13 +33,15 @@ from __future__ import annotations
 from typing import ClassVar
 
 from openenv_gym.faults import FAULTS, Fault, FaultKind
+from openenv_gym.texts import MAX_ERROR_CHARS, escaped
 
 
 class OpenEnvGymError(Exception):
     """Root of all errors of this package.
 
     Args:
-        message: What was expected, what came, where, and what to do next.
+        message: What was expected, what came, where, and what to do next. What of it would act on
+            a terminal is shown escaped, since it may quote a server.
         fault: What is known of a session that was lost, or of an environment that raised; None
             where the error is about something else.
 
@@ -57,7 +59,7 @@ class OpenEnvGymError(Exception):
     fault_kind: ClassVar[FaultKind | None] = None
 
     def __init__(self, message: str = "", *, fault: Fault | None = None) -> None:
-        super().__init__(message)
+        super().__init__(escaped(str(message), MAX_ERROR_CHARS))
         self.fault = fault
 
     @property

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from openenv_gym.errors import InvalidRequestError, OpenEnvGymError
+from openenv_gym.texts import escaped
 
 
 def add_to(commands: Any) -> None:
@@ -88,7 +89,7 @@ def run(options: argparse.Namespace) -> None:
     )
     outcomes = []
     for outcome in survey(env_ids, play, options.timeout_s, options.jobs):
-        print(outcome, flush=True)
+        print(escaped(str(outcome)), flush=True)
         outcomes.append(outcome)
     if options.write is not None:
         command = shlex.join(["openenv-gym", *sys.argv[1:]])

@@ -18,7 +18,7 @@ from openenv_gym.errors import NotOpenEnvError
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpAnswer:
     """What a server answered.
 
     Attributes:
@@ -35,8 +35,8 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """The body as text."""
-        return self.content.decode(errors="replace")
+        """The beginning of the body as text, for messages."""
+        return self.content[:4096].decode(errors="replace")
 
 
 class LateBodyError(TimeoutError):
@@ -51,7 +51,7 @@ def get(
     *,
     uds: str | None = None,
     trust: ssl.SSLContext | None = None,
-) -> Answer:
+) -> HttpAnswer:
     """Return what a server answers to a ``GET``, be it a redirect.
 
     Args:
@@ -95,7 +95,7 @@ def get(
         raise TimeoutError("got none") from exc
     except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol) as exc:
         raise OSError(str(exc) or type(exc).__name__) from exc
-    return Answer(url, response.status, told, bytes(content))
+    return HttpAnswer(url, response.status, told, bytes(content))
 
 
 def _text(header: bytes) -> str:

@@ -13,9 +13,10 @@ from openenv_gym.client.redirects import Stop, follow, redirect_in
 from openenv_gym.client.tls import system_trust
 from openenv_gym.client.websocket import WebSocketOptions
 from openenv_gym.errors import NotOpenEnvError, UnreachableError
+from openenv_gym.texts import quoted
 
 if TYPE_CHECKING:
-    from openenv_gym.client.get import Answer
+    from openenv_gym.client.get import HttpAnswer
 
 _OK = 200
 _MAX_SCHEMA_BYTES = 100 * 2**20
@@ -37,11 +38,11 @@ def get_schema(address: Address, options: WebSocketOptions) -> dict[str, Any]:
     expected = f"expected the schema of an OpenEnv server at {response.url}"
     if response.status_code != _OK:
         kind = NoSchema if _is_application(response) else NotOpenEnvError
-        raise kind(f"{expected}, got HTTP {response.status_code}: {response.text[:100]}")
+        raise kind(f"{expected}, got HTTP {response.status_code}: {quoted(response.text, 100)}")
     try:
         body = json.loads(response.content)
     except (ValueError, RecursionError) as exc:
-        raise NotOpenEnvError(f"{expected}, got no JSON: {response.text[:100]}") from exc
+        raise NotOpenEnvError(f"{expected}, got no JSON: {quoted(response.text, 100)}") from exc
     if not isinstance(body, dict) or not {"action", "observation"} <= body.keys():
         raise NotOpenEnvError(f"{expected}, got JSON without 'action' and 'observation'")
     return body
@@ -62,7 +63,7 @@ def get_name(address: Address, options: WebSocketOptions) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def _is_application(response: Answer) -> bool:
+def _is_application(response: HttpAnswer) -> bool:
     """Whether a server failed to make its schema, or FastAPI has no such route."""
     if response.status_code >= 500:
         return True
@@ -70,7 +71,7 @@ def _is_application(response: Answer) -> bool:
     return response.status_code == 404 and kind.startswith("application/json")
 
 
-def _get(address: Address, path: str, options: WebSocketOptions) -> Answer:
+def _get(address: Address, path: str, options: WebSocketOptions) -> HttpAnswer:
     if address.socket_path is not None and not os.path.exists(address.socket_path):
         raise UnreachableError(
             f"cannot connect to {address}: no such file; is the server running, "
@@ -85,11 +86,11 @@ def _get(address: Address, path: str, options: WebSocketOptions) -> Answer:
         return redirect_in(answer.status_code, answer.headers.get("location"))
 
     follow(Stop.of(address, path), ask, options.redirect_hosts)
-    found: Answer = answer
+    found: HttpAnswer = answer
     return found
 
 
-def _answer_at(place: Stop, options: WebSocketOptions, end_s: float) -> Answer:
+def _answer_at(place: Stop, options: WebSocketOptions, end_s: float) -> HttpAnswer:
     """What one place answers, be it a redirect."""
     from openenv_gym.client.get import LateBodyError, get  # its library is needed only here
 

@@ -260,7 +260,7 @@ class JsonClientMessages:
                 fault=fault,
                 raised=raised if isinstance(raised, str) else "",
             )
-        return None, failure(ProtocolError(f"expected an observation, got a {kind!r} message"))
+        return None, failure(ProtocolError(f"expected an observation, got a {kind!r:.80} message"))
 
 
 def _reason(data: dict[str, Any]) -> str:

@@ -161,6 +161,8 @@ class FrameSplitter:
                 return None
             length = int.from_bytes(data[body : body + size], "big")
             body += size
+            if data[start] & _CONTROL_BIT:
+                raise FrameError(f"expected control frames of at most 125 bytes, got {length}")
         if length + len(self._fragments) > self._max_message_bytes:
             option = "" if self._is_server else " (max_message_bytes)"
             raise _MessageTooBigError(
