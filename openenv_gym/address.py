@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
@@ -68,6 +69,16 @@ class Address:
         return self.http_url if self.socket_path is None else f"unix://{self.socket_path}"
 
 
+def shown_url(url: str) -> str:
+    """Return a URL for people: without credentials and without its query, which may hold some.
+
+    >>> shown_url("ws://user:secret@host:8000/games?token=5")
+    'ws://***@host:8000/games?***'
+    """
+    url = re.sub(r"[?#].*", lambda found: f"{found[0][0]}***", url, flags=re.DOTALL)
+    return re.sub(r"^([^/]*//|).*@", r"\1***@", url, flags=re.DOTALL)
+
+
 def parse_address(url: str) -> Address:
     """Return the address that ``url`` names.
 
@@ -79,17 +90,22 @@ def parse_address(url: str) -> Address:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as exc:
-        raise AddressError(f"base_url: expected {_FORMS}, got {url!r}: {exc}") from exc
+    except ValueError:
+        # What urllib says may quote a part of the password.
+        raise AddressError(
+            f"base_url: expected {_FORMS}, got {shown_url(url)!r}, which is no URL"
+        ) from None
     if parts.scheme not in _SCHEMES or parts.query or parts.fragment:
-        raise AddressError(f"base_url: expected {_FORMS}, got {url!r}")
+        raise AddressError(f"base_url: expected {_FORMS}, got {shown_url(url)!r}")
     if parts.scheme == "unix":
         if parts.netloc or not parts.path:
-            raise AddressError(f"base_url: expected unix:///path/to/socket, got {url!r}")
+            raise AddressError(f"base_url: expected unix:///path/to/socket, got {shown_url(url)!r}")
         path = unquote(parts.path)
         return Address(host="localhost", port=80, scheme="unix", socket_path=path)
     if not parts.hostname:
-        raise AddressError(f"base_url: expected {_FORMS}, got {url!r}, which names no host")
+        raise AddressError(
+            f"base_url: expected {_FORMS}, got {shown_url(url)!r}, which names no host"
+        )
     scheme = _SCHEMES[parts.scheme]
     return Address(
         host=parts.hostname,

@@ -37,6 +37,7 @@ from itertools import chain, repeat
 from typing import Any, ClassVar
 
 from openenv_gym.faults import FAULTS, Fault, FaultKind
+from openenv_gym.texts import MAX_ERROR_CHARS, escaped
 
 # `gymnasium.make` writes the arguments that it was given into the message of a TypeError, and makes
 # the error anew with it. A token may be among them, and a password in an address.
@@ -48,7 +49,8 @@ class OpenEnvGymError(Exception):
     """Root of all errors of this package.
 
     Args:
-        message: What was expected, what came, where, and what to do next.
+        message: What was expected, what came, where, and what to do next. What of it would act on
+            a terminal is shown escaped, since it may quote a server.
         fault: What is known of a session that was lost, or of an environment that raised; None
             where the error is about something else.
 
@@ -66,7 +68,8 @@ class OpenEnvGymError(Exception):
     fault_kind: ClassVar[FaultKind | None] = None
 
     def __init__(self, message: str = "", *, fault: Fault | None = None) -> None:
-        super().__init__(_USER.sub(r"\1***", _TOKEN.sub(r"\1'***'", str(message))))
+        text = _USER.sub(r"\1***", _TOKEN.sub(r"\1'***'", str(message)))
+        super().__init__(escaped(text, MAX_ERROR_CHARS))
         self.fault = fault
 
     @property

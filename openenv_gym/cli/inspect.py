@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from openenv_gym.cli.flags import parsing
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.server.settings import json_object
+from openenv_gym.texts import escaped, quoted
 
 if TYPE_CHECKING:
     from openenv_gym.endpoints import ConnectOptions
 
 _MOST_ITEMS = 8
 _MOST_TEXT = 300
+_MOST_SENTENCE = 2000
 
 
 def add_to(commands: Any) -> None:
@@ -97,7 +99,11 @@ def run(options: argparse.Namespace) -> None:
     from openenv_gym.errors import SpaceError
 
     found = inspect(target_of(options.target), kwargs=options.kwargs, options=connection(options))
-    print(json.dumps(_document(found), indent=2) if options.json else "\n".join(_report(found)))
+    print(
+        json.dumps(_document(found), indent=2)
+        if options.json
+        else escaped("\n".join(_report(found)))
+    )
     if found.problem:
         raise SpaceError(found.problem)
 
@@ -149,17 +155,19 @@ def _document(found: Any) -> dict[str, Any]:
 
 
 def _report(found: Any) -> Iterator[str]:
-    yield f"{found.name}\n"
+    yield f"{quoted(found.name)}\n"
     yield from _heading("Spaces")
     inference = found.inference
     if inference is None:
-        yield f"open: {found.problem}"
+        yield f"open: {quoted(found.problem, _MOST_SENTENCE)}"
     else:
         yield f"action       {inference.action_space}   {_fields(inference.action_key)}"
         yield f"observation  {inference.observation_space}   {_fields(inference.observation_key)}"
         yield ""
-        yield from (f"because {reason}" for reason in inference.reasons)
-        yield from (f"not sure: {warning}" for warning in inference.warnings)
+        yield from (f"because {quoted(reason, _MOST_SENTENCE)}" for reason in inference.reasons)
+        yield from (
+            f"not sure: {quoted(warning, _MOST_SENTENCE)}" for warning in inference.warnings
+        )
     yield from _heading("Models")
     yield found.models.rstrip()
     for side, schema in found.schemas.items():

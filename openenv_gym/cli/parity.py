@@ -10,6 +10,7 @@ from typing import Any
 
 from openenv_gym.cli.flags import positive
 from openenv_gym.errors import InvalidRequestError, OpenEnvGymError
+from openenv_gym.texts import escaped
 
 
 def add_to(commands: Any) -> None:
@@ -82,7 +83,7 @@ def run(options: argparse.Namespace) -> None:
     )
     outcomes = []
     for outcome in survey(env_ids, play, options.timeout_s, options.jobs):
-        print(outcome, flush=True)
+        print(escaped(str(outcome)), flush=True)
         outcomes.append(outcome)
     if options.write is not None:
         command = shlex.join(["openenv-gym", *sys.argv[1:]])

@@ -12,6 +12,7 @@ from openenv_gym.errors import (
 )
 from openenv_gym.faults import fault_of_close
 from openenv_gym.protocol.websocket_frames import MESSAGE_TOO_BIG, FrameError
+from openenv_gym.texts import quoted
 
 
 def closed_by_peer(peer: str, closed: Close) -> OpenEnvGymError:
@@ -19,7 +20,7 @@ def closed_by_peer(peer: str, closed: Close) -> OpenEnvGymError:
 
     A length is no fault: in a new session the same message would be as long.
     """
-    text = f"{peer} closed the connection: {closed.code} {closed.reason}"
+    text = f"{peer} closed the connection: {closed.code} {quoted(closed.reason)}"
     if closed.code == MESSAGE_TOO_BIG:
         return InvalidRequestError(f"{text}; the last message was longer than it takes")
     return ConnectionLostError(text, fault=fault_of_close(closed.code))

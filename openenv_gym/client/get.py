@@ -35,8 +35,8 @@ class HttpAnswer:
 
     @property
     def text(self) -> str:
-        """The body as text."""
-        return self.content.decode(errors="replace")
+        """The beginning of the body as text, for messages."""
+        return self.content[:4096].decode(errors="replace")
 
 
 class LateBodyError(TimeoutError):

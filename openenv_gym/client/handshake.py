@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import logging
+import time
 from collections.abc import Mapping
 
+from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus
+from websockets.http11 import Response
 
 from openenv_gym.address import Address
 from openenv_gym.client.redirects import redirect_in
@@ -18,9 +21,13 @@ from openenv_gym.errors import (
     NotOpenEnvError,
     OpenEnvGymError,
 )
+from openenv_gym.protocol import Body
 from openenv_gym.protocol.resume import ASK
+from openenv_gym.sockets import BlockingSocket
+from openenv_gym.texts import quoted
 from openenv_gym.wire.error_codes import with_way_out
 
+MAX_HANDSHAKE_BYTES = 64 * 2**10
 _MAX_QUOTED_CHARS = 200
 
 HANDSHAKES = logging.getLogger("websockets.client.openenv_gym")
@@ -74,6 +81,54 @@ def redirect_of(exc: Exception | None) -> str | None:
     return redirect_in(exc.response.status_code, exc.response.headers.get("Location"))
 
 
+def await_response(
+    protocol: ClientProtocol, sock: BlockingSocket, end_s: float
+) -> tuple[Response | None, bytes]:
+    """Read the response to the handshake; return it, and what came behind it.
+
+    Args:
+        protocol: The client's end of the WebSocket, which has sent its request.
+        sock: What it goes over.
+        end_s: When it is too late, by ``time.monotonic``.
+
+    Returns:
+        None in place of a response that opens no WebSocket: ``protocol.handshake_exc`` says why.
+
+    Raises:
+        NotOpenEnvError: the headers have no end.
+        TransportError: the connection broke, or the response did not come in time.
+    """
+    received = bytearray()
+
+    def take_in(data: Body) -> bool:
+        nonlocal received
+        received += data
+        if len(received) > MAX_HANDSHAKE_BYTES:
+            raise NotOpenEnvError(f"{sock.peer} answers the handshake without an end")
+        return b"\r\n\r\n" in received
+
+    def take_in_refusal(data: Body) -> bool:
+        protocol.receive_data(bytes(data))
+        return protocol.handshake_exc is not None
+
+    sock.receive_until(take_in, left_s(end_s))
+    # Frames may follow in the same segment: they are the splitter's, not the protocol's.
+    head, _, rest = bytes(received).partition(b"\r\n\r\n")
+    protocol.receive_data(head + b"\r\n\r\n")
+    for event in protocol.events_received():
+        if isinstance(event, Response):
+            return event, rest
+    protocol.receive_data(rest)
+    if protocol.handshake_exc is None:
+        sock.receive_until(take_in_refusal, left_s(end_s))
+    return None, b""
+
+
+def left_s(end_s: float) -> float:
+    """Return how long it is until ``end_s``, in seconds, at least a moment."""
+    return max(0.001, end_s - time.monotonic())
+
+
 def refused_handshake(address: Address, exc: Exception | None, is_resumed: bool) -> OpenEnvGymError:
     """Return the error for a handshake that did not open a WebSocket.
 
@@ -83,9 +138,10 @@ def refused_handshake(address: Address, exc: Exception | None, is_resumed: bool)
         is_resumed: Whether the handshake asked for a session that was there before.
     """
     if not isinstance(exc, InvalidStatus):
-        return NotOpenEnvError(f"expected a WebSocket at {address.ws_url}, got: {exc}")
+        return NotOpenEnvError(f"expected a WebSocket at {address.ws_url}, got: {quoted(str(exc))}")
     status = exc.response.status_code
-    text = bytes(exc.response.body or b"").decode(errors="replace")[:_MAX_QUOTED_CHARS]
+    body = bytes(exc.response.body or b"")[: 4 * _MAX_QUOTED_CHARS]
+    text = quoted(body.decode(errors="replace"), _MAX_QUOTED_CHARS)
     if status == 401:
         return unauthenticated(address, text)
     if status == 404 and is_resumed:

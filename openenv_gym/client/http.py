@@ -13,6 +13,7 @@ from openenv_gym.client.redirects import Stop, follow, redirect_in
 from openenv_gym.client.tls import system_trust
 from openenv_gym.client.websocket import WebSocketOptions
 from openenv_gym.errors import NotOpenEnvError, UnreachableError
+from openenv_gym.texts import quoted
 
 if TYPE_CHECKING:
     from openenv_gym.client.get import HttpAnswer
@@ -38,11 +39,11 @@ def get_schema(address: Address, options: WebSocketOptions) -> dict[str, Any]:
     expected = f"expected the schema of an OpenEnv server at {response.url}"
     if response.status_code != _OK:
         kind = NoSchema if _is_application(response) else NotOpenEnvError
-        raise kind(f"{expected}, got HTTP {response.status_code}: {response.text[:100]}")
+        raise kind(f"{expected}, got HTTP {response.status_code}: {quoted(response.text, 100)}")
     try:
         body = json.loads(response.content)
     except (ValueError, RecursionError) as exc:
-        raise NotOpenEnvError(f"{expected}, got no JSON: {response.text[:100]}") from exc
+        raise NotOpenEnvError(f"{expected}, got no JSON: {quoted(response.text, 100)}") from exc
     if not isinstance(body, dict) or not {"action", "observation"} <= body.keys():
         raise NotOpenEnvError(f"{expected}, got JSON without 'action' and 'observation'")
     return body

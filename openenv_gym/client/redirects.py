@@ -15,6 +15,7 @@ from urllib.parse import urljoin, urlsplit
 
 from openenv_gym.address import Address
 from openenv_gym.errors import NotOpenEnvError
+from openenv_gym.texts import quoted
 
 MAX_REDIRECTS = 10
 
@@ -99,19 +100,20 @@ class Stop:
         return Stop(there, self.route, f"{path}?{query}" if query else path, is_own)
 
     def _check(self, there: Address, hosts: Collection[str]) -> None:
-        says = f"{self.url} redirects to {there.http_url}"
+        url = quoted(there.http_url, 200)
+        says = f"{self.url} redirects to {url}"
         if self.address.is_secure and not there.is_secure:
             raise NotOpenEnvError(
-                f"{says}, without TLS, which is not followed; pass base_url={there.http_url!r} if "
+                f"{says}, without TLS, which is not followed; pass base_url={url!r} if "
                 "that is meant"
             )
         is_other = there.host not in (self.address.host, *hosts)
         if is_other or there.socket_path != self.address.socket_path:
             raise NotOpenEnvError(
                 f"{says}, on another host, which is not followed; pass "
-                f"base_url={there.http_url!r} if that is the server, or allow the host with "
-                f"options=WebSocketOptions(redirect_hosts=[{there.host!r}]), which sends it no "
-                "headers and credentials"
+                f"base_url={url!r} if that is the server, or allow the host with "
+                f"options=WebSocketOptions(redirect_hosts=[{there.host!r:.100}]), which sends "
+                "it no headers and credentials"
             )
 
 
@@ -138,6 +140,6 @@ def follow(place: Stop, ask: Callable[[Stop], str | None], hosts: Collection[str
             return place
         place = place.redirected(location, hosts)
     raise NotOpenEnvError(
-        f"{begin.url} redirects more than {MAX_REDIRECTS} times, the last time to {place.url}; is "
-        "the address right?"
+        f"{begin.url} redirects more than {MAX_REDIRECTS} times, the last time to "
+        f"{quoted(place.url, 200)}; is the address right?"
     )

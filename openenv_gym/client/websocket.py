@@ -31,7 +31,6 @@ from functools import partial
 
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidState
-from websockets.http11 import Response
 from websockets.uri import parse_uri
 
 from openenv_gym.address import Address
@@ -39,7 +38,9 @@ from openenv_gym.client.dial import dial
 from openenv_gym.client.ends import closed_by_peer, unreadable
 from openenv_gym.client.handshake import (
     HANDSHAKES,
+    await_response,
     is_resuming,
+    left_s,
     redirect_of,
     refused_handshake,
     request_headers,
@@ -63,7 +64,6 @@ from openenv_gym.protocol.websocket_frames import BINARY, TEXT, FrameSplitter, c
 from openenv_gym.sockets import BlockingSocket
 from openenv_gym.spaces.budget import MAX_SPACE_BYTES
 
-MAX_HANDSHAKE_BYTES = 64 * 2**10
 _RESUMABLE_CLOSE_CODES = {1001, 1011}
 """A proxy that goes away, and a server to which pings and pongs do not come through."""
 CONTROL_TIMEOUT_S = 1.0
@@ -75,7 +75,8 @@ class WebSocketOptions:
     """How a WebSocket is opened.
 
     Attributes:
-        connect_timeout_s: The longest time for each of TCP, TLS and the handshake, in seconds.
+        connect_timeout_s: The longest time to open a connection, with TLS, the handshake and all
+            redirects; and for the whole answer to a request over HTTP. In seconds.
         max_message_bytes: A longer message from the server is refused. A server of ours is told,
             and answers with an error in place of a longer one.
         max_space_bytes: What the spaces of a server may take, all together, in bytes; those that
@@ -170,20 +171,23 @@ class WebSocketTransport(Transport):
 
         Args:
             resume: What to say of a session to be taken up; None says nothing.
-            timeout_s: The longest time for each of TCP, TLS and the handshake, in seconds.
+            timeout_s: The longest time for TCP, TLS and the handshake together, in seconds.
         """
         options = replace(
             self._options, connect_timeout_s=min(timeout_s, self._options.connect_timeout_s)
         )
-        ask = partial(self._open_at, options=options, resume=resume)
+        end_s = time.monotonic() + options.connect_timeout_s  # of all redirects together
+        ask = partial(self._open_at, options=options, resume=resume, end_s=end_s)
         # A session is taken up again at the place where it is, and not where one was redirected.
         self._place = follow(self._place, ask, options.redirect_hosts)
 
-    def _open_at(self, place: Stop, options: WebSocketOptions, resume: str | None) -> str | None:
+    def _open_at(
+        self, place: Stop, options: WebSocketOptions, resume: str | None, end_s: float
+    ) -> str | None:
         """Connect to one place; return where the answer redirects to, None where it does not."""
         address, wanted = place.address, self._subprotocol
-        self._splitter = FrameSplitter(options.max_message_bytes, in_place=self._opcode == BINARY)
-        sock = dial(address, options.connect_timeout_s, options.ssl_context)
+        self._splitter = FrameSplitter(self.max_message_bytes, in_place=self._opcode == BINARY)
+        sock = dial(address, left_s(end_s), options.ssl_context)
         self._socket = BlockingSocket(sock, str(address))
         self._socket.looks_again = self._looks_again
         self._protocol = ClientProtocol(
@@ -195,7 +199,7 @@ class WebSocketTransport(Transport):
         )
         location = None
         try:
-            location = self._shake_hands(place, options, resume)
+            location = self._shake_hands(place, options, resume, end_s)
             if location is None and wanted is not None and self._protocol.subprotocol != wanted:
                 raise NotOpenEnvError(f"{address} does not speak {wanted}; use codec='json'")
         except BaseException:
@@ -317,6 +321,7 @@ class WebSocketTransport(Transport):
         self._messages.extend(messages)
         if control:
             self._protocol.receive_data(control)
+            self._protocol.events_received()  # nobody reads them, and they would pile up
             self._flush()
         if not self._messages:
             self._check_open()
@@ -335,7 +340,7 @@ class WebSocketTransport(Transport):
                 self._socket.send(data, timeout_s=CONTROL_TIMEOUT_S)
 
     def _shake_hands(
-        self, place: Stop, options: WebSocketOptions, resume: str | None
+        self, place: Stop, options: WebSocketOptions, resume: str | None, end_s: float
     ) -> str | None:
         """Open the WebSocket; return where the answer redirects to, None where it is open."""
         address = place.address
@@ -348,7 +353,7 @@ class WebSocketTransport(Transport):
         self._protocol.send_request(request)
         try:
             self._flush()
-            response, rest = self._await_response(options.connect_timeout_s)
+            response, rest = await_response(self._protocol, self._socket, end_s)
         except ConnectionLostError as exc:
             if isinstance(exc.__cause__, (ConnectionResetError, BrokenPipeError)):
                 # A process that is dying closes its sessions before it stops to listen.
@@ -380,30 +385,3 @@ class WebSocketTransport(Transport):
         if is_resuming(resume) and (offer is None or offer.token != resume):
             raise ConnectionLostError(f"{self._place.address} began another session")
         self._resumption = offer if resume is not None else None
-
-    def _await_response(self, timeout_s: float) -> tuple[Response | None, bytes]:
-        """Read the response to the handshake; return it, and what came behind it."""
-        received = bytearray()
-
-        def take_in(data: Body) -> bool:
-            nonlocal received
-            received += data
-            if len(received) > MAX_HANDSHAKE_BYTES:
-                raise NotOpenEnvError(f"{self._socket.peer} answers the handshake without an end")
-            return b"\r\n\r\n" in received
-
-        self._socket.receive_until(take_in, timeout_s)
-        # Frames may follow in the same segment: they are the splitter's, not the protocol's.
-        head, _, rest = bytes(received).partition(b"\r\n\r\n")
-        self._protocol.receive_data(head + b"\r\n\r\n")
-        for event in self._protocol.events_received():
-            if isinstance(event, Response):
-                return event, rest
-        self._protocol.receive_data(rest)
-        if self._protocol.handshake_exc is None:
-            self._socket.receive_until(self._take_in_refusal, timeout_s)
-        return None, b""
-
-    def _take_in_refusal(self, data: Body) -> bool:
-        self._protocol.receive_data(bytes(data))
-        return self._protocol.handshake_exc is not None

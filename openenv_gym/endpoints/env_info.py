@@ -29,9 +29,11 @@ from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES
 from openenv_gym.spaces import Inference
 from openenv_gym.spaces.descriptor import Space
 from openenv_gym.spaces.size import least_bytes
+from openenv_gym.texts import quoted
 from openenv_gym.wire.description import Description
 
 CLOSE_TIMEOUT_S = 5.0
+_MOST_WARNINGS, _MOST_SENTENCE = 20, 2000
 
 Connection_co = TypeVar("Connection_co", bound=Connection | None, covariant=True)
 
@@ -150,8 +152,12 @@ def warn_of(name: str, warnings: Iterable[str]) -> None:
         name: The name of the environment.
         warnings: The sentences, some of which may be the same.
     """
-    for sentence in dict.fromkeys(warnings):
-        gym.logger.warn(f"{name}: {sentence}".replace("%", "%%"))
+    sentences = list(dict.fromkeys(warnings))
+    more = len(sentences) - _MOST_WARNINGS
+    if more > 0:
+        sentences[_MOST_WARNINGS:] = [f"{more} more warnings are left out"]
+    for sentence in sentences:
+        gym.logger.warn(f"{quoted(name)}: {quoted(sentence, _MOST_SENTENCE)}".replace("%", "%%"))
 
 
 def check_known(known: EnvInfo | None, found: EnvInfo, where: object) -> None:
@@ -199,7 +205,7 @@ def info_of(
             "use openenv/remote-v0 with a base_url, or OpenEnvClient"
         )
     return EnvInfo(
-        name=description.environment,
+        name=quoted(description.environment),
         action_space=action_space,
         observation_space=observation_space,
         reward_space=description.reward_space,

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import gymnasium as gym
 
+from openenv_gym.address import shown_url
 from openenv_gym.client import Connection
 from openenv_gym.client.websocket import WebSocketOptions
 from openenv_gym.codecs import json_codec
@@ -162,7 +163,7 @@ def typed_models(target: str | gym.Env[Any, Any], **kwargs: Any) -> TypedModels:
     if description is None:
         raise SpaceError(
             "expected a server of openenv-gym, which tells its spaces, got another one at "
-            f"{target}; `openenv-gym inspect URL` prints classes for its schemas"
+            f"{shown_url(str(target))}; `openenv-gym inspect URL` prints classes for its schemas"
         )
     return view_for(description).models()
 
@@ -176,8 +177,8 @@ def _endpoint(
         options, unknown = take(ConnectOptions, kwargs, ["options", "token"])
         if unknown:
             raise InvalidRequestError(
-                f"expected no keyword arguments for {target}, which has been started with its own, "
-                f"got {', '.join(unknown)}"
+                f"expected no keyword arguments for {shown_url(target)}, which has been started "
+                f"with its own, got {', '.join(unknown)}"
             )
         return ServerEndpoint.at(target, options=options)
     elif not target.removeprefix("openenv_gym:").startswith("openenv/"):
@@ -209,7 +210,7 @@ def _inspection(
     except (SpaceError, NotOpenEnvError, CapacityError, TransportError, RemoteEnvError) as exc:
         problem = str(exc)  # open, or the server refuses the probing reset
     return Inspection(
-        target=target,
+        target=shown_url(target) if "://" in target else target,
         name=name,
         schemas=schemas,
         models=model_source(schemas),

@@ -8,6 +8,7 @@ import msgspec
 
 from openenv_gym.errors import OpenEnvGymError
 from openenv_gym.faults import Fault
+from openenv_gym.texts import MAX_TRACE_CHARS, escaped, quoted
 from openenv_gym.wire.description import Description
 from openenv_gym.wire.error_codes import brief, error_for, printable
 
@@ -239,13 +240,14 @@ class Failed(msgspec.Struct, frozen=True):
 
     def to_exception(self) -> OpenEnvGymError:
         """The exception that stands for this reply."""
-        text = f"{self.message}\n\nIn the environment's process:\n{self.traceback}"
-        said = text if self.traceback else self.message
+        said, trace = quoted(self.message), escaped(self.traceback, MAX_TRACE_CHARS)
+        if trace:
+            said = f"{said}\n\nIn the environment's process:\n{trace}"
         return error_for(
             self.code,
             said,
             fault=self.fault,
-            remote_traceback=self.traceback,
+            remote_traceback=trace,
             raised=self.raised,
         )
 

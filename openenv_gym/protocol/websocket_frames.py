@@ -159,13 +159,8 @@ class FrameSplitter:
         body = start + 2
         if len(data) < body:
             return None
-        if data[start] & _RESERVED_BITS:
-            raise FrameError("expected frames without an extension, such as compression")
-        length = data[start + 1]
-        if bool(length & _MASK_BIT) is not self._is_server:
-            wanted, got = ("masked", "one without") if self._is_server else ("bare", "a masked one")
-            raise FrameError(f"expected {wanted} frames from this peer, got {got}")
-        length &= ~_MASK_BIT
+        self._check_head(data[start], data[start + 1])
+        length = data[start + 1] & ~_MASK_BIT
         if length >= _LENGTH_16:
             size = 2 if length == _LENGTH_16 else 8
             if len(data) < body + size:
@@ -185,6 +180,16 @@ class FrameSplitter:
             self._go_on_in_place(data[start], data[body:], length)
             return None
         return data[start], body, body + length
+
+    def _check_head(self, first: int, second: int) -> None:
+        """Refuse a frame whose first two bytes this peer may not send."""
+        if first & _RESERVED_BITS:
+            raise FrameError("expected frames without an extension, such as compression")
+        if bool(second & _MASK_BIT) is not self._is_server:
+            wanted, got = ("masked", "one without") if self._is_server else ("bare", "a masked one")
+            raise FrameError(f"expected {wanted} frames from this peer, got {got}")
+        if first & _CONTROL_BIT and second & ~_MASK_BIT >= _LENGTH_16:
+            raise FrameError("expected control frames of at most 125 bytes, got a longer one")
 
     def _kind(self, data: Body, body: int) -> int | None:
         """The first byte of the message whose frame has its payload at ``body``."""

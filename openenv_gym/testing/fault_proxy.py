@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias
 from urllib.parse import urlsplit
 
+from openenv_gym.address import shown_url
 from openenv_gym.errors import AddressError, InvalidRequestError
 from openenv_gym.testing.proxy_link import Direction, Ending, Link, Rules
 
@@ -48,7 +49,9 @@ class FaultProxy:
     def __init__(self, target: str) -> None:
         parts = urlsplit(target if "//" in target else f"//{target}")
         if parts.hostname is None or parts.port is None:
-            raise AddressError(f"target: expected http://host:port or host:port, got {target!r}")
+            raise AddressError(
+                f"target: expected http://host:port or host:port, got {shown_url(target)!r}"
+            )
         self._target = (parts.hostname, parts.port)
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self._listener.setblocking(False)

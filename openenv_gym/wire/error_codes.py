@@ -11,6 +11,7 @@ from dataclasses import replace
 from openenv_gym import errors
 from openenv_gym.errors import OpenEnvGymError, fault_of
 from openenv_gym.faults import Fault
+from openenv_gym.texts import quoted
 from openenv_gym.wire.raised import named_pair
 
 INVALID_JSON = "INVALID_JSON"
@@ -78,7 +79,7 @@ def error_for(
     """
     kind = _EXCEPTIONS.get(code)
     if kind is None:
-        return errors.ServerError(f"{message} (code {code})", fault=fault)
+        return errors.ServerError(f"{message} (code {quoted(code, 40)})", fault=fault)
     if fault is None and issubclass(kind, errors.RemoteEnvError):
         fault = fault_of(kind())
     if fault is not None and remote_traceback:

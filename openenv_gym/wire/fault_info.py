@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from openenv_gym.faults import Fault, FaultKind
+from openenv_gym.texts import MAX_TRACE_CHARS, escaped
 
 FAULT_KEY = "openenv"
 """The key of an info that only steps with a fault and the resets after one have."""
@@ -39,6 +40,8 @@ def fault_from_wire(data: Any) -> Fault | None:
         return None
     kind = _KINDS.get(data["kind"], FaultKind.CONNECTION_LOST)
     known = {key: data[key] for key, type_ in _FIELDS.items() if type(data.get(key)) is type_}
+    for name in known.keys() & _TEXTS:
+        known[name] = escaped(known[name], MAX_TRACE_CHARS)
     return Fault(kind=kind, **known)
 
 
@@ -50,6 +53,7 @@ _FIELDS: dict[str, type] = {
     "stderr_tail": str,
     "remote_traceback": str,
 }
+_TEXTS = frozenset(name for name, kind in _FIELDS.items() if kind is str)
 
 
 def fault_from_info(said: Mapping[str, Any]) -> Fault | None:

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from openenv_gym.spaces import ANNOTATION, from_descriptor
 from openenv_gym.spaces.schema_form import check_model
 from openenv_gym.spaces.to_schema import BIG_INTEGER, NON_FINITE, Schema
-from openenv_gym.wire.error_codes import printable
+from openenv_gym.texts import escaped
 from openenv_gym.wire.models import Action, Observation, State
 
 _BASES: dict[str, Any] = {"action": Action, "observation": Observation, "state": State}
@@ -224,7 +224,7 @@ def _comment(schema: Schema) -> str:
 
 
 def _one_line(text: str) -> str:
-    return re.sub(r"[\s\"\\]+", " ", printable(text.partition("\n\n")[0])).strip()
+    return re.sub(r"[\s\"\\]+", " ", escaped(text.partition("\n\n")[0])).strip()
 
 
 def _class_name(text: str) -> str:
