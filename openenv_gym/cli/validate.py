@@ -72,18 +72,18 @@ def _validated(options: argparse.Namespace) -> int:
     if options.target is None:
         raise InvalidRequestError("validate needs a URL, a folder or the name of an environment")
     arguments = [] if options.kwargs is None else [f"--kwargs={json.dumps(options.kwargs)}"]
-    outcomes = []
+    results = []
     with running(
         options.target,
         options=ValidationOptions(**given(ValidationOptions, options)),
         connect=connection(options),
         serve_arguments=arguments,
     ) as found:
-        for outcome in found:
-            outcomes.append(outcome)
+        for result in found:
+            results.append(result)
             if not options.json:
-                print("\n".join(lines_of(outcome)), flush=True)
-    report = Report(target=options.target, outcomes=outcomes)
+                print("\n".join(lines_of(result)), flush=True)
+    report = Report(target=options.target, results=results)
     print(json.dumps(as_json(report), indent=2) if options.json else f"\n{report.summary}")
     if options.junit is not None:
         try:

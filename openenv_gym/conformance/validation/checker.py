@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ from openenv_gym.conformance.validation import (  # isort: skip
 from openenv_gym.address import parse_address
 from openenv_gym.conformance.validation.checks import (
     CHECKS,
-    BrokenError,
     CheckResult,
+    Complaint,
     ConformanceCheck,
     run_check,
 )
@@ -72,8 +73,8 @@ def validate(
     """
     with running(
         target, options=options, connect=connect, serve_arguments=serve_arguments
-    ) as outcomes:
-        return Report(target=target, outcomes=list(outcomes))
+    ) as results:
+        return Report(target=target, results=list(results))
 
 
 @contextlib.contextmanager
@@ -84,12 +85,12 @@ def running(
     connect: ConnectOptions | None = None,
     serve_arguments: Sequence[str] = (),
 ) -> Iterator[Iterator[CheckResult]]:
-    """Yield the outcomes one by one, as :func:`validate` collects them."""
+    """Yield the results one by one, as :func:`validate` collects them."""
     asked, reach = options or ValidationOptions(), connect or ConnectOptions()
     chosen = selected(asked, "folder" if is_folder(target) else "server")
     with contextlib.ExitStack() as stack:
         if is_folder(target):
-            yield _outcomes(chosen, Path(target))
+            yield _results(chosen, Path(target))
             return
         url = target
         if "://" not in target:
@@ -99,14 +100,13 @@ def running(
             url = stack.enter_context(ServerProcess(target, *arguments)).base_url
         served = Served(parse_address(url), asked, reach)
         stack.callback(served.http.close)
-        try:
-            served.http.ask("GET", "/health")
-        except BrokenError as exc:
+        unreachable = served.http.complaint()
+        if unreachable is not None:
             raise UnreachableError(
-                f"nobody answers at {served.address}: {exc.complaint.got}; is the server running, "
+                f"nobody answers at {served.address}: {unreachable.got}; is the server running, "
                 "and is the address right?"
-            ) from exc
-        yield _outcomes(chosen, served)
+            )
+        yield _results(chosen, served)
 
 
 def is_folder(target: str) -> bool:
@@ -159,20 +159,36 @@ def _named(names: Iterable[str]) -> set[str]:
     return found
 
 
-def _outcomes(chosen: Iterable[ConformanceCheck], subject: Any) -> Iterator[CheckResult]:
+def _results(chosen: Iterable[ConformanceCheck], subject: Any) -> Iterator[CheckResult]:
     """Run checks in turn; one whose ground is missing is skipped."""
     done: dict[str, CheckResult] = {}
+    is_gone = False
     for one in chosen:
-        done[one.name] = _outcome(one, subject, done)
-        yield done[one.name]
+        reason = "the server answers no more" if is_gone else _missing_ground(one, done)
+        if reason is not None:
+            result = CheckResult(check=one, status="skipped", note=reason)
+        else:
+            result = run_check(one, subject)
+            lost = subject.http.complaint() if isinstance(subject, Served) else None
+            if lost is not None:
+                is_gone, result = True, _with_loss(result, lost)
+        done[one.name] = result
+        yield result
 
 
-def _outcome(one: ConformanceCheck, subject: Any, done: dict[str, CheckResult]) -> CheckResult:
-    if isinstance(subject, Served) and subject.http.is_gone:
-        return CheckResult(check=one, status="skipped", note="the server answers no more")
+def _missing_ground(one: ConformanceCheck, done: dict[str, CheckResult]) -> str | None:
     for name in one.needs:
         ground = done.get(name)
         if ground is not None and ground.status in ("failed", "skipped", "broken"):
-            note = f"needs {name}, which {ground.status}"
-            return CheckResult(check=one, status="skipped", note=note)
-    return run_check(one, subject)
+            return (
+                f"needs {name}, which {'was ' if ground.status != 'failed' else ''}{ground.status}"
+            )
+    return None
+
+
+def _with_loss(result: CheckResult, lost: Complaint) -> CheckResult:
+    """Return the result of a check after which the server answers no more."""
+    if result.status == "failed":  # which says more of it
+        return result
+    complaint = replace(lost, expected="a server that goes on after this check")
+    return replace(result, status="failed", complaints=(*result.complaints, complaint))

@@ -129,7 +129,7 @@ def check(
 
 
 def run_check(one: ConformanceCheck, subject: Any) -> CheckResult:
-    """Run a check on a server or a folder. Nothing is raised: what goes wrong is the outcome."""
+    """Run a check on a server or a folder. Nothing is raised: what goes wrong is in the result."""
     began_s = time.monotonic()
     complaints: list[Complaint] = []
     status: Status | None = None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from openenv_gym.conformance.validation.checks import (
     Complaint,
     Findings,
@@ -12,6 +10,7 @@ from openenv_gym.conformance.validation.checks import (
     quoted,
 )
 from openenv_gym.conformance.validation.served import SEED, Data, Played, Served, difference
+from openenv_gym.conformance.validation.wire import WireSession
 
 _POLICY = "openenv 0.10, openenv/validation/policies/severity-v2.json"
 _MOST_SEEDS = 8
@@ -96,39 +95,35 @@ def episode_replay(server: Served) -> Findings:
 
 @check(
     "episode.end",
-    "After the end of an episode a step is answered, and a reset begins a new one.",
+    "A reset after the end of an episode begins a new one.",
     rests_on="Gymnasium's API: Env.reset; openenv 0.10, openenv/core/env_server/interfaces.py: "
     "Environment.reset",
     needs=("step.reply",),
 )
 def episode_end(server: Served) -> Findings:
-    """Play until an episode ends, and beyond."""
+    """Play until an episode ends, and begin another one."""
     with server.session() as (one, data):
-        episode = server.play(one, data, steps=server.options.steps)
-        if not episode.is_over:
-            raise NotCheckedError(
-                f"no episode ended within {server.options.steps} steps; play more with --steps"
-            )
-        action = episode.actions[-1] if episode.actions else server.chooser()(data)
-        reply = one.request({"type": "step", "data": action})
-        said = _said(reply)
-        if said is None:
-            yield one.complaint("an error or an observation for a step after the end", reply)
+        episode = played_to_the_end(server, one, data)
         again = one.reset(seed=SEED)
         if again.get("done") is not False:
             got = f"done {quoted(again.get('done'))}"
             yield one.complaint("a new episode after a reset", got)
         server.advance(one, again)
-    return f"the end after {len(episode.actions)} steps; a further step is answered with {said}"
+    return f"the end after {len(episode.actions)} steps"
 
 
-def _said(reply: Any) -> str | None:
-    data = reply.get("data") if isinstance(reply, dict) else None
-    if not isinstance(data, dict):
-        return None
-    if reply.get("type") == "error":
-        return f"the error {data.get('code')}"
-    return f"done={data.get('done')}" if reply.get("type") == "observation" else None
+def played_to_the_end(server: Served, one: WireSession, data: Data) -> Played:
+    """Play until the episode ends.
+
+    Raises:
+        NotCheckedError: it does not end within as many steps as are asked for.
+    """
+    episode = server.play(one, data, steps=server.options.steps)
+    if not episode.is_over:
+        raise NotCheckedError(
+            f"no episode ended within {len(episode.actions)} steps; play more with --steps"
+        )
+    return episode
 
 
 @check(
@@ -139,20 +134,19 @@ def _said(reply: Any) -> str | None:
 )
 def episode_flags(server: Served) -> Findings:
     """Play until an episode ends and compare the flags."""
+    names = ("terminated", "truncated")
     with server.session() as (one, data):
-        episode = server.play(one, data, steps=server.options.steps)
-        names = ("terminated", "truncated")
-        replies = [data for _, data in episode.observed]
-        told = [_observation(reply) for reply in replies]
-        if not all(name in told[-1] for name in names):
+        if not all(name in _observation(data) for name in names):
             raise NotCheckedError("observations have no flags terminated and truncated beside done")
-        for number, (observation, reply) in enumerate(zip(told, replies, strict=True)):
+        episode = server.play(one, data, steps=server.options.steps)
+        for when, reply in episode.observed:
+            observation = _observation(reply)
             flags = [observation.get(name) for name in names]
             if any(type(flag) is not bool for flag in flags) or any(flags) != reply.get("done"):
                 got = f"done {reply.get('done')}, terminated {flags[0]}, truncated {flags[1]}"
                 yield Complaint(
                     expected="done where terminated or truncated is true, and only there",
-                    got=f"{got} after step {number}",
+                    got=f"{got} {when}",
                     evidence=(f"< {quoted(reply)}",),
                 )
                 return None

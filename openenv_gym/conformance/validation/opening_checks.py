@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from openenv_gym.conformance.validation.checks import Complaint, Findings, check
-from openenv_gym.conformance.validation.served import FREE_TIMEOUT_S, Served, is_full
+from openenv_gym.conformance.validation.served import Served, is_full
 from openenv_gym.conformance.validation.wire import FullError, WireSession
 
 _SERVER = "openenv 0.10, openenv/core/env_server/http_server.py: websocket_endpoint"
@@ -59,7 +59,7 @@ def repeated_ends(server: Served, end: Callable[[WireSession], int | None], afte
             if number == 0:
                 raise
             yield Complaint(
-                expected=f"a free session within {FREE_TIMEOUT_S:g} s {after}",
+                expected=f"a free session within {server.options.free_timeout_s:g} s {after}",
                 got=f"{exc}, when {number} sessions had been ended, one after the other",
                 evidence=exc.evidence,
             )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from openenv_gym.errors import InvalidRequestError
-from openenv_gym.server.setting import check, setting
+from openenv_gym.server.setting import setting
 from openenv_gym.server.settings import json_object
 
 
@@ -31,6 +32,8 @@ class ValidationOptions:
         plan_steps: How many steps an episode has that is played more than once.
         sessions: How many sessions to open at once, until the server refuses one.
         timeout_s: How long to wait for a reply, in seconds.
+        free_timeout_s: How long a server may take to free the session of a client that has gone, in
+            seconds.
         pause_s: How long a client is silent in the check ``session.pause``, in seconds.
 
     Raises:
@@ -58,18 +61,15 @@ class ValidationOptions:
         9, "sessions to open at once, until the server refuses one", metavar="N"
     )
     timeout_s: float = setting(30.0, "how long to wait for a reply")
+    free_timeout_s: float = setting(5.0, "how long a server may take to free a session that ended")
     pause_s: float = setting(1.0, "how long a client is silent in the check session.pause")
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
-        check(self)
-        for name in ("steps", "plan_steps", "sessions", "timeout_s"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise InvalidRequestError(
-                    f"{name}: expected a number above 0, got {getattr(self, name)!r}"
-                )
-        if not 0 <= self.pause_s < float("inf"):
-            raise InvalidRequestError(f"pause_s: expected seconds, got {self.pause_s!r}")
+        for name in ("steps", "plan_steps", "sessions", "timeout_s", "free_timeout_s", "pause_s"):
+            value = getattr(self, name)
+            if not 0 < value < math.inf:
+                raise InvalidRequestError(f"{name}: expected a number above 0, got {value!r}")
         for action in (*self.actions, *filter(None, [self.slow_action])):
             try:
                 json.dumps(action, allow_nan=False)

@@ -28,16 +28,16 @@ class Report:
 
     Attributes:
         target: What was checked.
-        outcomes: What each check has said, in the order in which they ran.
+        results: What each check has said, in the order in which they ran.
     """
 
     target: str
-    outcomes: Sequence[CheckResult]
+    results: Sequence[CheckResult]
 
     @property
     def counts(self) -> Counter[Status]:
         """How many checks have each status."""
-        return Counter(one.status for one in self.outcomes)
+        return Counter(one.status for one in self.results)
 
     @property
     def exit_code(self) -> int:
@@ -52,20 +52,20 @@ class Report:
         """The counts as a line for people."""
         counts = self.counts
         said = ", ".join(f"{counts[key]} {word.lower()}" for key, word in _WORDS.items())
-        return f"{self.target}: {len(self.outcomes)} checks: {said}"
+        return f"{self.target}: {len(self.results)} checks: {said}"
 
 
-def lines_of(outcome: CheckResult) -> Iterator[str]:
+def lines_of(result: CheckResult) -> Iterator[str]:
     """Return the lines of one check for people."""
-    word = _WORDS[outcome.status]
-    note = f": {outcome.note}" if outcome.note and outcome.status != "broken" else ""
-    yield f"{word:8} {outcome.check.name}{note}"
-    if outcome.status == "broken":
-        yield f"         {_BROKEN}{outcome.note}"
-    for complaint in outcome.complaints:
+    word = _WORDS[result.status]
+    note = f": {result.note}" if result.note and result.status != "broken" else ""
+    yield f"{word:8} {result.check.name}{note}"
+    if result.status == "broken":
+        yield f"         {_BROKEN}{result.note}"
+    for complaint in result.complaints:
         yield from (f"         {line}" for line in complaint_lines(complaint))
-    if outcome.complaints:
-        yield f"         rests on: {outcome.check.rests_on}"
+    if result.complaints:
+        yield f"         rests on: {result.check.rests_on}"
 
 
 def complaint_lines(complaint: Complaint) -> Iterator[str]:
@@ -101,7 +101,7 @@ def as_json(report: Report) -> dict[str, Any]:
                     for found in one.complaints
                 ],
             }
-            for one in report.outcomes
+            for one in report.results
         ],
     }
 
@@ -112,14 +112,14 @@ def as_junit(report: Report) -> str:
     suite = ElementTree.Element(
         "testsuite",
         name=f"openenv-gym validate {report.target}",
-        tests=str(len(report.outcomes)),
+        tests=str(len(report.results)),
         failures=str(counts["failed"]),
         errors=str(counts["broken"]),
         skipped=str(counts["skipped"]),
-        time=f"{sum(one.took_s for one in report.outcomes):.3f}",
+        time=f"{sum(one.took_s for one in report.results):.3f}",
     )
     tags: dict[Status, str] = {"failed": "failure", "broken": "error", "skipped": "skipped"}
-    for one in report.outcomes:
+    for one in report.results:
         case = ElementTree.SubElement(
             suite,
             "testcase",

@@ -94,11 +94,11 @@ def spaces(server: Served) -> Findings:
             is_warning=True,
         )
         return None
-    for warning in inference.warnings:
+    for number, warning in enumerate(inference.warnings):
         yield Complaint(
             expected="schemas that say all of a space",
             got=warning,
-            evidence=evidence,
+            evidence=() if number else evidence,
             is_warning=True,
         )
     return f"action {inference.action_space}, observation {inference.observation_space}"

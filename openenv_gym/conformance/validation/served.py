@@ -27,17 +27,18 @@ from openenv_gym.conformance.validation.wire import (
 )
 from openenv_gym.endpoints import ConnectOptions, ServerEndpoint
 from openenv_gym.errors import OpenEnvGymError
-from openenv_gym.spaces import Inference
+from openenv_gym.spaces import Inference, infer
 from openenv_gym.wire.error_codes import CAPACITY_REACHED
 from openenv_gym.wire.schema_view import SchemaView
 
 SEED = 7
-FREE_TIMEOUT_S = 5.0
-"""How long a server may take to free the session of a client that has gone."""
-
 _MOST_TRIES = 20
+_MOST_PLAN_S = 5.0
+"""How long an episode takes that is played more than once, where steps are slow."""
 _VOLATILE = frozenset({"metadata"})
 """What of a reply may differ between equal episodes: OpenEnv gives metadata no meaning."""
+
+_ANY_OBSERVATION = {"type": "object", "properties": {"anything": {"type": "number"}}}
 
 Data = dict[str, Any]
 Choose = Callable[[Data], Mapping[str, Any]]
@@ -87,6 +88,7 @@ class Served:
         self.options = options
         self.http = HttpSide(address, connect.websocket, options.timeout_s)
         self._connect = connect
+        self._is_full = False
 
     @cached_property
     def schemas(self) -> dict[str, Any]:
@@ -116,6 +118,24 @@ class Served:
             raise NotCheckedError(f"the spaces are not known: {exc}") from exc
 
     @cached_property
+    def acting(self) -> Inference:
+        """The action space at least, for which nothing of the observation has to be known.
+
+        Raises:
+            NotCheckedError: it is not known either.
+        """
+        try:
+            return self.inference
+        except NotCheckedError as exc:
+            action = self.schemas["action"]
+            fields = [name for name in action.get("properties", {}) if name != "metadata"]
+            required = [name for name in fields if name in action.get("required", [])]
+            for key in (None, required or fields):
+                with contextlib.suppress(OpenEnvGymError):
+                    return infer(action, _ANY_OBSERVATION, action_key=key)
+            raise exc
+
+    @cached_property
     def view(self) -> SchemaView:
         """Writes actions and reads observations by the spaces."""
         return SchemaView(self.inference, self.schemas["observation"])
@@ -133,14 +153,15 @@ class Served:
 
     @contextlib.contextmanager
     def session(
-        self, seed: int | None = SEED, *, wait_s: float = FREE_TIMEOUT_S, **arguments: Any
+        self, seed: int | None = SEED, *, wait_s: float | None = None, **arguments: Any
     ) -> Iterator[tuple[WireSession, Data]]:
         """Open a session and reset it; yield it and the data of the reply.
 
         Args:
             seed: The seed of the reset; None for none.
             wait_s: How long to wait for a free session, in seconds: a server may still be busy
-                with the end of the last one.
+                with the end of the last one. Unless given, it is waited as long as a server may
+                take for that, but only if no session has been waited for in vain before.
             **arguments: Further arguments of the reset.
 
         Raises:
@@ -148,8 +169,15 @@ class Served:
             FullError: it has no free session.
         """
         seeded = arguments if seed is None else {"seed": seed, **arguments}
+        if wait_s is None:
+            wait_s = 0.0 if self._is_full else self.options.free_timeout_s
         with contextlib.ExitStack() as stack:
-            yield self._opened(stack, seeded, time.monotonic() + wait_s)
+            try:
+                opened = self._opened(stack, seeded, time.monotonic() + wait_s)
+            except FullError:
+                self._is_full = wait_s >= self.options.free_timeout_s
+                raise
+            yield opened
 
     def _opened(
         self, stack: contextlib.ExitStack, arguments: Data, deadline_s: float
@@ -179,8 +207,11 @@ class Served:
         if self.options.actions:
             given = itertools.cycle(self.options.actions)
             return lambda data: next(given)
-        view, rng = self.view, np.random.default_rng(seed)
-        space: Any = copy.deepcopy(self.inference.action_space)
+        view, rng = (
+            SchemaView(self.acting, self.schemas["observation"]),
+            np.random.default_rng(seed),
+        )
+        space: Any = copy.deepcopy(self.acting.action_space)
         space.seed(seed)
 
         def choose(data: Data) -> Data:
@@ -195,7 +226,7 @@ class Served:
         """Return the legal actions of an observation, None where it does not say them."""
         try:
             return self.view.load_result(data).info.get("legal_actions")
-        except OpenEnvGymError:  # the check observation.space says it
+        except (OpenEnvGymError, NotCheckedError):  # other checks say it
             return None
 
     def played(
@@ -240,7 +271,8 @@ class Served:
             one: The session.
             first: The data of the reply to the reset.
             plan: The actions; unless given they are chosen.
-            steps: The most steps; those of the plan, or ``plan_steps``, unless given.
+            steps: The most steps, for which ``timeout_s`` has to be enough; those of the plan, or
+                ``plan_steps``, unless given.
 
         Raises:
             BrokenError: the server does not answer as it should.
@@ -252,7 +284,10 @@ class Served:
         else:
             left = iter(plan)
             choose, most = (lambda data: next(left)), len(plan)
+        deadline_s = time.monotonic() + (_MOST_PLAN_S if steps is None else self.options.timeout_s)
         while len(episode.actions) < most and not episode.is_over:
+            if plan is None and time.monotonic() > deadline_s:
+                break
             episode.actions.append(choose(seen))
             episode.replies.append(one.step(episode.actions[-1]))
             if not isinstance(episode.replies[-1], RefusedAction):

@@ -125,7 +125,7 @@ def capacity(server: Served) -> Findings:
         while refused is None and len(held) <= server.options.sessions:
             try:
                 # The first may have to wait until the session of the last check is freed.
-                one, _ = stack.enter_context(server.session(wait_s=0 if held else 5))
+                one, _ = stack.enter_context(server.session(wait_s=0 if held else None))
                 held.append(one)
             except (FullError, BrokenError) as exc:
                 refused = exc

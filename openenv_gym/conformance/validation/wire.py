@@ -113,7 +113,6 @@ class HttpSide:
             headers=request_headers(address, options.headers),
             timeout=timeout_s,
         )
-        self.is_gone = False
 
     def ask(self, method: str, path: str, body: Any = None) -> HttpReply:
         """Send one request.
@@ -128,7 +127,6 @@ class HttpSide:
             more: dict[str, Any] = {} if body is None else {"json": body}
             answer = self._client.request(method, self._prefix + path, **more)
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
-            self.is_gone = isinstance(exc, httpx.ConnectError)
             got = f"{type(exc).__name__}: {exc}"
             raise BrokenError(
                 Complaint(expected="an answer over HTTP", got=got, evidence=(said,))
@@ -136,6 +134,14 @@ class HttpSide:
         text = answer.text
         evidence = (said, f"< HTTP {answer.status_code} {quoted(text)}")
         return HttpReply(status=answer.status_code, body=parsed(text), evidence=evidence)
+
+    def complaint(self) -> Complaint | None:
+        """Return what is wrong where the server answers no more, None where it does."""
+        try:
+            self.ask("GET", "/health")
+        except BrokenError as exc:
+            return exc.complaint
+        return None
 
     def close(self) -> None:
         """Give the connections back."""
