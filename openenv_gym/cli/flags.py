@@ -24,6 +24,15 @@ def add_flags(parser: argparse.ArgumentParser, kind: type[Any]) -> None:
         if one.default is MISSING and one.default_factory is MISSING:
             parser.add_argument(one.name, help=known.says)
             continue
+        if isinstance(one.default, bool):  # the flag says yes, and takes no value
+            parser.add_argument(
+                flag_of(one),
+                dest=one.name,
+                default=argparse.SUPPRESS,
+                action="store_true",
+                help=known.says,
+            )
+            continue
         parser.add_argument(
             flag_of(one),
             dest=one.name,

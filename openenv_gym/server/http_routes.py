@@ -20,6 +20,7 @@ from openenv_gym.errors import (
 from openenv_gym.server.http_sessions import SESSION_HEADER, HttpSessions
 from openenv_gym.server.openapi import reset_body, session_header, step_body
 from openenv_gym.server.service import Service
+from openenv_gym.server.web_route import PAGE
 from openenv_gym.wire.error_codes import brief
 from openenv_gym.wire.messages import check_nesting, encode_json, error_data
 
@@ -45,6 +46,8 @@ def routes(service: Service) -> APIRouter:
         """Where to go from here."""
         prefix = request.scope.get("root_path", "").rstrip("/")  # where it is mounted, or a proxy's
         pages = {"schema": f"{prefix}/schema", "docs": f"{prefix}/docs"}
+        if service.settings.web:
+            pages["web"] = f"{prefix}/{PAGE}"
         return {"environment": service.settings.environment, **pages}
 
     @router.get("/metadata", tags=["environment"])

@@ -27,6 +27,7 @@ from openenv_gym.protocol import (
     Closed,
     Failed,
     Open,
+    Rendered,
     Reply,
     Request,
     ServerSession,
@@ -213,7 +214,10 @@ async def _converse(
         if isinstance(request, Close) or isinstance(reply, Closed):
             await websocket.close()
             return
-        body = _encoded(server, reply)
+        drawn = isinstance(reply, Rendered)  # a picture takes milliseconds, and others would wait
+        body = (
+            await asyncio.to_thread(_encoded, server, reply) if drawn else _encoded(server, reply)
+        )
         if isinstance(reply, Failed) and reply.code == InvalidActionError.code:  # in the worker
             body = await inbox.watch(steps.instead(text, body, server))
         if len(body) > limit:
@@ -228,7 +232,7 @@ async def _converse(
 def _encoded(server: ServerSession, reply: Reply) -> bytes:
     try:
         return bytes(server.send(reply))
-    except RemoteEnvError as exc:  # an observation that its own space does not describe
+    except RemoteEnvError as exc:  # an observation not of its space, or a frame that is none
         return bytes(server.send(failure(exc)))
 
 
@@ -244,7 +248,7 @@ async def _execute(
 
 
 def _asked(query: Mapping[str, str]) -> Open:
-    """What the query of the URL asks for: Gymnasium's view, or many sub-environments.
+    """What the query of the URL asks for: Gymnasium's view, many sub-environments, pictures.
 
     Raises:
         InvalidRequestError: ``num_envs`` is no number.
@@ -253,6 +257,7 @@ def _asked(query: Mapping[str, str]) -> Open:
     if number is not None and not number.isdecimal():
         raise InvalidRequestError(f"num_envs: expected a number in the URL, got {number[:40]!r}")
     return Open(
+        render_mode=query.get("render_mode"),
         is_typed=query.get(VIEW_PARAMETER) != GYMNASIUM_VIEW,
         num_envs=None if number is None else int(number[:9]),
         vectorization=query.get("vectorization", "auto"),

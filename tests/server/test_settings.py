@@ -20,6 +20,7 @@ FLAGS = """
     --log-level --lifeline --isolation --start-method --workers --max-sessions --python --kwargs
     --action-model --observation-model --attributes --memory-limit --start-timeout --reset-timeout
     --step-timeout --close-timeout --resume-grace --allow-origin --allow-host --max-message-bytes
+    --web
 """
 INTERNAL = {"builder", "http_idle_s", "max_num_envs"}
 
@@ -53,7 +54,7 @@ def test_what_is_given_is_read(parser: argparse.ArgumentParser):
     line = """
         CartPole-v1 --port=0 --step-timeout=1.5 --attributes=' gravity, fps,' --kwargs='{"a": 1}'
         --memory-limit=64 --isolation=thread --lifeline=7 --allow-origin=https://a.example
-        --allow-origin=https://b.example
+        --allow-origin=https://b.example --web
     """
     options = parser.parse_args(shlex.split(line))
     assert given(Listener, options) == {"port": 0, "lifeline": 7}
@@ -65,6 +66,7 @@ def test_what_is_given_is_read(parser: argparse.ArgumentParser):
         "memory_limit_mb": 64.0,
         "isolation": "thread",
         "allow_origins": ["https://a.example", "https://b.example"],
+        "web": True,
     }
 
 
@@ -79,7 +81,7 @@ def test_help_says_what_each_flag_is_and_its_default(
             continue
         assert flag_of(one) in shown
         assert " ".join(setting.says.split()) in shown
-        if isinstance(one.default, (int, float)):
+        if isinstance(one.default, (int, float)) and not isinstance(one.default, bool):
             assert f"(default: {one.default:g})" in shown
     assert "--lifeline" not in shown
 
