@@ -16,10 +16,15 @@ from gymnasium.envs.registration import (
 )
 
 from openenv_gym.adapters.foreign_spaces import SIDES, as_space
-from openenv_gym.errors import EnvStartError, UnknownEnvironmentError, UnsupportedRenderModeError
+from openenv_gym.errors import (
+    EnvStartError,
+    SpaceError,
+    UnknownEnvironmentError,
+    UnsupportedRenderModeError,
+)
 from openenv_gym.protocol.events import NO_TIME_LIMIT, Open
 from openenv_gym.spaces import to_descriptor
-from openenv_gym.spaces.labels import label_known
+from openenv_gym.spaces.labels import label, label_known
 from openenv_gym.spaces.rewards import reward_descriptor
 from openenv_gym.wire.description import Description
 from openenv_gym.wire.raised import raised_as
@@ -189,8 +194,13 @@ def host(env: gym.Env[Any, Any], name: str, *, has_vector_form: bool = False) ->
 
 
 def _labelled_spaces(env: gym.Env[Any, Any]) -> tuple[gym.Space[Any], gym.Space[Any]]:
-    """Return the spaces, with the labels that we ship for Gymnasium's own environments."""
+    """Return the spaces with labels: those that we ship for Gymnasium's own environments.
+
+    Atari's environments tell themselves what their actions mean.
+    """
     spaces, inner, spec = (env.action_space, env.observation_space), env.unwrapped, env.spec
+    if hasattr(inner, "get_action_meanings") and spaces[0] == inner.action_space:
+        return _with_meanings(spaces[0], inner.get_action_meanings()), spaces[1]
     # A wrapper that changes the spaces may also change what their components mean. Another model
     # of MuJoCo may have its joints in another order.
     is_wrapped = spaces != (inner.action_space, inner.observation_space)
@@ -198,6 +208,14 @@ def _labelled_spaces(env: gym.Env[Any, Any]) -> tuple[gym.Space[Any], gym.Space[
     if spec is None or not is_builtin or is_wrapped or "xml_file" in spec.kwargs:
         return spaces
     return label_known(spec.id, *spaces)
+
+
+def _with_meanings(space: gym.Space[Any], meanings: Any) -> gym.Space[Any]:
+    """Return ``space`` with what its actions mean, such as ``FIRE``, as labels where they fit."""
+    try:
+        return label(space, [str(meaning).lower() for meaning in meanings])
+    except (SpaceError, TypeError):
+        return space
 
 
 def summary_of(kind: type[Any], what: str = "Gymnasium environment") -> str:

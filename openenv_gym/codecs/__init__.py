@@ -1,6 +1,7 @@
 """Values ↔ payloads: binary per space, JSON per space, and both for free-form values."""
 
 from openenv_gym.codecs.binary_codec import BinaryCodec, Buffer, Misfit, binary_codec
+from openenv_gym.codecs.frames import shown_frames
 from openenv_gym.codecs.freeform import pack_freeform, unpack_freeform
 from openenv_gym.codecs.json_codec import JsonCodec, json_codec
 from openenv_gym.codecs.json_info import (
@@ -22,5 +23,6 @@ __all__ = [
     "pack_freeform",
     "reward_from_json",
     "reward_to_json",
+    "shown_frames",
     "unpack_freeform",
 ]

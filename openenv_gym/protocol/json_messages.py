@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from openenv_gym.codecs import info_to_json, reward_to_json
+from openenv_gym.codecs import info_to_json, reward_to_json, shown_frames
 from openenv_gym.errors import (
     InvalidActionError,
     InvalidRequestError,
@@ -20,6 +20,8 @@ from openenv_gym.protocol.events import (
     Close,
     Failed,
     GetState,
+    Render,
+    Rendered,
     Reply,
     Request,
     Reset,
@@ -33,6 +35,7 @@ from openenv_gym.wire.fault_info import fault_from_wire
 from openenv_gym.wire.messages import (
     MAX_VALUES,
     CloseMessage,
+    RenderMessage,
     ResetMessage,
     StateMessage,
     StepMessage,
@@ -41,6 +44,7 @@ from openenv_gym.wire.messages import (
     observation_message,
     parse_message,
     parse_reply,
+    rendered_message,
     state_message,
 )
 from openenv_gym.wire.schema_view import LoadedResult
@@ -128,6 +132,8 @@ class JsonServerMessages:
                 return parse_reset(data, self._view.num_envs)
             case StateMessage():
                 return GetState()
+            case RenderMessage():
+                return Render()
             case CloseMessage():
                 return Close()
         raise ProtocolError(f"no request stands for {type(message).__name__}")
@@ -136,7 +142,8 @@ class JsonServerMessages:
         """Return the JSON text of ``reply``.
 
         Raises:
-            RemoteEnvError: the environment returned what is not of its observation space.
+            RemoteEnvError: the environment returned what is not of its observation space, or what
+                it rendered is neither text nor a picture.
         """
         match reply:
             case Result():
@@ -148,6 +155,8 @@ class JsonServerMessages:
                 return encode_json({"type": "observation", "data": self.result_data(reply)})
             case StateReply(state=state):
                 return state_message({**info_to_json(state)[0], **self._view.beside_state})
+            case Rendered(frame=frame):
+                return rendered_message(shown_frames(frame))
             case Failed(code=code, message=message, fault=fault, raised=raised):
                 return error_message(message, code, fault, raised)
         raise ProtocolError(f"no JSON message stands for {type(reply).__name__}")

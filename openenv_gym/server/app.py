@@ -16,7 +16,7 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from openenv_gym import __version__
 from openenv_gym.errors import InvalidRequestError
-from openenv_gym.server import http_routes, http_sessions, mcp_route
+from openenv_gym.server import http_routes, http_sessions, mcp_route, web_route
 from openenv_gym.server.gate import Gate
 from openenv_gym.server.home import AtHome
 from openenv_gym.server.service import Service
@@ -49,7 +49,7 @@ def create_app(
         isolation: ``process`` (the default for names), ``thread`` (the default for classes and
             objects, which live in this process) or ``inline``.
         **options: The other fields of :class:`openenv_gym.server.settings.ServerSettings`, such
-            as ``max_sessions``, ``allow_hosts`` and ``http_idle_s``.
+            as ``max_sessions``, ``allow_hosts``, ``web`` and ``http_idle_s``.
 
     Raises:
         UnknownEnvironmentError: there is no such environment.
@@ -91,6 +91,8 @@ def app_of(service: Service) -> FastAPI:
     app.add_middleware(Gate, settings=service.settings)  # the last one added is the outermost
     app.include_router(http_routes.routes(service))
     app.include_router(mcp_route.mcp_routes(service))
+    if service.settings.web:
+        app.include_router(web_route.page_route())
 
     @app.websocket("/ws")
     async def ws(websocket: WebSocket) -> None:

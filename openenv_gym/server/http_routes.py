@@ -24,6 +24,7 @@ from openenv_gym.server.off_loop import off_loop
 from openenv_gym.server.openapi import reset_body, session_header, step_body
 from openenv_gym.server.service import Service
 from openenv_gym.server.tokens import owner_of
+from openenv_gym.server.web_route import PAGE
 from openenv_gym.wire.messages import check_count, check_nesting, encode_json, error_data
 
 Route: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -41,6 +42,7 @@ _STATUS: tuple[tuple[type[OpenEnvGymError], int], ...] = (
 def routes(service: Service) -> APIRouter:
     """Return the routes of ``service``."""
     router = _health_routes(service)
+    router.include_router(_about_routes(service))
 
     @functools.cache
     def of_owner(owner: str | None) -> HttpSessions:
@@ -50,23 +52,6 @@ def routes(service: Service) -> APIRouter:
         return of_owner(owner_of(request))
 
     lengths = service.lengths()
-
-    @router.get("/", tags=["server"])
-    async def root(request: Request) -> dict[str, str]:
-        """Where to go from here."""
-        prefix = request.scope.get("root_path", "").rstrip("/")  # where it is mounted, or a proxy's
-        pages = {"schema": f"{prefix}/schema", "docs": f"{prefix}/docs"}
-        return {"environment": service.settings.environment, **pages}
-
-    @router.get("/metadata", tags=["environment"])
-    async def metadata() -> dict[str, Any]:
-        """What the environment says about itself, for people."""
-        return service.description.about
-
-    @router.get("/schema", tags=["environment"])
-    async def schema() -> Response:
-        """The JSON schemas of actions, observations and the state, and the spaces."""
-        return _json({**service.view.schemas(), "x-openenv-gym": service.description})
 
     @router.post("/reset", tags=["episode"], openapi_extra=reset_body())
     @_answering_errors
@@ -95,6 +80,31 @@ def routes(service: Service) -> APIRouter:
         """End a session."""
         await sessions(request).close(_header(request))
         return _json({"closed": True})
+
+    return router
+
+
+def _about_routes(service: Service) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/", tags=["server"])
+    async def root(request: Request) -> dict[str, str]:
+        """Where to go from here."""
+        prefix = request.scope.get("root_path", "").rstrip("/")  # where it is mounted, or a proxy's
+        pages = {"schema": f"{prefix}/schema", "docs": f"{prefix}/docs"}
+        if service.settings.web:
+            pages["web"] = f"{prefix}/{PAGE}"
+        return {"environment": service.settings.environment, **pages}
+
+    @router.get("/metadata", tags=["environment"])
+    async def metadata() -> dict[str, Any]:
+        """What the environment says about itself, for people."""
+        return service.description.about
+
+    @router.get("/schema", tags=["environment"])
+    async def schema() -> Response:
+        """The JSON schemas of actions, observations and the state, and the spaces."""
+        return _json({**service.view.schemas(), "x-openenv-gym": service.description})
 
     return router
 

@@ -6,19 +6,15 @@ import asyncio
 import base64
 import contextlib
 import importlib.util
-import io
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
-import numpy as np
-
-from openenv_gym.codecs import info_to_json
+from openenv_gym.codecs import info_to_json, shown_frames
 from openenv_gym.errors import (
     ConnectionLostError,
     EnvStartError,
     InvalidRequestError,
     OpenEnvGymError,
-    RemoteEnvError,
     ResetNeededError,
     UnsupportedRenderModeError,
 )
@@ -61,13 +57,15 @@ def picture_mode(service: Service) -> str | None:
     """Return the render mode of what agents are shown, None where there is nothing to show.
 
     An environment with a render mode of its own keeps it; one that is made by name is made with
-    the first of ``rgb_array`` (if Pillow is there to write it) and ``ansi`` that it has.
+    the first of ``rgb_array`` and ``ansi`` that it has. Games of OpenSpiel are drawn with Pillow,
+    if it is there.
     """
     description = service.description
     modes = [] if description.render_mode is None else [description.render_mode]
     if not modes and service.settings.is_named and description.num_envs is None:
         modes = description.render_modes
-    if RGB_ARRAY in modes and importlib.util.find_spec("PIL") is not None:
+    can_draw = description.view != "openspiel" or importlib.util.find_spec("PIL") is not None
+    if RGB_ARRAY in modes and can_draw:
         return RGB_ARRAY
     return ANSI if ANSI in modes else None
 
@@ -266,34 +264,15 @@ def _expect_none(tool: str, arguments: Arguments) -> None:
         raise InvalidRequestError(f"{tool}: expected no arguments, got {', '.join(arguments)}")
 
 
-def _pictures(frame: Any) -> list[Content]:
+def _pictures(rendered: Any) -> list[Content]:
     """What ``Env.render`` returned, as content that agents read.
 
     Raises:
         RemoteEnvError: it is neither a picture nor text.
     """
-    if isinstance(frame, str):
-        return [_text(frame)]
-    if isinstance(frame, list | tuple):
-        return [content for one in frame for content in _pictures(one)]
-    if isinstance(frame, np.ndarray) and frame.dtype == np.uint8 and _is_picture(frame.shape):
-        return [_png(frame)]
-    got = (
-        f"an array {frame.dtype} of shape {frame.shape}"
-        if isinstance(frame, np.ndarray)
-        else (f"{type(frame).__name__}")
-    )
-    raise RemoteEnvError(f"render: expected text or a picture of uint8 (h, w, 3), got {got}")
+    return [_text(one) if isinstance(one, str) else _png(one) for one in shown_frames(rendered)]
 
 
-def _is_picture(shape: tuple[int, ...]) -> bool:
-    return 0 not in shape and (len(shape) == 2 or (len(shape) == 3 and shape[2] in (3, 4)))
-
-
-def _png(frame: Any) -> Content:
-    from PIL import Image
-
-    file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(frame)).save(file, format="PNG")
-    data = base64.b64encode(file.getvalue()).decode()
+def _png(picture: bytes) -> Content:
+    data = base64.b64encode(picture).decode()
     return {"type": "image", "data": data, "mimeType": "image/png"}

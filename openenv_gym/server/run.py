@@ -32,6 +32,7 @@ from openenv_gym.server.gate import is_address, is_loopback
 from openenv_gym.server.relay_protocol import RelayProtocol
 from openenv_gym.server.service import Service
 from openenv_gym.server.settings import Listener, ServerSettings
+from openenv_gym.server.web_route import PAGE
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +57,8 @@ class _Server(uvicorn.Server):
         self._title = title
         self._lifeline = listener.lifeline
         self._drain_timeout_s = listener.drain_timeout_s
+        state = getattr(config.app, "state", None)
+        self._service: Service | None = getattr(state, "service", None)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin the end at the first signal, and end at once at a second one."""
@@ -65,10 +68,8 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the sessions while the server still answers, then the rest."""
-        state = getattr(self.config.app, "state", None)
-        service: Service | None = getattr(state, "service", None)
-        if service is not None:
-            await service.drain(self._drain_timeout_s)
+        if self._service is not None:
+            await self._service.drain(self._drain_timeout_s)
         await self._await_goodbyes()
         await super().shutdown(sockets)
 
@@ -90,6 +91,9 @@ class _Server(uvicorn.Server):
             return
         if self._lifeline is None:
             print(f"{self._title} at {self._url()}", flush=True)
+            has_page = self._service is not None and self._service.settings.web
+            if has_page and not self.config.uds:  # no browser opens a Unix socket
+                print(f"its page is at {self._url()}/{PAGE}", flush=True)
         else:
             os.write(self._lifeline, f"{self._url()}\n".encode())
 

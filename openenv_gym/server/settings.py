@@ -229,6 +229,7 @@ class ServerSettings:
         "whether a request over HTTP or MCP has to name its session; others share one",
         choices=get_args(HttpSessionsMode),
     )
+    web: bool = setting(False, "have a page at /web, on which people look and play")
     # A session over HTTP or MCP that was not used for so long gives way to a new one where none is
     # free, because HTTP has no way to notice that its client has left.
     http_idle_s: float = setting(600.0, zero="at once")

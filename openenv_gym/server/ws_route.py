@@ -245,7 +245,7 @@ async def _read(
 def _encoded(server: ServerSession, reply: Reply) -> bytes:
     try:
         return bytes(server.send(reply))
-    except RemoteEnvError as exc:  # an observation that its own space does not describe
+    except RemoteEnvError as exc:  # an observation not of its space, or a frame that is none
         return bytes(server.send(failure(exc)))
 
 
@@ -261,7 +261,7 @@ async def _execute(
 
 
 def _asked(query: Mapping[str, str]) -> Open:
-    """What the query of the URL asks for: Gymnasium's view, or many sub-environments.
+    """What the query of the URL asks for: Gymnasium's view, many sub-environments, pictures.
 
     Raises:
         InvalidRequestError: ``num_envs`` is no number.
@@ -270,6 +270,7 @@ def _asked(query: Mapping[str, str]) -> Open:
     if number is not None and not number.isdecimal():
         raise InvalidRequestError(f"num_envs: expected a number in the URL, got {number[:40]!r}")
     return Open(
+        render_mode=query.get("render_mode"),
         is_typed=query.get(VIEW_PARAMETER) != GYMNASIUM_VIEW,
         num_envs=None if number is None else int(number[:9]),
         vectorization=query.get("vectorization", "auto"),

@@ -1,11 +1,14 @@
 """The JSON messages of OpenEnv's ``/ws``, one tagged struct per shape.
 
 Requests are ``{"type": "reset"|"step"|"state"|"close", "data": {...}}``; replies are
-``{"type": "observation"|"state"|"error", "data": {...}}``.
+``{"type": "observation"|"state"|"error", "data": {...}}``. The request ``render`` and its reply
+``rendered`` are an addition of ours.
 """
 
 from __future__ import annotations
 
+import base64
+import json
 from itertools import chain
 from typing import Any, TypeAlias
 
@@ -40,18 +43,35 @@ class StateMessage(_Message, tag="state"):
     data: dict[str, Any] = {}
 
 
+class RenderMessage(_Message, tag="render"):
+    """Ask for the frame."""
+
+    data: dict[str, Any] = {}
+
+
 class CloseMessage(_Message, tag="close"):
     """End the session. The answer is that the connection closes."""
 
     data: dict[str, Any] = {}
 
 
-Incoming: TypeAlias = ResetMessage | StepMessage | StateMessage | CloseMessage
-_TYPES = ("reset", "step", "state", "close")
+Incoming: TypeAlias = ResetMessage | StepMessage | StateMessage | RenderMessage | CloseMessage
+_TYPES = ("reset", "step", "state", "render", "close")
 
 _decode = msgspec.json.Decoder(Incoming).decode
 _decode_any = msgspec.json.Decoder().decode
-encode_json = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder().encode
+
+
+def encode_json(value: Any) -> bytes:
+    """Return ``value`` as JSON.
+
+    Halves of surrogate pairs, which UTF-8 does not have, are written as escapes.
+    """
+    try:
+        return _encode(value)
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(value), separators=(",", ":")).encode()
 
 
 class MalformedMessageError(InvalidRequestError):
@@ -188,6 +208,19 @@ def state_message(state: dict[str, Any]) -> bytes:
     return encode_json({"type": "state", "data": state})
 
 
+def rendered_message(frames: list[str | bytes]) -> bytes:
+    """Return the reply to a render request.
+
+    Args:
+        frames: Each is text, or a picture as a PNG file.
+    """
+    shown = [
+        {"text": one} if isinstance(one, str) else {"png": base64.b64encode(one).decode()}
+        for one in frames
+    ]
+    return encode_json({"type": "rendered", "data": {"frames": shown}})
+
+
 def error_data(
     message: str, code: str, fault: Fault | None = None, raised: str = ""
 ) -> dict[str, Any]:
@@ -210,6 +243,26 @@ def error_message(message: str, code: str, fault: Fault | None = None, raised: s
     return encode_json({"type": "error", "data": error_data(message, code, fault, raised)})
 
 
+def _decode_reply(text: str | bytes) -> Any:
+    """Decode the text of a reply, in which halves of surrogate pairs may stand as escapes.
+
+    Raises:
+        ValueError: it is no JSON; so are the errors of msgspec and of Unicode.
+        RecursionError: it is nested too deep.
+    """
+    try:
+        return _decode_any(text)
+    except msgspec.DecodeError:
+        lower = text.lower()
+        if not ("\\ud" in lower if isinstance(lower, str) else b"\\ud" in lower):
+            raise
+        return json.loads(text, parse_constant=_refuse_constant)
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"expected JSON, got {name}, which it does not have")
+
+
 def parse_reply(text: str | bytes) -> tuple[str, dict[str, Any]]:
     """Return the type and data of a server's reply.
 
@@ -217,9 +270,9 @@ def parse_reply(text: str | bytes) -> tuple[str, dict[str, Any]]:
         NotOpenEnvError: the text is no reply of this protocol.
     """
     try:
-        reply = _decode_any(text)
+        reply = _decode_reply(text)
         check_nesting(text, reply)
-    except (msgspec.DecodeError, UnicodeError, RecursionError, MalformedMessageError) as exc:
+    except (ValueError, RecursionError, MalformedMessageError) as exc:
         raise NotOpenEnvError(f"expected a JSON reply, got {text[:80]!r}") from exc
     if not isinstance(reply, dict) or not isinstance(reply.get("type"), str):
         raise NotOpenEnvError(f"expected a reply with a 'type', got {shown(reply)}")

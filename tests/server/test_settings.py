@@ -22,6 +22,7 @@ FLAGS = """
     --step-timeout --close-timeout --resume-grace --allow-origin --allow-host --max-message-bytes
     --uds-mode --tls-cert --tls-key --token --token-file --insecure-no-auth --http-sessions
     --max-num-envs
+    --web
 """
 INTERNAL = {"builder", "http_idle_s"}
 
@@ -55,7 +56,7 @@ def test_what_is_given_is_read(parser: argparse.ArgumentParser):
     line = """
         CartPole-v1 --port=0 --step-timeout=1.5 --attributes=' gravity, fps,' --kwargs='{"a": 1}'
         --memory-limit=64 --isolation=thread --lifeline=7 --allow-origin=https://a.example
-        --allow-origin=https://b.example
+        --allow-origin=https://b.example --web
     """
     options = parser.parse_args(shlex.split(line))
     assert given(Listener, options) == {"port": 0, "lifeline": 7}
@@ -67,6 +68,7 @@ def test_what_is_given_is_read(parser: argparse.ArgumentParser):
         "memory_limit_mb": 64.0,
         "isolation": "thread",
         "allow_origins": ["https://a.example", "https://b.example"],
+        "web": True,
     }
 
 

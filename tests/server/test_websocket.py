@@ -74,7 +74,7 @@ def test_an_episode_in_json(url):
         ("null", "VALIDATION_ERROR", 'expected {"type": ..., "data": {...}}'),
         ("[1]", "VALIDATION_ERROR", 'expected {"type": ..., "data": {...}}'),
         ('"reset"', "VALIDATION_ERROR", 'expected {"type": ..., "data": {...}}'),
-        ({}, "UNKNOWN_TYPE", "$.type: expected one of reset, step, state, close, got None"),
+        ({}, "UNKNOWN_TYPE", "$.type: expected one of reset, step, state, render, close, got None"),
         ({"type": "sept"}, "UNKNOWN_TYPE", "got 'sept'"),
         ({"type": 5}, "UNKNOWN_TYPE", "got 5"),
         ({"type": "step"}, "VALIDATION_ERROR", "data"),

@@ -81,7 +81,7 @@ def test_nesting_up_to_the_limit_is_read():
 
 def test_an_unknown_type_names_the_known_ones():
     with pytest.raises(
-        MalformedMessageError, match=r"\$\.type: .*reset, step, state, close, got 'x"
+        MalformedMessageError, match=r"\$\.type: .*reset, step, state, render, close, got 'x"
     ):
         parse_message('{"type": "x"}')
 
