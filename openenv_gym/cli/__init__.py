@@ -9,7 +9,7 @@ import signal
 import sys
 
 import openenv_gym
-from openenv_gym.cli import bench, doctor, inspect, listing, parity, play, serve, validate
+from openenv_gym.cli import bench, doctor, init, inspect, listing, parity, play, serve, validate
 from openenv_gym.errors import OpenEnvGymError
 
 _INTERRUPTED = 128 + signal.SIGINT
@@ -36,6 +36,7 @@ def _run(arguments: list[str] | None) -> int:
     inspect.add_to(commands)
     parity.add_to(commands)
     validate.add_to(commands)
+    init.add_to(commands)
     bench.add_to(commands)
     doctor.add_to(commands)
     options = parser.parse_args(arguments)
