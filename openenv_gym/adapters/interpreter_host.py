@@ -22,6 +22,7 @@ from openenv_gym.errors import (
     InvalidRequestError,
     UnknownEnvironmentError,
 )
+from openenv_gym.interpreter.host import RESET, STEP, STEP_PLAINLY
 from openenv_gym.interpreter.plain import Form
 from openenv_gym.protocol.events import NO_TIME_LIMIT, Open
 from openenv_gym.wire.raised import raised_as
@@ -184,13 +185,14 @@ def _ahead(form: Form | None, asked: Sequence[tuple[Any, Any, bool]]) -> list[Ro
     """Have environments of one session go on with one message."""
     told = []
     for place, (env, action, is_reset) in enumerate(asked):
-        is_guarded = isinstance(env, GuardedEnv)
-        if is_guarded and env.is_lost:  # another one takes its place
+        is_guarded = type(env) is GuardedEnv
+        is_live = not is_guarded or env.is_live
+        if not is_live and env.is_lost:  # another one takes its place
             continue
         inner = env.env if is_guarded else env
         # What counts steps, or waits for a first one, is to be told of each.
-        is_bare = type(inner) is InterpreterEnv and not (is_guarded and not env.is_live)
-        may_be_plain = is_bare and not is_reset and form is not None
-        there = inner.foreign if is_bare else env.unwrapped.foreign
-        told.append(AskedEnv(place, there, action, is_reset, may_be_plain))
-    return go_ahead(told, form or _NO_FORM)
+        is_plain = is_live and form is not None and type(inner) is InterpreterEnv
+        mode = RESET if is_reset else STEP_PLAINLY if is_plain else STEP
+        there = inner.foreign if is_plain else env.unwrapped.foreign
+        told.append(AskedEnv(place, there, action, mode))
+    return go_ahead(told, form or _NO_FORM) if told else []
