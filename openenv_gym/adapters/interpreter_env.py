@@ -171,7 +171,7 @@ class EnvThere:
         """Set an attribute there."""
         if self._path:
             raise AttributeError(f"{self._path}.{name}: it can be read here, and not set")
-        self._process.ask("set", self._number, name, value)
+        self._process.ask("set", self._number, name, value, True)
 
     def __repr__(self) -> str:
         where = f".{self._path}" if self._path else ""

@@ -8,10 +8,9 @@ from functools import partial
 from typing import Any
 
 import gymnasium as gym
-import msgspec
 from gymnasium import error
 
-from openenv_gym.adapters import gymnasium_host, vector_host
+from openenv_gym.adapters import foreign_host, vector_host
 from openenv_gym.adapters.foreign_env import ForeignEnv
 from openenv_gym.adapters.guarded_env import GuardedEnv
 from openenv_gym.adapters.interpreter_env import AskedEnv, EnvThere, InterpreterLender, go_ahead
@@ -94,6 +93,11 @@ class InterpreterEnv(ForeignEnv):
         super().__init__(env, render_mode=render_mode)
         self._interpreters: Interpreters | None = interpreters
 
+    def set_wrapper_attr(self, name: str, value: Any, *, force: bool = True) -> bool:
+        """Set an attribute there, as in any object that is adapted."""
+        is_set: bool = self.foreign._process.ask("set", self.foreign._number, name, value, force)
+        return is_set
+
     def close(self) -> None:
         """Close it there; with the last one, the interpreter ends."""
         interpreters, self._interpreters = self._interpreters, None
@@ -141,16 +145,14 @@ def _build_one(interpreters: Interpreters, request: Open) -> BuiltEnv:
     limit = request.max_episode_steps
     if limit not in (None, NO_TIME_LIMIT) and not there._about["has_own_limit"]:
         env = gym.wrappers.TimeLimit(env, limit)
-    built = gymnasium_host.host(env, name)
-    about = {"name": name, "description": _summary(there)}
-    described = msgspec.structs.replace(built.description, about=about)
+    built = foreign_host.host(env, name, _summary(there))
     if there._about["specs"]:  # actions for specs get another form on their way
-        return replace(built, description=described)
+        return built
     plain, actions = plain_form_of(env.observation_space), action_form_of(env.action_space)
     lender = None
     if type(env) is InterpreterEnv and plain is not None and actions is not None:
         lender = InterpreterLender(there, actions, plain)
-    return replace(built, description=described, ahead=partial(_ahead, plain), lender=lender)
+    return replace(built, ahead=partial(_ahead, plain), lender=lender)
 
 
 def _made(interpreters: Interpreters, request: Open) -> EnvThere:

@@ -9,7 +9,7 @@ from typing import Any, Sequence
 import numpy as np
 
 from .columns import column_of, values_of
-from .describing import describe, layers
+from .describing import describe, layers, set_attribute
 from .lent import Actions, Given, LentSocket, received
 from .making import is_registered, make
 from .plain import plain_steps
@@ -83,7 +83,8 @@ class Host:
         Args:
             numbers: The number of each, an array.
             actions: A column of the action of each.
-            modes: For each what is to be done: :data:`STEP`, :data:`RESET` or :data:`STEP_PLAINLY`.
+            modes: A byte for each that says what it does, :data:`STEP`, :data:`RESET` or
+                :data:`STEP_PLAINLY`.
             form: The form of observations of plain steps.
 
         Returns:
@@ -151,11 +152,9 @@ class Host:
             return "value", found
         return ("method", None) if callable(found) else ("object", type(found).__name__)
 
-    def set(self, number: int, name: str, value: Any) -> None:
-        """Set an attribute in the outermost layer that has it, else in the innermost."""
-        every = list(layers(self._envs[number]))
-        owner = [one for one in every if name in vars(one) or hasattr(type(one), name)]
-        setattr((owner or every[-1:])[0], name, value)
+    def set(self, number: int, name: str, value: Any, force: bool) -> bool:
+        """Set an attribute, see :func:`set_attribute`; return whether it was set."""
+        return set_attribute(self._envs[number], name, value, force)
 
     def close(self, number: int) -> None:
         """Close an environment, if it can be closed, and forget it."""

@@ -25,7 +25,7 @@ class Rows(NamedTuple):
         places: Whose they are, by their place among those that were told.
         obs: Their observations, in one array.
         rewards: Their rewards, of dtype ``float64``.
-        flags: For each 1 where it has terminated its episode, and 2 where it has truncated it.
+        flags: A byte for each, 1 for terminated and 2 for truncated.
         infos: Their infos; None where all are empty.
     """
 
