@@ -25,7 +25,7 @@ import numpy as np
 from openenv_gym.adapters.foreign_spaces import is_space, space_of, space_of_spec
 from openenv_gym.adapters.foreign_values import number_of, reader_of, writer_of_spec
 from openenv_gym.errors import EnvStartError, InvalidRequestError
-from openenv_gym.interpreter.describing import layers, only_warns, parameters
+from openenv_gym.interpreter.describing import layers, only_warns, parameters, set_attribute
 
 _log = logging.getLogger(__name__)
 
@@ -204,6 +204,17 @@ class ForeignEnv(gym.Env[Any, Any]):
         if close is not None:
             close()
 
+    def get_wrapper_attr(self, name: str) -> Any:
+        """Return an attribute, a private one of the object too, which is asked for on purpose.
+
+        Raises:
+            AttributeError: there is none.
+        """
+        if not name.startswith("_") or hasattr(self, name):
+            return super().get_wrapper_attr(name)
+        found = next((one for one in layers(self.foreign) if hasattr(one, name)), self.foreign)
+        return getattr(found, name)
+
     def set_wrapper_attr(self, name: str, value: Any, *, force: bool = True) -> bool:
         """Set an attribute where it is: in this object, or in one that it wraps.
 
@@ -215,12 +226,7 @@ class ForeignEnv(gym.Env[Any, Any]):
         Returns:
             Whether it was set.
         """
-        every = list(layers(self.foreign))
-        own = (layer for layer in every if name in vars(layer) or hasattr(type(layer), name))
-        found = next(own, every[-1] if force else None)
-        if found is not None:
-            setattr(found, name, value)
-        return found is not None
+        return set_attribute(self.foreign, name, value, force)
 
     def __getattr__(self, name: str) -> Any:
         """Return an attribute of the object; not its ``seed``, for which ``reset`` is the way."""

@@ -20,17 +20,20 @@ from openenv_gym.workers.imports import acts
 Spaces = dict[str, gym.Space[Any]]
 
 
-def host(env: gym.Env[Any, Any], name: str) -> BuiltEnv:
+def host(env: gym.Env[Any, Any], name: str, summary: str | None = None) -> BuiltEnv:
     """Return an adapted environment with its description.
 
     Args:
         env: A :class:`ForeignEnv`, which may be wrapped.
         name: The name of the environment that clients see.
+        summary: A sentence about it; None for one about its class.
     """
     built, adapter = gymnasium_host.host(env, name), env.unwrapped
     assert isinstance(adapter, ForeignEnv)
-    inner = type(getattr(adapter.foreign, "unwrapped", adapter.foreign))
-    about = {"name": name, "description": gymnasium_host.summary_of(inner, "Environment")}
+    if summary is None:
+        inner = type(getattr(adapter.foreign, "unwrapped", adapter.foreign))
+        summary = gymnasium_host.summary_of(inner, "Environment")
+    about = {"name": name, "description": summary}
     description = msgspec.structs.replace(built.description, about=about, seeded=adapter.takes_seed)
     return BuiltEnv(env=env, description=description, state=lambda: description.state)
 

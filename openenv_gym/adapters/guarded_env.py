@@ -80,6 +80,10 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
         """Whether an episode goes on, and a step of the usual form changes nothing here."""
         return self._episode.state is EpisodeState.LIVE
 
+    def note_end(self) -> None:
+        """Note that the episode has ended, in a step that was taken without this guard."""
+        self._episode.handle(Event.ENDED)
+
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step; where the environment raises, return the fault."""
         episode = self._episode

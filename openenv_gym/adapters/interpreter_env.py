@@ -18,6 +18,7 @@ import numpy as np
 from openenv_gym.errors import ConnectionLostError
 from openenv_gym.interpreter.columns import column_of, values_of
 from openenv_gym.interpreter.describing import METHODS, SPACES, SPECS
+from openenv_gym.interpreter.host import RESET
 from openenv_gym.interpreter.lent import ActionForm
 from openenv_gym.interpreter.plain import Form
 from openenv_gym.workers.built_env import Rows
@@ -170,7 +171,7 @@ class EnvThere:
         """Set an attribute there."""
         if self._path:
             raise AttributeError(f"{self._path}.{name}: it can be read here, and not set")
-        self._process.ask("set", self._number, name, value)
+        self._process.ask("set", self._number, name, value, True)
 
     def __repr__(self) -> str:
         where = f".{self._path}" if self._path else ""
@@ -184,16 +185,13 @@ class AskedEnv(NamedTuple):
         place: Its place among them.
         env: The environment.
         action: Its action; any, where it is reset.
-        is_reset: Whether it is to be reset instead.
-        may_be_plain: Whether a plain step is all that is to be known, see
-            :mod:`openenv_gym.interpreter.plain`.
+        mode: What it does, see :meth:`openenv_gym.interpreter.host.Host.go_on`.
     """
 
     place: int
     env: EnvThere
     action: Any
-    is_reset: bool
-    may_be_plain: bool
+    mode: int
 
 
 def go_ahead(asked: Sequence[AskedEnv], form: Form) -> list[Rows]:
@@ -204,28 +202,37 @@ def go_ahead(asked: Sequence[AskedEnv], form: Form) -> list[Rows]:
         form: The form of the observations of plain steps.
 
     Returns:
-        The plain steps that end no episode. Each ``step`` and ``reset`` of others returns its part.
+        The plain steps. Each ``step`` and ``reset`` of others returns its part.
     """
     of_each: dict[InterpreterProcess, list[AskedEnv]] = {}
     for one in asked:  # those that were made anew may be in another process
-        vars(one.env)["_ahead"] = None
         of_each.setdefault(one.env._process, []).append(one)
-    done = []
-    for process, several in of_each.items():
-        wanted = [(one.env._number, *one[2:]) for one in several]
-        try:
-            places, obs, rewards, infos, others = process.ask("go_on", column_of(wanted), form)
-        except ConnectionLostError:
-            continue  # each finds that for itself, and says so
-        plain = places.tolist()
-        left = several
-        if plain:
-            done.append(Rows([several[at].place for at in plain], obs, rewards, values_of(infos)))
-            taken = set(plain)
-            left = [one for at, one in enumerate(several) if at not in taken]
-        for one, outcome in zip(left, values_of(others), strict=True):
-            vars(one.env)["_ahead"] = _Ahead(one.action, one.is_reset, outcome)
-    return done
+    found = [_gone_ahead(process, several, form) for process, several in of_each.items()]
+    return [rows for rows in found if rows is not None]
+
+
+def _gone_ahead(process: InterpreterProcess, asked: Sequence[AskedEnv], form: Form) -> Rows | None:
+    places, envs, actions, modes = zip(*asked, strict=True)
+    for env in envs:
+        if env._ahead is not None:  # an error has kept somebody from taking it
+            vars(env)["_ahead"] = None
+    numbers = np.array([env._number for env in envs], np.int32)
+    try:
+        reply = process.ask("go_on", numbers, column_of(actions), bytes(modes), form)
+    except ConnectionLostError:  # each finds that for itself, and says so
+        return None
+    plain, obs, rewards, flags, infos, others = reply
+    if others is not None:
+        done, left = plain.tolist(), dict(enumerate(asked))
+        for at in done:
+            del left[at]
+        for one, outcome in zip(left.values(), values_of(others), strict=True):
+            vars(one.env)["_ahead"] = _Ahead(one.action, one.mode == RESET, outcome)
+        places = tuple(places[at] for at in done)
+    if not places:
+        return None
+    known = None if infos is None else values_of(infos)
+    return Rows(list(places), obs, rewards, flags, known)
 
 
 class InterpreterLender:

@@ -8,10 +8,9 @@ from functools import partial
 from typing import Any
 
 import gymnasium as gym
-import msgspec
 from gymnasium import error
 
-from openenv_gym.adapters import gymnasium_host, vector_host
+from openenv_gym.adapters import foreign_host, vector_host
 from openenv_gym.adapters.foreign_env import ForeignEnv
 from openenv_gym.adapters.guarded_env import GuardedEnv
 from openenv_gym.adapters.interpreter_env import AskedEnv, EnvThere, InterpreterLender, go_ahead
@@ -22,6 +21,7 @@ from openenv_gym.errors import (
     InvalidRequestError,
     UnknownEnvironmentError,
 )
+from openenv_gym.interpreter.host import RESET, STEP, STEP_PLAINLY
 from openenv_gym.interpreter.plain import Form
 from openenv_gym.protocol.events import NO_TIME_LIMIT, Open
 from openenv_gym.wire.raised import raised_as
@@ -93,6 +93,11 @@ class InterpreterEnv(ForeignEnv):
         super().__init__(env, render_mode=render_mode)
         self._interpreters: Interpreters | None = interpreters
 
+    def set_wrapper_attr(self, name: str, value: Any, *, force: bool = True) -> bool:
+        """Set an attribute there, as in any object that is adapted."""
+        is_set: bool = self.foreign._process.ask("set", self.foreign._number, name, value, force)
+        return is_set
+
     def close(self) -> None:
         """Close it there; with the last one, the interpreter ends."""
         interpreters, self._interpreters = self._interpreters, None
@@ -140,16 +145,14 @@ def _build_one(interpreters: Interpreters, request: Open) -> BuiltEnv:
     limit = request.max_episode_steps
     if limit not in (None, NO_TIME_LIMIT) and not there._about["has_own_limit"]:
         env = gym.wrappers.TimeLimit(env, limit)
-    built = gymnasium_host.host(env, name)
-    about = {"name": name, "description": _summary(there)}
-    described = msgspec.structs.replace(built.description, about=about)
+    built = foreign_host.host(env, name, _summary(there))
     if there._about["specs"]:  # actions for specs get another form on their way
-        return replace(built, description=described)
+        return built
     plain, actions = plain_form_of(env.observation_space), action_form_of(env.action_space)
     lender = None
     if type(env) is InterpreterEnv and plain is not None and actions is not None:
         lender = InterpreterLender(there, actions, plain)
-    return replace(built, description=described, ahead=partial(_ahead, plain), lender=lender)
+    return replace(built, ahead=partial(_ahead, plain), lender=lender)
 
 
 def _made(interpreters: Interpreters, request: Open) -> EnvThere:
@@ -184,13 +187,14 @@ def _ahead(form: Form | None, asked: Sequence[tuple[Any, Any, bool]]) -> list[Ro
     """Have environments of one session go on with one message."""
     told = []
     for place, (env, action, is_reset) in enumerate(asked):
-        is_guarded = isinstance(env, GuardedEnv)
-        if is_guarded and env.is_lost:  # another one takes its place
+        is_guarded = type(env) is GuardedEnv
+        is_live = not is_guarded or env.is_live
+        if not is_live and env.is_lost:  # another one takes its place
             continue
         inner = env.env if is_guarded else env
         # What counts steps, or waits for a first one, is to be told of each.
-        is_bare = type(inner) is InterpreterEnv and not (is_guarded and not env.is_live)
-        may_be_plain = is_bare and not is_reset and form is not None
-        there = inner.foreign if is_bare else env.unwrapped.foreign
-        told.append(AskedEnv(place, there, action, is_reset, may_be_plain))
-    return go_ahead(told, form or _NO_FORM)
+        is_plain = is_live and form is not None and type(inner) is InterpreterEnv
+        mode = RESET if is_reset else STEP_PLAINLY if is_plain else STEP
+        there = inner.foreign if is_plain else env.unwrapped.foreign
+        told.append(AskedEnv(place, there, action, mode))
+    return go_ahead(told, form or _NO_FORM) if told else []

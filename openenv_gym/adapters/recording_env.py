@@ -22,7 +22,7 @@ from openenv_gym.spaces.rewards import (
     carried_reward,
     wrong_flags,
 )
-from openenv_gym.workers.built_env import Ahead
+from openenv_gym.workers.built_env import Ahead, Rows
 
 Record = tuple[int, dict[str, Any]]
 _UNSEEN = object()
@@ -129,9 +129,7 @@ class RecordingEnv(gym.vector.SyncVectorEnv):
                 except (TypeError, ValueError) as exc:
                     raise wrong_flags(ends, is_cut, self._name(i)) from exc
                 if is_same_step and (terminated[i] or truncated[i]):
-                    paid[i] = copy_value(carried_reward(paid[i]))
-                    records.append((i, self._ending(i, info)))
-                    rows[i], info = env.reset()
+                    info = self._begun_next(i, env, info)
             if info:
                 records.append((i, info))
         if self._ahead is not None:
@@ -147,14 +145,35 @@ class RecordingEnv(gym.vector.SyncVectorEnv):
         resets = self._autoreset_envs.tolist() if is_next_step else [False] * len(each)
         asked = [(env, action, resets[i]) for i, env, action in each]
         done: set[int] = set()
-        for places, obs, rewards, infos in ahead(asked):
-            done.update(places)
-            self._terminations[places] = self._truncations[places] = False
-            for i, row, reward, info in zip(places, obs, rewards.tolist(), infos, strict=True):
-                self._env_obs[i], self._paid[i] = row, reward
-                if info:
-                    self.records.append((i, info))
+        for rows in ahead(asked):
+            done.update(rows.places)
+            self._take_rows(rows)
         return [one for one in each if one[0] not in done]
+
+    def _take_rows(self, rows: Rows) -> None:
+        """Note steps that were taken ahead."""
+        places, flags = rows.places, np.frombuffer(rows.flags, np.uint8)
+        self._terminations[places] = flags & 1
+        self._truncations[places] = flags >> 1
+        self._paid[places] = rows.rewards
+        infos = dict(zip(places, rows.infos or (), strict=rows.infos is not None))
+        for i, row in zip(places, rows.obs, strict=True):
+            self._env_obs[i] = row
+        for at in flags.nonzero()[0]:
+            i = places[at]
+            env: Any = self.envs[i]
+            if self._is_guarded:
+                env.note_end()
+            if self.autoreset_mode is AutoresetMode.SAME_STEP:
+                infos[i] = self._begun_next(i, env, infos.get(i, {}))
+        self.records += [(i, info) for i, info in infos.items() if info]
+
+    def _begun_next(self, number: int, env: Any, info: dict[str, Any]) -> dict[str, Any]:
+        """Reset in the step that has ended an episode; return the info of the reset."""
+        self._paid[number] = copy_value(carried_reward(self._paid[number]))
+        self.records.append((number, self._ending(number, info)))
+        self._env_obs[number], begun = env.reset()
+        return begun  # type: ignore[no-any-return]
 
     def _check_begun(self) -> None:
         if self._autoreset_envs.any():

@@ -23,7 +23,11 @@ def add_to(commands: Any) -> None:
         "anything differs, or if an environment that was named could not be judged.",
     )
     parser.add_argument(
-        "env_ids", nargs="*", metavar="ENV_ID", help="a Gymnasium id (CartPole-v1, module:id)"
+        "env_ids",
+        nargs="*",
+        metavar="ENVIRONMENT",
+        help="what serve takes: an id (CartPole-v1, module:id, gym:id), a class or a function "
+        "(my_env.py:MyEnv), scheme:name",
     )
     parser.add_argument(
         "--all",
@@ -74,7 +78,7 @@ def run(options: argparse.Namespace) -> None:
     listed = registry_ids() if options.all else []
     env_ids = list(dict.fromkeys([*options.env_ids, *listed]))
     if not env_ids:
-        raise InvalidRequestError("parity needs the ids of environments, or --all")
+        raise InvalidRequestError("parity needs the names of environments, or --all")
     play = Play(
         seeds=options.seeds,
         steps=options.steps,

@@ -361,6 +361,7 @@ class Connection:
             return
         finally:
             self.abandon()
+        self._transport.see_off_peer()
 
     def end_session(self, timeout_s: float) -> None:
         """End the session so that another one can be begun, within ``timeout_s`` seconds."""

@@ -39,6 +39,9 @@ class Peer(Protocol):
     def kill(self) -> None:
         """End it at once."""
 
+    def see_off(self) -> None:
+        """Wait a moment for its end, where it ends with the session that is over now."""
+
 
 _of_process: weakref.WeakKeyDictionary[Peer, weakref.WeakSet[StreamTransport]]
 _of_process = weakref.WeakKeyDictionary()
@@ -96,6 +99,11 @@ class StreamTransport(Transport):
         if self._process is not None:
             self._process.kill()
             self._process.fault(EXIT_TIMEOUT_S)  # which reaps it
+
+    def see_off_peer(self) -> None:
+        """Wait a moment for a process that ends with the session."""
+        if self._process is not None:
+            self._process.see_off()
 
     def _explained(self, exc: ConnectionLostError) -> ConnectionLostError:
         """Return ``exc`` with how the process there ended, unless we closed the socket."""

@@ -85,6 +85,10 @@ class Transport(Protocol):
         """Sleep while nothing comes, and do not look again first: others need the core."""
         return  # a default, and no method to be written
 
+    def see_off_peer(self) -> None:
+        """Wait a moment for a process of ours that ends with the session, which is over."""
+        return
+
     def kill_peer(self) -> None:
         """Kill the process that owes a reply, where it is a child of this process."""
         return

@@ -5,19 +5,22 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import gymnasium as gym
 from gymnasium.spaces.utils import flatdim
 
-from openenv_gym.adapters.gymnasium_host import register_known
 from openenv_gym.conformance.parity import (
     NotDeterministicError,
     ParityError,
     check_deterministic,
     play_parity,
 )
+from openenv_gym.errors import InvalidRequestError
 from openenv_gym.launchers import ServerProcess
+from openenv_gym.protocol import Open
+from openenv_gym.workers.built_env import build
 
 TRANSPORTS = ("embedded", "binary", "json")
 PICTURE_NUMBERS = 10_000
@@ -78,16 +81,16 @@ class Judgement:
 
 
 def judge(env_id: str, play: Play) -> Iterator[Judgement]:
-    """Compare the Gymnasium environment ``env_id`` in process with each transport.
+    """Compare an environment in process with each transport.
 
     Nothing is raised: an exception of the environment becomes its judgement.
+
+    Args:
+        env_id: The name of the environment, as ``serve`` takes it.
+        play: How much is played.
     """
-
-    def make() -> gym.Env[Any, Any]:
-        return gym.make(env_id, disable_env_checker=True)
-
+    make = partial(_made, env_id)
     try:
-        register_known(env_id)  # as a worker does
         with contextlib.closing(make()) as env:
             family, is_picture = family_of(env.spec), _numbers(env) > PICTURE_NUMBERS
     except Exception as exc:  # an environment may raise anything; the row says it
@@ -109,6 +112,23 @@ def judge(env_id: str, play: Play) -> Iterator[Judgement]:
             short = is_picture and transport == "json"
             steps = min(play.steps, play.picture_steps) if short else play.steps
             yield _compare(env_id, family, make, reach, transport, range(play.seeds), steps)
+
+
+def _made(name: str) -> gym.Env[Any, Any]:
+    """Return the environment that a worker would have.
+
+    Raises:
+        InvalidRequestError: It has models and no spaces.
+    """
+    built = build(Open(environment=name))
+    if built.description.action is None:
+        built.env.close()
+        raise InvalidRequestError(
+            f"{name} has models of its own; expected an environment with spaces, whose values can "
+            "be compared"
+        )
+    env: gym.Env[Any, Any] = built.env
+    return env
 
 
 class _Reach:

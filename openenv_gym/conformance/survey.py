@@ -69,7 +69,7 @@ def survey(
     """Judge each environment in a process of its own; yield the outcomes in the order of the ids.
 
     Args:
-        env_ids: Ids of environments, as ``gymnasium.make`` takes them.
+        env_ids: Names of environments, as ``serve`` takes them.
         play: How much is played.
         timeout_s: The time limit of one environment, in seconds.
         jobs: The number of environments that are played at a time.

@@ -20,11 +20,14 @@ import numpy as np
 _STACKED = "biufc"
 """The kinds of dtypes that numpy stacks without a change."""
 
+_LEAST = 3
+"""Fewer values are told one by one, which is shorter."""
+
 
 def column_of(values: Sequence[Any]) -> tuple[Any, ...]:
     """Return values as a column, from which :func:`values_of` makes the same."""
     kinds = set(map(type, values))
-    if len(kinds) != 1:
+    if len(kinds) != 1 or len(values) < _LEAST:
         return "l", list(values)
     (kind,) = kinds
     if kind in _MAKERS:

@@ -97,6 +97,26 @@ def layers(env: Any) -> Iterator[Any]:
         env = inner if hasattr(inner, "reset") and hasattr(inner, "step") else None
 
 
+def set_attribute(env: Any, name: str, value: Any, force: bool = True) -> bool:
+    """Set an attribute in the outermost layer of an environment that has it.
+
+    Args:
+        env: The environment.
+        name: The name of the attribute.
+        value: The value.
+        force: Whether to set an attribute that there is not yet, in the innermost layer.
+
+    Returns:
+        Whether it was set.
+    """
+    every = list(layers(env))
+    owners = (layer for layer in every if name in vars(layer) or hasattr(type(layer), name))
+    found = next(owners, every[-1] if force else None)
+    if found is not None:
+        setattr(found, name, value)
+    return found is not None
+
+
 def parameters(env: Any, method: str) -> list[str] | None:
     """Return what a method takes by keyword, None where it takes anything.
 

@@ -9,16 +9,19 @@ from typing import Any, Sequence
 import numpy as np
 
 from .columns import column_of, values_of
-from .describing import describe, layers
+from .describing import describe, layers, set_attribute
 from .lent import Actions, Given, LentSocket, received
 from .making import is_registered, make
-from .plain import PlainSteps
+from .plain import plain_steps
 from .survey import survey
 from .values import can_travel
 
 REQUESTS = frozenset(
     {"about", "survey", "open", "step", "go_on", "lend", "call", "get", "set", "close"}
 )
+
+STEP, RESET, STEP_PLAINLY = range(3)
+"""What an environment does that goes on with others. A plain step is told without what is usual."""
 
 _VECTOR = (
     "it is a vector environment; expected one of a single episode, which is made as often as needed"
@@ -74,40 +77,53 @@ class Host:
         """Step an environment."""
         return self._envs[number].step(action)
 
-    def go_on(self, asked: Sequence[Any], form: Any) -> tuple[Any, ...]:
+    def go_on(self, numbers: Any, actions: Any, modes: bytes, form: Any) -> tuple[Any, ...]:
         """Step or reset environments one after the other.
 
         Args:
-            asked: A column of the number, the action, whether it is to be reset, and whether a
-                plain step of it may be told as one, of each.
+            numbers: The number of each, an array.
+            actions: A column of the action of each.
+            modes: A byte for each that says what it does, :data:`STEP`, :data:`RESET` or
+                :data:`STEP_PLAINLY`.
             form: The form of observations of plain steps.
 
         Returns:
-            The places of the plain steps that end no episode, among what was asked; their
-            observations as one array, their rewards as another, and a column of their infos; and a
-            column of the replies of the others.
+            The places of those that were stepped plainly, an array, None for all; their
+            observations and rewards, an array each; their flags as bytes, 1 for terminated and 2
+            for truncated; a column of their infos, None where all are empty; and a column of the
+            replies of the others, as :meth:`answer` has them, None where there are none.
         """
-        plain, others = PlainSteps(form), []
-        places, rows, rewards, infos = [], [], [], []
-        for place, (number, action, is_reset, may_be_plain) in enumerate(values_of(asked)):
-            reply = self._gone_on(number, action, is_reset)
-            step = plain.step_of(reply[1]) if may_be_plain and reply[0] else None
-            if step is None or step[2] or step[3]:
-                others.append(reply)
+        plain = plain_steps(form)
+        places: list[int] = []
+        rows: list[Any] = []
+        rewards: list[float] = []
+        flags = bytearray()
+        infos: list[Any] = []
+        others: list[tuple[bool, Any]] = []
+        for place, (number, action) in enumerate(zip(numbers.tolist(), values_of(actions))):
+            env, mode = self._envs[number], modes[place]
+            try:
+                result = env.reset() if mode == RESET else env.step(action)
+            except Exception as exc:  # as above
+                others.append((False, said(exc)))
+                continue
+            step = plain.step_of(result) if mode == STEP_PLAINLY else None
+            if step is None:
+                others.append((True, result))
                 continue
             places.append(place)
             rows.append(step[0])
             rewards.append(step[1])
+            flags.append(step[2] + 2 * step[3])
             infos.append(step[4])
-        arrays = np.array(places, np.int32), np.array(rows, plain.dtype), np.array(rewards)
-        return (*arrays, column_of(infos), column_of(others))
-
-    def _gone_on(self, number: int, action: Any, is_reset: bool) -> tuple[bool, Any]:
-        env = self._envs[number]
-        try:
-            return True, env.reset() if is_reset else env.step(action)
-        except Exception as exc:  # as above
-            return False, said(exc)
+        return (
+            np.array(places, np.int32) if others else None,
+            np.array(rows, plain.dtype),
+            np.array(rewards, np.float64),
+            bytes(flags),
+            column_of(infos) if any(infos) else None,
+            column_of(others) if others else None,
+        )
 
     def lend(self, number: int, actions: Any, form: Any) -> Given:
         """Answer plain steps over the socket of the session until it is to be given back.
@@ -120,7 +136,7 @@ class Host:
         if self._lent is None:
             self._lent = LentSocket(received(self._lending))
         step = self._envs[number].step
-        count, is_over, outcome = self._lent.answer(step, Actions(actions), PlainSteps(form))
+        count, is_over, outcome = self._lent.answer(step, Actions(actions), plain_steps(form))
         if outcome is not None and not outcome[0]:
             outcome = False, said(outcome[1])
         return count, is_over, outcome
@@ -136,11 +152,9 @@ class Host:
             return "value", found
         return ("method", None) if callable(found) else ("object", type(found).__name__)
 
-    def set(self, number: int, name: str, value: Any) -> None:
-        """Set an attribute in the outermost layer that has it, else in the innermost."""
-        every = list(layers(self._envs[number]))
-        owner = [one for one in every if name in vars(one) or hasattr(type(one), name)]
-        setattr((owner or every[-1:])[0], name, value)
+    def set(self, number: int, name: str, value: Any, force: bool) -> bool:
+        """Set an attribute, see :func:`set_attribute`; return whether it was set."""
+        return set_attribute(self._envs[number], name, value, force)
 
     def close(self, number: int) -> None:
         """Close an environment, if it can be closed, and forget it."""

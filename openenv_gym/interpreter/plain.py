@@ -9,6 +9,7 @@ one by an adapter needs not be asked.
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import Any, Optional, Sequence, Tuple
 
 import numpy as np
@@ -79,3 +80,9 @@ class PlainSteps:
         if self.shape is None:
             return type(obs) is int or type(obs) is self.dtype.type
         return type(obs) is np.ndarray and obs.dtype == self.dtype and obs.shape == self.shape
+
+
+@lru_cache(maxsize=16)
+def plain_steps(form: Form) -> PlainSteps:
+    """Return what tells plain steps of a form; it is made once."""
+    return PlainSteps(form)

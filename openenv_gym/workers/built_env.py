@@ -25,13 +25,15 @@ class Rows(NamedTuple):
         places: Whose they are, by their place among those that were told.
         obs: Their observations, in one array.
         rewards: Their rewards, of dtype ``float64``.
-        infos: Their infos.
+        flags: A byte for each, 1 for terminated and 2 for truncated.
+        infos: Their infos; None where all are empty.
     """
 
     places: list[int]
     obs: Any
     rewards: Any
-    infos: list[dict[str, Any]]
+    flags: bytes
+    infos: list[dict[str, Any]] | None
 
 
 Ahead: TypeAlias = Callable[[Sequence[tuple[Any, Any, bool]]], list[Rows]]

@@ -25,6 +25,9 @@ from openenv_gym.workers.surroundings import Surroundings
 
 STOP_TIMEOUT_S = 5.0
 
+_SEE_OFF_TIMEOUT_S = 1.0
+"""Longer than a worker takes that has closed its environments and said so."""
+
 
 def available_cores() -> int:
     """Return how many cores this process may use."""
@@ -110,6 +113,7 @@ class WorkerProcess:
         self.forkserver = forkserver
         self.loaded = loaded
         self._stderr_copy = stderr_copy
+        self._is_of_a_session = builder is not None
         self._control = control
         self._owner_pid = os.getpid()
         self._is_killed = False
@@ -202,6 +206,14 @@ class WorkerProcess:
             self._is_killed = True
             self._process.note_killed()
             self._end_group()
+
+    def see_off(self) -> None:
+        """Wait a moment for the end of a worker that was forked for the session that is over.
+
+        Else it would stay a zombie until somebody looks for it.
+        """
+        if self._is_of_a_session and self._owner_pid == os.getpid():
+            self.wait(_SEE_OFF_TIMEOUT_S)
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S, killed_s: float | None = None) -> None:
         """Let the worker close its environments, and kill it if that takes too long.

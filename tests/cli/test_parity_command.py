@@ -38,9 +38,23 @@ def test_what_differs_or_is_not_there_is_exit_code_1(
 
 
 @pytest.mark.parametrize(
+    "name",
+    ["tests.support.plain_envs:Plain", "tests/support/plain_envs.py:Plain", "openspiel:catch"],
+)
+def test_an_environment_is_named_as_for_serve(name: str, capsys: pytest.CaptureFixture[str]):
+    assert main(["parity", name, *QUICK]) == 0
+    assert capsys.readouterr().out.startswith(f"{name}  embedded: identical: 5 steps")
+
+
+def test_an_environment_with_models_cannot_be_judged(capsys: pytest.CaptureFixture[str]):
+    assert main(["parity", "tests.support.typed_walk:Walk", *QUICK]) == 1
+    assert "has models of its own" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "parity needs the ids of environments, or --all"),
+        ([], "parity needs the names of environments, or --all"),
         (["X-v0", "--transports=binary,carrier"], "expected some of embedded, binary, json, got"),
     ],
 )

@@ -124,6 +124,13 @@ def test_a_worker_ends_with_its_session_and_not_with_that_of_another(make: Calla
     assert psutil.pid_exists(other)
 
 
+def test_a_worker_is_no_zombie_when_its_session_is_over(make: Callable):
+    envs = make([locked])
+    pid = envs.reset()[1]["pid"][0]
+    envs.close()
+    assert not psutil.pid_exists(pid)
+
+
 def test_a_worker_has_no_socket_of_this_process_or_of_others(make: Callable):
     def sockets(pid: int) -> set[str]:
         links = set()

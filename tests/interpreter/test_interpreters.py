@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from benchmarks.children import ROOT
+from openenv_gym.protocol import Open
+from openenv_gym.workers.built_env import build
 from tests.support.gym_rollout import plain
 
 ID = "openenv/gymnasium-v0"
@@ -169,3 +172,40 @@ def test_a_module_of_plain_classes_needs_no_gym(numpy_alone: str):
     env = gym.make(ID, env_id="tests.support.plain_envs:Plain", python=numpy_alone)
     assert env.reset(seed=3)[0] == 3
     env.close()
+
+
+@pytest.fixture
+def unseeded(numpy_alone: str) -> Iterator[Any]:
+    """The environment of a worker."""
+    name = "tests.support.plain_envs:Unseeded"
+    built = build(Open(environment=name, python=numpy_alone))
+    yield built.env
+    built.env.close()
+
+
+def test_a_seed_that_nothing_takes_there_is_warned_of(numpy_alone: str):
+    env = gym.make(ID, env_id="tests.support.plain_envs:Unseeded", python=numpy_alone)
+    with pytest.warns(UserWarning, match="seed"):
+        env.reset(seed=1)
+    env.close()
+
+
+@pytest.mark.parametrize(("name", "is_set"), [("_private", True), ("new", False)])
+def test_an_attribute_is_set_without_force_where_there_is_one(
+    unseeded: Any, name: str, is_set: bool
+):
+    assert unseeded.set_wrapper_attr(name, 8, force=False) is is_set
+
+
+def test_an_attribute_that_was_set_is_read_there(unseeded: Any):
+    unseeded.set_wrapper_attr("new", (8, None))
+    assert unseeded.get_wrapper_attr("new") == (8, None)
+
+
+def test_a_private_attribute_is_read_there_by_its_name(unseeded: Any):
+    assert unseeded.get_wrapper_attr("_private") == 7
+
+
+def test_a_private_attribute_that_there_is_not_is_none(unseeded: Any):
+    with pytest.raises(AttributeError, match="_nothing"):
+        unseeded.get_wrapper_attr("_nothing")

@@ -16,6 +16,18 @@ class Space:
         return 0 <= value < self.n
 
 
+class Unseeded:
+    action_space = Space(2)
+    observation_space = Space(2)
+    _private = 7
+
+    def reset(self):
+        return 0
+
+    def step(self, action):
+        return 0, 0.0, False, {}
+
+
 class Plain:
     action_space = Space(2)
     observation_space = Space(1000)
