@@ -20,7 +20,7 @@ MAX_SPACE_BYTES = 1 << 28
 SPACE_BYTES = 24 << 10
 """The price of one space, which is high: to make ten thousand of them takes three seconds."""
 
-NODE_BYTES = 2 << 10
+NODE_BYTES = 6 << 10
 """The price of one node of a schema that is visited."""
 
 CHARACTER_BYTES = 256

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from openenv_gym.codecs.weight import MAX_VALUE_BYTES, check_json
 from openenv_gym.errors import InvalidRequestError, NotOpenEnvError
 from openenv_gym.faults import Fault
 from openenv_gym.wire import error_codes
@@ -173,12 +174,20 @@ def error_message(message: str, code: str, fault: Fault | None = None, raised: s
     return encode_json({"type": "error", "data": error_data(message, code, fault, raised)})
 
 
-def parse_reply(text: str | bytes) -> tuple[str, dict[str, Any]]:
+def parse_reply(
+    text: str | bytes, max_value_bytes: int = MAX_VALUE_BYTES
+) -> tuple[str, dict[str, Any]]:
     """Return the type and data of a server's reply.
+
+    Args:
+        text: The reply.
+        max_value_bytes: What its values may take of the memory, in bytes.
 
     Raises:
         NotOpenEnvError: the text is no reply of this protocol.
+        ProtocolError: it holds so many values that they would fill the memory.
     """
+    check_json(text, max_value_bytes)
     try:
         reply = _decode_any(text)
         check_nesting(text, reply)
