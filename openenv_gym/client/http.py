@@ -103,7 +103,7 @@ def _answer_at(place: Stop, options: WebSocketOptions, end_s: float) -> HttpAnsw
     if place.is_own:
         add_headers(headers, address, options.headers)
     trust = options.ssl_context or (system_trust() if address.is_secure else None)
-    limit = min(options.max_message_bytes, _MAX_SCHEMA_BYTES)
+    limit = min(options.longest_message, _MAX_SCHEMA_BYTES)
     try:
         return get(place.url, headers, end_s, limit, uds=address.socket_path, trust=trust)
     except TimeoutError as exc:

@@ -70,6 +70,9 @@ class FrameSplitter:
         is_server: Whether it is a server's: what a client sends is masked.
         opcode: The only kind of data that may come; None for any.
         in_place: Whether long messages are received where they will stay, as memoryviews.
+
+    Attributes:
+        max_message_bytes: What was given; it may be changed between two messages.
     """
 
     def __init__(
@@ -83,7 +86,7 @@ class FrameSplitter:
         self._buffer = bytearray()
         self._fragments = bytearray()
         self._long: LongBody | None = None
-        self._max_message_bytes = max_message_bytes
+        self.max_message_bytes = max_message_bytes
         self._is_server = is_server
         self._opcode = opcode
         self._in_place = in_place and not is_server  # what is masked has to be copied anyway
@@ -163,10 +166,10 @@ class FrameSplitter:
             body += size
             if data[start] & _CONTROL_BIT:
                 raise FrameError(f"expected control frames of at most 125 bytes, got {length}")
-        if length + len(self._fragments) > self._max_message_bytes:
+        if length + len(self._fragments) > self.max_message_bytes:
             option = "" if self._is_server else " (max_message_bytes)"
             raise _MessageTooBigError(
-                f"expected messages of at most {self._max_message_bytes} bytes{option}, "
+                f"expected messages of at most {self.max_message_bytes} bytes{option}, "
                 f"got one of {length}"
             )
         if self._is_server:

@@ -102,6 +102,15 @@ class Place:
         """
         self.spend(spaces * SPACE_BYTES, f"{spaces} more" if spaces > 1 else "one more")
 
+    def write(self, length: int, letters: int) -> None:
+        """Pay for a text of up to ``length`` characters, with so many different ones.
+
+        Raises:
+            SpaceError: it and what was made before are too much.
+        """
+        with _naming_the_override():
+            self.budget.text(length, letters, _short(self.path))
+
     def allocate(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         """Pay for an array of ``shape``, before it is built.
 

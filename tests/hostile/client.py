@@ -30,6 +30,10 @@ GUARD_BYTES = 6 << 30
 """A client without bounds must not take the machine with it."""
 
 
+class Seen(Exception):
+    """What a user sees, as it is."""
+
+
 def how(deadline_s: float) -> dict[str, Any]:
     options = WebSocketOptions(connect_timeout_s=deadline_s, resume_timeout_s=0)
     return {"timeout_s": deadline_s, "options": options}
@@ -46,8 +50,14 @@ def make(url: str, deadline_s: float, **arguments: Any) -> None:
         env.close()
 
 
-def make_vec(url: str, deadline_s: float) -> None:
-    arguments = {**how(deadline_s), "on_fault": "raise"}
+def masks(url: str, deadline_s: float) -> None:
+    env = gym.make("openenv/remote-v0", base_url=url, codec="binary", **how(deadline_s))
+    env.reset(seed=0)
+    env.unwrapped.action_masks()
+
+
+def make_vec(url: str, deadline_s: float, **arguments: Any) -> None:
+    arguments |= {**how(deadline_s), "on_fault": "raise"}
     envs = gym.make_vec("openenv/remote-v0", num_envs=4, base_url=url, **arguments)
     try:
         envs.reset(seed=0)
@@ -57,7 +67,8 @@ def make_vec(url: str, deadline_s: float) -> None:
 
 
 def inspect(url: str, deadline_s: float) -> None:
-    openenv_gym.inspect(url, options=ConnectOptions(**how(deadline_s)))
+    found = openenv_gym.inspect(url, options=ConnectOptions(**how(deadline_s)))
+    raise Seen(f"printed: {found.problem}")
 
 
 def command(url: str, deadline_s: float) -> None:
@@ -65,20 +76,28 @@ def command(url: str, deadline_s: float) -> None:
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         main(["inspect", url])
-    raise openenv_gym.OpenEnvGymError(f"printed: {out.getvalue()}{err.getvalue()}")
+    raise Seen(f"printed: {out.getvalue()}{err.getvalue()}")
+
+
+def plain(warning: Any) -> str:
+    """The text of a warning without the colour that Gymnasium gives it."""
+    return str(warning).removeprefix("\x1b[33m").removesuffix("\x1b[0m")
 
 
 def warned(url: str, deadline_s: float) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         gym.make("openenv/remote-v0", base_url=url, **how(deadline_s)).close()
-    raise openenv_gym.OpenEnvGymError(f"{len(caught)} warnings: {caught[0].message}")
+    raise Seen(f"{len(caught)} warnings: {plain(caught[0].message)}")
 
 
 PLAYS: dict[str, Callable[[str, float], None]] = {
     "make": make,
     "make_vec": make_vec,
     "binary": lambda url, deadline_s: make(url, deadline_s, codec="binary"),
+    "binary_vec": lambda url, deadline_s: make_vec(url, deadline_s, codec="binary"),
+    "flat": lambda url, deadline_s: make(url, deadline_s, flatten=True),
+    "masks": masks,
     "inspect": inspect,
     "command": command,
     "warned": warned,

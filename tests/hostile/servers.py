@@ -13,6 +13,7 @@ import socket
 import struct
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -46,6 +47,7 @@ class Hostile:
         play: What the client does, a name of :data:`tests.hostile.client.PLAYS`.
         error: The name of the class of the error.
         deadline_s: How long the client waits for a reply, in seconds.
+        is_slow: Whether it takes more than half a second of a whole core.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Hostile:
     play: str = "make"
     error: str = "SpaceError"
     deadline_s: float = 0.5
+    is_slow: bool = False
 
 
 def answer(body: bytes | str, status: str = "200 OK", *headers: str) -> Say:
@@ -80,10 +83,9 @@ def observing(child: Any, **more: Any) -> dict[str, Say]:
 def ours(observation: Any, **more: Any) -> dict[str, Say]:
     """The route of a schema with the description of a server of ours."""
     discrete = {"type": "Discrete", "n": 2, "start": 0, "dtype": "int64"}
-    told = Description(
-        environment="Push-v0", view="gymnasium", action=discrete, observation=observation, **more
-    )
-    return schemas(**{SCHEMA_KEY: json.loads(told.to_json())})
+    told = {"action": discrete, "observation": observation, **more}
+    description = Description(environment="Push-v0", view="gymnasium", **told)
+    return schemas(**{SCHEMA_KEY: json.loads(description.to_json())})
 
 
 def forever(*parts: bytes, pause_s: float = 0) -> Say:
@@ -181,9 +183,38 @@ def handshake(*headers: str) -> Say:
     return say
 
 
-def result(seq: int, payload: bytes) -> bytes:
-    """The body of a binary reply."""
-    return struct.pack("<BBHI", 130, 1, 0, seq) + payload
+def head_of_reply(kind: int, seq: int, flags: int = 0) -> bytes:
+    """What every reply of the binary protocol begins with."""
+    return struct.pack("<BBHI", kind, flags, 0, seq)
+
+
+def opened(observation: Any, seq: int = 1, **more: Any) -> bytes:
+    """The binary reply that an environment is open."""
+    discrete = {"type": "Discrete", "n": 2, "start": 0, "dtype": "int64"}
+    told = {"action": discrete, "observation": observation, **more}
+    return (
+        head_of_reply(129, seq)
+        + Description(environment="Push-v0", view="gymnasium", **told).to_json()
+    )
+
+
+def result(seq: int, payload: bytes, flags: int) -> bytes:
+    """The binary reply to a reset or a step."""
+    return head_of_reply(130, seq, flags) + payload
+
+
+def large_png(side: int) -> str:
+    """A picture of ``side`` by ``side`` pixels, in base64, of few bytes."""
+    rows = zlib.compress(bytes(1 + (side + 7) // 8) * side, 9)
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    head = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    parts = chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    return base64.b64encode(b"\x89PNG\r\n\x1a\n" + parts).decode()
 
 
 class Server:

@@ -18,7 +18,7 @@ MOST_BYTES = 512 << 20
 MOST_CPU_S = 2.0
 MORE_WALL_S = 20.0
 """Beyond the deadline. A busy machine gives a process its two seconds when it likes."""
-MOST_CHARS = 5000
+MOST_CHARS = 17_000  # a traceback is long
 UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200b-\u200f]")
 
 
@@ -47,13 +47,19 @@ def url() -> Iterator[str]:
         yield url
 
 
-@pytest.mark.parametrize("name", ROWS)
+def listed() -> list[Any]:
+    """The names of all rows; what a slow one shows, a quicker one shows in the short suite, too."""
+    slow = pytest.mark.long
+    return [pytest.param(one.name, marks=slow if one.is_slow else ()) for one in ROWS.values()]
+
+
+@pytest.mark.parametrize("name", listed())
 def test_a_hostile_server_is_survived(name: str, url: str, client: Callable[..., dict[str, Any]]):
     row = ROWS[name]
     met = client(f"{url}/{name}", row.play, row.deadline_s)
     message = met["message"]
     assert row.error in met["kinds"], (met["kinds"], message[:500])
-    assert "OpenEnvGymError" in met["kinds"]
+    assert met["kinds"][0] == "Seen" or "OpenEnvGymError" in met["kinds"]
     assert re.search(row.expected, message, re.DOTALL), message[:500]
     assert UNSAFE.search(message) is None
     assert len(message) < MOST_CHARS
