@@ -25,6 +25,7 @@ from openenv_gym.envs.registration import NAMESPACE
 from openenv_gym.envs.remote_vector_env import RemoteVectorEnv
 from openenv_gym.errors import InvalidRequestError, OpenEnvGymError, ResetNeededError, SpaceError
 from openenv_gym.protocol import Use
+from openenv_gym.spaces.legal_actions import mask_of
 from openenv_gym.spaces.rewards import WAY_OUT
 
 try:
@@ -240,9 +241,7 @@ class OpenEnvVecEnv(VecEnv):
         if "action_mask" in info:
             return np.asarray(info["action_mask"], np.bool_)
         space: Any = self.action_space  # a Discrete, if there are masks
-        mask = np.zeros(space.n, np.bool_)
-        mask[info["legal_actions"]] = True
-        return mask
+        return mask_of(info["legal_actions"], int(space.n))
 
     def _groups(self) -> list[tuple[dict[str, Any], NDArray[np.bool_] | None]]:
         """Return the options that were set, each with a mask of sub-environments, None for all."""

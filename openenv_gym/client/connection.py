@@ -303,6 +303,10 @@ class Connection:
         """The longest message that the peer takes, and the longest that is taken from it."""
         return self._transport.takes_bytes, self._transport.max_message_bytes
 
+    def bound_replies(self, max_bytes: int) -> None:
+        """Take no longer reply from now on, see :meth:`Transport.bound_replies`."""
+        self._transport.bound_replies(max_bytes)
+
     def kill_peer(self) -> None:
         """Kill the process that owes a reply, where it is a worker of this process."""
         self._transport.kill_peer()

@@ -29,5 +29,8 @@ def closed_by_peer(peer: str, closed: Close) -> OpenEnvGymError:
 def unreadable(peer: str, exc: ProtocolError) -> OpenEnvGymError:
     """Return the error for what a peer sent against the rules of frames."""
     is_long = isinstance(exc, FrameError) and exc.close_code == MESSAGE_TOO_BIG
-    kind = InvalidRequestError if is_long else ConnectionLostError
-    return kind(f"{peer}: {exc}")
+    if is_long:
+        return InvalidRequestError(
+            f"{peer}: {exc}; to have it, pass options=WebSocketOptions(max_message_bytes=...)"
+        )
+    return ConnectionLostError(f"{peer}: {exc}")

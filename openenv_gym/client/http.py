@@ -12,6 +12,7 @@ from openenv_gym.client.handshake import request_headers, unauthenticated
 from openenv_gym.client.redirects import Stop, follow, redirect_in
 from openenv_gym.client.tls import system_trust
 from openenv_gym.client.websocket import WebSocketOptions
+from openenv_gym.codecs.weight import LIGHT_BYTES, check_json
 from openenv_gym.errors import NotOpenEnvError, UnreachableError
 from openenv_gym.texts import quoted
 
@@ -34,12 +35,14 @@ def get_schema(address: Address, options: WebSocketOptions) -> dict[str, Any]:
         AuthenticationError: who answers wants another token.
         NoSchema: a web application answers, without a schema.
         NotOpenEnvError: who answers has no such route, or says something else there.
+        ProtocolError: the schemas would fill the memory.
     """
     response = _get(address, "schema", options)
     expected = f"expected the schema of an OpenEnv server at {response.url}"
     if response.status_code != _OK:
         kind = NoSchema if _is_application(response) else NotOpenEnvError
         raise kind(f"{expected}, got HTTP {response.status_code}: {quoted(response.text, 100)}")
+    check_json(response.content)
     try:
         body = json.loads(response.content)
     except (ValueError, RecursionError) as exc:
@@ -56,6 +59,8 @@ def get_name(address: Address, options: WebSocketOptions) -> str | None:
         UnreachableError: nobody answers at ``address``.
     """
     response = _get(address, "metadata", options)
+    if len(response.content) > LIGHT_BYTES:
+        return None
     try:
         body = json.loads(response.content)
     except (ValueError, RecursionError):
@@ -102,7 +107,7 @@ def _answer_at(place: Stop, options: WebSocketOptions, end_s: float) -> HttpAnsw
     if place.is_own:
         headers.update(request_headers(address, options.headers))
     trust = options.ssl_context or (system_trust() if address.is_secure else None)
-    limit = min(options.max_message_bytes, _MAX_SCHEMA_BYTES)
+    limit = min(options.longest_message, _MAX_SCHEMA_BYTES)
     try:
         return get(place.url, headers, end_s, limit, uds=address.socket_path, trust=trust)
     except TimeoutError as exc:

@@ -70,9 +70,8 @@ class Stop:
         Raises:
             NotOpenEnvError: it is not followed there; the message says where to, and what to do.
         """
-        url = urljoin(self.url, location)
         try:
-            parts = urlsplit(url)
+            parts = urlsplit(urljoin(self.url, location))
             scheme, host, port = _SCHEMES[parts.scheme], parts.hostname or "", parts.port
         except (KeyError, ValueError) as exc:
             raise NotOpenEnvError(

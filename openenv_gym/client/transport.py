@@ -50,6 +50,14 @@ class Transport(Protocol):
                 connection.
         """
 
+    def bound_replies(self, max_bytes: int) -> None:
+        """Take no longer message from now on, unless the caller has said how long one may be.
+
+        Args:
+            max_bytes: The longest reply that the environment needs.
+        """
+        return  # a peer that is a process of one's own is trusted
+
     def close(self) -> None:
         """Close the connection; may be called twice, and never raises."""
 

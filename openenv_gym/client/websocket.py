@@ -58,7 +58,12 @@ from openenv_gym.errors import (
     UnreachableError,
 )
 from openenv_gym.protocol import Body
-from openenv_gym.protocol.limits import LIMIT_HEADER, MAX_MESSAGE_BYTES, limit_in
+from openenv_gym.protocol.limits import (
+    LIMIT_HEADER,
+    MAX_MESSAGE_BYTES,
+    REPLY_ALLOWANCE_BYTES,
+    limit_in,
+)
 from openenv_gym.protocol.resume import ASK, RESUME_HEADER, Resumption, resumption_in
 from openenv_gym.protocol.websocket_frames import BINARY, TEXT, FrameSplitter, client_frame
 from openenv_gym.sockets import BlockingSocket
@@ -78,7 +83,8 @@ class WebSocketOptions:
         connect_timeout_s: The longest time to open a connection, with TLS, the handshake and all
             redirects; and for the whole answer to a request over HTTP. In seconds.
         max_message_bytes: A longer message from the server is refused. A server of ours is told,
-            and answers with an error in place of a longer one.
+            and answers with an error in place of a longer one. None for 32 MiB and what the
+            observations of the environment need, which the server is not told.
         max_space_bytes: What the spaces of a server may take, all together, in bytes; those that
             take more are refused. None for no limit.
         headers: Sent with the handshake, such as ``Authorization``.
@@ -90,12 +96,12 @@ class WebSocketOptions:
             and credentials. On the host of the address they are followed anyway.
 
     Raises:
-        InvalidRequestError: ``resume_timeout_s`` is no time, ``max_message_bytes`` no number, or
+        InvalidRequestError: ``resume_timeout_s`` is no time, a limit no number of bytes, or
             ``redirect_hosts`` is one text.
     """
 
     connect_timeout_s: float = 10.0
-    max_message_bytes: int = MAX_MESSAGE_BYTES
+    max_message_bytes: int | None = None
     max_space_bytes: int | None = MAX_SPACE_BYTES
     headers: dict[str, str] = field(default_factory=dict, repr=False)  # which may be secret
     ssl_context: ssl.SSLContext | None = None
@@ -104,19 +110,23 @@ class WebSocketOptions:
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
-        if isinstance(self.redirect_hosts, str):
-            raise InvalidRequestError(
-                f"redirect_hosts: expected a list of names, got {self.redirect_hosts!r}"
-            )
-        if type(self.max_message_bytes) is not int or self.max_message_bytes < 1:
-            raise InvalidRequestError(
-                f"max_message_bytes: expected bytes from 1, got {self.max_message_bytes!r:.80}"
-            )
+        hosts = self.redirect_hosts
+        if isinstance(hosts, str):
+            raise InvalidRequestError(f"redirect_hosts: expected a list of names, got {hosts!r}")
+        for name in ("max_message_bytes", "max_space_bytes"):
+            limit = getattr(self, name)
+            if limit is not None and (type(limit) is not int or limit < 1):
+                raise InvalidRequestError(f"{name}: expected bytes from 1, got {limit!r:.80}")
         if self.resume_timeout_s is not None and not 0 <= self.resume_timeout_s < math.inf:
             raise InvalidRequestError(
                 "resume_timeout_s: expected seconds, 0 for never, or None for as long as the "
                 f"server keeps a session, got {self.resume_timeout_s!r}"
             )
+
+    @property
+    def longest_message(self) -> int:
+        """The longest message that is ever taken, in bytes, whatever the environment needs."""
+        return self.max_message_bytes or MAX_MESSAGE_BYTES
 
     def __deepcopy__(self, memo: dict[int, object]) -> WebSocketOptions:
         """Return a copy with the same TLS context, of which there is no copy."""
@@ -150,7 +160,7 @@ class WebSocketTransport(Transport):
         self._opcode = TEXT if subprotocol is None else BINARY
         self._place, self._subprotocol = Stop.of(address, "ws", query), subprotocol
         self._options = options
-        self.max_message_bytes = options.max_message_bytes
+        self.max_message_bytes = options.max_message_bytes or REPLY_ALLOWANCE_BYTES
         self._messages: deque[Body] = deque()
         self._lock = threading.RLock()  # the collector may close it in the thread that holds it
         self._is_waiting = False
@@ -173,13 +183,11 @@ class WebSocketTransport(Transport):
             resume: What to say of a session to be taken up; None says nothing.
             timeout_s: The longest time for TCP, TLS and the handshake together, in seconds.
         """
-        options = replace(
-            self._options, connect_timeout_s=min(timeout_s, self._options.connect_timeout_s)
-        )
-        end_s = time.monotonic() + options.connect_timeout_s  # of all redirects together
-        ask = partial(self._open_at, options=options, resume=resume, end_s=end_s)
+        longest_s = min(timeout_s, self._options.connect_timeout_s)
+        end_s = time.monotonic() + longest_s  # of all redirects together
+        ask = partial(self._open_at, options=self._options, resume=resume, end_s=end_s)
         # A session is taken up again at the place where it is, and not where one was redirected.
-        self._place = follow(self._place, ask, options.redirect_hosts)
+        self._place = follow(self._place, ask, self._options.redirect_hosts)
 
     def _open_at(
         self, place: Stop, options: WebSocketOptions, resume: str | None, end_s: float
@@ -264,6 +272,12 @@ class WebSocketTransport(Transport):
         self._is_waiting = False
         return self._messages.popleft()
 
+    def bound_replies(self, max_bytes: int) -> None:
+        """Take no longer message from now on, unless the options say how long one may be."""
+        if self._options.max_message_bytes is None:
+            self.max_message_bytes = min(max_bytes, MAX_MESSAGE_BYTES)
+            self._splitter.max_message_bytes = self.max_message_bytes
+
     def close(self) -> None:
         """Close the connection, with a closing frame where the socket still takes it."""
         if sys.is_finalizing():  # after KEEPALIVE.close_all; its thread may have died in the lock
@@ -347,7 +361,7 @@ class WebSocketTransport(Transport):
         request = self._protocol.connect()
         if place.is_own:
             request.headers.update(request_headers(address, options.headers))
-        request.headers[LIMIT_HEADER] = str(options.max_message_bytes)
+        request.headers[LIMIT_HEADER] = str(options.longest_message)
         if resume is not None:
             request.headers[RESUME_HEADER] = resume
         self._protocol.send_request(request)

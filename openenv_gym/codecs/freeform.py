@@ -23,6 +23,7 @@ import gymnasium.spaces as gs
 import msgspec
 import numpy as np
 
+from openenv_gym.codecs.weight import LIGHT_BYTES, check_messagepack
 from openenv_gym.errors import InvalidRequestError
 
 _TUPLE, _ARRAY, _SCALAR, _BIG_INT, _GRAPH, _OBJECTS = 1, 2, 3, 4, 5, 6
@@ -73,8 +74,11 @@ def unpack_freeform(payload: bytes | memoryview) -> Any:
 
     Raises:
         InvalidRequestError: the payload is malformed.
+        ProtocolError: it is long and holds so many values that they would fill the memory.
     """
     try:
+        if len(payload) > LIGHT_BYTES:
+            check_messagepack(payload)
         return _unpack(payload)
     except _MALFORMED as exc:
         raise InvalidRequestError(f"expected a MessagePack value, got malformed: {exc}") from exc

@@ -25,7 +25,7 @@ from openenv_gym.errors import (
 )
 from openenv_gym.faults import FaultKind
 from openenv_gym.protocol import Open, Opened
-from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES
+from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES, most_reply_bytes
 from openenv_gym.spaces import Inference
 from openenv_gym.spaces.descriptor import Space
 from openenv_gym.spaces.size import least_bytes
@@ -280,6 +280,8 @@ def opened(connection: Connection, request: Open) -> Description:
     if not isinstance(reply, Opened):
         raise ProtocolError(f"expected an environment to open, got a {type(reply).__name__}")
     try:
+        if (space := reply.description.batched_observation_space) is not None:
+            connection.bound_replies(most_reply_bytes(space, in_json=False))
         check_lengths(reply.description, connection.limits)
     except BaseException:
         connection.close(CLOSE_TIMEOUT_S)

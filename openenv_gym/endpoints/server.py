@@ -45,7 +45,7 @@ from openenv_gym.protocol import (
     SessionState,
     StateReply,
 )
-from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES
+from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES, most_reply_bytes, most_value_bytes
 from openenv_gym.spaces import Inference, infer
 from openenv_gym.spaces.budget import SpaceBudget
 from openenv_gym.spaces.narrowing import schema_of_value
@@ -103,7 +103,7 @@ class ServerEndpoint:
         told = answer.description
         if told is not None and self.options.codec != "json" and self._is_ours(told):
             takes = told.max_message_bytes or MAX_MESSAGE_BYTES
-            check_lengths(told, (takes, self.options.websocket.max_message_bytes))
+            check_lengths(told, (takes, self.options.websocket.longest_message))
         return Described(self._info(answer), None)
 
     def connect(
@@ -204,11 +204,15 @@ class ServerEndpoint:
         check_known(known, info, self.address)
         schema, done_means = answer.schema["observation"], self.options.done_means
         view = SchemaView(inference, schema, done_means=done_means)
-        messages = JsonClientMessages(view, not self._is_ours(answer.description))
+        space = inference.observation_form.space
+        messages = JsonClientMessages(
+            view, not self._is_ours(answer.description), max_value_bytes=most_value_bytes(space)
+        )
         session = ClientSession(messages, SessionState.READY)
         deadlines = answer.description.deadlines if answer.description else {}
         timeout_s = reply_timeout(self.options.timeout_s, deadlines)
         transport = self._transport(None, f"?{VIEW_PARAMETER}={GYMNASIUM_VIEW}")
+        transport.bound_replies(most_reply_bytes(space, in_json=True))
         return Described(info, Connection(session, transport, timeout_s))
 
     def _connect_batched_json(self, known: EnvInfo | None, answer: Answer) -> Described[Connection]:
@@ -232,6 +236,9 @@ class ServerEndpoint:
             found = msgspec.convert(said, Description)
             found = found.within(self.options.websocket.max_space_bytes)
             messages.view = BatchClientView(found)
+            if (space := found.batched_observation_space) is not None:
+                connection.bound_replies(most_reply_bytes(space, in_json=True))
+                messages.max_value_bytes = most_value_bytes(space)
             info = info_of(_said_in_json(found), request, self.options, is_binary=False)
             check_known(known, info, self.address)
         except msgspec.ValidationError as exc:

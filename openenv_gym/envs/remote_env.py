@@ -40,6 +40,7 @@ from openenv_gym.recovery import (
 )
 from openenv_gym.spaces.check import action_check
 from openenv_gym.spaces.copy_value import copy_value
+from openenv_gym.spaces.legal_actions import mask_of
 from openenv_gym.spaces.probing import end_of_reset
 from openenv_gym.wire.fault_info import FAULT_KEY, restart_info
 
@@ -330,9 +331,7 @@ class RemoteEnv(gym.Env[Any, Any]):
     def _masks(self) -> NDArray[np.bool_]:
         """The legal actions as a boolean array of shape ``(n,)``."""
         space: Any = self.action_space  # a Discrete, where there are masks
-        mask = np.zeros(int(space.n), dtype=np.bool_)
-        mask[self._legal_actions] = True
-        return mask
+        return mask_of(self._legal_actions, int(space.n))
 
     def __getattr__(self, name: str) -> Any:
         """Read what is not here where the environment lives, if that is allowed there.

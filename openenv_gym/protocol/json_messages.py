@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from openenv_gym.codecs import info_to_json, reward_to_json, shown_frames
+from openenv_gym.codecs.weight import MAX_VALUE_BYTES
 from openenv_gym.errors import (
     InvalidActionError,
     InvalidRequestError,
@@ -210,14 +211,21 @@ class JsonClientMessages:
         is_inferred: Whether its spaces are what the client makes of schemas, or was told.
         num_envs: The number of sub-environments of a batched session; None for a single
             environment.
+        max_value_bytes: What the values of a reply may take of the memory, in bytes.
 
     Attributes:
         view: What was given. Of a batched session it is known only when the session is there.
+        max_value_bytes: What the values of a reply may take of the memory, likewise.
     """
 
     def __init__(
-        self, view: ClientView, is_inferred: bool = True, num_envs: int | None = None
+        self,
+        view: ClientView,
+        is_inferred: bool = True,
+        num_envs: int | None = None,
+        max_value_bytes: int = MAX_VALUE_BYTES,
     ) -> None:
+        self.max_value_bytes = max_value_bytes
         self.is_inferred = is_inferred
         self.view = view
         self._result = Result if num_envs is None else BatchResult
@@ -263,7 +271,7 @@ class JsonClientMessages:
             NotOpenEnvError: ``text`` is no reply of this protocol.
             InvalidRequestError: the observation does not have the form of its space.
         """
-        kind, data = parse_reply(text)
+        kind, data = parse_reply(text, self.max_value_bytes)
         if kind == "observation":
             return None, self._result(*self.view.load_result(data, is_first=self._is_reset))
         if kind == "state":

@@ -6,13 +6,25 @@ a server answers with a failure in its place. The connection goes on.
 
 from __future__ import annotations
 
+from openenv_gym.codecs.weight import MAX_VALUE_BYTES
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.protocol.binary_messages import BinaryMessages, sequence_of
 from openenv_gym.protocol.events import failure
 from openenv_gym.protocol.framing import MAX_FRAME_BYTES, Body
+from openenv_gym.spaces.descriptor import Space
+from openenv_gym.spaces.size import least_bytes, numbers_in
 
 MAX_MESSAGE_BYTES = MAX_FRAME_BYTES
 """The longest message of all, since a worker takes no longer one."""
+
+REPLY_ALLOWANCE_BYTES = 32 << 20
+"""How long a reply may be beside the arrays of its observation: infos, texts, a rendered frame."""
+
+_MOST_COPIES = 4
+"""How often an observation may stand in one reply: infos have the last one of an episode, too."""
+
+_JSON_NUMBER_CHARS = 64
+"""A float of 64 bits has up to 25 characters with its comma, and stands in infos again."""
 
 LIMIT_HEADER = "OpenEnv-Gym-Max-Message-Bytes"
 """The header of both handshakes in which each end says how long a message it takes."""
@@ -63,3 +75,24 @@ def _way_out(higher: str, limit: int) -> str:
     if limit == MAX_MESSAGE_BYTES:
         return "Spread many sub-environments over more sessions (shards=)"
     return f"To have it, {higher}"
+
+
+def most_reply_bytes(space: Space, *, in_json: bool) -> int:
+    """Return how long a reply with an observation may be.
+
+    Args:
+        space: The space of the observation, of all sub-environments.
+        in_json: Whether it is JSON.
+    """
+    if in_json:
+        return REPLY_ALLOWANCE_BYTES + _JSON_NUMBER_CHARS * numbers_in(space)
+    return REPLY_ALLOWANCE_BYTES + _MOST_COPIES * least_bytes(space)
+
+
+def most_value_bytes(space: Space) -> int:
+    """Return how much memory the values in a reply in JSON may take, before they are arrays.
+
+    Args:
+        space: The space of the observation, of all sub-environments.
+    """
+    return MAX_VALUE_BYTES + _JSON_NUMBER_CHARS * numbers_in(space)

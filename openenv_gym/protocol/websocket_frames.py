@@ -8,6 +8,7 @@ read and written here instead; every other frame is handed on to it.
 from __future__ import annotations
 
 import os
+import math
 import struct
 from collections.abc import Mapping
 
@@ -76,6 +77,9 @@ class FrameSplitter:
         is_server: Whether it is a server's: what a client sends is masked.
         opcode: The only kind of data that may come; None for any.
         in_place: Whether long messages are received where they will stay, as memoryviews.
+
+    Attributes:
+        max_message_bytes: What was given; it may be changed between two messages.
     """
 
     def __init__(
@@ -91,9 +95,9 @@ class FrameSplitter:
         self._buffer = bytearray()
         self._fragments = bytearray()
         self._long: LongBody | None = None
-        self._max_message_bytes = max_message_bytes
+        self.max_message_bytes = max_message_bytes
         self._by_kind = dict(max_bytes_by_kind or {})
-        self._surely_taken_bytes = min([max_message_bytes, *self._by_kind.values()])
+        self._least_by_kind = min(self._by_kind.values(), default=math.inf)
         self._option = option
         self._is_server = is_server
         self._opcode = opcode
@@ -169,9 +173,10 @@ class FrameSplitter:
             body += size
         if self._is_server:
             body += _MASK_BYTES
-        if length + len(self._fragments) > self._surely_taken_bytes:
+        whole = length + len(self._fragments)
+        if whole > self.max_message_bytes or whole > self._least_by_kind:
             kind = self._kind(data, body)
-            self._check_length(length + len(self._fragments), kind)
+            self._check_length(whole, kind)
             if kind is None:
                 self._needed = body + 1 - start
                 return None
@@ -198,7 +203,7 @@ class FrameSplitter:
         return self._payload(data, body, body + 1)[0] if len(data) > body else None
 
     def _check_length(self, length: int, kind: int | None) -> None:
-        limit = self._max_message_bytes
+        limit = self.max_message_bytes
         said = f"messages of at most {limit} bytes ({self._option})"
         if kind in self._by_kind and self._by_kind[kind] < limit:
             limit = self._by_kind[kind]

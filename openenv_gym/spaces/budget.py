@@ -20,11 +20,14 @@ MAX_SPACE_BYTES = 1 << 28
 SPACE_BYTES = 24 << 10
 """The price of one space, which is high: to make ten thousand of them takes three seconds."""
 
-NODE_BYTES = 2 << 10
+NODE_BYTES = 6 << 10
 """The price of one node of a schema that is visited."""
 
 CHARACTER_BYTES = 256
 """What a character of an alphabet takes: a ``Text`` has a list, a set and a dict of them."""
+
+SAMPLED_CHARACTER_BYTES = 32
+"""What a character of a sampled text takes, while it is sampled."""
 
 JSON_NUMBER_BYTES = 32
 """What a number takes while it is read from JSON, beside its place in an array."""
@@ -71,6 +74,20 @@ class SpaceBudget:
                 f"{path}: expected spaces and arrays of at most {self.max_bytes} bytes together, "
                 f"got more with {what}; {_WAY_OUT}"
             )
+
+    def text(self, length: int, letters: int, path: str) -> None:
+        """Pay for the space of a text: its alphabet, and a sample.
+
+        Args:
+            length: The greatest length of a sample, in characters.
+            letters: The number of characters of the alphabet.
+            path: Where it stands.
+
+        Raises:
+            SpaceError: it is more than is left.
+        """
+        nbytes = letters * CHARACTER_BYTES + length * SAMPLED_CHARACTER_BYTES
+        self.spend(nbytes, path, f"a text of up to {length} characters, {letters} different ones")
 
     def array(
         self, shape: Sequence[int], dtype: np.dtype[np.generic], path: str, *, per_number: int = 0

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openenv_gym.errors import SpaceError
-from openenv_gym.spaces.budget import CHARACTER_BYTES, SPACE_BYTES, SpaceBudget
+from openenv_gym.spaces.budget import SPACE_BYTES, SpaceBudget
 from openenv_gym.spaces.labels import label, labels_of
 from openenv_gym.spaces.numbers import from_json_number, to_json_number
 from openenv_gym.spaces.unicode_text import UnicodeText
@@ -270,7 +270,7 @@ def _(space: gs.Text) -> Descriptor:
 @_reads("Text")
 def _read_text(descriptor: Descriptor, path: str, budget: SpaceBudget) -> Space:
     charset = descriptor["charset"]
-    budget.spend(len(charset) * CHARACTER_BYTES, path, f"an alphabet of {len(charset)} characters")
+    budget.text(int(descriptor["max_length"]), len(charset), path)
     return gs.Text(
         descriptor["max_length"],
         min_length=descriptor["min_length"],
@@ -289,6 +289,7 @@ def _(space: UnicodeText) -> Descriptor:
 
 @_reads("UnicodeText")
 def _read_unicode_text(descriptor: Descriptor, path: str, budget: SpaceBudget) -> Space:
+    budget.text(int(descriptor["min_length"]), 0, path)
     return UnicodeText(descriptor["max_length"], min_length=descriptor["min_length"])
 
 

@@ -16,6 +16,7 @@ import gymnasium.spaces as gs
 import numpy as np
 
 from openenv_gym.errors import SpaceError
+from openenv_gym.spaces.budget import SpaceBudget
 from openenv_gym.spaces.descriptor import Space
 from openenv_gym.spaces.fields import paths_of
 from openenv_gym.spaces.infer_sides import Side
@@ -37,7 +38,7 @@ class Flattening(NamedTuple):
     convert: Callable[[Any], Any]
 
 
-def flat_observation(side: Side, *, is_asked: bool) -> tuple[Side, Flattening]:
+def flat_observation(side: Side, *, is_asked: bool, budget: SpaceBudget) -> tuple[Side, Flattening]:
     """Return the fields of numbers, and how they become one row.
 
     The row is the one of ``gymnasium.wrappers.FlattenObservation``.
@@ -46,6 +47,7 @@ def flat_observation(side: Side, *, is_asked: bool) -> tuple[Side, Flattening]:
         side: The observation side.
         is_asked: Whether the caller named the fields or the space. Otherwise those of texts and
             lists are left to the info, and the side says so.
+        budget: What is left to make spaces with.
 
     Raises:
         SpaceError: there are no numbers, or a field that was asked for has none.
@@ -76,6 +78,8 @@ def flat_observation(side: Side, *, is_asked: bool) -> tuple[Side, Flattening]:
             f"flatten=True gives at most {_MOST_NUMBERS} numbers, got {gs.flatdim(space)} for "
             f"{space}; name other fields with observation_key="
         )
+    dtype = space.dtype if isinstance(space, gs.Box) else np.dtype(np.float64)
+    budget.array((gs.flatdim(space),), dtype, "$.observation")
     return side, Flattening(gs.flatten_space(space), lambda value: gs.flatten(space, value))
 
 
@@ -149,9 +153,9 @@ def _counts(space: Any, path: str) -> Any:
     if isinstance(space, gs.Box):
         if ends := open_ends(space, path):
             raise SpaceError(f"{ends[0]}, which flatten=True needs; pass action_space=")
-        counts = np.asarray(space.high.astype(object) - space.low.astype(object) + 1)
-        if (counts <= _MOST_NUMBERS).all():
-            return counts.astype(np.int64).ravel()
+        about = space.high.astype(np.float64) - space.low.astype(np.float64)
+        if (about <= _MOST_NUMBERS).all():  # so that the exact numbers do not overflow
+            return (space.high.astype(np.int64) - space.low.astype(np.int64) + 1).ravel()
     raise SpaceError(
         f"{path}: flatten=True makes an action of numbers, got {space}; choose another field with "
         "action_key= or fixed_action=, or give a space with action_space="

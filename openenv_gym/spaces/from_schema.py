@@ -19,7 +19,7 @@ import numpy as np
 
 from openenv_gym.errors import SpaceError
 from openenv_gym.spaces import schema_space
-from openenv_gym.spaces.budget import CHARACTER_BYTES, SpaceBudget
+from openenv_gym.spaces.budget import SpaceBudget
 from openenv_gym.spaces.descriptor import Space, from_descriptor
 from openenv_gym.spaces.numbers import EXACT_INTEGERS, from_json_number
 from openenv_gym.spaces.schema_choice import read_choice
@@ -247,15 +247,16 @@ def _text(schema: Schema, place: Place) -> SchemaSpace:
         if pattern is None:
             raise place.refusal("a 'pattern' of one character class, as '^[a-z ]*$'", schema)
         charset, least = pattern.charset, max(least, pattern.least)
-        place.spend(len(charset) * CHARACTER_BYTES, f"an alphabet of {len(charset)} characters")
         most = min((n for n in (most, pattern.most) if n is not None), default=None)
     if place.is_open and "pattern" not in schema:
         most = max(MAX_LENGTH, least) if most is None else most
         if least <= most:
+            place.write(least, 0)
             text = UnicodeText(most, min_length=least)
             return SchemaSpace(space=text, kinds=frozenset({"string"}))
     if most is None or most < least:
         raise place.refusal("a string with 'maxLength', at least its 'minLength'", schema)
+    place.write(most, len(charset))
     return SchemaSpace(
         space=gs.Text(most, min_length=least, charset=charset), kinds=frozenset({"string"})
     )

@@ -197,7 +197,9 @@ def infer(  # noqa: PLR0913 - each override has its name
     flat_act, flat_obs = None, None
     if flatten:
         is_asked = observation_key is not None or observation_space is not None
-        observation, flat_obs = flat_observation(observation, is_asked=is_asked)
+        observation, flat_obs = flat_observation(
+            observation, is_asked=is_asked, budget=sight.budget
+        )
         flat_act = flat_action(action)
         why = (*why, f"$: flatten=True gives {flat_act.space} and {flat_obs.space}")
     if sight.has_looked:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeGuard
 
 import gymnasium.spaces as gs
 import numpy as np
+from numpy.typing import NDArray
 
 from openenv_gym.errors import SpaceError
 from openenv_gym.spaces.budget import SpaceBudget
@@ -179,7 +180,7 @@ class FormReader:
         pixels = pixels_of(value, tuple(shape))
         form: SchemaSpace | None
         if pixels is not None:
-            form = pictured(tuple(pixels.shape))
+            form = self._pictured(name, pixels)
         else:
             form = self._reshaped(name, child, value, tuple(shape))
         why = f"{beside} at the probing reset gives"
@@ -195,6 +196,10 @@ class FormReader:
             return None
         return reshaped(_box_of(name, flat, value, shape))
 
+    def _pictured(self, name: str, pixels: NDArray[np.uint8]) -> SchemaSpace:
+        self.budget.array(pixels.shape, pixels.dtype, self.path(name))
+        return pictured(tuple(pixels.shape))
+
     def _picture(self, name: str, child: Schema) -> Found | None:
         """Read a picture in base64, whose shape the probing reset shows."""
         is_text = child.get("type") == "string" or {"type": "string"} in child.get("anyOf", ())
@@ -203,7 +208,7 @@ class FormReader:
         probed = self.sight.look(self.path(name))
         pixels = None if probed is None else pixels_of(probed.observation.get(name))
         if pixels is not None:
-            form = pictured(tuple(pixels.shape))
+            form = self._pictured(name, pixels)
             return Found(form, f"a picture in base64 at the probing reset gives {form.space}")
         if has_pillow():
             return None

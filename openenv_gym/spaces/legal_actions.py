@@ -11,7 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from openenv_gym.errors import InvalidRequestError, shown
+import numpy as np
+from numpy.typing import NDArray
+
+from openenv_gym.errors import InvalidRequestError, SpaceError, shown
 
 FIELDS = ("legal_actions", "action_mask")
 """The names of fields that say it. The first that an observation has is read."""
@@ -21,6 +24,26 @@ MaskMeans: TypeAlias = Literal["mask", "indices"]
 MOST_ACTIONS = 1 << 24
 """The largest number of actions that is taken from a server's word, since masks have an entry for
 each."""
+
+
+def mask_of(legal: Any, n: int) -> NDArray[np.bool_]:
+    """Return the legal actions as a boolean array of shape ``(n,)``.
+
+    Args:
+        legal: The numbers of the legal actions.
+        n: The number of actions.
+
+    Raises:
+        SpaceError: there are too many actions for a mask.
+    """
+    if n > MOST_ACTIONS:
+        raise SpaceError(
+            f"expected at most {MOST_ACTIONS} actions, so that a mask has room for each, got {n}; "
+            "info['legal_actions'] lists the legal ones"
+        )
+    mask = np.zeros(n, np.bool_)
+    mask[legal] = True
+    return mask
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -72,7 +72,7 @@ class Place:
 
     def below(self, step: str) -> Place:
         """Return the place of a part."""
-        path = self.path if len(self.path) > _MOST_PATH else self.path + step
+        path = self.path if len(self.path) > _MOST_PATH else f"{self.path}{step:.100}"
         return replace(self, path=path, depth=self.depth + 1)
 
     def refusal(self, expected: str, schema: Any) -> SpaceError:
@@ -101,6 +101,15 @@ class Place:
             SpaceError: these and those before are too many.
         """
         self.spend(spaces * SPACE_BYTES, f"{spaces} more" if spaces > 1 else "one more")
+
+    def write(self, length: int, letters: int) -> None:
+        """Pay for a text of up to ``length`` characters, with so many different ones.
+
+        Raises:
+            SpaceError: it and what was made before are too much.
+        """
+        with _naming_the_override():
+            self.budget.text(length, letters, _short(self.path))
 
     def allocate(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         """Pay for an array of ``shape``, before it is built.
@@ -190,7 +199,10 @@ def _merge(first: Schema, second: Schema, place: Place) -> Schema:
             continue
         place.visit(count_nodes(one))
         if key in _MERGERS:
-            merged[key] = _MERGERS[key](one, other)
+            try:
+                merged[key] = _MERGERS[key](one, other)
+            except (TypeError, ValueError, OverflowError, ZeroDivisionError) as exc:
+                raise place.refusal(f"parts with {key!r} of one kind", [one, other]) from exc
         elif json_key(one) != json_key(other):
             raise place.refusal(f"parts with the same {key!r}, or one of them", [one, other])
     return merged
@@ -237,7 +249,7 @@ def _common_multiple(first: float, second: float) -> float:
         math.lcm(one.numerator, other.numerator), math.gcd(one.denominator, other.denominator)
     )
     if multiple.numerator > _MOST_MULTIPLE:  # many of them together would have no end of digits
-        raise ValueError("'multipleOf' whose parts have a multiple of 64 bits")
+        raise ValueError("a multiple beyond 64 bits")
     return int(multiple) if multiple.denominator == 1 else float(multiple)
 
 

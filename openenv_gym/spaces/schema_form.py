@@ -11,6 +11,7 @@ _NAMED = frozenset({"properties", "$defs", "definitions", "patternProperties"})
 _ONE = frozenset({"items", "additionalProperties", "contains", "propertyNames", "not"})
 _SIZES = frozenset({"minItems", "maxItems", "minLength", "maxLength"})
 _TEXTS = frozenset({"$ref", "pattern", "format"})
+_MOST_PATH = 200
 
 
 def check_model(schema: Any, side: str) -> None:
@@ -40,18 +41,18 @@ that the server publishes is broken
             continue
         _expect(isinstance(one, dict), place, "a JSON schema", one)
         for key, value in one.items():
-            waiting += _children(f"{place}.{key}", key, value)
+            waiting += _children(_below(place, key), key, value)
 
 
 def _children(place: str, key: str, value: Any) -> list[tuple[str, Any]]:
     """Return the schemas under a keyword, after a check of its own value."""
     if key in _NAMED:
         _expect(isinstance(value, dict), place, "an object of schemas", value)
-        return [(f"{place}.{name}", child) for name, child in value.items()]
+        return [(_below(place, name), child) for name, child in value.items()]
     if key in _MANY:
         is_list = isinstance(value, list) and bool(value or key == "prefixItems")
         _expect(is_list, place, "a list of schemas", value)
-        return [(f"{place}[{i}]", child) for i, child in enumerate(value)]
+        return [(_below(place, i), child) for i, child in enumerate(value)]
     if key in _ONE:
         return [(place, value)]
     if key in _TEXTS:
@@ -65,6 +66,13 @@ def _children(place: str, key: str, value: Any) -> list[tuple[str, Any]]:
     elif key == "type":
         _expect(isinstance(value, str) or _is_names(value), place, "a type or several", value)
     return []
+
+
+def _below(place: str, step: str | int) -> str:
+    """The path of a part; one of a deep part, or of one with a long name, is cut."""
+    if len(place) > _MOST_PATH:
+        return place
+    return f"{place}[{step}]" if isinstance(step, int) else f"{place}.{step:.100}"
 
 
 def _is_names(value: Any) -> bool:

@@ -25,7 +25,7 @@ from openenv_gym.wire.error_codes import brief
 Schema = dict[str, Any]
 ACTION, OBSERVATION = "ActT", "ObsT"
 _REF = "'$ref'"
-_MAX_DEPTH = 8
+_MOST_REFERENCES = 64
 
 
 def type_arguments(kind: type[Any]) -> dict[str, Any]:
@@ -103,16 +103,24 @@ def _narrows(served: set[str], own: set[str]) -> bool:
     return not own or (bool(served) and served <= own)
 
 
-def _types(schema: Schema, document: Schema, depth: int = 0) -> set[str]:
+def _types(schema: Schema, document: Schema) -> set[str]:
     """Return the JSON types that a field may have, an empty set if its schema does not say."""
-    if depth > _MAX_DEPTH:  # a definition that contains itself
-        return set()
-    name = str(schema.get("$ref", "")).removeprefix("#/$defs/")
-    schema = document.get("$defs", {}).get(name, schema)
-    given = schema.get("type", [])
-    types = {given} if isinstance(given, str) else set(given)
-    for choice in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
-        types |= _types(choice, document, depth + 1)
+    types: set[str] = set()
+    waiting: list[Any] = [schema]
+    followed: set[str] = set()
+    while waiting and len(followed) <= _MOST_REFERENCES:
+        one = waiting.pop()
+        if not isinstance(one, dict):
+            continue
+        name = str(one.get("$ref", "")).removeprefix("#/$defs/")
+        if name in followed:  # each definition is looked at once, whoever names it
+            continue
+        if name in document.get("$defs", {}):
+            followed.add(name)
+            one = document["$defs"][name]
+        given = one.get("type", [])
+        types |= {given} if isinstance(given, str) else set(map(str, given))
+        waiting += [*one.get("anyOf", ()), *one.get("oneOf", ())]
     return types
 
 

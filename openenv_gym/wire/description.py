@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from openenv_gym.codecs.weight import check_json
 from openenv_gym.errors import ProtocolError, SpaceError
 from openenv_gym.spaces.batch import batch_bytes, batch_space
 from openenv_gym.spaces.budget import SpaceBudget
@@ -177,8 +178,10 @@ def description_from_json(payload: bytes | memoryview) -> Description:
     """Return the description in ``payload``.
 
     Raises:
-        ProtocolError: it is malformed, or has another protocol version than ours.
+        ProtocolError: it is malformed, would fill the memory, or has another protocol version than
+            ours.
     """
+    check_json(bytes(payload))
     try:
         description = msgspec.json.decode(payload, type=Description)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from openenv_gym.codecs.weight import MAX_VALUE_BYTES, check_json
 from openenv_gym.errors import InvalidRequestError, NotOpenEnvError, shown
 from openenv_gym.faults import Fault
 from openenv_gym.wire import error_codes
@@ -263,12 +264,20 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"expected JSON, got {name}, which it does not have")
 
 
-def parse_reply(text: str | bytes) -> tuple[str, dict[str, Any]]:
+def parse_reply(
+    text: str | bytes, max_value_bytes: int = MAX_VALUE_BYTES
+) -> tuple[str, dict[str, Any]]:
     """Return the type and data of a server's reply.
+
+    Args:
+        text: The reply.
+        max_value_bytes: What its values may take of the memory, in bytes.
 
     Raises:
         NotOpenEnvError: the text is no reply of this protocol.
+        ProtocolError: it holds so many values that they would fill the memory.
     """
+    check_json(text, max_value_bytes)
     try:
         reply = _decode_reply(text)
         check_nesting(text, reply)

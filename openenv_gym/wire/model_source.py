@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from openenv_gym.spaces import ANNOTATION, from_descriptor
+from openenv_gym.spaces.budget import NODE_BYTES, SpaceBudget
 from openenv_gym.spaces.schema_form import check_model
 from openenv_gym.spaces.to_schema import BIG_INTEGER, NON_FINITE, Schema
 from openenv_gym.texts import escaped
@@ -32,18 +33,20 @@ _EMPTY: dict[str, Any] = {"dict": {}, "list": []}
 _MOST_WIDTH = 100
 
 
-def model_source(schemas: dict[str, Schema]) -> str:
+def model_source(schemas: dict[str, Schema], budget: SpaceBudget | None = None) -> str:
     """Return a Python module with the classes of ``action``, ``observation`` and ``state``.
 
     Args:
         schemas: The JSON schema of each model, as ``GET /schema`` answers them.
+        budget: What is left to read them with; a new one unless given.
 
     Raises:
-        SpaceError: one of them is not a JSON schema.
+        SpaceError: one of them is not a JSON schema, or they take more than the budget.
     """
+    budget = SpaceBudget() if budget is None else budget
     for side, schema in schemas.items():
         check_model(schema, side)
-    classes = [_Writer(schemas[side], side).source() for side in _BASES if side in schemas]
+    classes = [_Writer(schemas[side], side, budget).source() for side in _BASES if side in schemas]
     body = "\n\n".join(text for text in classes if text)
     used = {
         name for names in _IMPORTS.values() for name in names if re.search(rf"\b{name}\b", body)
@@ -71,7 +74,8 @@ def value_class(environment: str, key: str) -> str:
 class _Writer:
     """Writes the class of one schema, after the classes that it needs."""
 
-    def __init__(self, schema: Schema, side: str) -> None:
+    def __init__(self, schema: Schema, side: str, budget: SpaceBudget) -> None:
+        self._path, self._budget = f"$.{side}", budget
         self._root = schema
         self._name = _class_name(str(schema.get("title") or side))
         self._base: type[BaseModel] = _BASES[side]
@@ -111,12 +115,16 @@ class _Writer:
                 kind = f"{kind} | None"
         listed = ", ".join(f"{name}={text}" for name, text in options.items())
         value = f"Field({listed})" if "alias" in options else options.get("default", "")
-        return f"    {attribute}: {kind}{value and f' = {value}'}{_comment(schema)}"
+        return f"    {attribute}: {kind}{value and f' = {value}'}{self._comment(schema)}"
 
     def _type(self, schema: Any, name: str) -> str:
         """Return the type of a field, after the classes that it needs are written."""
-        if not isinstance(schema, dict):
-            return "Any"
+        self._budget.spend(NODE_BYTES, self._path, "another part of the schema")
+        text = self._written(schema, name) if isinstance(schema, dict) else "Any"
+        self._budget.spend(len(text), self._path, "its classes as text")
+        return text
+
+    def _written(self, schema: Schema, name: str) -> str:
         for key, write in self._by_keyword().items():
             if key in schema:
                 return write(schema, name)
@@ -186,7 +194,7 @@ class _Writer:
             return f"tuple[{', '.join(kinds)}]"
         fields = [
             f"    {_attribute(title)}: {self._type(item, name + _class_name(title))}"
-            f"{_comment(item)}"
+            f"{self._comment(item)}"
             for title, item in zip(titles, items, strict=True)
         ]
         self._classes[name] = "\n".join([f"class {name}(NamedTuple):", *fields]) + "\n"
@@ -199,6 +207,21 @@ class _Writer:
         self._classes[name] = text
         return name
 
+    def _comment(self, schema: Schema) -> str:
+        """Return a comment with what the type cannot say: the space, or the bounds."""
+        if ANNOTATION in schema:
+            text = _one_line(str(from_descriptor(schema[ANNOTATION], self._path, self._budget)))
+        else:
+            branch = next(
+                iter(schema.get("anyOf", ())), schema
+            )  # the number, before our NON_FINITE
+            bounds = [branch.get(key) for key in ("minimum", "maximum")]
+            text = " to ".join(f"{bound:g}" for bound in bounds if type(bound) in (int, float))
+            if " " not in text and text:
+                text = f"at least {text}" if bounds[0] is not None else f"at most {text}"
+        short = text if len(text) <= _MOST_WIDTH else text[: _MOST_WIDTH - 1] + "…"
+        return f"  # {short}" if short else ""
+
 
 def _choice(members: Any) -> str:
     is_plain = all(isinstance(one, str | int | bool | None) for one in members)
@@ -207,20 +230,6 @@ def _choice(members: Any) -> str:
 
 def _literal_of(data: Any) -> str:
     return json.dumps(data) if isinstance(data, str) else repr(data)
-
-
-def _comment(schema: Schema) -> str:
-    """Return a comment with what the type cannot say: the space, or the bounds."""
-    if ANNOTATION in schema:
-        text = _one_line(str(from_descriptor(schema[ANNOTATION])))
-    else:
-        branch = next(iter(schema.get("anyOf", ())), schema)  # the number, before our NON_FINITE
-        bounds = [branch.get(key) for key in ("minimum", "maximum")]
-        text = " to ".join(f"{bound:g}" for bound in bounds if type(bound) in (int, float))
-        if " " not in text and text:
-            text = f"at least {text}" if bounds[0] is not None else f"at most {text}"
-    short = text if len(text) <= _MOST_WIDTH else text[: _MOST_WIDTH - 1] + "…"
-    return f"  # {short}" if short else ""
 
 
 def _one_line(text: str) -> str:

@@ -195,3 +195,13 @@ def test_values_as_json():
 def test_a_value_that_json_cannot_say():
     with pytest.raises(InvalidRequestError, match="object"):
         plain({"x": object()})
+
+
+def test_definitions_that_name_each_other_are_read_once():
+    branches = [{"$ref": f"#/$defs/n{i}"} for i in range(60)]
+    served = {
+        "properties": {"to": {"$ref": "#/$defs/n0"}},
+        "$defs": {f"n{i}": {"anyOf": [*branches, True, {"type": "string"}]} for i in range(60)},
+    }
+    merged = merged_schema(OWN, served)
+    assert merged is not None and merged["properties"]["to"] == {"type": "integer"}

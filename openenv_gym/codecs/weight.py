@@ -1,0 +1,103 @@
+"""How much memory a message takes once it is read, estimated before that.
+
+Three bytes of JSON, ``{},``, become a hundred bytes of Python objects, and one byte of MessagePack
+as many. So the length of a message says little. What is estimated here is never much too low:
+brackets, commas and quotes within texts are counted, too. Short messages are not looked at.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from openenv_gym.errors import ProtocolError
+
+LIGHT_BYTES = 1 << 20
+"""Shorter messages are light, whatever they hold."""
+
+MAX_VALUE_BYTES = 192 << 20
+"""What the values of a message may take beside the arrays that belong to a space."""
+
+_JSON_COSTS = {b"{": 64, b":": 120, b"[": 88, b",": 40, b'"': 28}
+"""What each of these characters adds, in bytes: a dict, an entry, a list, an item, half a text."""
+
+_NODE_BYTES = 192
+"""What a value of MessagePack takes at most, beside its own bytes: a dict, its key, its entry."""
+
+
+def json_bytes(text: bytes | bytearray | str) -> int:
+    """Return how much memory the values in a JSON text take at most, about.
+
+    >>> json_bytes(b'{"a": [1, 2]}') > 300
+    True
+    """
+    data: Any = text
+    if isinstance(text, str):
+        counts = sum(text.count(mark.decode()) * cost for mark, cost in _JSON_COSTS.items())
+    else:
+        counts = sum(data.count(mark) * cost for mark, cost in _JSON_COSTS.items())
+    # A text with one character beyond the basic plane takes four bytes for each of all.
+    return counts + len(text) * (1 if data.isascii() else 4)
+
+
+def check_json(text: bytes | bytearray | str, limit: int = MAX_VALUE_BYTES) -> None:
+    """Pass if the values in a JSON text take at most ``limit`` bytes.
+
+    Raises:
+        ProtocolError: they may take more.
+    """
+    if len(text) > LIGHT_BYTES and (needed := json_bytes(text)) > limit:
+        raise _too_heavy(len(text), needed, limit)
+
+
+def check_messagepack(payload: bytes | memoryview) -> None:
+    """Pass if the values in ``payload``, a long one, take little memory beside their own bytes.
+
+    Raises:
+        ProtocolError: there are too many of them.
+        IndexError: the payload ends early; who reads it says more.
+    """
+    most, nodes, at, waiting = MAX_VALUE_BYTES // _NODE_BYTES, 0, 0, 1
+    while waiting:
+        first = payload[at]
+        length_bytes, fixed, inside = _HEADS[first]
+        at += 1 + length_bytes
+        length = fixed
+        if length_bytes:
+            length = int.from_bytes(payload[at - length_bytes : at], "big")
+        if first in _EXTENSIONS:
+            is_nested = payload[at] in NESTED_EXTENSIONS
+            length, inside, at = (1, 1, at + 1) if is_nested else (length, 0, at + 1)
+        if inside:
+            waiting += inside * length
+        else:
+            at += length
+        nodes, waiting = nodes + 1, waiting - 1
+        if nodes + waiting > most:
+            raise _too_heavy(len(payload), (nodes + waiting) * _NODE_BYTES, MAX_VALUE_BYTES)
+
+
+def _heads() -> list[tuple[int, int, int]]:
+    """For each first byte of MessagePack: the bytes of a length, a fixed length, values each."""
+    heads = [(0, 0, 0)] * 256
+    heads[0x80:0x90] = [(0, n, 2) for n in range(16)]
+    heads[0x90:0xA0] = [(0, n, 1) for n in range(16)]
+    heads[0xA0:0xC0] = [(0, n, 0) for n in range(32)]
+    heads[0xC4:0xCA] = [(n, 0, 0) for n in (1, 2, 4)] * 2  # bytes, extensions
+    heads[0xCA:0xD4] = [(0, n, 0) for n in (4, 8, 1, 2, 4, 8, 1, 2, 4, 8)]  # numbers
+    heads[0xD4:0xD9] = [(0, n, 0) for n in (1, 2, 4, 8, 16)]  # short extensions
+    heads[0xD9:0xDC] = [(n, 0, 0) for n in (1, 2, 4)]  # texts
+    heads[0xDC:0xE0] = [(2, 0, 1), (4, 0, 1), (2, 0, 2), (4, 0, 2)]  # lists, dicts
+    return heads
+
+
+_HEADS = _heads()
+_EXTENSIONS = frozenset([*range(0xC7, 0xCA), *range(0xD4, 0xD9)])
+NESTED_EXTENSIONS = frozenset({1, 5, 6})
+"""The extension types of the free form that hold further values: tuples, graphs, objects."""
+
+
+def _too_heavy(length: int, needed: int, limit: int) -> ProtocolError:
+    return ProtocolError(
+        f"expected a reply that takes at most {limit} bytes of memory when it is read, got one of "
+        f"{length} bytes with so many small values that it may take {needed}"
+    )
