@@ -61,7 +61,9 @@ class ServerChecks:
         for check in self._chosen:
             item = _CheckItem.from_parent(parent, name=check.name, check=check, checks=self)
             item.add_marker(MARKER)
-            item.add_marker(pytest.mark.xdist_group(MARKER))
+            if session.config.pluginmanager.hasplugin("xdist"):
+                # One process, so that checks do not take the sessions of each other.
+                item.add_marker(pytest.mark.xdist_group(MARKER))
             items.append(item)
 
     def pytest_sessionfinish(self) -> None:
