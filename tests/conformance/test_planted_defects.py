@@ -15,7 +15,7 @@ ALL = ValidationOptions(
     slow_action={"move": 1, "slow": True}, plan_steps=4, steps=20, sessions=4,
     pause_s=0.4, timeout_s=2, free_timeout_s=0.5,
 )  # fmt: skip
-ALSO = {"ObservesThree": ["observation.space"]}
+ALSO = {"ForgetsDone": ["http.reset"], "ObservesThree": ["observation.space"]}
 """Further checks that find a defect, which is their matter too."""
 
 each_defect = pytest.mark.parametrize("kind", planted.DEFECTS, ids=lambda kind: kind.__name__)

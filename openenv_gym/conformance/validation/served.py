@@ -33,6 +33,7 @@ from openenv_gym.wire.schema_view import SchemaView
 
 SEED = 7
 _MOST_TRIES = 20
+_REPLAYS = 4
 _MOST_PLAN_S = 5.0
 """How long an episode takes that is played more than once, where steps are slow."""
 _VOLATILE = frozenset({"metadata"})
@@ -235,6 +236,17 @@ class Served:
         """Play an episode in a session of its own, as :meth:`play`."""
         with self.session(seed) as (one, data):
             return self.play(one, data, plan=plan)
+
+    def change(self, episode: Played) -> str | None:
+        """Play the actions of an episode again, in sessions of their own with the same seed.
+
+        Returns:
+            The first difference to the episode. None if there is none in as many sessions as it
+            takes to be sure: an environment that ignores seeds may have few ways to begin.
+        """
+        again = (self.played(plan=episode.actions) for _ in range(_REPLAYS))
+        found = (difference(episode, other) for other in again)
+        return next((one for one in found if one is not None), None)
 
     def advance(self, one: WireSession, data: Data, choose: Choose | None = None) -> Data:
         """Play one step, with the first of some actions that the server takes.
