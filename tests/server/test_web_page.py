@@ -56,6 +56,9 @@ class Player:
         shown = "Number(document.querySelector('#steps').textContent)"
         self.browser.wait(f"{shown} >= {number} && (isAuto || !isBusy)")
 
+    def unfold(self, panel: str) -> None:
+        self.browser.js(f"document.querySelector('#{panel}-panel').open = true")
+
     def rows(self) -> list[str]:
         """The rows of the table of episodes that have ended, the newest first."""
         found = "[...document.querySelectorAll('#episodes tr[data-number]')]"
@@ -109,7 +112,7 @@ def test_cartpole_shows_a_picture_and_takes_the_arrows(player: Player):
     player.await_steps(2)
     steps = [message["data"] for message in player.sent() if message["type"] == "step"]
     assert steps == [{"action": 0}, {"action": 1}]
-    browser.click("#observation-panel summary")
+    player.unfold("observation")
     browser.wait("document.querySelector('#observation').innerText.includes('pole angle')")
 
 
@@ -169,7 +172,7 @@ def test_what_an_environment_says_stays_text(player: Player, prefix: str):
     taken = "b:not(#rate-shown), i:not(.bar i), u, body script + script, #scene img"
     elements = f"document.querySelectorAll('{taken}').length"
     for panel in ("observation", "messages", "server"):
-        browser.click(f"#{panel}-panel summary")
+        player.unfold(panel)
     assert "<script>document.title = 'taken'</script>" in browser.text("#scene")
     assert browser.js(elements) == 0
     browser.js("document.querySelector('#act button').click()")
@@ -191,7 +194,7 @@ def test_an_error_of_the_environment_is_told_and_the_session_goes_on(player: Pla
 
 def test_a_seed_gives_the_same_start_again(player: Player):
     browser = player.open("cartpole")
-    browser.click("#observation-panel summary")
+    player.unfold("observation")
     starts = []
     for seed in (5, 6, 5):
         player.reset(seed)
@@ -222,7 +225,7 @@ def test_a_phone_shows_it_without_scrolling_sideways(player: Player, prefix: str
     browser = player.open(prefix, PHONE, is_phone=True)
     player.reset()
     for panel in ("observation", "messages", "keys", "server"):
-        browser.click(f"#{panel}-panel summary")
+        player.unfold(panel)
     assert browser.js("document.documentElement.scrollWidth") == PHONE[0]
     smallest = (
         "Math.min(...[...document.querySelectorAll('#act button')].map((one) => one.offsetHeight))"
