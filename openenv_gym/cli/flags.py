@@ -24,24 +24,18 @@ def add_flags(parser: argparse.ArgumentParser, kind: type[Any]) -> None:
         if one.default is MISSING and one.default_factory is MISSING:
             parser.add_argument(one.name, help=known.says)
             continue
-        if isinstance(one.default, bool):  # the flag says yes, and takes no value
-            parser.add_argument(
-                flag_of(one),
-                dest=one.name,
-                default=argparse.SUPPRESS,
-                action="store_true",
-                help=known.says,
-            )
+        always: dict[str, Any] = {"dest": one.name, "default": argparse.SUPPRESS}
+        always["help"] = _help(one, known.says)
+        if known.parse is bool:
+            parser.add_argument(flag_of(one), action="store_true", **always)
             continue
         parser.add_argument(
             flag_of(one),
-            dest=one.name,
-            default=argparse.SUPPRESS,
+            **always,
             action="append" if known.is_repeated else "store",
             choices=known.choices or None,
             type=parsing(known.parse),
             metavar=known.metavar or unit_of(one.name)[1],
-            help=_help(one, known.says),
         )
 
 
@@ -77,6 +71,6 @@ def _help(one: Field[Any], says: str) -> str:
     text = says if zero is None else f"{says}, 0 for {zero}"
     if setting_of(one).is_repeated:
         text += "; may be given more than once"
-    if default in (MISSING, None, ()):
+    if default in (MISSING, None, ()) or default is False:
         return text
     return f"{text} (default: {f'{default:g}' if isinstance(default, float) else default})"

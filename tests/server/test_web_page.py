@@ -220,6 +220,7 @@ def test_the_policy_lets_nothing_else_run(player: Player):
     browser.said.clear()
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("prefix", ["tic_tac_toe", "pendulum", "fields", "hostile"])
 def test_a_phone_shows_it_without_scrolling_sideways(player: Player, prefix: str):
     browser = player.open(prefix, PHONE, is_phone=True)
