@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from openenv_gym.launchers import ServerProcess
 from tests.support.browser import Browser
 from tests.support.uvicorn_thread import serving
 from tests.support.web_apps import HOSTILE, TOKEN, pages
@@ -292,3 +293,27 @@ CONTRAST = """((selector) => {
   const both = colors.map(light);
   return (Math.max(...both) + 0.05) / (Math.min(...both) + 0.05);
 })"""
+
+
+@pytest.mark.long
+def test_a_worker_that_dies_is_told_and_another_session_begins(
+    chromium: Browser, serve: Callable[..., ServerProcess]
+):
+    server = serve("tests.support.envs:Scripted-v0", "--web")
+    player = Player(chromium, server.base_url)
+    chromium.open(f"{server.base_url}/web")
+    chromium.wait(IS_LOADED)
+    player.reset()
+    chromium.press("5")  # its reward is infinite, and its observation not a number
+    player.await_steps(1)
+    assert chromium.text("#return") == "Infinity"
+    chromium.press("2")  # its process exits
+    chromium.wait("document.querySelector('#notice').innerText.startsWith('CONNECTION_LOST')")
+    chromium.wait("document.querySelectorAll('#act button:enabled').length === 0")
+    player.reset()
+    assert player.rows() == ["1 \N{EN DASH} 1 Infinity the session ended"]
+    assert chromium.js("document.querySelector('#notice').hidden")
+    chromium.js("document.querySelector('#server-panel').open = true")
+    chromium.click("#leave")
+    chromium.wait("document.querySelector('#health').textContent.includes(' 0 of ')")
+    assert chromium.said == []
