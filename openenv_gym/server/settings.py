@@ -137,6 +137,7 @@ class ServerSettings:
     )
     workers: int = setting(1, "worker processes that wait for a session, so that it begins at once")
     max_sessions: int = setting(64, "sessions at a time")
+    web: bool = setting(False, "have a page at /web, on which people look and play")
     python: str | None = setting(
         None,
         "another interpreter, in which the environment runs: its path, the folder of a venv, or a "
@@ -187,7 +188,6 @@ class ServerSettings:
     allow_hosts: Sequence[str] = setting(
         (), "a further name by which clients reach the server", metavar="NAME", is_repeated=True
     )
-    web: bool = setting(False, "have a page at /web, on which people look and play")
     # A session over HTTP or MCP that was not used for so long gives way to a new one where none is
     # free, because HTTP has no way to notice that its client has left.
     http_idle_s: float = setting(600.0, zero="at once")

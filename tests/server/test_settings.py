@@ -17,10 +17,9 @@ from openenv_gym.server.settings import Listener, ServerSettings
 
 FLAGS = """
     -h --help --host --port --uds --drain-timeout --write-timeout --ping-interval --ping-timeout
-    --log-level --lifeline --isolation --start-method --workers --max-sessions --python --kwargs
+    --log-level --lifeline --isolation --start-method --workers --max-sessions --web --python --kwargs
     --action-model --observation-model --attributes --memory-limit --start-timeout --reset-timeout
     --step-timeout --close-timeout --resume-grace --allow-origin --allow-host --max-message-bytes
-    --web
 """
 INTERNAL = {"builder", "http_idle_s", "max_num_envs"}
 
@@ -81,7 +80,7 @@ def test_help_says_what_each_flag_is_and_its_default(
             continue
         assert flag_of(one) in shown
         assert " ".join(setting.says.split()) in shown
-        if isinstance(one.default, (int, float)) and not isinstance(one.default, bool):
+        if isinstance(one.default, (int, float)) and one.default is not False:
             assert f"(default: {one.default:g})" in shown
     assert "--lifeline" not in shown
 
