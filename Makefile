@@ -23,8 +23,8 @@ PIP_INSTALL = $(@D)/bin/python -m pip install -qq
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-main test-venvs test-long test-old-gymnasium faults mutants check bench \
-    clean
+.PHONY: help demo test test-main test-venvs test-long test-old-gymnasium faults mutants check screenshots \
+    bench clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' Makefile
@@ -65,6 +65,9 @@ check: $(VENV)/.dev-installed ## lint, formatting and types
 	$(VENV)/bin/python -m ruff check
 	$(VENV)/bin/python -m ruff format --check
 	$(VENV)/bin/python -m mypy
+
+screenshots: $(VENV)/.dev-installed ## make the pictures of docs/web.md, with a Chromium
+	$(VENV)/bin/python -m tests.screenshots
 
 bench: $(VENV)/.dev-installed ## measure the speed beside its peers
 	$(VENV)/bin/python -m benchmarks $(ARGS)

@@ -7,8 +7,8 @@ read and written here instead; every other frame is handed on to it.
 
 from __future__ import annotations
 
-import os
 import math
+import os
 import struct
 from collections.abc import Mapping
 

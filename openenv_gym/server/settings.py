@@ -161,6 +161,7 @@ class ServerSettings:
     max_num_envs: int = setting(1024, "sub-environments of one session")
     workers: int = setting(1, "worker processes that wait for a session, so that it begins at once")
     max_sessions: int = setting(64, "sessions at a time")
+    web: bool = setting(False, "have a page at /web, on which people look and play")
     python: str | None = setting(
         None,
         "another interpreter, in which the environment runs: its path, the folder of a venv, or a "
@@ -229,7 +230,6 @@ class ServerSettings:
         "whether a request over HTTP or MCP has to name its session; others share one",
         choices=get_args(HttpSessionsMode),
     )
-    web: bool = setting(False, "have a page at /web, on which people look and play")
     # A session over HTTP or MCP that was not used for so long gives way to a new one where none is
     # free, because HTTP has no way to notice that its client has left.
     http_idle_s: float = setting(600.0, zero="at once")

@@ -740,6 +740,14 @@ MUTANTS = (
         ("tests/server/test_sessions.py::test_a_session_with_a_guest_gives_way_to_nobody",),
     ),
     Mutant(
+        "server-page-framed",
+        "openenv_gym/server/web_route.py",
+        "    \"frame-ancestors 'none'\",\n",
+        "",
+        "Any page may frame that of a server, and have its visitors click there.",
+        ("tests/server/test_web_route.py",),
+    ),
+    Mutant(
         "server-guest-stays",
         "openenv_gym/server/ws_route.py",
         "        session.guests -= 1\n",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from openenv_gym.launchers import ServerProcess
 from tests.support.browser import Browser
 from tests.support.uvicorn_thread import serving
 from tests.support.web_apps import HOSTILE, TOKEN, pages
@@ -55,6 +56,9 @@ class Player:
     def await_steps(self, number: int) -> None:
         shown = "Number(document.querySelector('#steps').textContent)"
         self.browser.wait(f"{shown} >= {number} && (isAuto || !isBusy)")
+
+    def unfold(self, panel: str) -> None:
+        self.browser.js(f"document.querySelector('#{panel}-panel').open = true")
 
     def rows(self) -> list[str]:
         """The rows of the table of episodes that have ended, the newest first."""
@@ -109,7 +113,7 @@ def test_cartpole_shows_a_picture_and_takes_the_arrows(player: Player):
     player.await_steps(2)
     steps = [message["data"] for message in player.sent() if message["type"] == "step"]
     assert steps == [{"action": 0}, {"action": 1}]
-    browser.click("#observation-panel summary")
+    player.unfold("observation")
     browser.wait("document.querySelector('#observation').innerText.includes('pole angle')")
 
 
@@ -169,7 +173,7 @@ def test_what_an_environment_says_stays_text(player: Player, prefix: str):
     taken = "b:not(#rate-shown), i:not(.bar i), u, body script + script, #scene img"
     elements = f"document.querySelectorAll('{taken}').length"
     for panel in ("observation", "messages", "server"):
-        browser.click(f"#{panel}-panel summary")
+        player.unfold(panel)
     assert "<script>document.title = 'taken'</script>" in browser.text("#scene")
     assert browser.js(elements) == 0
     browser.js("document.querySelector('#act button').click()")
@@ -191,7 +195,7 @@ def test_an_error_of_the_environment_is_told_and_the_session_goes_on(player: Pla
 
 def test_a_seed_gives_the_same_start_again(player: Player):
     browser = player.open("cartpole")
-    browser.click("#observation-panel summary")
+    player.unfold("observation")
     starts = []
     for seed in (5, 6, 5):
         player.reset(seed)
@@ -217,12 +221,13 @@ def test_the_policy_lets_nothing_else_run(player: Player):
     browser.said.clear()
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("prefix", ["tic_tac_toe", "pendulum", "fields", "hostile"])
 def test_a_phone_shows_it_without_scrolling_sideways(player: Player, prefix: str):
     browser = player.open(prefix, PHONE, is_phone=True)
     player.reset()
     for panel in ("observation", "messages", "keys", "server"):
-        browser.click(f"#{panel}-panel summary")
+        player.unfold(panel)
     assert browser.js("document.documentElement.scrollWidth") == PHONE[0]
     smallest = (
         "Math.min(...[...document.querySelectorAll('#act button')].map((one) => one.offsetHeight))"
@@ -288,3 +293,27 @@ CONTRAST = """((selector) => {
   const both = colors.map(light);
   return (Math.max(...both) + 0.05) / (Math.min(...both) + 0.05);
 })"""
+
+
+@pytest.mark.long
+def test_a_worker_that_dies_is_told_and_another_session_begins(
+    chromium: Browser, serve: Callable[..., ServerProcess]
+):
+    server = serve("tests.support.envs:Scripted-v0", "--web")
+    player = Player(chromium, server.base_url)
+    chromium.open(f"{server.base_url}/web")
+    chromium.wait(IS_LOADED)
+    player.reset()
+    chromium.press("5")  # its reward is infinite, and its observation not a number
+    player.await_steps(1)
+    assert chromium.text("#return") == "Infinity"
+    chromium.press("2")  # its process exits
+    chromium.wait("document.querySelector('#notice').innerText.startsWith('CONNECTION_LOST')")
+    chromium.wait("document.querySelectorAll('#act button:enabled').length === 0")
+    player.reset()
+    assert player.rows() == ["1 \N{EN DASH} 1 Infinity the session ended"]
+    assert chromium.js("document.querySelector('#notice').hidden")
+    chromium.js("document.querySelector('#server-panel').open = true")
+    chromium.click("#leave")
+    chromium.wait("document.querySelector('#health').textContent.includes(' 0 of ')")
+    assert chromium.said == []

@@ -6,7 +6,10 @@ import base64
 import hashlib
 import json
 import re
+import subprocess
+import sys
 
+import httpx
 import pytest
 from starlette.testclient import TestClient
 
@@ -94,3 +97,15 @@ def test_halves_of_surrogate_pairs_travel_as_escapes():
         text = socket.receive_text()
         assert parse_reply(text)[1] == json.loads(text)["data"]
         assert json.loads(text)["data"]["observation"]["obs"] == HOSTILE
+
+
+def test_serve_prints_where_the_page_is():
+    arguments = ["serve", "CartPole-v1", "--port=0", "--isolation=inline", "--web"]
+    command = [sys.executable, "-m", "openenv_gym", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            server_url, page_url = (server.stdout.readline().split()[-1] for _ in range(2))
+            assert page_url == f"{server_url}/web"
+            assert httpx.get(page_url).text.startswith("<!DOCTYPE html>")
+        finally:
+            server.terminate()

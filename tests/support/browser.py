@@ -142,6 +142,7 @@ class Browser:
             "Emulation.setDeviceMetricsOverride", width=width, height=height,
             deviceScaleFactor=2 if how.get("is_phone") else 1, mobile=how.get("is_phone", False),
         )  # fmt: skip
+        self.send("Emulation.setTouchEmulationEnabled", enabled=how.get("is_phone", False))
         scheme = "dark" if how.get("is_dark") else "light"
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.send("Emulation.setEmulatedMedia", features=features)

@@ -40,7 +40,10 @@ class Guarded:
         if scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
         elif scope["type"] == "http" and not self._may_pass(scope):
-            await PlainTextResponse("no", 401)(scope, receive, send)
+            challenge = {
+                "WWW-Authenticate": 'Bearer realm="openenv-gym", Basic realm="openenv-gym"'
+            }
+            await PlainTextResponse("no", 401, challenge)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
@@ -52,13 +55,13 @@ class Guarded:
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         told = base64.urlsafe_b64encode(TOKEN.encode()).decode().rstrip("=")
         wanted = f"openenv-gym.token.{told}"
-        if wanted not in scope["subprotocols"]:
+        if scope["subprotocols"] != ["openenv-gym.json", wanted]:
             await send({"type": "websocket.close"})
             return
 
         async def send_with_name(message: Message) -> None:
             if message["type"] == "websocket.accept":  # Chromium wants one of those that it named
-                message = {**message, "subprotocol": wanted}
+                message = {**message, "subprotocol": "openenv-gym.json"}
             await send(message)
 
         await self._app(scope, receive, send_with_name)
