@@ -135,15 +135,15 @@ def why_it_is_open(settings: ServerSettings, listener: Listener) -> str | None:
     Raises:
         InvalidRequestError: A token can be none.
     """
-    is_kept = settings.insecure_no_auth or listener.uds is not None or settings.tokens
-    if is_kept or _is_reached_from_here_alone(listener.host):
+    is_guarded = settings.insecure_no_auth or listener.uds is not None or settings.tokens
+    if is_guarded or _is_on_loopback(listener.host):
         return None
     return (
         f"{listener.host or '0.0.0.0'} is open to the network: give --token, or --insecure-no-auth"
     )
 
 
-def _is_reached_from_here_alone(host: str) -> bool:
+def _is_on_loopback(host: str) -> bool:
     if not host:
         return False
     try:
