@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from openenv_gym.address import Address
-from openenv_gym.client.handshake import request_headers, unauthenticated
+from openenv_gym.client.handshake import add_headers, unauthenticated
 from openenv_gym.client.redirects import Stop, follow, redirect_in
 from openenv_gym.client.tls import no_trust, system_trust
 from openenv_gym.client.websocket import WebSocketOptions
@@ -93,7 +93,9 @@ def _answer_at(place: Stop, options: WebSocketOptions) -> Any:
     address = place.address
     trust = options.ssl_context or (system_trust() if address.is_secure else no_trust())
     transport = httpx.HTTPTransport(uds=address.socket_path, verify=trust)
-    headers = request_headers(address, options.headers) if place.is_own else {}
+    headers: dict[str, str] = {}
+    if place.is_own:
+        add_headers(headers, address, options.headers)
     try:
         with (
             httpx.Client(transport=transport, timeout=options.connect_timeout_s) as client,
