@@ -446,7 +446,7 @@ def test_a_session_that_the_server_no_longer_lets_in_is_lost_and_says_why(url: s
     address = server_address(url, ALICE[:-1])  # as if the server had been given other tokens
     transport._place = Stop.of(address, "ws")
     transport._socket.close()
-    with pytest.raises(ConnectionLostError, match="could not be taken up again: .*HTTP 401"):
+    with pytest.raises(ConnectionLostError, match=r"could not be taken up again: .*HTTP 401"):
         env.step(1)
     env.close()
 
