@@ -12,5 +12,6 @@ PARTS = {
     "vector": "benchmarks.vector",
     "faults": "benchmarks.faults.part",
     "calls": "benchmarks.calls",
+    "handshakes": "benchmarks.handshakes",
 }
 DEFAULT = "step"

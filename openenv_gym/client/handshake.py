@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus
@@ -40,21 +40,20 @@ def is_resuming(resume: str | None) -> bool:
     return resume not in (None, ASK)
 
 
-def request_headers(address: Address, given: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers that the caller gave, with the credentials in ``address``.
-
-    What the caller gave wins.
-    """
-    headers = dict(given)
-    if any(name.lower() == "authorization" for name in given):
-        return headers
+def add_headers(
+    headers: MutableMapping[str, str], address: Address, given: Mapping[str, str]
+) -> None:
+    """Add the credentials in ``address`` and the headers that the caller gave, which win."""
     secret = "" if address.token is None else address.token.reveal()
-    if address.username is not None:
+    if any(name.lower() == "authorization" for name in given):
+        pass
+    elif address.username is not None:
         credentials = base64.b64encode(f"{address.username}:{secret}".encode()).decode()
         headers["Authorization"] = f"Basic {credentials}"
     elif secret:
         headers["Authorization"] = f"Bearer {secret}"
-    return headers
+    for name, value in given.items():
+        headers[name] = value
 
 
 def unauthenticated(address: Address, text: str) -> AuthenticationError:

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from openenv_gym.address import Address
-from openenv_gym.client.handshake import request_headers, unauthenticated
+from openenv_gym.client.handshake import add_headers, unauthenticated
 from openenv_gym.client.redirects import Stop, follow, redirect_in
 from openenv_gym.client.tls import system_trust
 from openenv_gym.client.websocket import WebSocketOptions
@@ -105,7 +105,7 @@ def _answer_at(place: Stop, options: WebSocketOptions, end_s: float) -> HttpAnsw
     address = place.address
     headers = {"User-Agent": "openenv-gym"}
     if place.is_own:
-        headers.update(request_headers(address, options.headers))
+        add_headers(headers, address, options.headers)
     trust = options.ssl_context or (system_trust() if address.is_secure else None)
     limit = min(options.longest_message, _MAX_SCHEMA_BYTES)
     try:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from openenv_gym.errors import (
+    AuthenticationError,
     CapacityError,
     ConnectionLostError,
     NotOpenEnvError,
@@ -56,6 +57,8 @@ def keep_trying(connect: Callable[[float], None], address: str, end_s: float) ->
             connect(max(0.1, end_s - time.monotonic()))
             note_reached(address)
             return
+        except AuthenticationError as exc:  # a server that was started anew, with other tokens
+            raise ConnectionLostError(str(exc)) from exc
         except (UnreachableError, NotOpenEnvError, CapacityError, RequestTimeoutError) as exc:
             now_s = time.monotonic()
             if _is_refused(exc):

@@ -38,12 +38,12 @@ from openenv_gym.client.dial import dial
 from openenv_gym.client.ends import closed_by_peer, unreadable
 from openenv_gym.client.handshake import (
     HANDSHAKES,
+    add_headers,
     await_response,
     is_resuming,
     left_s,
     redirect_of,
     refused_handshake,
-    request_headers,
 )
 from openenv_gym.client.keepalive import KEEPALIVE
 from openenv_gym.client.redirects import Stop, follow
@@ -360,7 +360,7 @@ class WebSocketTransport(Transport):
         address = place.address
         request = self._protocol.connect()
         if place.is_own:
-            request.headers.update(request_headers(address, options.headers))
+            add_headers(request.headers, address, options.headers)
         request.headers[LIMIT_HEADER] = str(options.longest_message)
         if resume is not None:
             request.headers[RESUME_HEADER] = resume

@@ -110,6 +110,11 @@ def inspect(
         arguments["options"] = websocket
     secret = options.token if isinstance(options, ConnectOptions) and token is None else token
     if secret is not None:
+        if "://" not in target and not _is_ours(target):
+            raise InvalidRequestError(
+                f"token: expected the URL of a server, or an id with a base_url, beside it, got "
+                f"{target}"
+            )
         arguments["token"] = secret
     endpoint = _endpoint(target, arguments)
     if isinstance(options, ConnectOptions):
@@ -181,7 +186,7 @@ def _endpoint(
                 f"with its own, got {', '.join(unknown)}"
             )
         return ServerEndpoint.at(target, options=options)
-    elif not target.removeprefix("openenv_gym:").startswith("openenv/"):
+    elif not _is_ours(target):
         options, own = take_named(kwargs)
         check_embedded(options)
         return EmbeddedEndpoint(request=Open(target, own), options=options)
@@ -193,6 +198,11 @@ def _endpoint(
     ):
         raise InvalidRequestError(f"expected a remote environment, got {env}; name its id instead")
     return env.endpoint
+
+
+def _is_ours(name: str) -> bool:
+    """Whether this is an id of the ``openenv/`` namespace."""
+    return name.removeprefix("openenv_gym:").startswith("openenv/")
 
 
 def _inspection(

@@ -42,6 +42,7 @@ settings, and returns why the request is refused, or None. A further one is one 
 from __future__ import annotations
 
 import ipaddress
+import logging
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -58,6 +59,8 @@ from openenv_gym.wire.error_codes import brief, printable
 
 PROBES = ("/livez", "/readyz", "/health")
 """What an orchestrator asks: Kubernetes' convention, and the last one is that of OpenEnv."""
+
+_log = logging.getLogger(__name__)
 
 _REALM = 'realm="openenv-gym"'
 
@@ -126,6 +129,7 @@ def check_token(request: HTTPConnection, settings: ServerSettings) -> Refusal | 
     if _is_probe(scope) or _asks_for_leave(request, settings):
         return None
     came = "none" if shown is None else "another one"
+    _log.info("%s shows no token of this server, but %s", request.client, came)
     return Refusal(
         401,
         f"expected a token of this server as 'Authorization: Bearer TOKEN', got {came}",

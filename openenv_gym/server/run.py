@@ -140,14 +140,14 @@ def why_it_is_open(settings: ServerSettings, listener: Listener) -> str | None:
         InvalidRequestError: A token can be none.
     """
     is_guarded = settings.insecure_no_auth or listener.uds is not None or settings.tokens
-    if is_guarded or _is_loopback_only(listener.host):
+    if is_guarded or _is_on_loopback(listener.host):
         return None
     return (
         f"{listener.host or '0.0.0.0'} is open to the network: give --token, or --insecure-no-auth"
     )
 
 
-def _is_loopback_only(host: str) -> bool:
+def _is_on_loopback(host: str) -> bool:
     if not host:
         return False
     try:

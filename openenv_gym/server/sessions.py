@@ -8,6 +8,7 @@ session is *vacant* then, and takes no slot.
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
@@ -22,6 +23,8 @@ from openenv_gym.server.engine import Engine
 from openenv_gym.server.home import Home
 from openenv_gym.server.session import Session
 from openenv_gym.server.settings import ServerSettings
+
+_log = logging.getLogger(__name__)
 
 MAX_VACANT = 1024
 """So many vacant sessions are known; the one that was unused longest is forgotten."""
@@ -176,6 +179,8 @@ class Sessions:
             self._opening -= 1
         session.was_vacated = False
         self.add(session)
+        if session.owner is not None:
+            _log.info("a session of %s takes a slot", session.owner)
         return engine
 
     async def _expect_few_ending(self) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import gymnasium as gym
 import httpx
+import numpy as np
 import pytest
 import trustme
 
@@ -75,6 +76,16 @@ def test_a_run_over_tls_is_the_run_in_process(secure: str, authority, codec: str
         "openenv/CartPole-v1", base_url=secure, codec=codec, options=options, token=TOKEN
     )
     assert_same(rollout(gym.make("CartPole-v1")), rollout(env))
+
+
+def test_many_over_tls_are_the_many_in_process(secure: str, authority):
+    given = {"base_url": secure, "options": trusting(authority), "token": TOKEN}
+    envs = gym.make_vec("openenv/CartPole-v1", num_envs=3, shards=2, vectorization="sync", **given)
+    local = gym.make_vec("CartPole-v1", num_envs=3, vectorization_mode="sync")
+    assert_same(local.reset(seed=1), envs.reset(seed=1))
+    for action in ([0, 1, 1], [1, 1, 0]) * 12:
+        assert_same(local.step(np.array(action)), envs.step(np.array(action)))
+    envs.close()
 
 
 def test_a_session_over_tls_is_taken_up_again(secure: str, authority):

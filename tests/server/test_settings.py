@@ -17,11 +17,11 @@ from openenv_gym.server.settings import Listener, ServerSettings
 
 FLAGS = """
     -h --help --host --port --uds --drain-timeout --write-timeout --ping-interval --ping-timeout
-    --log-level --lifeline --isolation --start-method --workers --max-sessions --web --python --kwargs
+    --log-level --lifeline --isolation --start-method --workers --max-sessions --python --kwargs
     --action-model --observation-model --attributes --memory-limit --start-timeout --reset-timeout
     --step-timeout --close-timeout --resume-grace --allow-origin --allow-host --max-message-bytes
     --uds-mode --tls-cert --tls-key --token --token-file --insecure-no-auth --http-sessions
-    --max-num-envs
+    --max-num-envs --web
 """
 INTERNAL = {"builder", "http_idle_s"}
 

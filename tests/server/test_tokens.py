@@ -34,6 +34,7 @@ from openenv_gym.client.server_address import server_address
 from openenv_gym.credentials import TOKEN_VARIABLE
 from openenv_gym.errors import (
     AuthenticationError,
+    ConnectionLostError,
     InvalidRequestError,
     UnsupportedRenderModeError,
 )
@@ -305,6 +306,8 @@ def test_every_client_takes_a_token(url: str, environment: Path):
     play(RemoteVectorEnv(url, 2, token=BOB))
     assert inspect(url, token=ALICE).name == name
     assert typed_models(url, token=ALICE).action(action=1).action == 1
+    with pytest.raises(InvalidRequestError, match="token: expected the URL of a server"):
+        inspect("CartPole-v1", token=ALICE)
     models = typed_models(url, token=ALICE)
     with OpenEnvClient(url, token=ALICE, models=models) as client:
         assert client.reset().done is False
@@ -368,6 +371,9 @@ def test_a_pickle_has_the_name_of_the_variable(url: str, monkeypatch: pytest.Mon
     for made in (env, envs):
         with pytest.raises(InvalidRequestError, match="set the variable OPENENV_GYM_TOKEN"):
             pickle.dumps(made)
+    monkeypatch.setenv(TOKEN_VARIABLE, BOB)
+    with pytest.raises(InvalidRequestError, match="set the variable OPENENV_GYM_TOKEN"):
+        pickle.dumps(env)
     monkeypatch.setenv(TOKEN_VARIABLE, ALICE)
     pickled = [pickle.dumps(env), pickle.dumps(envs)]
     for one in pickled:
@@ -420,6 +426,29 @@ def test_no_log_shows_it(url: str, locked: LoggedServer, caplog: pytest.LogCaptu
         assert secret not in log
     for token in (ALICE, BOB):
         assert base64.b64encode(f"any:{token}".encode()).decode() not in log
+
+
+def test_the_names_of_owners_are_for_the_log(caplog: pytest.LogCaptureFixture, tmp_path: Path):
+    path = file_of(tmp_path, f"alice: {ALICE}")
+    app = create_app("CartPole-v1", isolation="inline", token_file=path)
+    with caplog.at_level(logging.INFO, "openenv_gym"), serving(app) as url:
+        assert httpx.post(f"{url}/reset", headers=bearer(ALICE), json={}).status_code == 200
+        assert httpx.post(f"{url}/reset", headers=bearer(BOB), json={}).status_code == 401
+    assert "a session of alice takes a slot" in caplog.text
+    assert "shows no token of this server, but another one" in caplog.text
+
+
+def test_a_session_that_the_server_no_longer_lets_in_is_lost_and_says_why(url: str):
+    env = RemoteEnv(url, "raise", token=ALICE)
+    env.reset()
+    env.step(1)
+    transport = env._connection._transport
+    address = server_address(url, ALICE[:-1])  # as if the server had been given other tokens
+    transport._place = Stop.of(address, "ws")
+    transport._socket.close()
+    with pytest.raises(ConnectionLostError, match=r"could not be taken up again: .*HTTP 401"):
+        env.step(1)
+    env.close()
 
 
 def test_a_server_process_hands_it_over_and_its_environments_do_not_see_it(environment: Path):

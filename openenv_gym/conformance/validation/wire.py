@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.sync.client import connect, unix_connect
 
 from openenv_gym.address import Address
-from openenv_gym.client.handshake import request_headers
+from openenv_gym.client.handshake import add_headers
 from openenv_gym.client.tls import system_trust
 from openenv_gym.client.websocket import WebSocketOptions
 from openenv_gym.conformance.validation.checks import (
@@ -32,6 +32,12 @@ _MAX_MESSAGE_BYTES = 100 * 2**20
 _MOST_LINES = 6
 _CONTROL_TIMEOUT_S = 5.0
 _SERVICE_UNAVAILABLE = 503
+
+
+def _headers(address: Address, options: WebSocketOptions) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    add_headers(headers, address, options.headers)
+    return headers
 
 
 class NoJson:
@@ -110,7 +116,7 @@ class HttpSide:
         self._prefix = address.http_url
         self._client = httpx.Client(
             transport=httpx.HTTPTransport(uds=address.socket_path, verify=trust),
-            headers=request_headers(address, options.headers),
+            headers=_headers(address, options),
             timeout=timeout_s,
         )
 
@@ -317,7 +323,7 @@ def wire_session(
         FullError: the server refuses it with HTTP 503.
     """
     about: dict[str, Any] = {
-        "additional_headers": request_headers(address, options.headers),
+        "additional_headers": _headers(address, options),
         "compression": None,
         "open_timeout": timeout_s,
         "ping_interval": None,
