@@ -16,12 +16,13 @@ from openenv_gym.server.setting import setting_of
 from openenv_gym.server.settings import Listener, ServerSettings
 
 FLAGS = """
+    --header-timeout --keep-alive --body-timeout --first-message-timeout --http-idle
     -h --help --host --port --uds --drain-timeout --write-timeout --ping-interval --ping-timeout
     --log-level --lifeline --isolation --start-method --workers --max-sessions --python --kwargs
     --action-model --observation-model --attributes --memory-limit --start-timeout --reset-timeout
     --step-timeout --close-timeout --resume-grace --allow-origin --allow-host --max-message-bytes
 """
-INTERNAL = {"builder", "http_idle_s", "max_num_envs"}
+INTERNAL = {"builder", "max_num_envs"}
 
 
 @pytest.fixture
