@@ -17,6 +17,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from openenv_gym import __version__
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.server import http_routes, http_sessions, mcp_route, web_route
+from openenv_gym.server.body_deadline import BodyDeadline
 from openenv_gym.server.gate import Gate
 from openenv_gym.server.home import AtHome
 from openenv_gym.server.service import Service
@@ -79,6 +80,7 @@ def app_of(service: Service) -> FastAPI:
     )
     app.state.service = service
     app.add_middleware(AtHome, home=service.home)
+    app.add_middleware(BodyDeadline, timeout_s=service.settings.body_timeout_s)
     origins = list(service.settings.allow_origins)
     if origins:  # which browsers have to be told, or their pages cannot read the answers
         app.add_middleware(

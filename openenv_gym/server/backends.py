@@ -134,6 +134,11 @@ class Backends:
             )
         self._pool = WorkerPool(settings)
 
+    @property
+    def are_relayable(self) -> bool:
+        """Whether a relay can ask the backends of sessions that are one connection's alone."""
+        return self._settings.isolation == "process"
+
     async def make(self, *, is_roaming: bool = False) -> Backend:
         """Return a backend for a new session.
 

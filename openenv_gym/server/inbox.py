@@ -7,6 +7,7 @@ from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 from fastapi import WebSocket
+from starlette.types import Message
 
 from openenv_gym.server.busy_poll import PolledWait
 from openenv_gym.server.relay_protocol import connection_of
@@ -17,6 +18,12 @@ T = TypeVar("T")
 
 LONG_STEP_S = 1.0
 """A request that takes longer is given up where its client has left."""
+
+POLICY_VIOLATION = 1008
+"""The close code for a client that says nothing."""
+
+GOODBYE_S = 2.0
+"""How long such a client may take to answer to the goodbye."""
 
 _LOST_CODES = (1005, 1006)
 """What an ASGI server says of connections that ended without a closing frame, or with one that
@@ -36,6 +43,7 @@ class Inbox:
             the session too.
 
     Attributes:
+        first: The first message, where :meth:`has_first` waited for it.
         was_lost: Whether the connection is known to have ended without a goodbye.
     """
 
@@ -47,6 +55,7 @@ class Inbox:
         self._is_waiting = self._is_watching = False
         self._for_client = PolledWait(service.busy_poll)
         self._for_worker = PolledWait(service.busy_poll)
+        self.first: Any = None
         self.was_lost = False
 
     async def next(self) -> Any:
@@ -62,6 +71,37 @@ class Inbox:
             self._ahead = None
         self._is_waiting = False
         self._for_client.end()
+        return self._content(message)
+
+    async def has_first(self) -> bool:
+        """Wait for the first message, which :meth:`next` then returns; return whether there is one.
+
+        A connection whose client says nothing in time is closed.
+        """
+        sessions, timeout_s = self._service.sessions, self._service.settings.first_message_timeout_s
+        self._look_ahead()
+        assert self._ahead is not None
+        if not sessions.is_draining:  # or the end of the server would wait for this one
+            sessions.silent.add(self, self.close)
+        try:
+            await asyncio.wait({self._ahead}, timeout=timeout_s or None)
+            if self._ahead.done() and not self._ahead.cancelled():
+                self.first = self._content(self._ahead.result())
+            elif not sessions.is_draining:
+                reason = f"no message within {timeout_s or 0:g} s (--first-message-timeout)"
+                crowd = "too many connections have sent no message"
+                await self._part(crowd if self._ahead.cancelled() else reason)
+        finally:
+            sessions.silent.discard(self)
+        return self.first is not None
+
+    async def _part(self, reason: str) -> None:
+        connection = connection_of(self._websocket)
+        if connection is not None:  # who says nothing may not answer to the goodbye either
+            connection.close_timeout = GOODBYE_S
+        await self._websocket.close(POLICY_VIOLATION, reason)
+
+    def _content(self, message: Message) -> Any:
         if message["type"] == "websocket.disconnect":
             self.was_lost = message.get("code") in _LOST_CODES
             return None

@@ -29,6 +29,8 @@ from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES
 from openenv_gym.server.app import app_of
 from openenv_gym.server.backends import SESSION_THREAD
 from openenv_gym.server.gate import is_address, is_loopback
+from openenv_gym.server.half_open import MOST
+from openenv_gym.server.http_protocol import http_protocol, limit_tls
 from openenv_gym.server.relay_protocol import RelayProtocol
 from openenv_gym.server.service import Service
 from openenv_gym.server.settings import Listener, ServerSettings
@@ -59,6 +61,7 @@ class _Server(uvicorn.Server):
         self._drain_timeout_s = listener.drain_timeout_s
         state = getattr(config.app, "state", None)
         self._service: Service | None = getattr(state, "service", None)
+        self._header_timeout_s = listener.header_timeout_s
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin the end at the first signal, and end at once at a second one."""
@@ -86,6 +89,7 @@ class _Server(uvicorn.Server):
             await asyncio.sleep(_LOOK_AGAIN_S)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        limit_tls(asyncio.get_running_loop(), self._header_timeout_s)
         await super().startup(sockets)
         if not self.started:
             return
@@ -108,13 +112,15 @@ class _Server(uvicorn.Server):
 def _allow_files_of(sessions: int) -> None:
     """Raise the limit of open files for this process and what it starts, where it may.
 
-    The customary limit (1,024) is too low for 150 sessions.
+    The customary limit (1,024) is too low for 150 sessions, and for those who connect and say
+    nothing.
     """
     if sys.platform == "win32":
         return
     import resource
 
-    wanted = _FILES + _FILES_PER_SESSION * sessions
+    needed = _FILES + _FILES_PER_SESSION * sessions
+    wanted = needed + 2 * MOST  # without a whole request, and without a message
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return
@@ -123,12 +129,12 @@ def _allow_files_of(sessions: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
     except (OSError, ValueError):  # the platform has a further limit
         most = soft
-    if most < wanted:
+    if most < needed:
         _log.warning(
             "%d sessions (--max-sessions) need up to %d open files, and %d are allowed: raise "
             "'ulimit -n', or lower --max-sessions",
             sessions,
-            wanted,
+            needed,
             most,
         )
 
@@ -199,6 +205,8 @@ def run(app: FastAPI, listener: Listener, title: str) -> None:
         uds=listener.uds,
         ssl_certfile=listener.tls_cert,
         ssl_keyfile=listener.tls_key,
+        http=http_protocol(listener.header_timeout_s),
+        timeout_keep_alive=listener.keep_alive_s,  # type: ignore[arg-type]  # call_later takes it
         log_level=listener.log_level,
         ws=_protocol(listener.write_timeout_s),
         ws_ping_interval=listener.ping_interval_s or None,

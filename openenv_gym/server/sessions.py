@@ -20,6 +20,7 @@ from openenv_gym.protocol import Open, Reply, Request
 from openenv_gym.protocol.resume import Resumption
 from openenv_gym.server.backends import Backends
 from openenv_gym.server.engine import Engine
+from openenv_gym.server.half_open import HalfOpen
 from openenv_gym.server.home import Home
 from openenv_gym.server.session import Session
 from openenv_gym.server.settings import ServerSettings
@@ -49,6 +50,7 @@ class Sessions:
         home: Knows in which event loop requests come; None where that is always one.
 
     Attributes:
+        silent: The WebSockets on which the client has said nothing yet. They have no slot.
         is_draining: Whether the server is to end: what runs is finished, and nothing begun.
     """
 
@@ -66,6 +68,7 @@ class Sessions:
         self._sessions: dict[str, Session] = {}
         self._opening = 0
         self._ending: set[asyncio.Future[None]] = set()
+        self.silent = HalfOpen(clock=clock)
         self.is_draining = False
 
     def __len__(self) -> int:
@@ -77,17 +80,26 @@ class Sessions:
         """The sessions that have an environment."""
         return [session for session in self._sessions.values() if session.engine is not None]
 
-    async def create(self, *, is_shared: bool = False, owner: str | None = None) -> Session:
-        """Return a new session that has a slot; its environment is still to be opened.
+    def expect_room(self) -> None:
+        """Pass if a session could begin now.
+
+        Raises:
+            CapacityError: there is no slot, or the server is to end.
+        """
+        if self.is_draining:
+            raise draining_error()
+        if len(self) >= self._settings.max_sessions:
+            self._idle()
+
+    async def begin(self, session: Session) -> Session:
+        """Take a slot for a new session, and return it; its environment is still to be opened.
 
         Args:
-            is_shared: Whether requests name it by its id.
-            owner: The name of the owner of the token that was shown.
+            session: The session, which nobody knows yet.
 
         Raises:
             CapacityError: there is no slot, or the server is to end, or too many sessions are.
         """
-        session = Session(is_shared=is_shared, owner=owner)
         await self._take_slot(session)
         return session
 
@@ -292,11 +304,13 @@ class Sessions:
     @property
     def are_busy(self) -> bool:
         """Whether a request is under way, or a client is still to hear that the server ends."""
-        return self._opening > 0 or any(one.is_busy for one in self._playing)
+        is_any = any(one.is_busy for one in self._playing)
+        return self._opening > 0 or len(self.silent) > 0 or is_any
 
     def drain(self) -> None:
         """Begin nothing more, and have each session end as soon as it has nothing under way."""
         self.is_draining = True
+        self.silent.end_all()
         for session in self._playing:
             if session.on_drain is not None:
                 session.on_drain()
@@ -322,6 +336,7 @@ class Sessions:
         """Go on in another event loop: what was under way in the one before ended with it."""
         self._ending.clear()
         self._opening = 0
+        self.silent = HalfOpen(clock=self._clock)
 
     def forget(self) -> None:
         """Forget all clients, in a forked child: their environments are the parent's."""

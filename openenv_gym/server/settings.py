@@ -101,6 +101,15 @@ class Listener:
     drain_timeout_s: float = setting(
         25.0, "seconds that a server which is to end waits for what is under way", "not at all"
     )
+    header_timeout_s: float | None = setting(
+        10.0,
+        "seconds until a client that does not send the headers of a request is cut off; as long "
+        "may the handshake of TLS take",
+        "no limit",
+    )
+    keep_alive_s: float = setting(
+        5.0, "seconds until a connection is closed that has no request", "at once"
+    )
     write_timeout_s: float | None = setting(
         30.0, "seconds until a client that leaves its answers unread is cut off", "no limit"
     )
@@ -230,9 +239,19 @@ class ServerSettings:
         "whether a request over HTTP or MCP has to name its session; others share one",
         choices=get_args(HttpSessionsMode),
     )
-    # A session over HTTP or MCP that was not used for so long gives way to a new one where none is
-    # free, because HTTP has no way to notice that its client has left.
-    http_idle_s: float = setting(600.0, zero="at once")
+    body_timeout_s: float | None = setting(
+        30.0, "seconds that the body of an HTTP request may take", "no limit"
+    )
+    first_message_timeout_s: float | None = setting(
+        10.0, "seconds until a WebSocket is closed on which its client says nothing", "no limit"
+    )
+    # HTTP has no way to notice that its client has left.
+    http_idle_s: float = setting(
+        600.0,
+        "seconds that a session over HTTP or MCP stays unused until it gives way to a new one "
+        "where no other is free",
+        "at once",
+    )
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""

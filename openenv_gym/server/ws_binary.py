@@ -48,12 +48,8 @@ from openenv_gym.wire.messages import MAX_VALUES, error_data
 async def serve_binary(
     websocket: WebSocket, service: Service, session: Session, inbox: Inbox
 ) -> None:
-    """Accept a client, and pass bodies through once the environment that is served here is open."""
+    """Pass bodies through once the environment that is served here is open."""
     backend = session.backend  # which the session gives up when it ends
-    is_relayed = backend.relayable is not None and _connection_to_relay(websocket) is not None
-    if websocket.headers.get(RESUME_HEADER) == ASK and is_relayed:
-        service.sessions.offer_resumption(session)
-    await _accept(websocket, service, session)
     is_open, limit = False, limit_in(websocket.headers.get(LIMIT_HEADER))
     lengths = service.lengths()
     while (body := await inbox.next()) is not None:
@@ -103,7 +99,7 @@ async def take_up(websocket: WebSocket, service: Service, token: str) -> None:
     try:
         await _accept(websocket, service, session)
         if is_over:  # how it was lost is the answer to the first request, whatever that is
-            await inbox.next()
+            await inbox.has_first()
         await _serve_relayed(websocket, service, session, relay, inbox)
     except WebSocketDisconnect:  # it was lost again
         inbox.was_lost = True
@@ -130,6 +126,14 @@ async def say_draining(websocket: WebSocket, service: Service) -> None:
     """Tell a client that is still there why there are no more answers."""
     if service.sessions.is_draining and websocket.application_state is WebSocketState.CONNECTED:
         await websocket.close(GOING_AWAY, "server_draining")
+
+
+async def accept_binary(websocket: WebSocket, service: Service, session: Session) -> None:
+    """Accept the client of a new session, and offer to resume it where that will be possible."""
+    is_relayed = service.backends.are_relayable and _connection_to_relay(websocket) is not None
+    if websocket.headers.get(RESUME_HEADER) == ASK and is_relayed:
+        service.sessions.offer_resumption(session)
+    await _accept(websocket, service, session)
 
 
 async def _accept(websocket: WebSocket, service: Service, session: Session) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Mapping
-from typing import Any
 
 from fastapi import WebSocket, WebSocketDisconnect
 from fastapi.responses import JSONResponse
@@ -46,6 +43,7 @@ from openenv_gym.server.service import Service
 from openenv_gym.server.session import Session
 from openenv_gym.server.tokens import json_subprotocol, owner_of
 from openenv_gym.server.ws_binary import (
+    accept_binary,
     release,
     said_at_handshake,
     say_draining,
@@ -57,12 +55,15 @@ from openenv_gym.wire.typed import TypedView, view_for
 
 RETRY_AFTER_S = 5
 
-FIRST_MESSAGE_S = 10.0
-"""How long a client without a session may take until it asks for something."""
+INTERNAL_ERROR, TRY_AGAIN_LATER = 1011, 1013
+"""Close codes of connections that have no session."""
 
 
 async def websocket_endpoint(websocket: WebSocket, service: Service) -> None:
-    """Serve one session, from the handshake to the goodbye."""
+    """Serve one session, from the handshake to the goodbye.
+
+    It begins with the first message: a client that says nothing takes no slot.
+    """
     is_binary = SUBPROTOCOL in websocket.scope.get("subprotocols", ())
     if not is_binary and (session_id := websocket.query_params.get("session_id")) is not None:
         await _join(websocket, service, session_id)
@@ -71,19 +72,19 @@ async def websocket_endpoint(websocket: WebSocket, service: Service) -> None:
     if is_binary and token != ASK:
         await take_up(websocket, service, token)
         return
-    try:
-        session = await service.sessions.create(owner=owner_of(websocket))
-    except CapacityError as exc:
-        await _refuse(websocket, exc, is_binary or VIEW_PARAMETER in websocket.query_params)
-        return
-    except OpenEnvGymError as exc:
-        await _reject(websocket, exc, is_binary)
-        return
+    if is_binary or VIEW_PARAMETER in websocket.query_params:  # it is a client of ours
+        try:
+            service.sessions.expect_room()
+        except CapacityError as exc:
+            await _refuse(websocket, exc)
+            return
+    session = Session(owner=owner_of(websocket))
     inbox = Inbox(websocket, service, session)
-    session.on_drain = inbox.drain
     try:
-        serve = serve_binary if is_binary else _serve_json
-        await serve(websocket, service, session, inbox)
+        await (accept_binary if is_binary else _accept_json)(websocket, service, session)
+        if await inbox.has_first() and await _begun(websocket, service, session, inbox, is_binary):
+            serve = serve_binary if is_binary else _serve_json
+            await serve(websocket, service, session, inbox)
         await say_draining(websocket, service)
     except WebSocketDisconnect:  # while it was being answered: there is nobody to tell
         inbox.was_lost = True
@@ -92,8 +93,35 @@ async def websocket_endpoint(websocket: WebSocket, service: Service) -> None:
         await release(websocket, service, session, inbox)
 
 
+async def _begun(
+    websocket: WebSocket, service: Service, session: Session, inbox: Inbox, is_binary: bool
+) -> bool:
+    """Take a slot for a session whose client has spoken; tell the client where there is none."""
+    try:
+        await service.sessions.begin(session)
+    except OpenEnvGymError as exc:
+        code = TRY_AGAIN_LATER if isinstance(exc, CapacityError) else INTERNAL_ERROR
+        await _decline(websocket, exc, code, inbox, is_binary)
+        return False
+    session.on_drain = inbox.drain
+    return True
+
+
 async def _join(websocket: WebSocket, service: Service, session_id: str) -> None:
     """Take part in a session that was begun over HTTP or MCP, and leave it alive at the goodbye."""
+    inbox = Inbox(websocket, service, session=None)
+    try:
+        await websocket.accept(json_subprotocol(websocket), said_at_handshake(service))
+        if await inbox.has_first():
+            await _take_part(websocket, service, session_id, inbox)
+    except WebSocketDisconnect:
+        # The client left while it was being answered: there is nobody to tell.
+        return
+    finally:
+        inbox.close()
+
+
+async def _take_part(websocket: WebSocket, service: Service, session_id: str, inbox: Inbox) -> None:
     session = service.sessions.find(session_id, owner_of(websocket))
     engine = None if session is None else session.engine
     if session is None or engine is None:
@@ -101,79 +129,52 @@ async def _join(websocket: WebSocket, service: Service, session_id: str) -> None
             f"session_id: no session has the id {session_id[:40]!r}, it may have expired; "
             "leave it out, and the connection has one of its own"
         )
-        await _reject(websocket, exc, is_binary=False)
+        await _decline(websocket, exc, INTERNAL_ERROR, inbox)
         return
-    inbox = Inbox(websocket, service, session=None)
     session.guests += 1
     try:
-        await websocket.accept(json_subprotocol(websocket), said_at_handshake(service))
         await _converse(websocket, service, session, engine, inbox, is_guest=True)
-    except WebSocketDisconnect:
-        # The client left while it was being answered: there is nobody to tell.
-        return
     finally:
         session.guests -= 1
         # Which notes that it was in use until now.
         service.sessions.find(session.session_id, session.owner)
-        inbox.close()
 
 
-async def _refuse(websocket: WebSocket, exc: CapacityError, is_ours: bool) -> None:
-    """Say that there is no free session, in the way in which the user gets to read it.
+async def _refuse(websocket: WebSocket, exc: CapacityError) -> None:
+    """Tell a client of ours at the handshake that there is no free session.
 
-    Our clients are told at the handshake, with 503. A stock client would show its user the number
-    503 and nothing else, and one of version 0.3 shows an error that it did not ask for as a closed
-    connection. Both show the answer to their first message, so that this is where they are told.
+    A stock client would show its user the number 503 and nothing else, and one of version 0.3 shows
+    an error that it did not ask for as a closed connection. Both show the answer to their first
+    message, so that this is where they are told.
     """
-    if is_ours:
-        body = error_data(str(exc), exc.code)
-        headers = {"Retry-After": str(RETRY_AFTER_S)}
-        await websocket.send_denial_response(JSONResponse(body, 503, headers))
-        return
-    await websocket.accept(json_subprotocol(websocket))
-    await _decline(websocket, exc, 1013)  # try again later
+    body = error_data(str(exc), exc.code)
+    headers = {"Retry-After": str(RETRY_AFTER_S)}
+    await websocket.send_denial_response(JSONResponse(body, 503, headers))
 
 
 async def _decline(
     websocket: WebSocket,
     exc: OpenEnvGymError,
     code: int,
-    inbox: Inbox | None = None,
+    inbox: Inbox,
     is_binary: bool = False,
 ) -> None:
-    """Answer the first message of a session that there is none, and close."""
-    waiting = _next(websocket) if inbox is None else inbox.next()
-    first: Any = b""
-    with contextlib.suppress(TimeoutError):
-        first = await asyncio.wait_for(waiting, FIRST_MESSAGE_S)
-        if first is None:
-            return
-    with contextlib.suppress(WebSocketDisconnect):
-        if is_binary:
-            number = sequence_of(first) if isinstance(first, bytes) else 0
-            await websocket.send_bytes(BinaryMessages().encode_reply(number, failure(exc)))
-        else:
-            await _send_text(websocket, error_message(str(exc), exc.code, exc.fault, exc.raised))
-        await websocket.close(code)
+    """Answer the first message with why there is no session, and close."""
+    if is_binary:
+        number = sequence_of(inbox.first) if isinstance(inbox.first, bytes) else 0
+        await websocket.send_bytes(BinaryMessages().encode_reply(number, failure(exc)))
+    else:
+        await _send_text(websocket, error_message(str(exc), exc.code, exc.fault, exc.raised))
+    await websocket.close(code)
 
 
-async def _next(websocket: WebSocket) -> Any:
-    """The next message, text or bytes; None where the client has left."""
-    message = await websocket.receive()
-    text = message.get("text")
-    return text if text is not None else message.get("bytes")
-
-
-async def _reject(websocket: WebSocket, exc: OpenEnvGymError, is_binary: bool) -> None:
-    """Accept the connection, say why there is no session, and close."""
-    await websocket.accept(SUBPROTOCOL if is_binary else json_subprotocol(websocket))
-    await _decline(websocket, exc, 1011, is_binary=is_binary)
+async def _accept_json(websocket: WebSocket, service: Service, session: Session) -> None:
+    await websocket.accept(json_subprotocol(websocket), said_at_handshake(service))
 
 
 async def _serve_json(
     websocket: WebSocket, service: Service, session: Session, inbox: Inbox
 ) -> None:
-    await websocket.accept(json_subprotocol(websocket), said_at_handshake(service))
     engine = session.engine
     assert engine is not None
     try:
@@ -181,7 +182,7 @@ async def _serve_json(
         description = await inbox.watch(engine.open(wanted))
     except OpenEnvGymError as exc:
         await service.sessions.end(session)
-        await _decline(websocket, exc, 1011, inbox)
+        await _decline(websocket, exc, INTERNAL_ERROR, inbox)
         return
     is_served = description.num_envs == service.description.num_envs
     view = service.view if is_served else view_for(description)

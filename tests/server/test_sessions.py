@@ -53,7 +53,9 @@ def sessions(clock: Clock) -> Sessions:
 
 def test_slots_that_are_being_filled_count(sessions: Sessions):
     async def race() -> list[object]:
-        return await asyncio.gather(*(sessions.create() for _ in range(5)), return_exceptions=True)
+        return await asyncio.gather(
+            *(sessions.begin(Session()) for _ in range(5)), return_exceptions=True
+        )
 
     outcomes = asyncio.run(race())
     assert [type(outcome) for outcome in outcomes] == [Session] * 2 + [CapacityError] * 3
@@ -66,22 +68,22 @@ def test_a_failed_start_gives_its_slot_back(sessions: Sessions, monkeypatch: pyt
 
     with monkeypatch.context() as patched, pytest.raises(OSError, match="no process"):
         patched.setattr(Homes, "make", fail)
-        asyncio.run(sessions.create())
+        asyncio.run(sessions.begin(Session()))
     assert len(sessions) == 0
 
 
 def test_the_longest_idle_http_session_gives_way(sessions: Sessions, clock: Clock):
     async def play() -> None:
-        old = await sessions.create(is_shared=True)
+        old = await sessions.begin(Session(is_shared=True))
         clock.now = 5
-        used = await sessions.create(is_shared=True)
+        used = await sessions.begin(Session(is_shared=True))
         homes = old.backend, used.backend
         clock.now = 9.9
         with pytest.raises(CapacityError, match="2 of 2"):
-            await sessions.create()
+            await sessions.begin(Session())
         clock.now = 12
         assert sessions.find(used.session_id) is used
-        await sessions.create()
+        await sessions.begin(Session())
         assert sessions.find(old.session_id) is None
         assert [home.closed for home in homes] == [1, 0]
 
@@ -90,20 +92,20 @@ def test_the_longest_idle_http_session_gives_way(sessions: Sessions, clock: Cloc
 
 def test_a_running_request_and_a_socket_are_never_idle(sessions: Sessions, clock: Clock):
     async def play() -> None:
-        busy = await sessions.create(is_shared=True)
-        await sessions.create()
+        busy = await sessions.begin(Session(is_shared=True))
+        await sessions.begin(Session())
         clock.now = 1000
         async with busy.lock:
             with pytest.raises(CapacityError):
-                await sessions.create()
-        assert await sessions.create()
+                await sessions.begin(Session())
+        assert await sessions.begin(Session())
 
     asyncio.run(play())
 
 
 def test_a_session_ends_once(sessions: Sessions):
     async def play() -> None:
-        session = await sessions.create()
+        session = await sessions.begin(Session())
         home = session.backend
         await sessions.end(session)
         await sessions.end(session)
@@ -116,9 +118,11 @@ def test_a_session_ends_once(sessions: Sessions):
 def test_the_slot_of_one_that_gives_way_is_not_given_twice(sessions: Sessions, clock: Clock):
     async def play() -> list[object]:
         for _ in range(2):
-            await sessions.create(is_shared=True)
+            await sessions.begin(Session(is_shared=True))
         clock.now = 12
-        return await asyncio.gather(*(sessions.create() for _ in range(4)), return_exceptions=True)
+        return await asyncio.gather(
+            *(sessions.begin(Session()) for _ in range(4)), return_exceptions=True
+        )
 
     outcomes = asyncio.run(play())
     assert [type(outcome) for outcome in outcomes] == [Session] * 2 + [CapacityError] * 2
@@ -127,16 +131,16 @@ def test_the_slot_of_one_that_gives_way_is_not_given_twice(sessions: Sessions, c
 
 def test_a_session_with_a_guest_gives_way_to_nobody(sessions: Sessions, clock: Clock):
     async def play() -> None:
-        visited = await sessions.create(is_shared=True)
-        await sessions.create()
+        visited = await sessions.begin(Session(is_shared=True))
+        await sessions.begin(Session())
         visited.guests = 2
         clock.now = 1000
         for _ in range(2):
             assert not sessions.has_room
             with pytest.raises(CapacityError):
-                await sessions.create()
+                await sessions.begin(Session())
             visited.guests -= 1
-        assert sessions.has_room and await sessions.create()
+        assert sessions.has_room and await sessions.begin(Session())
 
     asyncio.run(play())
 
@@ -145,7 +149,7 @@ def test_a_kept_session_gives_way_at_once_but_not_when_it_is_taken_up(
     sessions: Sessions, clock: Clock
 ):
     async def play() -> None:
-        left, stays = await sessions.create(), await sessions.create()
+        left, stays = await sessions.begin(Session()), await sessions.begin(Session())
         homes = left.backend, stays.backend
         for session in (left, stays):
             sessions.offer_resumption(session)
@@ -154,10 +158,10 @@ def test_a_kept_session_gives_way_at_once_but_not_when_it_is_taken_up(
         assert stays.resumption is not None
         assert sessions.take_up(stays.resumption.token) is stays
         clock.now = 1000
-        await sessions.create()
+        await sessions.begin(Session())
         assert [home.closed for home in homes] == [1, 0]
         with pytest.raises(CapacityError):
-            await sessions.create()
+            await sessions.begin(Session())
         assert sessions.take_up(left.resumption.token) is None
 
     asyncio.run(play())
@@ -167,7 +171,7 @@ def test_a_session_of_a_connection_cannot_be_named(sessions: Sessions):
     """Its id is a part of the token with which it is taken up, and no secret to its client."""
 
     async def play() -> None:
-        session = await sessions.create()
+        session = await sessions.begin(Session())
         assert sessions.find(session.session_id) is None
         assert sessions.find(session.session_id, may_be_vacant=True) is None
 
@@ -176,7 +180,7 @@ def test_a_session_of_a_connection_cannot_be_named(sessions: Sessions):
 
 def test_who_is_late_does_not_end_what_was_begun_anew(sessions: Sessions):
     async def play() -> None:
-        session = await sessions.create(is_shared=True)
+        session = await sessions.begin(Session(is_shared=True))
         before = session.engine
         await sessions.vacate(session)
         assert sessions.find(session.session_id) is None

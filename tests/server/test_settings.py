@@ -16,6 +16,7 @@ from openenv_gym.server.setting import setting_of
 from openenv_gym.server.settings import Listener, ServerSettings
 
 FLAGS = """
+    --header-timeout --keep-alive --body-timeout --first-message-timeout --http-idle
     -h --help --host --port --uds --drain-timeout --write-timeout --ping-interval --ping-timeout
     --log-level --lifeline --isolation --start-method --workers --max-sessions --python --kwargs
     --action-model --observation-model --attributes --memory-limit --start-timeout --reset-timeout
@@ -23,7 +24,7 @@ FLAGS = """
     --uds-mode --tls-cert --tls-key --token --token-file --insecure-no-auth --http-sessions
     --max-num-envs --web
 """
-INTERNAL = {"builder", "http_idle_s"}
+INTERNAL = {"builder"}
 
 
 @pytest.fixture

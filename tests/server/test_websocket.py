@@ -125,7 +125,9 @@ def test_messages_sent_ahead_are_answered_in_order(url):
 
 
 def test_capacity_is_refused_at_the_handshake_or_with_the_first_answer(url):
-    with connect(url) as first, connect(url):
+    with connect(url) as first, connect(url) as second:
+        for holder in (first, second):  # a session begins with its first message
+            assert ask(holder, {"type": "state"})[0] == "state"
         with connect(url) as stock:
             kind, data = ask(stock, {"type": "reset"})
             assert (kind, data["code"]) == ("error", "CAPACITY_REACHED")
