@@ -88,7 +88,7 @@ def check_count(text: Text, most: int = MAX_VALUES) -> None:
     """
     if len(text) <= most:
         return
-    found = 0
+    found = 1
     for start in range(0, len(text), _COUNTED_AT_ONCE):  # between which other threads have a turn
         found += _count(text[start : start + _COUNTED_AT_ONCE], ",[{")
         if found > most:
