@@ -24,13 +24,13 @@ _NODE_BYTES = 192
 """What a value of MessagePack takes at most, beside its own bytes: a dict, its key, its entry."""
 
 
-def json_bytes(text: bytes | bytearray | str) -> int:
+def json_bytes(text: bytes | bytearray | memoryview | str) -> int:
     """Return how much memory the values in a JSON text take at most, about.
 
     >>> json_bytes(b'{"a": [1, 2]}') > 300
     True
     """
-    data: Any = text
+    data: Any = bytes(text) if isinstance(text, memoryview) else text
     if isinstance(text, str):
         counts = sum(text.count(mark.decode()) * cost for mark, cost in _JSON_COSTS.items())
     else:
@@ -39,7 +39,7 @@ def json_bytes(text: bytes | bytearray | str) -> int:
     return counts + len(text) * (1 if data.isascii() else 4)
 
 
-def check_json(text: bytes | bytearray | str, limit: int = MAX_VALUE_BYTES) -> None:
+def check_json(text: bytes | bytearray | memoryview | str, limit: int = MAX_VALUE_BYTES) -> None:
     """Pass if the values in a JSON text take at most ``limit`` bytes.
 
     Raises:

@@ -40,6 +40,7 @@ from openenv_gym.wire.messages import (
     ResetMessage,
     StateMessage,
     StepMessage,
+    Text,
     encode_json,
     error_message,
     observation_message,
@@ -116,7 +117,7 @@ class JsonServerMessages:
         self._view = view
         self._most_values = most_values
 
-    def decode_request(self, text: str | bytes) -> tuple[None, Request]:
+    def decode_request(self, text: Text) -> tuple[None, Request]:
         """Return the request in ``text``; JSON messages carry no number.
 
         Raises:
@@ -264,7 +265,7 @@ class JsonClientMessages:
             f"OpenEnv's JSON protocol has no message for {type(request).__name__}"
         )
 
-    def decode_reply(self, text: str | bytes) -> tuple[None, Reply]:
+    def decode_reply(self, text: Text) -> tuple[None, Reply]:
         """Return the reply in ``text``.
 
         Raises:

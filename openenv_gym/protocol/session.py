@@ -148,7 +148,7 @@ class ServerSession(_Session):
         self._codec = codec
         self._seq: int | None = 0
 
-    def receive(self, body: Body | str) -> Request:
+    def receive(self, body: Body | bytearray | str) -> Request:
         """Return the request in ``body``; it must be answered by :meth:`send`.
 
         Raises:

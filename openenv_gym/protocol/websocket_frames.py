@@ -12,6 +12,7 @@ import os
 import struct
 from collections.abc import Mapping
 
+import numpy as np
 from websockets.frames import apply_mask  # type: ignore[attr-defined]  # not in its __all__
 
 from openenv_gym.errors import ProtocolError
@@ -67,16 +68,25 @@ def _head(opcode: int, length: int, mask_bit: int) -> bytes:
     return struct.pack("!BBQ", _FINAL_BIT | opcode, mask_bit | _LENGTH_64, length)
 
 
+def unmask(payload: memoryview, mask: bytes) -> memoryview:
+    """Return ``payload``, unmasked where it is; an empty mask is none."""
+    if mask:
+        end = len(payload) & ~3
+        words = np.frombuffer(payload[:end], np.uint32)
+        np.bitwise_xor(words, np.frombuffer(mask, np.uint32), out=words)
+        payload[end:] = apply_mask(payload[end:], mask)
+    return payload
+
+
 class FrameSplitter:
     """Cuts what a peer sends into data messages and other frames.
 
     Args:
         max_message_bytes: A longer message is refused before it is collected.
-        max_bytes_by_kind: The same for messages whose first byte is a key.
         option: What sets the limit, for the error.
         is_server: Whether it is a server's: what a client sends is masked.
         opcode: The only kind of data that may come; None for any.
-        in_place: Whether long messages are received where they will stay, as memoryviews.
+        in_place: Whether long frames are received where they will stay, as memoryviews.
 
     Attributes:
         max_message_bytes: What was given; it may be changed between two messages.
@@ -89,20 +99,20 @@ class FrameSplitter:
         is_server: bool = False,
         opcode: int | None = None,
         in_place: bool = False,
-        max_bytes_by_kind: Mapping[int, int] | None = None,
         option: str = "max_message_bytes",
     ) -> None:
         self._buffer = bytearray()
         self._fragments = bytearray()
         self._long: LongBody | None = None
         self.max_message_bytes = max_message_bytes
-        self._by_kind = dict(max_bytes_by_kind or {})
-        self._least_by_kind = min(self._by_kind.values(), default=math.inf)
+        self._by_kind: dict[int, int] = {}
+        self._least_by_kind: float = math.inf
         self._option = option
         self._is_server = is_server
         self._opcode = opcode
-        self._in_place = in_place and not is_server  # what is masked has to be copied anyway
+        self._in_place = in_place
         self._needed = 0
+        self._first, self._mask = 0, b""  # of the frame that is received in place
 
     def room(self) -> memoryview | None:
         """Where to receive the rest of a long message, None where bytes are to be read."""
@@ -125,8 +135,8 @@ class FrameSplitter:
             data = self._long.take(data)
             if not self._long.is_whole:
                 return messages, b""
-            messages.append(self._long.body)
-            self._long = None
+            long, self._long = self._long.body, None
+            self._take_in(self._first, unmask(long, self._mask), messages)
         if self._buffer:
             self._buffer += data
             if len(self._buffer) < self._needed:
@@ -146,7 +156,12 @@ class FrameSplitter:
             self._buffer += data[start:]
         return messages, bytes(control)
 
-    def _take_in(self, first: int, payload: bytes, messages: list[Body]) -> None:
+    def limit(self, max_bytes_by_kind: Mapping[int, int]) -> None:
+        """Take shorter messages from now on, of those whose first byte is a key."""
+        self._by_kind = dict(max_bytes_by_kind)
+        self._least_by_kind = min(self._by_kind.values(), default=math.inf)
+
+    def _take_in(self, first: int, payload: Body, messages: list[Body]) -> None:
         opcode, is_final = first & 0x0F, bool(first & _FINAL_BIT)
         if opcode != CONTINUATION and self._opcode not in (None, opcode):
             raise _UnsupportedDataError("expected messages of the one kind that was agreed on")
@@ -155,8 +170,8 @@ class FrameSplitter:
             return
         self._fragments += payload
         if is_final:
-            messages.append(bytes(self._fragments))
-            self._fragments.clear()
+            messages.append(memoryview(self._fragments))
+            self._fragments = bytearray()
 
     def _next(self, data: Body, start: int) -> tuple[int, int, int] | None:
         """The first byte, the start and the end of the payload of the frame at ``start``."""
@@ -174,15 +189,12 @@ class FrameSplitter:
         if self._is_server:
             body += _MASK_BYTES
         whole = length + len(self._fragments)
-        if whole > self.max_message_bytes or whole > self._least_by_kind:
-            kind = self._kind(data, body)
-            self._check_length(whole, kind)
-            if kind is None:
-                self._needed = body + 1 - start
-                return None
+        is_long = whole > self.max_message_bytes or whole > self._least_by_kind
+        if is_long and not self._may_be_taken(data, start, body, length):
+            return None
         if len(data) < body + length:
             self._needed = body + length - start
-            self._go_on_in_place(data[start], data[body:], length)
+            self._go_on_in_place(data, start, body, length)
             return None
         return data[start], body, body + length
 
@@ -196,11 +208,22 @@ class FrameSplitter:
         if first & _CONTROL_BIT and second & ~_MASK_BIT >= _LENGTH_16:
             raise FrameError("expected control frames of at most 125 bytes, got a longer one")
 
-    def _kind(self, data: Body, body: int) -> int | None:
-        """The first byte of the message whose frame has its payload at ``body``."""
+    def _may_be_taken(self, data: Body, start: int, body: int, length: int) -> bool:
+        """Whether a long frame may be taken; not before the first byte of its message has come.
+
+        Raises:
+            FrameError: it is too long.
+        """
+        length += len(self._fragments)
         if self._fragments:
-            return self._fragments[0]
-        return self._payload(data, body, body + 1)[0] if len(data) > body else None
+            self._check_length(length, self._fragments[0])
+        elif len(data) > body:
+            self._check_length(length, self._payload(data, body, body + 1)[0])
+        else:
+            self._check_length(length, None)
+            self._needed = body + 1 - start
+            return False
+        return True
 
     def _check_length(self, length: int, kind: int | None) -> None:
         limit = self.max_message_bytes
@@ -216,8 +239,10 @@ class FrameSplitter:
             return bytes(data[body:end])
         return apply_mask(data[body:end], bytes(data[body - _MASK_BYTES : body]))
 
-    def _go_on_in_place(self, first: int, begun: Body, length: int) -> None:
-        is_whole = first & _FINAL_BIT and not first & _CONTROL_BIT and first & 0x0F != CONTINUATION
-        if self._in_place and is_whole and length in IN_PLACE_BYTES:
-            self._long = LongBody(length)
-            self._long.take(begun)
+    def _go_on_in_place(self, data: Body, start: int, body: int, length: int) -> None:
+        first = data[start]
+        if self._in_place and not first & _CONTROL_BIT and length in IN_PLACE_BYTES:
+            self._first, self._long = first, LongBody(length)
+            self._long.take(data[body:])
+            if self._is_server:
+                self._mask = bytes(data[body - _MASK_BYTES : body])

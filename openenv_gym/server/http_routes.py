@@ -171,7 +171,7 @@ async def _body(request: Request, lengths: Lengths, *, is_step: bool = False) ->
     return await off_loop(_object_in, raw, lengths.values)
 
 
-def _object_in(raw: bytes | bytearray, most_values: int) -> dict[str, Any]:
+def _object_in(raw: bytearray, most_values: int) -> dict[str, Any]:
     check_count(raw, most_values)
     try:
         data = {} if not raw or raw.isspace() else msgspec.json.decode(raw)

@@ -14,6 +14,7 @@ from openenv_gym.wire.error_codes import brief, printable
 from openenv_gym.wire.messages import (
     MAX_VALUES,
     MalformedMessageError,
+    Text,
     check_count,
     check_nesting,
 )
@@ -60,7 +61,7 @@ class Call(NamedTuple):
     is_notification: bool
 
 
-def decode(raw: bytes | bytearray | str, most_values: int = MAX_VALUES) -> Any:
+def decode(raw: Text, most_values: int = MAX_VALUES) -> Any:
     """Return the JSON value in ``raw``.
 
     Args:

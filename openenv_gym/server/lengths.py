@@ -17,7 +17,7 @@ from starlette.requests import Request
 
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.spaces.size import JsonSize
-from openenv_gym.wire.messages import MAX_VALUES
+from openenv_gym.wire.messages import MAX_VALUES, Text
 
 ALWAYS_BYTES = 64 * 2**10
 """What a step may have beside the action: other fields, and white space."""
@@ -62,15 +62,16 @@ class Lengths(NamedTuple):
                 f"within its first {HEAD_BYTES} that it is one"
             )
 
-    def check_json(self, text: str | bytes) -> None:
+    def check_json(self, text: Text) -> None:
         """Pass if a message in JSON, which nobody has read yet, is not too long.
 
         Raises:
             TooLongError: it is.
         """
-        if len(text) <= self.step_bytes and (isinstance(text, bytes) or text.isascii()):
+        is_plain = not isinstance(text, str) or text.isascii()
+        if len(text) <= self.step_bytes and is_plain:
             return
-        length = len(text) if isinstance(text, bytes) else len(text.encode("utf-8", "replace"))
+        length = len(text) if is_plain else len(str(text).encode(errors="replace"))
         if length > self.message_bytes:
             raise body_too_long(self.message_bytes, str(length))
         if not says_reset(text):
@@ -92,7 +93,7 @@ def lengths_of(action: JsonSize | None, num_envs: int, message_bytes: int) -> Le
     return Lengths(message_bytes, min(step_bytes, message_bytes), values)
 
 
-def says_reset(text: str | bytes | bytearray) -> bool:
+def says_reset(text: Text) -> bool:
     """Whether the beginning of a message in JSON says that it is a reset.
 
     >>> says_reset('{"type": "reset", "data": {}}'), says_reset(b'{"type": "step", "data": {}}')
@@ -105,7 +106,7 @@ def says_reset(text: str | bytes | bytearray) -> bool:
 
 async def read_body(
     request: Request, lengths: Lengths, *, is_step: bool | None = None
-) -> bytes | bytearray:
+) -> bytearray:
     """Return the body of a request, which is not read further than it may be long.
 
     Args:

@@ -31,7 +31,7 @@ from openenv_gym.server.service import Service
 from openenv_gym.server.session import Session
 from openenv_gym.server.tokens import json_subprotocol, owner_of
 from openenv_gym.wire.error_codes import brief
-from openenv_gym.wire.messages import encode_json
+from openenv_gym.wire.messages import Text, encode_json
 
 SESSION_HEADER = "Mcp-Session-Id"
 VERSION_HEADER = "MCP-Protocol-Version"
@@ -123,7 +123,7 @@ def _check_accept(accept: str | None) -> None:
         )
 
 
-async def _read(request: Request, lengths: Lengths) -> bytes | bytearray:
+async def _read(request: Request, lengths: Lengths) -> bytearray:
     try:
         return await read_body(request, lengths)
     except TooLongError as exc:
@@ -185,7 +185,7 @@ async def _serve_websocket(websocket: WebSocket, server: McpServer, lengths: Len
         await asyncio.gather(*answering)
 
 
-async def _refuse_one_more(websocket: WebSocket, text: str | bytes, lengths: Lengths) -> None:
+async def _refuse_one_more(websocket: WebSocket, text: Text, lengths: Lengths) -> None:
     message: Any = None
     with contextlib.suppress(JsonRpcError):
         message = await _decoded(text, lengths)
@@ -198,11 +198,11 @@ async def _refuse_one_more(websocket: WebSocket, text: str | bytes, lengths: Len
     await _send(websocket, error_body(id_of(message), error))
 
 
-async def _next(websocket: WebSocket) -> str | bytes | None:
+async def _next(websocket: WebSocket) -> Text | None:
     message = await websocket.receive()
     if message["type"] == "websocket.disconnect":
         return None
-    text: str | bytes | None = message.get("text")
+    text: Text | None = message.get("text")
     return text if text is not None else message.get("bytes") or b""
 
 
@@ -210,7 +210,7 @@ async def _answer(
     websocket: WebSocket,
     server: McpServer,
     session: Session,
-    text: str | bytes,
+    text: Text,
     lengths: Lengths,
 ) -> None:
     try:
@@ -221,7 +221,7 @@ async def _answer(
         await _send(websocket, answer)
 
 
-async def _decoded(text: str | bytes, lengths: Lengths) -> Any:
+async def _decoded(text: Text, lengths: Lengths) -> Any:
     try:
         lengths.check_json(text)
     except TooLongError as exc:

@@ -29,6 +29,7 @@ from openenv_gym.wire.error_codes import brief
 from openenv_gym.wire.messages import (
     MalformedMessageError,
     StepMessage,
+    Text,
     observation_message,
     parse_message,
 )
@@ -49,7 +50,7 @@ class McpSteps:
         self._engine = engine
         self._tools: McpTools | None = None
 
-    async def instead(self, text: str | bytes, refusal: bytes, server: ServerSession) -> bytes:
+    async def instead(self, text: Text, refusal: bytes, server: ServerSession) -> bytes:
         """Return the answer to a message that was refused: the refusal, if it is no step of MCP.
 
         Args:
@@ -63,7 +64,7 @@ class McpSteps:
         server.state = self._engine.state
         return answer
 
-    async def _answer(self, text: str | bytes) -> bytes | None:
+    async def _answer(self, text: Text) -> bytes | None:
         data = await off_loop(_asked, text)
         if data is None:
             return None
@@ -115,7 +116,7 @@ def _answered(name: str, result: dict[str, Any], played: Mapping[str, Any] | Non
     return observation_message(said, reward, done, {})
 
 
-def _asked(text: str | bytes) -> dict[str, Any] | None:
+def _asked(text: Text) -> dict[str, Any] | None:
     """The data of a step that lists or calls tools."""
     try:
         message = parse_message(text)

@@ -10,6 +10,7 @@ values need.
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
@@ -51,7 +52,21 @@ async def off_loop(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T
     if not is_long(args):
         return work(*args, **kwargs)
     loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(_thread.executor, lambda: work(*args, **kwargs))
+    return await loop.run_in_executor(_thread.executor, lambda: _do(work, *args, **kwargs))
+
+
+def _do(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do ``work`` without the collector of garbage.
+
+    It would look at all new values again and again while they are made, and nothing is garbage yet.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return work(*args, **kwargs)
+    finally:
+        if collects:
+            gc.enable()
 
 
 def is_long(value: Any) -> bool:

@@ -36,6 +36,7 @@ from openenv_gym.faults import Fault, FaultKind
 from openenv_gym.interpreter.stderr import TAIL_BYTES
 from openenv_gym.protocol import BinaryMessages, Body, FrameReader, Open, frame
 from openenv_gym.protocol.binary_messages import OPEN, OPENED
+from openenv_gym.protocol.framing import IN_PLACE_BYTES, frame_header
 from openenv_gym.server.output_log import OutputLog
 from openenv_gym.server.settings import ServerSettings
 from openenv_gym.server.watchdog import Deadline, Deadlines, Watchdog
@@ -109,7 +110,11 @@ class _WorkerProtocol(asyncio.Protocol):
             return
         self.due_s = due_s
         self._waiting.append(on_reply)
-        self._transport.write(frame(body))
+        if len(body) >= IN_PLACE_BYTES.start:  # which is not copied for its head
+            self._transport.write(frame_header(body))
+            self._transport.write(body)
+        else:
+            self._transport.write(frame(body))
 
     def close(self) -> None:
         if self._transport is not None:

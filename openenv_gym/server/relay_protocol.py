@@ -1,11 +1,13 @@
 """uvicorn's WebSocket, whose messages a session may take over (:mod:`openenv_gym.server.relay`).
 
 uvicorn hides a connection behind the callables of ASGI. The class below derives from uvicorn's
-protocol and offers itself to the application in the scope of the handshake. A session that has
-accepted the connection may then *take it over*: from that moment ``data_received`` splits what it
-reads into frames itself. Binary messages go to the session at once, and control frames (pings, the
-closing handshake) go on to ``websockets``, which keeps the state of the connection. Messages that
-are sent are written to the transport directly, past ``websockets``, whose state they do not change.
+protocol and offers itself to the application in the scope of the handshake. When the application
+has accepted the connection, ``data_received`` splits what it reads into frames itself, which takes
+the memory of a long message once and not three times. Control frames (pings, the closing handshake)
+go on to ``websockets``, which keeps the state of the connection. A session may then *take it over*:
+from that moment binary messages go to the session at once, and not through the queue of ASGI.
+Messages that are sent are written to the transport directly, past ``websockets``, whose state they
+do not change.
 
 Back pressure has two sides here. ``hold`` and ``go_on`` stop and resume reading for the session,
 which has a request under way. ``pause_writing`` and ``resume_writing`` are called by the transport
@@ -69,7 +71,7 @@ class RelayProtocol(WebSocketsSansIOProtocol):
 
     _on_message: Callable[[Body], None] | None = None
     _on_writable: Callable[[], None] | None = None
-    _splitter: FrameSplitter
+    _splitter: FrameSplitter | None = None
     _is_held = False
     _is_lingering = False
     _write_timer: asyncio.TimerHandle | None = None
@@ -100,13 +102,9 @@ class RelayProtocol(WebSocketsSansIOProtocol):
             on_writable: Called when a client that was slow has read again.
             max_bytes_by_kind: How long messages may be that begin with a byte.
         """
-        self._splitter = FrameSplitter(
-            self.config.ws_max_size,
-            is_server=True,
-            opcode=BINARY,
-            max_bytes_by_kind=max_bytes_by_kind,
-            option=_OPTION,
-        )
+        if self._splitter is None:
+            self._splitter = self._new_splitter()
+        self._splitter.limit(max_bytes_by_kind)
         self._on_message, self._on_writable = on_message, on_writable
 
     def hold(self) -> None:
@@ -124,16 +122,44 @@ class RelayProtocol(WebSocketsSansIOProtocol):
         """Take in what was read, and read no more from a client that does not read itself."""
         if self._is_lingering:
             return
-        if self._on_message is None:
+        if self._splitter is None and self._is_accepted:
+            self._splitter = self._new_splitter()
+        if self._splitter is None:
             super().data_received(data)
         else:
-            self._take_in(data, self._on_message)
+            self._take_in(data, self._splitter, self._on_message or self._queue)
         if not self.writable.is_set() and not self.transport.is_closing():
             self.transport.pause_reading()
 
-    def _take_in(self, data: bytes, on_message: Callable[[Body], None]) -> None:
+    @property
+    def _is_accepted(self) -> bool:
+        """Whether frames come from now on, and none came before, and none is compressed."""
+        is_open = self.handshake_complete and not self.close_sent
+        return is_open and self.can_be_taken_over and not self.conn.reader.buffer
+
+    def _new_splitter(self) -> FrameSplitter:
+        agreed = self.response.headers.get("Sec-WebSocket-Protocol")
+        return FrameSplitter(
+            self.config.ws_max_size,
+            is_server=True,
+            opcode=BINARY if agreed == SUBPROTOCOL else None,
+            in_place=True,
+            option=_OPTION,
+        )
+
+    def _queue(self, message: Body) -> None:
+        """Hand a message to the application, and read no further until it has taken it."""
+        event: Any = {"type": "websocket.receive", "bytes": message}
+        self.queue.put_nowait(event)
+        if not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    def _take_in(
+        self, data: bytes, splitter: FrameSplitter, on_message: Callable[[Body], None]
+    ) -> None:
         try:
-            messages, control = self._splitter.feed(data)
+            messages, control = splitter.feed(data)
         except FrameError as exc:
             if not self.conn.close_sent:
                 reason = str(exc)

@@ -28,6 +28,7 @@ from openenv_gym.protocol import (
     Request,
     ServerSession,
     SessionState,
+    Step,
     failure,
 )
 from openenv_gym.protocol.binary_messages import sequence_of
@@ -50,7 +51,7 @@ from openenv_gym.server.ws_binary import (
     serve_binary,
     take_up,
 )
-from openenv_gym.wire.messages import error_data, error_message
+from openenv_gym.wire.messages import Text, error_data, error_message
 from openenv_gym.wire.typed import TypedView, view_for
 
 RETRY_AFTER_S = 5
@@ -161,7 +162,7 @@ async def _decline(
 ) -> None:
     """Answer the first message with why there is no session, and close."""
     if is_binary:
-        number = sequence_of(inbox.first) if isinstance(inbox.first, bytes) else 0
+        number = 0 if isinstance(inbox.first, str) else sequence_of(inbox.first)
         await websocket.send_bytes(BinaryMessages().encode_reply(number, failure(exc)))
     else:
         await _send_text(websocket, error_message(str(exc), exc.code, exc.fault, exc.raised))
@@ -214,6 +215,7 @@ async def _converse(
         if is_guest and isinstance(request, Close):
             await websocket.close()
             return
+        text = text if type(request) is Step else ""  # a reset may be long, and is not read again
         reply = await _execute(service, session, engine, inbox, request)
         if isinstance(request, Close) or isinstance(reply, Closed):
             await websocket.close()
@@ -231,7 +233,7 @@ async def _converse(
 
 
 async def _read(
-    text: str | bytes, lengths: Lengths, server: ServerSession, steps: McpSteps, inbox: Inbox
+    text: Text, lengths: Lengths, server: ServerSession, steps: McpSteps, inbox: Inbox
 ) -> Request | bytes:
     """The request in a message, or the answer to a message that is none."""
     try:

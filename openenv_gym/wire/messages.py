@@ -56,6 +56,9 @@ class CloseMessage(_Message, tag="close"):
     data: dict[str, Any] = {}
 
 
+Text: TypeAlias = str | bytes | bytearray | memoryview
+"""A text of JSON, as characters or in UTF-8."""
+
 Incoming: TypeAlias = ResetMessage | StepMessage | StateMessage | RenderMessage | CloseMessage
 _TYPES = ("reset", "step", "state", "render", "close")
 
@@ -95,7 +98,7 @@ Each takes up to 240 bytes of memory when it is read, and up to a quarter of a m
 _COUNTED_AT_ONCE = 1 << 20
 
 
-def check_count(text: str | bytes | bytearray, most: int = MAX_VALUES) -> None:
+def check_count(text: Text, most: int = MAX_VALUES) -> None:
     """Check, without reading it, that a text of JSON has at most so many values.
 
     Before each value but the first there is a comma, a bracket, or a name with one of these before
@@ -106,11 +109,9 @@ def check_count(text: str | bytes | bytearray, most: int = MAX_VALUES) -> None:
     """
     if len(text) <= most:
         return
-    marks: Any = (",", "[", "{") if isinstance(text, str) else (b",", b"[", b"{")
-    found = 0
+    found = 1
     for start in range(0, len(text), _COUNTED_AT_ONCE):  # between which other threads have a turn
-        end = start + _COUNTED_AT_ONCE
-        found += sum(text.count(mark, start, end) for mark in marks)
+        found += _count(text[start : start + _COUNTED_AT_ONCE], ",[{")
         if found > most:
             raise MalformedMessageError(
                 f"expected at most {most} values in a message, counted as commas and brackets, got "
@@ -118,15 +119,19 @@ def check_count(text: str | bytes | bytearray, most: int = MAX_VALUES) -> None:
             )
 
 
-def check_nesting(text: str | bytes | bytearray, data: Any) -> None:
+def _count(text: Text, marks: str) -> int:
+    if isinstance(text, str):
+        return sum(map(text.count, marks))
+    return sum(map(bytes(text).count, marks.encode()))
+
+
+def check_nesting(text: Text, data: Any) -> None:
     """Check that ``data``, read from ``text``, is not nested deeper than :data:`MAX_NESTING`.
 
     Raises:
         MalformedMessageError: it is nested deeper.
     """
-    opening = ("[", "{") if isinstance(text, str) else (b"[", b"{")
-    count: Any = text.count  # the brackets are of the type of ``text``
-    if sum(map(count, opening)) <= MAX_NESTING:
+    if len(text) <= _COUNTED_AT_ONCE and _count(text, "[{") <= MAX_NESTING:
         return
     level = [data]
     for _ in range(MAX_NESTING):
@@ -148,7 +153,7 @@ def _inside(level: list[Any]) -> list[Any]:
     return [*chain.from_iterable(lists), *chain.from_iterable(dicts)]
 
 
-def parse_message(text: str | bytes, most_values: int = MAX_VALUES) -> Incoming:
+def parse_message(text: Text, most_values: int = MAX_VALUES) -> Incoming:
     """Return the request in ``text``.
 
     Args:
@@ -170,15 +175,19 @@ def parse_message(text: str | bytes, most_values: int = MAX_VALUES) -> Incoming:
     return message
 
 
-def _no_json(text: str | bytes, exc: Exception) -> MalformedMessageError:
+def _no_json(text: Text, exc: Exception) -> MalformedMessageError:
     return MalformedMessageError(
         f"expected a JSON object, got text that is no JSON: {brief(str(exc), 200)}; "
-        f"it begins {text[:40]!r}",
+        f"it begins {_beginning(text)!r}",
         error_codes.INVALID_JSON,
     )
 
 
-def _explain(text: str | bytes, exc: msgspec.ValidationError) -> MalformedMessageError:
+def _beginning(text: Text) -> str:
+    return text[:40] if isinstance(text, str) else bytes(text[:40]).decode(errors="replace")
+
+
+def _explain(text: Text, exc: msgspec.ValidationError) -> MalformedMessageError:
     # msgspec checks types before it has read the whole text, which may turn out not to be JSON.
     try:
         data = _decode_any(text)
@@ -244,7 +253,7 @@ def error_message(message: str, code: str, fault: Fault | None = None, raised: s
     return encode_json({"type": "error", "data": error_data(message, code, fault, raised)})
 
 
-def _decode_reply(text: str | bytes) -> Any:
+def _decode_reply(text: Text) -> Any:
     """Decode the text of a reply, in which halves of surrogate pairs may stand as escapes.
 
     Raises:
@@ -254,19 +263,18 @@ def _decode_reply(text: str | bytes) -> Any:
     try:
         return _decode_any(text)
     except msgspec.DecodeError:
-        lower = text.lower()
+        whole = bytes(text) if isinstance(text, memoryview) else text
+        lower = whole.lower()
         if not ("\\ud" in lower if isinstance(lower, str) else b"\\ud" in lower):
             raise
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(whole, parse_constant=_refuse_constant)
 
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"expected JSON, got {name}, which it does not have")
 
 
-def parse_reply(
-    text: str | bytes, max_value_bytes: int = MAX_VALUE_BYTES
-) -> tuple[str, dict[str, Any]]:
+def parse_reply(text: Text, max_value_bytes: int = MAX_VALUE_BYTES) -> tuple[str, dict[str, Any]]:
     """Return the type and data of a server's reply.
 
     Args:
@@ -282,7 +290,7 @@ def parse_reply(
         reply = _decode_reply(text)
         check_nesting(text, reply)
     except (ValueError, RecursionError, MalformedMessageError) as exc:
-        raise NotOpenEnvError(f"expected a JSON reply, got {text[:80]!r}") from exc
+        raise NotOpenEnvError(f"expected a JSON reply, got {_beginning(text)!r}") from exc
     if not isinstance(reply, dict) or not isinstance(reply.get("type"), str):
         raise NotOpenEnvError(f"expected a reply with a 'type', got {shown(reply)}")
     data = reply.get("data")

@@ -93,6 +93,11 @@ def validate_action(
     Raises:
         InvalidActionError: ``data`` is no such action; the message names each wrong field.
     """
+    if len(data) > _MOST_FIELDS:  # each that is unknown would be an error
+        raise InvalidActionError(
+            f"expected the fields {', '.join(model.model_fields)} of {model.__name__}, "
+            f"got {len(data)} fields"
+        )
     try:
         return model.model_validate(data, strict=strict)
     except ValidationError as exc:
@@ -100,6 +105,9 @@ def validate_action(
         if listing is not None:
             return listing.model_validate(data)
         raise InvalidActionError(_explain(model, exc)) from exc
+
+
+_MOST_FIELDS = 1000
 
 
 def _listing_model(model: type[BaseModel]) -> type[BaseModel] | None:

@@ -19,6 +19,7 @@ from openenv_gym.wire.messages import (
     ResetMessage,
     StateMessage,
     StepMessage,
+    check_count,
     error_message,
     observation_message,
     parse_message,
@@ -154,3 +155,18 @@ def test_what_is_no_reply_comes_from_no_openenv_server(text: str | bytes):
 @pytest.mark.parametrize("data", ["null", "[]", "5"])
 def test_data_that_is_no_object_is_none(data: str):
     assert parse_reply(f'{{"type": "observation", "data": {data}}}') == ("observation", {})
+
+
+def test_values_are_counted_before_they_are_read():
+    check_count("[" + ",".join("0" * 9) + "]", 10)
+    for text in "[[0],{},0]", b"[[0],{},0]", memoryview(b"[[0],{},0]"):
+        check_count(text, 6)
+        with pytest.raises(MalformedMessageError, match="at most 5 values"):
+            check_count(text, 5)
+
+
+def test_a_long_text_is_counted_to_its_end():
+    text = " " * (5 << 20) + "[0,0]"
+    check_count(text, 3)
+    with pytest.raises(MalformedMessageError, match="at most 2 values"):
+        check_count(text, 2)
