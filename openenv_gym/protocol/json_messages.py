@@ -42,6 +42,7 @@ from openenv_gym.wire.messages import (
     StepMessage,
     Text,
     encode_json,
+    encode_strictly,
     error_message,
     observation_message,
     parse_message,
@@ -241,7 +242,7 @@ class JsonClientMessages:
         """
         self._is_reset = type(request) is Reset
         try:
-            return encode_json(self._message(request))
+            return encode_strictly(self._message(request))
         except InvalidRequestError:
             raise
         except (

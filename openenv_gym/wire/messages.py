@@ -64,7 +64,8 @@ _TYPES = ("reset", "step", "state", "render", "close")
 
 _decode = msgspec.json.Decoder(Incoming).decode
 _decode_any = msgspec.json.Decoder().decode
-_encode = msgspec.json.Encoder().encode
+encode_strictly = msgspec.json.Encoder().encode
+"""Returns a value as JSON that everybody can read: no half of a surrogate pair is in it."""
 
 
 def encode_json(value: Any) -> bytes:
@@ -73,7 +74,7 @@ def encode_json(value: Any) -> bytes:
     Halves of surrogate pairs, which UTF-8 does not have, are written as escapes.
     """
     try:
-        return _encode(value)
+        return encode_strictly(value)
     except UnicodeEncodeError:
         return json.dumps(msgspec.to_builtins(value), separators=(",", ":")).encode()
 
