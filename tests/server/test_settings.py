@@ -16,8 +16,9 @@ from openenv_gym.server.setting import setting_of
 from openenv_gym.server.settings import Listener, ServerSettings
 
 FLAGS = """
+    --web
     -h --help --host --port --uds --drain-timeout --write-timeout --ping-interval --ping-timeout
-    --log-level --lifeline --isolation --start-method --workers --max-sessions --web --python --kwargs
+    --log-level --lifeline --isolation --start-method --workers --max-sessions --python --kwargs
     --action-model --observation-model --attributes --memory-limit --start-timeout --reset-timeout
     --step-timeout --close-timeout --resume-grace --allow-origin --allow-host --max-message-bytes
 """
