@@ -184,6 +184,24 @@ def test_what_an_environment_says_stays_text(player: Player, prefix: str):
     assert browser.js(hidden) == 0
 
 
+def test_text_for_terminals_has_its_colours(player: Player):
+    browser = player.begin("hostile-text")
+    assert browser.text("#scene .b1") == "<b>red</b>"
+
+
+def test_messages_are_copied_as_they_were_sent(player: Player):
+    browser = player.begin("catch", seed=4)
+    allowed = ["clipboardReadWrite", "clipboardSanitizedWrite"]
+    browser.send("Browser.grantPermissions", permissions=allowed)
+    player.unfold("messages")
+    browser.wait("document.querySelectorAll('#messages li').length === 4")
+    browser.click("#copy-all")
+    browser.wait("document.querySelector('#copied').textContent === 'Copied 4 messages.'")
+    first, *_, last = browser.js("navigator.clipboard.readText()").splitlines()
+    assert json.loads(first) == {"type": "reset", "data": {"seed": 4}}
+    assert json.loads(last)["type"] == "rendered"
+
+
 def test_an_error_of_the_environment_is_told_and_the_session_goes_on(player: Player):
     browser = player.begin("hostile")
     browser.click("#act button")
