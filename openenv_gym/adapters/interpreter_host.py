@@ -139,8 +139,10 @@ def _build_one(interpreters: Interpreters, request: Open) -> BuiltEnv:
     try:
         env: gym.Env[Any, Any] = InterpreterEnv(there, interpreters, request.render_mode)
     except BaseException:
-        there.close()
-        interpreters.leave()
+        try:
+            there.close()
+        finally:
+            interpreters.leave()
         raise
     limit = request.max_episode_steps
     if limit not in (None, NO_TIME_LIMIT) and not there._about["has_own_limit"]:

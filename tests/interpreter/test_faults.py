@@ -23,6 +23,7 @@ from openenv_gym.errors import (
     RemoteEnvError,
     UnknownEnvironmentError,
 )
+from openenv_gym.interpreter.host import Host
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.protocol import Open
 from openenv_gym.server.app import create_app
@@ -206,6 +207,23 @@ def test_one_environment_has_one_interpreter(gym026: str):
 def test_what_is_no_path_is_refused():
     with pytest.raises(InvalidRequestError, match="python: expected a path, got 3"):
         gym.make(ID, env_id="CartPole-v1", python=3)
+
+
+def test_an_environment_that_fails_in_close_keeps_no_other_open(capsys: pytest.CaptureFixture):
+    class Other:
+        closed = False
+
+        def close(self) -> None:
+            self.closed = True
+
+    class Failing:
+        def close(self) -> None:
+            raise ValueError("told to fail")
+
+    host, other = Host(-1), Other()
+    host._envs.update({1: Failing(), 2: other})
+    host.close_all()
+    assert (other.closed, "told to fail" in capsys.readouterr().err) == (True, True)
 
 
 def script(folder: Path, text: str) -> str:
