@@ -163,6 +163,11 @@ def _made(interpreters: Interpreters, request: Open) -> EnvThere:
         return interpreters.make(request)
     except error.DependencyNotInstalled as exc:
         raise raised_as(EnvStartError, type(exc))(f"{name}: {exc}") from exc
+    except ImportError as exc:
+        raise raised_as(EnvStartError, type(exc))(
+            f"{name}: what it needs cannot be imported by {request.python}: {exc}. Install it "
+            f"there: {request.python} -m pip install ..., or name an interpreter that has it"
+        ) from exc
     except error.UnregisteredEnv as exc:
         raise raised_as(UnknownEnvironmentError, type(exc))(f"{name}: {exc}") from exc
     except LookupError as exc:

@@ -182,6 +182,19 @@ def test_an_unknown_module_is_said(python: str):
         gym.make(ID, env_id="no_such_module:Class", python=python)
 
 
+@pytest.mark.parametrize("name", ["tests/support/vec_envs.py:any", "tests.support.vec_envs:any"])
+def test_what_cannot_be_imported_there_is_said_with_the_way_to_install_it(
+    numpy_alone: str, name: str
+):
+    with pytest.raises(EnvStartError, match=r"No module named 'gymnasium'. Install it there: /"):
+        gym.make(ID, env_id=name, python=numpy_alone)
+
+
+def test_a_file_that_there_is_not_is_said(numpy_alone: str):
+    with pytest.raises(UnknownEnvironmentError, match=r"there is no file /.*/no_such\.py"):
+        gym.make(ID, env_id="no_such.py:Class", python=numpy_alone)
+
+
 def test_an_id_without_gym_says_what_is_missing(numpy_alone: str):
     with pytest.raises(UnknownEnvironmentError, match="not installed here"):
         gym.make(ID, env_id="CartPole-v1", python=numpy_alone)

@@ -168,8 +168,9 @@ def test_shards_of_several_interpreters_share_one_training_run(gym026: str, gym0
     envs.close()
 
 
-def test_a_module_of_plain_classes_needs_no_gym(numpy_alone: str):
-    env = gym.make(ID, env_id="tests.support.plain_envs:Plain", python=numpy_alone)
+@pytest.mark.parametrize("module", ["tests.support.plain_envs", "tests/support/plain_envs.py"])
+def test_a_module_of_plain_classes_needs_no_gym(numpy_alone: str, module: str):
+    env = gym.make(ID, env_id=f"{module}:Plain", python=numpy_alone)
     assert env.reset(seed=3)[0] == 3
     env.close()
 
