@@ -175,6 +175,15 @@ def test_a_module_of_plain_classes_needs_no_gym(numpy_alone: str, module: str):
     env.close()
 
 
+def test_an_object_without_spaces_gets_them_by_hand(numpy_alone: str):
+    spaces = {"action_space": gym.spaces.Discrete(2), "observation_space": gym.spaces.Box(0, 9)}
+    name = "tests.support.plain_envs:Spaceless"
+    env = gym.make(ID, env_id=name, python=numpy_alone, size=2.0, **spaces)
+    env.reset()
+    assert env.step(1)[0].tobytes() == np.array([2], np.float32).tobytes()
+    env.close()
+
+
 @pytest.fixture
 def unseeded(numpy_alone: str) -> Iterator[Any]:
     """The environment of a worker."""
