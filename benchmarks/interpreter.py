@@ -11,12 +11,14 @@ import argparse
 import statistics
 import sys
 import time
+import weakref
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
 import openenv_gym  # noqa: F401  (registers the ids)
+from openenv_gym.launchers import ServerProcess
 
 ID = "openenv/gymnasium-v0"
 TARGET = 1.3
@@ -26,6 +28,14 @@ def vector(env_id: str, num_envs: int, **arguments: Any) -> gym.vector.VectorEnv
     return gym.make_vec(ID, num_envs, env_id=env_id, shards=1, vectorization="sync", **arguments)
 
 
+def served(**arguments: Any) -> gym.Env[Any, Any]:
+    """An environment on a server, which ends when it is closed."""
+    server = ServerProcess("CartPole-v1", **arguments)
+    env = gym.make("openenv/remote-v0", base_url=server.base_url)
+    weakref.finalize(env, server.stop)
+    return env
+
+
 def play_single(env: gym.Env[Any, Any], steps: int) -> float:
     """Seconds a step."""
     env.reset(seed=1)
@@ -33,6 +43,17 @@ def play_single(env: gym.Env[Any, Any], steps: int) -> float:
     for step in range(steps):
         _, _, terminated, truncated, _ = env.step(step % 2)
         if terminated or truncated:
+            env.reset()
+    return (time.perf_counter() - started) / steps
+
+
+def play_floats(env: gym.Env[Any, Any], steps: int) -> float:
+    """Seconds a step of an environment that takes floats."""
+    env.reset(seed=1)
+    action = np.zeros(1, np.float32)
+    started = time.perf_counter()
+    for _ in range(steps):
+        if env.step(action)[3]:
             env.reset()
     return (time.perf_counter() - started) / steps
 
@@ -52,6 +73,12 @@ CASES: dict[str, tuple[Any, Any, int]] = {
         lambda **other: gym.make(ID, env_id="CartPole-v1", **other),
         play_single,
         1000,
+    ),
+    "CartPole, single, served": (served, play_single, 500),
+    "Pendulum, single": (
+        lambda **other: gym.make(ID, env_id="Pendulum-v1", **other),
+        play_floats,
+        500,
     ),
     "CartPole, 8 of a session": (
         lambda **other: vector("CartPole-v1", 8, **other),

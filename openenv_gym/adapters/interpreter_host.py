@@ -8,10 +8,12 @@ from functools import partial
 from typing import Any
 
 import gymnasium as gym
+import msgspec
 from gymnasium import error
 
 from openenv_gym.adapters import foreign_host, vector_host
 from openenv_gym.adapters.foreign_env import ForeignEnv
+from openenv_gym.adapters.foreign_spaces import SIDES
 from openenv_gym.adapters.guarded_env import GuardedEnv
 from openenv_gym.adapters.interpreter_env import AskedEnv, EnvThere, InterpreterLender, go_ahead
 from openenv_gym.adapters.interpreter_forms import action_form_of, plain_form_of
@@ -24,6 +26,7 @@ from openenv_gym.errors import (
 from openenv_gym.interpreter.host import RESET, STEP, STEP_PLAINLY
 from openenv_gym.interpreter.plain import Form
 from openenv_gym.protocol.events import NO_TIME_LIMIT, Open
+from openenv_gym.spaces import from_descriptor
 from openenv_gym.wire.raised import raised_as
 from openenv_gym.workers.built_env import BuiltEnv, Rows
 from openenv_gym.workers.interpreter_process import InterpreterProcess, end_of
@@ -84,13 +87,11 @@ class InterpreterEnv(ForeignEnv):
     Args:
         env: The environment there.
         interpreters: Told when it is closed.
-        render_mode: The mode in which it draws.
+        **arguments: Further arguments of :class:`ForeignEnv`.
     """
 
-    def __init__(
-        self, env: EnvThere, interpreters: Interpreters, render_mode: str | None = None
-    ) -> None:
-        super().__init__(env, render_mode=render_mode)
+    def __init__(self, env: EnvThere, interpreters: Interpreters, **arguments: Any) -> None:
+        super().__init__(env, **arguments)
         self._interpreters: Interpreters | None = interpreters
 
     def set_wrapper_attr(self, name: str, value: Any, *, force: bool = True) -> bool:
@@ -134,13 +135,17 @@ def build(name: str, request: Open) -> BuiltEnv:
 
 
 def _build_one(interpreters: Interpreters, request: Open) -> BuiltEnv:
-    name = str(request.environment)
-    there = _made(interpreters, request)
+    name, spaces = str(request.environment), _spaces_of(request)
+    others = {key: value for key, value in request.kwargs.items() if key not in spaces}
+    there = _made(interpreters, msgspec.structs.replace(request, kwargs=others))
+    mode = request.render_mode
     try:
-        env: gym.Env[Any, Any] = InterpreterEnv(there, interpreters, request.render_mode)
+        env: gym.Env[Any, Any] = InterpreterEnv(there, interpreters, render_mode=mode, **spaces)
     except BaseException:
-        there.close()
-        interpreters.leave()
+        try:
+            there.close()
+        finally:
+            interpreters.leave()
         raise
     limit = request.max_episode_steps
     if limit not in (None, NO_TIME_LIMIT) and not there._about["has_own_limit"]:
@@ -155,12 +160,31 @@ def _build_one(interpreters: Interpreters, request: Open) -> BuiltEnv:
     return replace(built, ahead=partial(_ahead, plain), lender=lender)
 
 
+def _spaces_of(request: Open) -> dict[str, gym.Space[Any]]:
+    """Return the spaces that are given by hand; a constructor there could do nothing with ours.
+
+    Raises:
+        SpaceError: A descriptor makes no sense.
+    """
+    given = {side: request.kwargs.get(side) for side in SIDES}
+    return {
+        side: from_descriptor(space) if isinstance(space, dict) else space
+        for side, space in given.items()
+        if isinstance(space, dict | gym.Space)
+    }
+
+
 def _made(interpreters: Interpreters, request: Open) -> EnvThere:
     name = str(request.environment)
     try:
         return interpreters.make(request)
     except error.DependencyNotInstalled as exc:
         raise raised_as(EnvStartError, type(exc))(f"{name}: {exc}") from exc
+    except ImportError as exc:
+        raise raised_as(EnvStartError, type(exc))(
+            f"{name}: what it needs cannot be imported by {request.python}: {exc}. Install it "
+            f"there: {request.python} -m pip install ..., or name an interpreter that has it"
+        ) from exc
     except error.UnregisteredEnv as exc:
         raise raised_as(UnknownEnvironmentError, type(exc))(f"{name}: {exc}") from exc
     except LookupError as exc:

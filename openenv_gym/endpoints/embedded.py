@@ -68,9 +68,8 @@ class EmbeddedEndpoint:
         connection, description = replace(self, request=request).open_session()
         try:
             info = info_of(description, self.request, self.options, is_binary=True)
-            if (
-                self.handed is not None or self.builder is not None
-            ):  # a function may say how it renders itself
+            # A function may say how it renders itself.
+            if self.handed is not None or self.builder is not None:
                 info = replace(info, render_mode=description.render_mode)
             return Described(info, connection)
         except BaseException:

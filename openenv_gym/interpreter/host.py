@@ -163,9 +163,11 @@ class Host:
             env.close()
 
     def close_all(self) -> None:
-        """Close what is open."""
+        """Close what is open; print why one cannot be closed, and go on."""
         for number in list(self._envs):
-            self.close(number)
+            is_well, value = self.answer(("close", number))
+            if not is_well:
+                print(value[-1], file=sys.stderr)
 
     def _found(self, number: int, path: str) -> Any:
         first, *rest = path.split(".")

@@ -3,9 +3,9 @@
 A step asked of the worker, and by the worker of this process, wakes two processes in turn. So the
 worker lends the socket of a session with one environment while an episode goes on, and waits. This
 process answers what it understands: a step with an action of a simple space, as far as the step is
-plain and has nothing in its info. It gives the socket back as soon as anything else comes, which
-it has only looked at: the worker reads it, and all is as if the socket had never been lent. A step
-that was taken and is not plain is told with the socket, and the worker does not ask for it again.
+plain and its info simple. It gives the socket back as soon as anything else comes, which it has
+only looked at: the worker reads it, and all is as if the socket had never been lent. A step that
+was taken and is not plain is told with the socket, and the worker does not ask for it again.
 
 A request leaves the socket when it has been answered. Where this process ends in a step, the worker
 finds the request, and says what has happened. The bytes are those of
@@ -23,13 +23,14 @@ from typing import Any, Callable, Optional, Sequence, Tuple
 
 import numpy as np
 
+from .infos import packed_info
 from .plain import PlainSteps
 from .spin import AdaptiveSpin
 
 STEP, RESULT = 3, 130
 """The kinds of a request for a step, and of its reply."""
 
-COMPACT, TERMINATED, TRUNCATED, HAS_REWARD = 1, 2, 4, 8
+COMPACT, TERMINATED, TRUNCATED, HAS_REWARD, HAS_INFO = 1, 2, 4, 8, 16
 """The flags of these."""
 
 _REQUEST = struct.Struct("<IBBHI")
@@ -120,12 +121,13 @@ class LentSocket:
             except Exception as exc:  # an environment raises whatever it likes
                 return count, False, (False, exc)
             taken = plain.step_of(result)
-            if taken is None or taken[4]:
+            info = packed_info(taken[4]) if taken is not None and taken[4] else b""
+            if taken is None or info is None:
                 return count, False, (True, result)
             obs, reward, terminated, truncated, _ = taken
-            flags = COMPACT | HAS_REWARD
+            flags = COMPACT | HAS_REWARD | (HAS_INFO if info else 0)
             flags |= terminated * TERMINATED | truncated * TRUNCATED
-            payload = plain.packed(obs)
+            payload = plain.packed(obs) + info
             length = _RESULT.size - _LENGTH_BYTES + len(payload)
             self._reply(_RESULT.pack(length, RESULT, flags, 0, request[0], reward) + payload)
             count += 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import importlib
 import inspect
+import os
+import sys
 from typing import Any
 
 LIBRARIES = ("gymnasium", "gym")
@@ -24,6 +26,7 @@ def make(name: str, kwargs: dict[str, Any], render_mode: str | None, limit: int 
     Args:
         name: An id of Gymnasium, or of gym where that does not know it; ``gymnasium:id`` or
             ``gym:id``; ``module:id`` or ``module:Class``, with ``environment:`` before it or not.
+            A module may be named by its file, as ``folder/file.py``.
         kwargs: Keyword arguments of its constructor.
         render_mode: What it is told as its render mode, where it takes one.
         limit: The time limit of what is registered, None for its own.
@@ -127,6 +130,8 @@ def _named(name: str) -> Any:
 
 
 def _import(module: str, name: str) -> Any:
+    if module.endswith(".py"):
+        module = _module_of(module, name)
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as exc:
@@ -137,3 +142,13 @@ def _import(module: str, name: str) -> Any:
                 "path of this interpreter"
             ) from exc
         raise
+
+
+def _module_of(path: str, name: str) -> str:
+    """Return the name of the module in a file, whose folder is searched first from now on."""
+    if not os.path.isfile(path):
+        raise UnknownEnvironment(f"{name}: there is no file {os.path.abspath(path)}")
+    folder, file = os.path.split(os.path.abspath(path))
+    if sys.path[0] != folder:
+        sys.path.insert(0, folder)
+    return file[: -len(".py")]

@@ -56,11 +56,8 @@ class ForkedHere(ChildProcess):
         try:
             self.pid = _fork()
             if self.pid == 0:
-                for fd in ours:
-                    os.close(fd)
-                _be_a_worker(builder, control, lifeline, copies, memory_limit_mb)
-            else:
-                _lead_a_group(self.pid)
+                _be_a_worker(builder, control, lifeline, ours, copies, memory_limit_mb)
+            _lead_a_group(self.pid)
         finally:
             for fd in (control, lifeline, *copies):
                 os.close(fd)
@@ -113,12 +110,15 @@ def _be_a_worker(
     builder: Builder,
     control: int,
     lifeline: int,
+    ours: Sequence[int],
     stderr_copy: Sequence[int],
     memory_limit_mb: float | None,
 ) -> NoReturn:
     """Serve, and end without what the parent would do at its own end."""
     code = 1
     try:
+        for fd in ours:
+            os.close(fd)
         _leave_the_parent()
         from openenv_gym.workers.worker import work
 

@@ -198,6 +198,24 @@ def test_workers_end_with_the_process_however_it_ends():
     wait_until(lambda: not any(psutil.pid_exists(pid) for pid in pids))
 
 
+def test_a_worker_whose_prints_nobody_reads_does_nothing_of_its_parent(tmp_path: Path):
+    ends = tmp_path / "ends"
+    script = (
+        "import atexit, os, gymnasium as gym\n"
+        "from openenv_gym import RemoteEnv\n"
+        f"atexit.register(lambda: open({str(ends)!r}, 'a').write('end '))\n"
+        "def printing():\n"
+        "    print('never read', end='')\n"
+        "    return gym.make('CartPole-v1')\n"
+        "RemoteEnv.from_function(printing, context='fork').close()\n"
+    )
+    reader, writer = os.pipe()
+    os.close(reader)
+    subprocess.run([sys.executable, "-c", script], stdout=writer, check=True)
+    os.close(writer)
+    assert ends.read_text() == "end "
+
+
 def test_this_process_forgets_nothing():
     before = psutil.Process().num_fds()
     for _ in range(2):

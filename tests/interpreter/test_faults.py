@@ -23,6 +23,7 @@ from openenv_gym.errors import (
     RemoteEnvError,
     UnknownEnvironmentError,
 )
+from openenv_gym.interpreter.host import Host
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.protocol import Open
 from openenv_gym.server.app import create_app
@@ -181,6 +182,19 @@ def test_an_unknown_module_is_said(python: str):
         gym.make(ID, env_id="no_such_module:Class", python=python)
 
 
+@pytest.mark.parametrize("name", ["tests/support/vec_envs.py:any", "tests.support.vec_envs:any"])
+def test_what_cannot_be_imported_there_is_said_with_the_way_to_install_it(
+    numpy_alone: str, name: str
+):
+    with pytest.raises(EnvStartError, match=r"No module named 'gymnasium'. Install it there: /"):
+        gym.make(ID, env_id=name, python=numpy_alone)
+
+
+def test_a_file_that_there_is_not_is_said(numpy_alone: str):
+    with pytest.raises(UnknownEnvironmentError, match=r"there is no file /.*/no_such\.py"):
+        gym.make(ID, env_id="no_such.py:Class", python=numpy_alone)
+
+
 def test_an_id_without_gym_says_what_is_missing(numpy_alone: str):
     with pytest.raises(UnknownEnvironmentError, match="not installed here"):
         gym.make(ID, env_id="CartPole-v1", python=numpy_alone)
@@ -206,6 +220,23 @@ def test_one_environment_has_one_interpreter(gym026: str):
 def test_what_is_no_path_is_refused():
     with pytest.raises(InvalidRequestError, match="python: expected a path, got 3"):
         gym.make(ID, env_id="CartPole-v1", python=3)
+
+
+def test_an_environment_that_fails_in_close_keeps_no_other_open(capsys: pytest.CaptureFixture):
+    class Other:
+        closed = False
+
+        def close(self) -> None:
+            self.closed = True
+
+    class Failing:
+        def close(self) -> None:
+            raise ValueError("told to fail")
+
+    host, other = Host(-1), Other()
+    host._envs.update({1: Failing(), 2: other})
+    host.close_all()
+    assert (other.closed, "told to fail" in capsys.readouterr().err) == (True, True)
 
 
 def script(folder: Path, text: str) -> str:

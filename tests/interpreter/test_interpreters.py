@@ -168,9 +168,19 @@ def test_shards_of_several_interpreters_share_one_training_run(gym026: str, gym0
     envs.close()
 
 
-def test_a_module_of_plain_classes_needs_no_gym(numpy_alone: str):
-    env = gym.make(ID, env_id="tests.support.plain_envs:Plain", python=numpy_alone)
+@pytest.mark.parametrize("module", ["tests.support.plain_envs", "tests/support/plain_envs.py"])
+def test_a_module_of_plain_classes_needs_no_gym(numpy_alone: str, module: str):
+    env = gym.make(ID, env_id=f"{module}:Plain", python=numpy_alone)
     assert env.reset(seed=3)[0] == 3
+    env.close()
+
+
+def test_an_object_without_spaces_gets_them_by_hand(numpy_alone: str):
+    spaces = {"action_space": gym.spaces.Discrete(2), "observation_space": gym.spaces.Box(0, 9)}
+    name = "tests.support.plain_envs:Spaceless"
+    env = gym.make(ID, env_id=name, python=numpy_alone, size=2.0, **spaces)
+    env.reset()
+    assert env.step(1)[0].tobytes() == np.array([2], np.float32).tobytes()
     env.close()
 
 

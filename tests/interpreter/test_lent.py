@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from openenv_gym.adapters.interpreter_forms import action_form_of, plain_form_of
+from openenv_gym.interpreter.infos import packed_info
 from openenv_gym.interpreter.lent import Actions, Given, LentSocket
 from openenv_gym.interpreter.plain import PlainSteps
 from openenv_gym.launchers import ServerProcess
@@ -21,6 +22,7 @@ from openenv_gym.protocol import BinaryMessages, GetState, Opened, Result, Step
 from openenv_gym.protocol.framing import frame
 from openenv_gym.spaces import to_descriptor
 from openenv_gym.wire.description import Description
+from tests.support.gym_rollout import plain
 
 ID = "openenv/gymnasium-v0"
 CLOCK = "tests.support.gym_envs:Clock"
@@ -62,9 +64,9 @@ def answered(
             raise result
         return result
 
-    form, plain = action_form_of(space), plain_form_of(obs)
-    assert form is not None and plain is not None
-    given = LentSocket(lent).answer(step, Actions(form), PlainSteps(plain))
+    form, steps = action_form_of(space), plain_form_of(obs)
+    assert form is not None and steps is not None
+    given = LentSocket(lent).answer(step, Actions(form), PlainSteps(steps))
     left = lent.recv(1 << 16)
     lent.close()
     sent = client.recv(1 << 16)
@@ -131,7 +133,7 @@ def test_what_is_not_understood_is_left_and_not_acted_on(space: gym.Space[Any], 
 @pytest.mark.parametrize(
     "result",
     [
-        (OBS, 1.0, False, False, {"lives": 3}),
+        (OBS, 1.0, False, False, {"lives": (3,)}),
         (OBS.astype(np.float64), 1.0, False, False, {}),
         (OBS[:1], 1.0, False, False, {}),
         (OBS, 1, False, False, {}),
@@ -150,6 +152,37 @@ def test_an_unusual_step_is_given_back_with_its_request(result: Any):
     assert (sent, bool(left), acted) == (b"", True, [1])
 
 
+INFO = {
+    **{"none": None, "yes": True, "no": False, "half": -0.5, "nan": np.nan, "text": "left"},
+    **{"few": 3, "many": 1 << 40, "less": -(1 << 63), "scalar": np.float64(0.5)},
+    **{"flag": np.bool_(True), "array": np.arange(6, dtype=np.int16).reshape(2, 3).T},
+}
+
+
+def test_a_simple_info_is_told_to_the_bit():
+    sent = answered([(OBS, 1.0, False, False, INFO)], NUMBER, [1])[1]
+    reply = session(NUMBER, ARRAY).decode_reply(sent[4:])[1]
+    assert isinstance(reply, Result)
+    assert plain(reply.info) == plain(INFO)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [1 << 70, "\u00e9", "a" * 256, b"", [], {}, np.array("a"), np.longdouble(1), np.array([None])],
+)
+def test_an_info_that_is_not_simple_is_left_to_the_worker(value: Any):
+    assert packed_info({"key": value}) is None
+
+
+@pytest.mark.parametrize("key", [1, "\u00e9", None])
+def test_an_info_with_another_name_is_left_to_the_worker(key: Any):
+    assert packed_info({key: 1}) is None
+
+
+def test_an_info_of_many_is_left_to_the_worker():
+    assert packed_info({str(number): number for number in range(16)}) is None
+
+
 def test_what_is_raised_is_given_back():
     error = ValueError("told to raise")
     assert answered([error], NUMBER, [1])[0] == (0, False, (False, error))
@@ -165,9 +198,9 @@ def test_the_end_of_an_episode_gives_it_back_with_the_number_of_steps():
 def test_the_first_part_of_a_request_is_left():
     client, lent = socket.socketpair()
     client.sendall(frame(session(NUMBER, ARRAY).encode_request(0, Step(1)))[:9])
-    form, plain = action_form_of(NUMBER), plain_form_of(ARRAY)
-    assert form is not None and plain is not None
-    given = LentSocket(lent).answer(lambda action: None, Actions(form), PlainSteps(plain))
+    form, steps = action_form_of(NUMBER), plain_form_of(ARRAY)
+    assert form is not None and steps is not None
+    given = LentSocket(lent).answer(lambda action: None, Actions(form), PlainSteps(steps))
     assert (given, len(lent.recv(99))) == ((0, False, None), 9)
     client.close()
     lent.close()

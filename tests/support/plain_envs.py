@@ -28,6 +28,17 @@ class Unseeded:
         return 0, 0.0, False, {}
 
 
+class Spaceless:
+    def __init__(self, size):
+        self.size = size
+
+    def reset(self):
+        return [0.0]
+
+    def step(self, action):
+        return [action * self.size], 0.0, False, {}
+
+
 class Plain:
     action_space = Space(2)
     observation_space = Space(1000)
