@@ -29,6 +29,7 @@ SERVED = {
     },
     "docs/sb3.md": {"http://localhost:8003": "FrozenLake-v1"},
     "docs/spaces.md": {LOCAL: "CartPole-v1", "http://localhost:8001": "openspiel:catch"},
+    "docs/validate.md": {},
     "servers/gymnasium/README.md": {LOCAL: "Acrobot-v1"},
     "servers/openspiel/README.md": {LOCAL: "openspiel:tic_tac_toe"},
 }

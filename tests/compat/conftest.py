@@ -31,6 +31,7 @@ NEWEST_ONLY = (
     "test_their_clients",
     "test_their_mcp_clients",
     "test_traps",
+    "test_validate",
 )
 """Of these, `make test` runs the newest generation; the tests of servers and of capacity, both."""
 
