@@ -143,6 +143,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("wrong", WRONG)
+@pytest.mark.sample(4)
 def test_no_route_is_open_and_no_environment_is_built(
     locked: LoggedServer, environment: Path, wrong: str
 ):
@@ -427,6 +428,7 @@ def test_a_pickle_has_the_name_of_the_variable(url: str, monkeypatch: pytest.Mon
     envs.close()
 
 
+@pytest.mark.long
 def test_gymnasiums_vector_environment_spawns_with_the_variable(
     url: str, monkeypatch: pytest.MonkeyPatch
 ):
