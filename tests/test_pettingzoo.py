@@ -527,8 +527,8 @@ def test_games_of_the_wrong_kind_are_refused(embedded):
     ("arguments", "message"),
     [
         ({"embedded": True, "base_url": "http://x"}, "two places: give one of them"),
-        ({"codec": "json"}, "codec and options need base_url"),
-        ({"codec": "json", "embedded": True}, "codec and options need base_url"),
+        ({"codec": "json"}, "codec, options and token need base_url"),
+        ({"codec": "json", "embedded": True}, "codec, options and token need base_url"),
         ({"timeout_s": 1.0}, "timeout_s base_url or embedded=True"),
         ({"timeout_s": -1.0, "embedded": True}, "timeout_s: expected seconds above 0"),
         ({"max_steps": 0}, "max_steps is a number of steps from 1"),

@@ -25,11 +25,14 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Sequence
-
-from starlette.requests import HTTPConnection
+from functools import cache
+from typing import TYPE_CHECKING
 
 from openenv_gym.credentials import check_token, variable_token
 from openenv_gym.errors import InvalidRequestError
+
+if TYPE_CHECKING:  # the command line needs the settings where no Starlette is installed
+    from starlette.requests import HTTPConnection
 
 _log = logging.getLogger(__name__)
 
@@ -168,6 +171,7 @@ def _tokens_in(path: str) -> list[tuple[str, str]]:
     return named
 
 
+@cache  # settings that are changed read their file again
 def _warn_of_readers(path: str, mode: int) -> None:
     if os.name == "posix" and stat.S_ISREG(mode) and mode & (stat.S_IRGRP | stat.S_IROTH):
         _log.warning(

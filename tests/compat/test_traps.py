@@ -22,6 +22,7 @@ from openenv_gym import Action, Observation, OpenEnvClient, State, WebSocketOpti
 from openenv_gym.client import websocket
 from openenv_gym.client.keepalive import PERIOD_S, Keepalive
 from openenv_gym.errors import (
+    AuthenticationError,
     ConnectionLostError,
     NotOpenEnvError,
     RequestTimeoutError,
@@ -233,6 +234,15 @@ def test_a_prefix_of_the_path(codec, their_servers, serve, their_clients):
         assert played["rewards"] == [1.0]
 
 
+def test_their_clients_show_a_token_of_ours_in_the_url(their_clients):
+    with ServerProcess("openspiel:catch", token="s3cret-1") as server:
+        url = server.base_url.replace("http://", "ws://user:s3cret-1@")
+        played = their_clients.call("clients:tutorial", url=url, episodes=1)
+        assert played["rewards"] in ([1.0], [-1.0])
+        with pytest.raises(RemoteError, match="401"):
+            their_clients.call("clients:tutorial", url=server.base_url, episodes=1)
+
+
 def test_a_bearer_token(generation, their_servers, crossed_servers, their_clients):
     options = WebSocketOptions(headers={"Authorization": "Bearer s3cret"})
     wrong = WebSocketOptions(headers={"Authorization": "Bearer guessed"})
@@ -244,9 +254,9 @@ def test_a_bearer_token(generation, their_servers, crossed_servers, their_client
         with TrapClient(proxy.base_url, options=options) as client:
             assert client.reset().observation.numbers == [0.0, 0.0]
         for refused in (None, wrong):
-            with pytest.raises(NotOpenEnvError, match="401"):
+            with pytest.raises(AuthenticationError, match="401"):
                 make(proxy.base_url, options=refused)
-            with pytest.raises(NotOpenEnvError, match="401"):
+            with pytest.raises(AuthenticationError, match="401"):
                 TrapClient(proxy.base_url, options=refused).reset()
     if generation.version == "0.10":  # 0.3 cannot send headers
         with Proxy(crossed_servers["traps"], token="s3cret") as proxy:

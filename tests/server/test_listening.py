@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import trustme
 
-from openenv_gym import OpenEnvClient, WebSocketOptions
+from openenv_gym import OpenEnvClient, WebSocketOptions, create_app
 from openenv_gym.cli import main
 from openenv_gym.errors import InvalidRequestError, UnreachableError
 from openenv_gym.launchers import ServerProcess
@@ -24,6 +24,7 @@ from openenv_gym.server.run import _bound_unix
 from openenv_gym.server.settings import Listener
 from openenv_gym.testing.fault_proxy import FaultProxy
 from tests.support.rollouts import assert_same
+from tests.support.uvicorn_thread import serving
 
 TOKEN = "a-token-over-tls"
 HOST = "localhost"
@@ -115,10 +116,11 @@ def test_who_is_not_vouched_for_is_refused(secure: str, authority, tmp_path: Pat
 def test_a_certificate_that_has_expired_is_refused(authority, tmp_path: Path):
     past = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
     flags = issue(authority, tmp_path, "127.0.0.1", not_after=past)
+    cert, key = (flag.partition("=")[2] for flag in flags)
+    app = create_app("CartPole-v1", isolation="inline")
     refused = pytest.raises(UnreachableError, match="certificate has expired")
-    served = ServerProcess("CartPole-v1", *flags, "--isolation=inline", token=TOKEN)
-    with served as server, refused:
-        OpenEnvClient(server.base_url, token=TOKEN, options=trusting(authority)).reset()
+    with serving(app, ssl_certfile=cert, ssl_keyfile=key) as url, refused:
+        OpenEnvClient(url.replace("http", "https"), options=trusting(authority)).reset()
 
 
 def test_without_tls_nobody_is_answered(secure: str):
@@ -151,15 +153,14 @@ def test_a_key_without_certificates_makes_no_sense():
 # --- Unix sockets
 
 
-def test_a_unix_socket_is_private_unless_told_otherwise(tmp_path: Path):
+def test_a_unix_socket_is_private_and_goes_with_its_server(tmp_path: Path):
     path = tmp_path / "socket"
-    for flags, mode in (((), 0o600), (("--uds-mode=0660",), 0o660)):
-        with ServerProcess("CartPole-v1", f"--uds={path}", "--isolation=inline", *flags) as server:
-            assert stat.S_IMODE(path.stat().st_mode) == mode
-            env = gym.make("openenv/CartPole-v1", base_url=server.base_url)
-            assert env.reset(seed=1)[0].shape == (4,)
-            env.close()
-        assert not path.exists()
+    with ServerProcess("CartPole-v1", f"--uds={path}", "--isolation=inline") as server:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        env = gym.make("openenv/CartPole-v1", base_url=server.base_url)
+        assert env.reset(seed=1)[0].shape == (4,)
+        env.close()
+    assert not path.exists()
 
 
 def test_a_socket_that_was_left_over_is_replaced_and_one_in_use_is_not(tmp_path: Path):

@@ -8,6 +8,8 @@ import logging
 import os
 import pickle
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import gymnasium as gym
 import httpx
 import numpy as np
 import pytest
+from fastapi import FastAPI
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -41,11 +44,11 @@ from openenv_gym.errors import (
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.protocol import SUBPROTOCOL
 from openenv_gym.protocol.resume import ASK, RESUME_HEADER
-from openenv_gym.server.gate import PROBES
+from openenv_gym.server.gate import PROBES, Gate
 from openenv_gym.server.run import why_it_is_open
 from openenv_gym.server.settings import Listener, ServerSettings
 from openenv_gym.server.tokens import JSON_SUBPROTOCOL, TOKEN_PROTOCOL, Tokens, tokens_of
-from tests.server.test_gate import routes
+from tests.server.test_gate import routes, told
 from tests.support.logged_server import LoggedServer, logged_server
 from tests.support.plain_server import Plain, action_schema, observation_schema, observed, serving
 
@@ -140,6 +143,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("wrong", WRONG)
+@pytest.mark.sample(4)
 def test_no_route_is_open_and_no_environment_is_built(
     locked: LoggedServer, environment: Path, wrong: str
 ):
@@ -161,6 +165,44 @@ def test_no_route_is_open_and_no_environment_is_built(
     assert shake_hands(locked.base_url, "/ws", resume, subprotocols=[SUBPROTOCOL]) == 401
     assert built(environment) == before
     assert httpx.get(f"{locked.base_url}/readyz", headers=bearer(BOB)).json()["sessions"] == 0
+
+
+@pytest.mark.parametrize("codec", ["binary", "json"])
+def test_a_step_does_not_pass_the_gate(codec: str, monkeypatch: pytest.MonkeyPatch):
+    passed: list[str] = []
+    pass_gate = Gate.__call__
+
+    async def counted(gate: Gate, scope: Any, receive: Any, send: Any) -> None:
+        passed.append(scope["type"])
+        await pass_gate(gate, scope, receive, send)
+
+    monkeypatch.setattr(Gate, "__call__", counted)
+    app = create_app("CartPole-v1", isolation="inline", token=ALICE)
+    with serving(app) as url:
+        env = gym.make("openenv/CartPole-v1", base_url=url, codec=codec, token=ALICE)
+        env.reset(seed=1)
+        opened = passed.copy()
+        for _ in range(20):
+            if env.step(0)[2]:
+                env.reset()
+        assert passed == opened
+        assert opened.count("websocket") == 1
+        env.close()
+
+
+def test_under_a_prefix_probes_are_open_and_nothing_else_is():
+    outer = FastAPI()
+    outer.mount("/games", create_app("CartPole-v1", isolation="inline", token=ALICE))
+    shown = {"authorization": f"Bearer {ALICE}"}
+    for path, status in (("/livez", 200), ("/schema", 401), ("/games/livez", 401)):
+        assert told(outer, "GET", f"/games{path}", {}, "127.0.0.1")[0] == status
+    assert told(outer, "GET", "/games/schema", shown, "127.0.0.1")[0] == 200
+    assert told(outer, "websocket", "/games/ws", {}, "127.0.0.1")[0] == 401
+
+
+def test_the_command_line_needs_no_server():
+    code = "import sys; sys.modules['starlette'] = None; import openenv_gym.cli"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_two_at_once_are_none(url: str):
@@ -386,6 +428,7 @@ def test_a_pickle_has_the_name_of_the_variable(url: str, monkeypatch: pytest.Mon
     envs.close()
 
 
+@pytest.mark.long
 def test_gymnasiums_vector_environment_spawns_with_the_variable(
     url: str, monkeypatch: pytest.MonkeyPatch
 ):

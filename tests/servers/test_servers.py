@@ -233,6 +233,7 @@ def test_an_image_has_what_it_copies_and_is_nobodys_root(folder: str) -> None:
 
 
 @pytest.mark.parametrize("folder", DOCKERFILES)
+@pytest.mark.sample(2)
 def test_a_container_wants_a_token_from_outside_and_is_healthy(
     folder: str, preloaded: Preloaded, tmp_path: Path
 ) -> None:
