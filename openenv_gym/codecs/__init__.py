@@ -1,7 +1,7 @@
 """Values ↔ payloads: binary per space, JSON per space, and both for free-form values."""
 
 from openenv_gym.codecs.binary_codec import BinaryCodec, Buffer, Misfit, binary_codec
-from openenv_gym.codecs.freeform import pack_freeform, unpack_freeform
+from openenv_gym.codecs.freeform import append_freeform, pack_freeform, unpack_freeform
 from openenv_gym.codecs.json_codec import JsonCodec, json_codec
 from openenv_gym.codecs.json_info import (
     info_from_json,
@@ -15,6 +15,7 @@ __all__ = [
     "Buffer",
     "JsonCodec",
     "Misfit",
+    "append_freeform",
     "binary_codec",
     "info_from_json",
     "info_to_json",
