@@ -105,7 +105,7 @@ class Connection:
         self.timeout_s = timeout_s
         self._session = session
         self._transport = transport
-        self._body = b""  # of the last request, which may have to be sent again
+        self._body: Body = b""  # of the last request, which may have to be sent again
         self._begin_anew()
         _all.add(self)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from openenv_gym.client.transport import Transport
 from openenv_gym.errors import ConnectionLostError
+from openenv_gym.protocol import Body
 
 
 class MemoryTransport(Transport):
@@ -16,12 +17,12 @@ class MemoryTransport(Transport):
         handle: Answers one body, as ``WorkerSession.handle`` does.
     """
 
-    def __init__(self, handle: Callable[[bytes], bytes]) -> None:
+    def __init__(self, handle: Callable[[Body], bytes]) -> None:
         self._handle = handle
         self._replies: deque[bytes] = deque()
         self._is_closed = False
 
-    def send(self, body: bytes, timeout_s: float | None = None) -> None:
+    def send(self, body: Body, timeout_s: float | None = None) -> None:
         """Have ``body`` answered."""
         if self._is_closed:
             raise ConnectionLostError("the connection is closed")

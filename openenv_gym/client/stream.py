@@ -67,7 +67,7 @@ class StreamTransport(Transport):
         if process is not None:
             _of_process.setdefault(process, weakref.WeakSet()).add(self)
 
-    def send(self, body: bytes, timeout_s: float | None = None) -> None:
+    def send(self, body: Body, timeout_s: float | None = None) -> None:
         """Send one body."""
         self._is_waiting = True
         try:

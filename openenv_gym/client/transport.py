@@ -25,7 +25,7 @@ class Transport(Protocol):
     takes_bytes: int = MAX_MESSAGE_BYTES
     max_message_bytes: int = MAX_MESSAGE_BYTES
 
-    def send(self, body: bytes, timeout_s: float | None = None) -> None:
+    def send(self, body: Body, timeout_s: float | None = None) -> None:
         """Send one body.
 
         Args:

@@ -255,7 +255,7 @@ class WebSocketTransport(Transport):
         self._is_waiting = was_waiting
         self.last_used_s = time.monotonic()
 
-    def send(self, body: bytes, timeout_s: float | None = None) -> None:
+    def send(self, body: Body, timeout_s: float | None = None) -> None:
         """Send one message."""
         with self._lock:  # held by the keepalive thread while it looks after this socket
             self._is_waiting = True

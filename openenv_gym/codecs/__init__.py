@@ -2,7 +2,7 @@
 
 from openenv_gym.codecs.binary_codec import BinaryCodec, Buffer, Misfit, binary_codec
 from openenv_gym.codecs.frames import shown_frames
-from openenv_gym.codecs.freeform import pack_freeform, unpack_freeform
+from openenv_gym.codecs.freeform import append_freeform, pack_freeform, unpack_freeform
 from openenv_gym.codecs.json_codec import JsonCodec, json_codec
 from openenv_gym.codecs.json_info import (
     info_from_json,
@@ -16,6 +16,7 @@ __all__ = [
     "Buffer",
     "JsonCodec",
     "Misfit",
+    "append_freeform",
     "binary_codec",
     "info_from_json",
     "info_to_json",

@@ -36,7 +36,7 @@ def check_values(payload: bytes | memoryview, most: int) -> None:
     """
     if len(payload) <= most:
         return
-    data, at, found = bytes(payload), 0, 0
+    data, at, found = payload, 0, 0
     while at < len(data):
         found += 1
         if found > most:
@@ -56,7 +56,7 @@ def check_values(payload: bytes | memoryview, most: int) -> None:
             at += _SIZES.get(first, 1)
 
 
-def _behind_extension(data: bytes, at: int, length: int) -> int:
+def _behind_extension(data: bytes | memoryview, at: int, length: int) -> int:
     """Where the next value begins: in the extension whose code is at ``at``, or behind it."""
     is_nested = at < len(data) and data[at] in _NESTED_EXTENSIONS
     return at + 1 + (0 if is_nested else length)

@@ -41,7 +41,8 @@ _MALFORMED = (ValueError, TypeError, IndexError, OverflowError, RecursionError, 
 Lose: TypeAlias = Callable[[str, str], None]
 """A function that is called with the type and the path of a value that cannot travel."""
 
-_pack = msgspec.msgpack.Encoder().encode
+_encoder = msgspec.msgpack.Encoder()
+_pack, _pack_into = _encoder.encode, _encoder.encode_into
 _warned: set[str] = set()
 
 
@@ -62,11 +63,24 @@ def pack_freeform(value: Any, *, is_exact: bool = False) -> bytes:
         InvalidRequestError: ``value`` is nested too deep, or it cannot travel and ``is_exact``
             is set.
     """
+    return _pack(_packable(value, _refuse if is_exact else _warn_left_out))
+
+
+def append_freeform(buffer: bytearray, value: Any) -> None:
+    """Pack ``value`` behind what is in ``buffer``, which holds a long value once and not twice.
+
+    Raises:
+        InvalidRequestError: ``value`` is nested too deep, or it cannot travel.
+    """
+    _pack_into(_packable(value, _refuse), buffer, len(buffer))
+
+
+def _packable(value: Any, lose: Lose) -> Any:
     try:
-        plain = _plain(value, "$", _refuse if is_exact else _warn_left_out)
-        return _pack(None if plain is _Unsupported else plain)
+        plain = _plain(value, "$", lose)
     except RecursionError as exc:
         raise InvalidRequestError("expected a value of some depth, got one without end") from exc
+    return None if plain is _Unsupported else plain
 
 
 def unpack_freeform(payload: bytes | memoryview) -> Any:

@@ -24,6 +24,7 @@ from openenv_gym.codecs import (
     BinaryCodec,
     Buffer,
     Misfit,
+    append_freeform,
     binary_codec,
     pack_freeform,
     unpack_freeform,
@@ -54,7 +55,7 @@ from openenv_gym.protocol.events import (
     Use,
     Used,
 )
-from openenv_gym.protocol.framing import Body
+from openenv_gym.protocol.framing import IN_PLACE_BYTES, Body
 from openenv_gym.spaces.budget import MAX_SPACE_BYTES
 from openenv_gym.wire.description import Description, description_from_json
 from openenv_gym.wire.fault_info import fault_from_wire, fault_to_wire
@@ -107,7 +108,7 @@ class BinaryMessages:
 
     # Requests
 
-    def encode_request(self, seq: int, request: Request) -> bytes:
+    def encode_request(self, seq: int, request: Request) -> Body:
         """Return the body of ``request``.
 
         Raises:
@@ -120,6 +121,10 @@ class BinaryMessages:
             except InvalidRequestError as exc:
                 raise InvalidActionError(str(exc)) from exc
             return b"".join((_HEADER.pack(STEP, flags, 0, seq), payload))
+        if type(request) is Reset:  # whose options may be long
+            body = bytearray(_HEADER.pack(RESET, 0, 0, seq))
+            append_freeform(body, _plain_fields(request))
+            return memoryview(body) if len(body) in IN_PLACE_BYTES else bytes(body)
         kind, payload = _PACK_REQUEST[type(request)](request)
         return _HEADER.pack(kind, 0, 0, seq) + payload
 
@@ -317,11 +322,14 @@ def _mapping(payload: memoryview) -> dict[str, Any]:
     return value
 
 
-def _pack_fields(event: Any) -> bytes:
+def _plain_fields(event: Any) -> list[Any]:
     fields = [getattr(event, name) for name in event.__struct_fields__]
     # What is a struct within an event travels as a map.
-    plain = [msgspec.structs.asdict(x) if isinstance(x, msgspec.Struct) else x for x in fields]
-    return pack_freeform(plain, is_exact=True)
+    return [msgspec.structs.asdict(x) if isinstance(x, msgspec.Struct) else x for x in fields]
+
+
+def _pack_fields(event: Any) -> bytes:
+    return pack_freeform(_plain_fields(event), is_exact=True)
 
 
 def _fields(kind: type[Any]) -> Callable[[memoryview], Any]:
@@ -363,7 +371,6 @@ def _unpack_failed(payload: memoryview) -> Failed:
 
 _PACK_REQUEST: dict[type[Any], Callable[[Any], tuple[int, bytes]]] = {
     Open: lambda event: (OPEN, _pack_fields(event)),
-    Reset: lambda event: (RESET, _pack_fields(event)),
     GetState: lambda event: (STATE, b""),
     Render: lambda event: (RENDER, b""),
     Use: lambda event: (USE, _pack_fields(event)),

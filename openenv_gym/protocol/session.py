@@ -19,7 +19,7 @@ _SEQ_MODULUS = 1 << 32
 class ClientCodec(Protocol):
     """Writes requests, reads replies."""
 
-    def encode_request(self, seq: int, request: Request) -> bytes:
+    def encode_request(self, seq: int, request: Request) -> Body:
         """Return the body of ``request``."""
 
     def decode_reply(self, body: Any, /) -> tuple[int | None, Reply]:
@@ -85,7 +85,7 @@ class ClientSession(_Session):
         """Whether the spaces of replies are what the client makes of schemas."""
         return getattr(self._codec, "is_inferred", False)
 
-    def send(self, request: Request) -> bytes:
+    def send(self, request: Request) -> Body:
         """Return the body to send for ``request``.
 
         Raises:

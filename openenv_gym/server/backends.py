@@ -43,7 +43,7 @@ class Backend(Protocol):
     def relayable(self) -> Relayable | None:
         """What a relay may ask; None where each request needs a task."""
 
-    async def request(self, body: bytes) -> Body:
+    async def request(self, body: Body) -> Body:
         """Return the body of the reply to the request in ``body``.
 
         Raises:
@@ -66,7 +66,7 @@ class InlineBackend:
     def __init__(self, settings: ServerSettings) -> None:
         self._session = WorkerSession(settings.builder)
 
-    async def request(self, body: bytes) -> bytes:
+    async def request(self, body: Body) -> bytes:
         """Answer at once."""
         return self._session.handle(body)
 
@@ -92,7 +92,7 @@ class ThreadBackend:
         self._is_closed = False
         self._close_timeout_s = settings.close_timeout_s or None
 
-    async def request(self, body: bytes) -> bytes:
+    async def request(self, body: Body) -> bytes:
         """Answer in the session's thread.
 
         Raises:

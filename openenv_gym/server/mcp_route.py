@@ -70,8 +70,7 @@ def mcp_routes(service: Service) -> APIRouter:
         server = server_of(owner_of(request))
         try:
             _check_accept(request.headers.get("accept"))
-            raw = await _read(request, lengths)
-            message = await off_loop(decode, raw, lengths.values)
+            message = await off_loop(decode, await _read(request, lengths), lengths.values)
             session = _session_of(request, server, message)
         except _RefusedError as exc:
             return _json(error_body(id_of(message), exc.error), exc.status)

@@ -211,7 +211,7 @@ class ProcessBackend:
         """
         return self._protocol.due_s
 
-    async def request(self, body: bytes) -> Body:
+    async def request(self, body: Body) -> Body:
         """Have the worker answer, and return the body of its reply.
 
         Raises:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import logging
 import os
 import socket
@@ -42,6 +43,8 @@ _FILES, _FILES_PER_SESSION = 64, 8
 _CONNECTIONS_CLOSE_S = 1
 """How long connections may take to close when their sessions have ended."""
 _LOOK_AGAIN_S = 0.01
+_M_MMAP_THRESHOLD = -3  # of malloc.h
+_RETURNED_BYTES = 4 * 2**20
 
 
 class _RefusalIsNoFault(logging.Filter):
@@ -163,6 +166,19 @@ def _is_on_loopback(host: str) -> bool:
     return all(is_loopback(str(address[0])) for *_, address in found)
 
 
+def _give_memory_back() -> None:
+    """Have the C library return the memory of long messages to the system when they are gone.
+
+    glibc keeps it once it has seen one, up to 32 MiB for each of several pieces, where other values
+    may lie behind them. Shorter pieces are used again, because new memory costs time.
+    """
+    try:
+        set_option = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # another C library
+        return
+    set_option(_M_MMAP_THRESHOLD, _RETURNED_BYTES)
+
+
 def serve(settings: ServerSettings, listener: Listener) -> None:
     """Serve an environment until a signal says to stop.
 
@@ -198,6 +214,7 @@ def run(app: FastAPI, listener: Listener, title: str) -> None:
     """
     if listener.lifeline is not None:
         watch_lifeline(listener.lifeline)
+    _give_memory_back()
     config = uvicorn.Config(
         app,
         host=listener.host,

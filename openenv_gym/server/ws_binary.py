@@ -211,7 +211,7 @@ async def _serve_relayed(
         await _say_lost(websocket, service, session, lost, await relay.backend.loss())
 
 
-def _admitted(service: Service, body: bytes) -> tuple[bytes, Lengths]:
+def _admitted(service: Service, body: bytes) -> tuple[Body, Lengths]:
     """The request in ``body``, which may open the environment, as the worker gets it.
 
     Beside it stands what further messages may be.

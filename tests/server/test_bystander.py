@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import time
@@ -17,14 +18,16 @@ from openenv_gym.launchers import ServerProcess
 from openenv_gym.server.lengths import lengths_of
 from openenv_gym.server.relay_protocol import RelayProtocol
 from openenv_gym.spaces.size import json_size
+from openenv_gym.wire.messages import MAX_VALUES
+from openenv_gym.workers.process import available_cores
 from tests.support.attacks import Attack, attacks
 from tests.support.uvicorn_thread import serving
 
 MOST = 16 * 2**20
 STEP = lengths_of(json_size(gs.Discrete(2)), 1, MOST).step_bytes
 ALL = attacks(MOST, STEP)
-SLACK_BYTES = 4 * 2**20
-TIMES = 25  # on a busy machine, where the usual longest step is long itself
+BYTES_OF_VALUES = 240 * MAX_VALUES
+"""What the values of a message take beside its text, at most."""
 
 SAMPLE = [
     *("ws reset of maps", "ws reset of few maps and a text", "ws step of arrays"),
@@ -73,6 +76,7 @@ class Watch:
         pipe = subprocess.PIPE
         self.client = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
         self.worst_s()
+        self._before = self._memory("VmRSS")
 
     def worst_s(self) -> float:
         """The longest step since the last call."""
@@ -84,11 +88,10 @@ class Watch:
     def begin(self) -> None:
         """Forget what was measured."""
         (self._process / "clear_refs").write_text("5")
-        self._before = self._memory("VmRSS")
         self.worst_s()
 
     def more_bytes(self) -> int:
-        """How much more memory the server had at its peak than at the beginning."""
+        """How much more memory the server had at its peak than before the first attack."""
         return self._memory("VmHWM") - self._before
 
     def _memory(self, field: str) -> int:
@@ -128,5 +131,6 @@ def test_a_bystander_does_not_wait(watch: tuple[str, Watch], usual_s: float, att
         f"{attack.id:45} {took_s * 1e3:6.0f} ms; bystander {worst_s * 1e3:6.1f} ms "
         f"({worst_s / usual_s:5.1f} times); {more_bytes / 2**20:5.1f} MiB; {answer[:100]}"
     )
-    assert worst_s < max(0.1, TIMES * usual_s)
-    assert more_bytes <= 2 * MOST + SLACK_BYTES
+    busy = os.getloadavg()[0] / available_cores()  # each waits longer for its turn
+    assert worst_s < 0.1 * max(1, busy)
+    assert more_bytes <= 2 * MOST + BYTES_OF_VALUES
