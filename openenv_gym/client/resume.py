@@ -19,6 +19,9 @@ REFUSED_S = 2.0
 """Where nobody listens for so long, the server is taken for dead, and its sessions with it. A
 tunnel or a proxy on the way may be started anew meanwhile."""
 
+LONGEST_GRACE_S = 3600.0
+"""How long a server is taken at its word that it keeps a session, where the caller says nothing."""
+
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
 
 _jitter = random.Random()  # one of our own: the caller's generators are not touched

@@ -47,7 +47,7 @@ from openenv_gym.client.handshake import (
 )
 from openenv_gym.client.keepalive import KEEPALIVE
 from openenv_gym.client.redirects import Stop, follow
-from openenv_gym.client.resume import keep_trying, note_reached
+from openenv_gym.client.resume import LONGEST_GRACE_S, keep_trying, note_reached
 from openenv_gym.client.transport import Transport
 from openenv_gym.errors import (
     ConnectionLostError,
@@ -83,15 +83,15 @@ class WebSocketOptions:
         connect_timeout_s: The longest time to open a connection, with TLS, the handshake and all
             redirects; and for the whole answer to a request over HTTP. In seconds.
         max_message_bytes: A longer message from the server is refused. A server of ours is told,
-            and answers with an error in place of a longer one. None for 32 MiB and what the
-            observations of the environment need, which the server is not told.
+            and answers with an error in place of a longer one. None for what observations need, and
+            beside it 32 MiB and 8 for each sub-environment, which the server is not told.
         max_space_bytes: What the spaces of a server may take, all together, in bytes; those that
             take more are refused. None for no limit.
         headers: Sent with the handshake, such as ``Authorization``.
         ssl_context: The TLS context for ``wss`` and ``https``. Unless given, the system's
             certificates are trusted, as they are when first needed.
         resume_timeout_s: How long to try to take up a session again whose connection was lost;
-            None for as long as the server keeps it, 0 for not at all.
+            None for as long as the server keeps it, an hour at most; 0 for not at all.
         redirect_hosts: Names of other hosts to which redirects are followed, without ``headers``
             and credentials. On the host of the address they are followed anyway.
 
@@ -238,8 +238,8 @@ class WebSocketTransport(Transport):
         """
         assert self._resumption is not None
         token, grace_s = self._resumption
-        if self._options.resume_timeout_s is not None:
-            grace_s = min(grace_s, self._options.resume_timeout_s)
+        longest_s = self._options.resume_timeout_s
+        grace_s = min(grace_s, LONGEST_GRACE_S if longest_s is None else longest_s)
         with self._lock:
             was_waiting, self._is_waiting = self._is_waiting, True
             self._socket.close()

@@ -281,7 +281,8 @@ def opened(connection: Connection, request: Open) -> Description:
         raise ProtocolError(f"expected an environment to open, got a {type(reply).__name__}")
     try:
         if (space := reply.description.batched_observation_space) is not None:
-            connection.bound_replies(most_reply_bytes(space, in_json=False))
+            most = most_reply_bytes(space, in_json=False, num_envs=request.num_envs)
+            connection.bound_replies(most)
         check_lengths(reply.description, connection.limits)
     except BaseException:
         connection.close(CLOSE_TIMEOUT_S)

@@ -29,6 +29,7 @@ AUTO: Literal["auto"] = "auto"
 DEFAULT_TIMEOUT_S = 60.0
 BEYOND_S = 5.0
 """How much longer than the server a client waits."""
+_LONGEST_S = 1e6  # beyond what a socket can be told
 
 OVERRIDES = (
     "action_space",
@@ -213,4 +214,4 @@ def reply_timeout(timeout_s: Timeout, deadlines: Mapping[str, float]) -> float |
         return DEFAULT_TIMEOUT_S
     if not {"start", "reset", "step"} <= set(deadlines):
         return None  # its operator wants no limit there
-    return max(deadlines.values()) + BEYOND_S
+    return min(max(deadlines.values()) + BEYOND_S, _LONGEST_S)

@@ -237,7 +237,8 @@ class ServerEndpoint:
             found = found.within(self.options.websocket.max_space_bytes)
             messages.view = BatchClientView(found)
             if (space := found.batched_observation_space) is not None:
-                connection.bound_replies(most_reply_bytes(space, in_json=True))
+                most = most_reply_bytes(space, in_json=True, num_envs=request.num_envs)
+                connection.bound_replies(most)
                 messages.max_value_bytes = most_value_bytes(space)
             info = info_of(_said_in_json(found), request, self.options, is_binary=False)
             check_known(known, info, self.address)

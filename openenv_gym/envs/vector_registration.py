@@ -249,7 +249,8 @@ def _sharded(
         for server in servers:  # which says itself over how many sessions it is best used
             told = server.ask(answers).description
             is_split = told is not None and not _is_whole(vector, told.has_vector_form)
-            homes += [server] * (told.shards if told is not None and is_split else 1)
+            wanted = told.shards if told is not None and is_split else 1
+            homes += [server] * min(wanted, vector.num_envs)
     # Where nobody asked for several sessions, a worker that finds a vector form has all in one.
     is_wanted = bool(servers) or vector.shards is not None
     requests = requests_of(request, vector.num_envs, len(homes), is_wanted=is_wanted)

@@ -18,7 +18,10 @@ MAX_MESSAGE_BYTES = MAX_FRAME_BYTES
 """The longest message of all, since a worker takes no longer one."""
 
 REPLY_ALLOWANCE_BYTES = 32 << 20
-"""How long a reply may be beside the arrays of its observation: infos, texts, a rendered frame."""
+"""How long a reply may be beside the arrays of its observation: infos, and texts."""
+
+_FRAME_BYTES = 8 << 20
+"""How long a rendered frame of each sub-environment may be; one of 1920 x 1080 has 6 MiB."""
 
 _MOST_COPIES = 4
 """How often an observation may stand in one reply: infos have the last one of an episode, too."""
@@ -77,16 +80,18 @@ def _way_out(higher: str, limit: int) -> str:
     return f"To have it, {higher}"
 
 
-def most_reply_bytes(space: Space, *, in_json: bool) -> int:
+def most_reply_bytes(space: Space, *, in_json: bool, num_envs: int | None = None) -> int:
     """Return how long a reply with an observation may be.
 
     Args:
         space: The space of the observation, of all sub-environments.
         in_json: Whether it is JSON.
+        num_envs: The number of sub-environments, None for a single environment.
     """
+    allowance = REPLY_ALLOWANCE_BYTES + _FRAME_BYTES * (num_envs or 1)
     if in_json:
-        return REPLY_ALLOWANCE_BYTES + _JSON_NUMBER_CHARS * numbers_in(space)
-    return REPLY_ALLOWANCE_BYTES + _MOST_COPIES * least_bytes(space)
+        return allowance + _JSON_NUMBER_CHARS * numbers_in(space)
+    return allowance + _MOST_COPIES * least_bytes(space)
 
 
 def most_value_bytes(space: Space) -> int:

@@ -40,7 +40,8 @@ def how(deadline_s: float) -> dict[str, Any]:
 
 
 def make(url: str, deadline_s: float, **arguments: Any) -> None:
-    arguments |= {**how(deadline_s), "on_fault": "raise", "disable_env_checker": True}
+    more = {"on_fault": "raise", "disable_env_checker": True}
+    arguments = {**how(deadline_s), **more, **arguments}
     env = gym.make("openenv/remote-v0", base_url=url, **arguments)
     try:
         env.reset(seed=0)
@@ -57,7 +58,7 @@ def masks(url: str, deadline_s: float) -> None:
 
 
 def make_vec(url: str, deadline_s: float, **arguments: Any) -> None:
-    arguments |= {**how(deadline_s), "on_fault": "raise"}
+    arguments = {**how(deadline_s), "on_fault": "raise", **arguments}
     envs = gym.make_vec("openenv/remote-v0", num_envs=4, base_url=url, **arguments)
     try:
         envs.reset(seed=0)
@@ -97,6 +98,7 @@ PLAYS: dict[str, Callable[[str, float], None]] = {
     "binary": lambda url, deadline_s: make(url, deadline_s, codec="binary"),
     "binary_vec": lambda url, deadline_s: make_vec(url, deadline_s, codec="binary"),
     "flat": lambda url, deadline_s: make(url, deadline_s, flatten=True),
+    "vec": lambda url, deadline_s: make_vec(url, deadline_s, timeout_s="auto"),
     "masks": masks,
     "inspect": inspect,
     "command": command,

@@ -252,6 +252,13 @@ SCHEMAS = [
         expected="sub-environments, got 1099511627776",
     ),
     Hostile(
+        name="ours-of-many-sessions",
+        play="vec",
+        http=ours(LEAF, shards=1 << 40, deadlines={"start": 1e300, "reset": 1e300, "step": 1e300}),
+        expected="closed the connection",
+        error="ConnectionLostError",
+    ),
+    Hostile(
         name="ours-of-many-copies",
         play="binary_vec",
         http=ours(LEAF),
