@@ -27,10 +27,11 @@ and lets the page read every answer. The attack needs a name whose address the a
   answers; where that matters, ``--allow-host`` names all names, and no other passes then.
 
 A *token* (:mod:`openenv_gym.server.tokens`) opens a server that has any, and without one nothing
-behind the gate runs: no slot is taken and no environment built. Two kinds of requests need none.
+behind the gate runs: no slot is taken and no environment built. Three kinds of requests need none.
 The probes :data:`PROBES` are asked by orchestrators, which have no token to send; they tell no more
-than their state. Before a browser sends a token for a page of an allowed origin it asks for leave,
-without the token; the middleware for CORS answers that, and no route sees it.
+than their state. The page of ``--web`` is the same for everybody, and asks its user for the token.
+Before a browser sends a token for a page of an allowed origin it asks for leave, without the token;
+the middleware for CORS answers that, and no route sees it.
 
 Nothing here knows the flag ``--host``: the address comes with each connection (``server`` in the
 ASGI scope), so that the gate holds under any ASGI server.
@@ -55,10 +56,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from openenv_gym.server.settings import ServerSettings
 from openenv_gym.server.tokens import OWNER, protocols_of_tokens, shown_token
+from openenv_gym.server.web_route import PAGE
 from openenv_gym.wire.error_codes import brief, printable
 
 PROBES = ("/livez", "/readyz", "/health")
 """What an orchestrator asks: Kubernetes' convention, and the last one is that of OpenEnv."""
+
+_OPEN = (*PROBES, f"/{PAGE}")
+"""What needs no token: the page is the same for everybody, and asks its user for one."""
 
 _log = logging.getLogger(__name__)
 
@@ -126,7 +131,7 @@ def check_token(request: HTTPConnection, settings: ServerSettings) -> Refusal | 
             scope["subprotocols"] = [p for p in offered if p not in protocols_of_tokens(offered)]
         scope[OWNER] = owner
         return None
-    if _is_probe(scope) or _asks_for_leave(request, settings):
+    if _is_open(scope) or _asks_for_leave(request, settings):
         return None
     came = "none" if shown is None else "another one"
     _log.info("%s shows no token of this server, but %s", request.client, came)
@@ -137,11 +142,11 @@ def check_token(request: HTTPConnection, settings: ServerSettings) -> Refusal | 
     )
 
 
-def _is_probe(scope: Scope) -> bool:
+def _is_open(scope: Scope) -> bool:
     if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
         return False
     path, prefix = scope["path"], scope.get("root_path") or ""
-    return path.removeprefix(prefix) in PROBES
+    return path.removeprefix(prefix) in _OPEN
 
 
 def _asks_for_leave(request: HTTPConnection, settings: ServerSettings) -> bool:

@@ -109,3 +109,12 @@ def test_serve_prints_where_the_page_is():
             assert httpx.get(page_url).text.startswith("<!DOCTYPE html>")
         finally:
             server.terminate()
+
+
+def test_the_page_needs_no_token_and_shows_none():
+    app = create_app("CartPole-v1", isolation="inline", web=True, token="a-secret")
+    with TestClient(app) as client:
+        page = client.get("/web")
+        assert page.status_code == 200
+        assert "a-secret" not in page.text
+        assert client.get("/schema").status_code == 401
