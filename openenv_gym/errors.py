@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 from typing import Any, ClassVar
 
 from openenv_gym.faults import FAULTS, Fault, FaultKind
@@ -246,6 +246,16 @@ def shown(value: Any, limit: int = 80) -> str:
     return text
 
 
+def names_shown(names: Iterable[Any]) -> str:
+    """Return the first of some names, with commas between.
+
+    >>> names_shown({"a": 1, "b": 2})
+    "'a', 'b'"
+    """
+    first = [shown(name, 40) for name in islice(names, _SHOWN_NAMES + 1)]
+    return ", ".join([*first[:_SHOWN_NAMES], *(["..."] if len(first) > _SHOWN_NAMES else [])])
+
+
 def _pieces(value: Any, limit: int) -> Iterator[str]:
     """The ``repr`` of a value, bit by bit, where it is one of JSON; a text is cut before."""
     kind = type(value)
@@ -270,6 +280,8 @@ def _row(begin: str, items: Iterable[Iterable[str]], end: str) -> Iterator[str]:
         yield from item
     yield end
 
+
+_SHOWN_NAMES = 10
 
 _SHOWN_BITS = 4096
 """Python refuses to write integers that are much longer."""

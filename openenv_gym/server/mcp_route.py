@@ -213,7 +213,9 @@ async def _answer(
     lengths: Lengths,
 ) -> None:
     try:
-        answer: Any = (await server.receive(await _decoded(text, lengths), session)).answer
+        message = await _decoded(text, lengths)
+        text = ""  # it may be long, and a step takes its time
+        answer: Any = (await server.receive(message, session)).answer
     except JsonRpcError as exc:
         answer = error_body(None, exc)
     if answer is not None:

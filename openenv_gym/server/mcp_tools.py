@@ -17,6 +17,7 @@ from openenv_gym.errors import (
     OpenEnvGymError,
     ResetNeededError,
     UnsupportedRenderModeError,
+    names_shown,
 )
 from openenv_gym.protocol import (
     BatchResult,
@@ -130,7 +131,7 @@ class McpTools:
         request = parse_reset(arguments, self._service.description.num_envs)
         if request.extra and self._service.description.view != "model":
             raise InvalidRequestError(
-                f"reset: expected seed, options and episode_id, got {', '.join(request.extra)} "
+                f"reset: expected seed, options and episode_id, got {names_shown(request.extra)} "
                 "too; what the environment's own reset takes goes into options"
             )
         engine = session.engine or await self.open(session)

@@ -15,6 +15,7 @@ from openenv_gym.errors import (
     ProtocolError,
     RemoteEnvError,
     UnsupportedRenderModeError,
+    names_shown,
     shown,
 )
 from openenv_gym.faults import Fault, FaultKind
@@ -122,7 +123,7 @@ class RequestHandler:
         elif request.extra:
             raise InvalidRequestError(
                 "reset: expected seed, options and episode_id, got "
-                f"{', '.join(map(repr, request.extra))} too; "
+                f"{names_shown(request.extra)} too; "
                 "arguments of a Gymnasium environment go into options"
             )
         obs, info = built.env.reset(seed=request.seed, options=options)

@@ -877,6 +877,38 @@ MUTANTS = (
         ("tests/server/test_http.py::test_a_body_of_as_much_as_is_allowed_is_read",),
     ),
     Mutant(
+        "server-step-at-the-limit",
+        "openenv_gym/server/lengths.py",
+        "        if length > self.step_bytes:",
+        "        if length >= self.step_bytes:",
+        "A step of exactly the longest length is refused.",
+        ("tests/server/test_lengths.py::test_a_step_may_be_as_long_as_its_space_needs",),
+    ),
+    Mutant(
+        "server-steps-of-many",
+        "openenv_gym/server/lengths.py",
+        "TIMES * action.bytes * num_envs",
+        "TIMES * action.bytes",
+        "The steps of many sub-environments may be no longer than those of one.",
+        ("tests/server/test_lengths.py::test_the_environments_of_a_session_count",),
+    ),
+    Mutant(
+        "server-values-of-tuples",
+        "openenv_gym/codecs/count.py",
+        "_NESTED_EXTENSIONS = frozenset({1, 5, 6})",
+        "_NESTED_EXTENSIONS = frozenset({5, 6})",
+        "The values in tuples of an open are not counted before they are read.",
+        ("tests/codecs/test_count.py",),
+    ),
+    Mutant(
+        "protocol-kind-of-fragments",
+        "openenv_gym/protocol/websocket_frames.py",
+        "            self._check_length(length, self._fragments[0])",
+        "            self._check_length(length, None)",
+        "A step that comes in fragments may be as long as a reset.",
+        ("tests/server/test_lengths.py",),
+    ),
+    Mutant(
         "server-taken-up-is-ended",
         "openenv_gym/server/ws_binary.py",
         "    elif relay.connection is not connection_of(websocket):\n"
