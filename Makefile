@@ -23,7 +23,7 @@ PIP_INSTALL = $(@D)/bin/python -m pip install -qq
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-main test-venvs test-long test-old-gymnasium faults mutants check screenshots \
+.PHONY: help demo test test-main test-venvs test-long test-old-gymnasium faults fuzz mutants check screenshots \
     bench clean
 
 help: ## show this list
@@ -57,6 +57,9 @@ test-long: $(VENV)/.dev-installed ## run what make test leaves out, an hour and 
 
 faults: $(VENV)/.dev-installed ## run the part of test-long that is about faults
 	$(VENV)/bin/python -m pytest -m long tests/faults $(or $(ARGS),$(PARALLEL))
+
+fuzz: $(VENV)/.dev-installed ## send nonsense to decoders and to a server for ten minutes, or FUZZ_SECONDS=
+	$(VENV)/bin/python -m tests.fuzz $(FUZZ_SECONDS)
 
 mutants: $(VENV)/.dev-installed ## plant faults in copies of the code, and see which of them the tests find
 	$(VENV)/bin/python -m tests.mutants $(ARGS)

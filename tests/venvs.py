@@ -75,6 +75,16 @@ DM_CONTROL = PackageVenv(
     alone=("--editable", str(ROOT)),
 )
 
+ATHERIS = PackageVenv(
+    folder=ROOT / ".venv-atheris",
+    packages=(*(f"{name}=={metadata.version(name)}" for name in CLIENT), "atheris>=3"),
+    alone=("--editable", str(ROOT)),
+)
+"""Fuzzes decoders, guided by which lines an input reaches. Few Pythons have a wheel of it."""
+
+SCHEMATHESIS = PackageVenv(folder=ROOT / ".venv-schemathesis", packages=("schemathesis>=4.32,<5",))
+"""Asks a server what its OpenAPI page says, and what it does not say."""
+
 
 def made(venv: PackageVenv, what: str) -> Path:
     """Return the interpreter of a venv; the test is skipped where there is no package index."""

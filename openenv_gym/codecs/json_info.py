@@ -10,6 +10,7 @@ an array of int8, or that a string stands for NaN.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -28,6 +29,9 @@ from openenv_gym.spaces.numbers import (
 )
 
 Types: TypeAlias = dict[str, str]
+
+_NAME = re.compile(r"[A-Za-z]\w*(\[\w+\])?", re.ASCII)
+"""What the name of a dtype looks like, such as ``float32`` and ``M8[ns]``."""
 
 
 def info_to_json(value: Any) -> tuple[Any, Types]:
@@ -171,6 +175,8 @@ def _in(data: Any, path: str, types: Mapping[str, str], budget: SpaceBudget) -> 
 def _array_in(data: Any, rest: str, budget: SpaceBudget) -> np.ndarray[Any, Any]:
     name, _, lengths = rest.partition(":")
     shape = tuple(int(length) for length in lengths.split(",") if length)
+    if not _NAME.fullmatch(name):  # numpy evaluates what has commas or brackets in it
+        raise ValueError(f"{name[:40]!r} is no name of a dtype")
     dtype = wire_dtype(np.dtype(name))
     if dtype is None:
         raise ValueError(f"the dtype {name} is not allowed")

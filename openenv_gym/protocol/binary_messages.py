@@ -262,7 +262,7 @@ class BinaryMessages:
                 raise _wrong_length(body, end)
             rewards = np.frombuffer(body, wire, numbers, start).astype(_REWARD_DTYPES[code])
             if shape:
-                rewards = rewards.reshape(count, *shape)
+                rewards = _reshaped(rewards, (count, *shape))
             endings = np.frombuffer(body, np.uint8, 2 * count, middle).astype(np.bool_)
             terminations, truncations = endings[:count], endings[count:]
         info: Any = {}
@@ -298,6 +298,15 @@ def _shape(body: Body, start: int) -> tuple[tuple[int, ...], int]:
         return struct.unpack(f"<{body[start]}I", body[start + 1 : end]), end
     except (IndexError, struct.error) as exc:
         raise InvalidRequestError("expected the shape of rewards, got a body that ends") from exc
+
+
+def _reshaped(rewards: Any, shape: tuple[int, ...]) -> Any:
+    try:
+        return rewards.reshape(shape)
+    except ValueError as exc:  # too many axes, or too long ones beside one of length 0
+        raise InvalidRequestError(
+            f"expected a shape of rewards that an array may have: {exc}"
+        ) from exc
 
 
 def _too_short(body: Body) -> ProtocolError:

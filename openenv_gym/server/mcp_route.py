@@ -13,6 +13,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response, WebSocket, WebSocketDisconnect
 
+from openenv_gym.server.inbox import Inbox
 from openenv_gym.server.jsonrpc import (
     INVALID_REQUEST,
     SERVER_ERROR,
@@ -30,6 +31,7 @@ from openenv_gym.server.openapi import jsonrpc_body
 from openenv_gym.server.service import Service
 from openenv_gym.server.session import Session
 from openenv_gym.server.tokens import json_subprotocol, owner_of
+from openenv_gym.server.ws_binary import say_draining
 from openenv_gym.wire.error_codes import brief
 from openenv_gym.wire.messages import Text, encode_json
 
@@ -100,7 +102,8 @@ def mcp_routes(service: Service) -> APIRouter:
 
     @router.websocket("/mcp")
     async def ws(websocket: WebSocket) -> None:
-        await _serve_websocket(websocket, server_of(owner_of(websocket)), lengths)
+        server = server_of(owner_of(websocket))
+        await _serve_websocket(websocket, server, service, lengths)
 
     return router
 
@@ -165,20 +168,35 @@ def _named(request: Request, server: McpServer) -> Session | None:
     return session
 
 
-async def _serve_websocket(websocket: WebSocket, server: McpServer, lengths: Lengths) -> None:
+async def _serve_websocket(
+    websocket: WebSocket, server: McpServer, service: Service, lengths: Lengths
+) -> None:
     """Serve one session, which is the connection's own and ends with it."""
     await websocket.accept(json_subprotocol(websocket))
+    inbox = Inbox(websocket, service, session=None)
+    try:
+        if await inbox.has_first():
+            await _converse(websocket, server, inbox.first, lengths)
+        else:
+            await say_draining(websocket, service)
+    finally:
+        inbox.close()
+
+
+async def _converse(websocket: WebSocket, server: McpServer, first: Text, lengths: Lengths) -> None:
     session = Session(is_shared=True, owner=server.owner)
     answering: set[asyncio.Task[None]] = set()
+    text: Text | None = first
     try:
-        while (text := await _next(websocket)) is not None:
+        while text is not None:
             if len(answering) >= MAX_AT_ONCE:
                 await _refuse_one_more(websocket, text, lengths)
-                continue
-            # A task, so that a ping is answered and a goodbye is heard while a step takes long.
-            task = asyncio.create_task(_answer(websocket, server, session, text, lengths))
-            answering.add(task)
-            task.add_done_callback(answering.discard)
+            else:
+                # A task, so that a ping is answered and a goodbye is heard in a long step.
+                task = asyncio.create_task(_answer(websocket, server, session, text, lengths))
+                answering.add(task)
+                task.add_done_callback(answering.discard)
+            text = await _next(websocket)
     finally:
         await server.sessions.end(session)
         await asyncio.gather(*answering)

@@ -259,6 +259,7 @@ FALSE_TYPES: list[tuple[Any, Any]] = [
     *(([1], {"": kind}) for kind in ("objects:2", "objects:x", "objects:0")),
     *(([1], {"": kind}) for kind in ("ndarray:object:1", "ndarray:int8:5", "ndarray:f4,f4:1")),
     *(([1], {"": kind}) for kind in ("ndarray:int8:x", "ndarray", "scalar:O:", "bytes", "number")),
+    *(([1], {"": kind}) for kind in ("ndarray:f4,,:1", "ndarray:(1,:1", "ndarray::1")),
     *(([300], {"": kind}) for kind in ("ndarray:int8:1", "ndarray:bool:1", "ndarray:M8[x]:1")),
     *((data, {"": "ndarray:int8:1"}) for data in (["1"], [True], [1.5], None, {}, "ab", [[1], 2])),
     *((["abcd"], {"": kind}) for kind in ("ndarray:U1:1", "ndarray:S1:1", "ndarray:U99999999:1")),

@@ -171,6 +171,7 @@ BAD_REPLIES = {
     "a compact result cut short": header(130, 1) + bytes(8) + bytes(7),
     "a compact result with a rest": header(130, 1) + bytes(8) + bytes(9),
     "an info that is a list": header(130, 17) + bytes(8) + bytes(8) + b"\x90",
+    "rewards of no bytes and too long axes": header(134, 41) + bytes(9) + b"\3" + b"\xff" * 12,
     "an info that is cut": header(130, 17) + bytes(8) + bytes(8) + b"\x81",
     "a state that is a list": header(131) + b"\x90",
     "a picture of nothing": header(132),

@@ -57,6 +57,11 @@ KINDS: dict[str, tuple[bytes, bytes]] = {  # what is sent at once, and then a by
         UPGRADE + b"Sec-WebSocket-Protocol: openenv-gym.v1\r\n\r\n",
         b"",
     ),
+    "a handshake for a session of others": (
+        UPGRADE.replace(b"/ws", b"/ws?session_id=none") + b"\r\n",
+        b"",
+    ),
+    "a handshake of MCP": (UPGRADE.replace(b"/ws", b"/mcp") + b"\r\n", b""),
     "a body that drips": (HEAD + b"Content-Length: 1000\r\n\r\n{", b" "),
     "a body that nobody reads": (
         b"GET /livez HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n",
@@ -257,6 +262,18 @@ def test_a_silent_websocket_has_no_worker_and_no_slot_and_is_told_why(
             silent.recv(timeout=20)
     assert closed.value.rcvd.code == 1008
     assert closed.value.rcvd.reason == "no message within 1 s (--first-message-timeout)"
+
+
+@pytest.mark.parametrize("path", ["ws", "ws?view=gymnasium", "mcp"])
+def test_a_silent_websocket_is_told_that_the_server_ends(path: str):
+    with ServerProcess(SCRIPTED, "--workers=0") as server:
+        url = f"{server.base_url.replace('http', 'ws')}/{path}"
+        with connect(url, proxy=None) as silent:
+            server._process.terminate()
+            with pytest.raises(ConnectionClosed) as closed:
+                silent.recv(timeout=20)
+            assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1012, "server_draining")
+            assert server._process.wait(8) == 0  # and waits for nothing
 
 
 def test_silent_websockets_do_not_fill_a_server(server: ServerProcess):
