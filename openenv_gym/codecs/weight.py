@@ -20,8 +20,8 @@ MAX_VALUE_BYTES = 192 << 20
 _JSON_COSTS = {b"{": 64, b":": 120, b"[": 88, b",": 40, b'"': 28}
 """What each of these characters adds, in bytes: a dict, an entry, a list, an item, half a text."""
 
-_NODE_BYTES = 192
-"""What a value of MessagePack takes at most, beside its own bytes: a dict, its key, its entry."""
+_VALUE_BYTES, _CONTAINER_BYTES = 64, 128
+"""What a value of MessagePack takes at most beside its own bytes, and a list or a dict more."""
 
 
 def json_bytes(text: bytes | bytearray | memoryview | str) -> int:
@@ -56,7 +56,7 @@ def check_messagepack(payload: bytes | memoryview) -> None:
         ProtocolError: there are too many of them.
         IndexError: the payload ends early; who reads it says more.
     """
-    most, nodes, at, waiting = MAX_VALUE_BYTES // _NODE_BYTES, 0, 0, 1
+    needed, at, waiting = _VALUE_BYTES, 0, 1
     while waiting:
         first = payload[at]
         length_bytes, fixed, inside = _HEADS[first]
@@ -67,13 +67,14 @@ def check_messagepack(payload: bytes | memoryview) -> None:
         if first in _EXTENSIONS:
             is_nested = payload[at] in NESTED_EXTENSIONS
             length, inside, at = (1, 1, at + 1) if is_nested else (length, 0, at + 1)
+        waiting -= 1
         if inside:
             waiting += inside * length
+            needed += _CONTAINER_BYTES + _VALUE_BYTES * inside * length
+            if needed > MAX_VALUE_BYTES:
+                raise _too_heavy(len(payload), needed, MAX_VALUE_BYTES)
         else:
             at += length
-        nodes, waiting = nodes + 1, waiting - 1
-        if nodes + waiting > most:
-            raise _too_heavy(len(payload), (nodes + waiting) * _NODE_BYTES, MAX_VALUE_BYTES)
 
 
 def _heads() -> list[tuple[int, int, int]]:

@@ -36,6 +36,22 @@ class Mutant:
 MUTANTS = (
     # --- base -------------------------------------------------------------------------------------
     Mutant(
+        "texts-long-error",
+        "openenv_gym/texts.py",
+        "short = text if limit is None else _cut(text, limit)",
+        "short = text",
+        "An error is as long as a server likes.",
+        ("tests/test_texts.py",),
+    ),
+    Mutant(
+        "spaces-free-arrays",
+        "openenv_gym/spaces/budget.py",
+        "each = 4 * dtype.itemsize + 6 + per_number",
+        "each = dtype.itemsize + per_number",
+        "Arrays are paid for at a quarter of what they take.",
+        ("tests/spaces/test_budget.py",),
+    ),
+    Mutant(
         "faults-exit-code-zero",
         "openenv_gym/faults.py",
         "number = None if code is None or code >= 0 else -code",
@@ -966,8 +982,8 @@ MUTANTS = (
     Mutant(
         "endpoints-no-patience",
         "openenv_gym/endpoints/options.py",
-        "return max(deadlines.values()) + BEYOND_S",
-        "return max(deadlines.values())",
+        "return min(max(deadlines.values()) + BEYOND_S, _LONGEST_S)",
+        "return min(max(deadlines.values()), _LONGEST_S)",
         "The client gives up when its server is about to say what was too slow.",
         (
             "tests/server/test_watchdog.py::test_clients_are_more_patient_than_the_server_unless_told_how_patient",
@@ -1026,10 +1042,8 @@ MUTANTS = (
     Mutant(
         "envs-masks-inverted",
         "openenv_gym/envs/remote_env.py",
-        "        mask = np.zeros(int(space.n), dtype=np.bool_)\n"
-        "        mask[self._legal_actions] = True\n",
-        "        mask = np.ones(int(space.n), dtype=np.bool_)\n"
-        "        mask[self._legal_actions] = False\n",
+        "        return mask_of(self._legal_actions, int(space.n))",
+        "        return ~mask_of(self._legal_actions, int(space.n))",
         "MaskablePPO plays the illegal actions.",
         ("tests/envs/test_remote_env.py::test_masks_exist_only_where_there_are_legal_actions",),
     ),

@@ -47,7 +47,7 @@ def test_spaces_of_one_description_share_a_budget():
     told = Description(environment="x", view="gymnasium", action=LARGE, observation=LARGE)
     told = told.within(30 << 20)
     assert told.action_space is not None
-    with pytest.raises(SpaceError, match=r"^\$\.observation: expected .* max_space_bytes"):
+    with pytest.raises(SpaceError, match=r"^\$\.observation: expected .*max_space_bytes"):
         assert told.observation_space
 
 
@@ -84,7 +84,7 @@ def test_a_heavy_text_is_refused_before_it_is_read(text: str):
 
 VALUES: list[Any] = [
     {"frame": np.zeros(LIGHT_BYTES, np.uint8), "names": ["a" * 40] * 100},
-    [{"a": (1, (2.5, None), [b"x" * 300, "y" * 70_000]), 2**70: -1}] * 40,
+    [{"a": (1, (2.5, None), [b"x" * 300, "y" * 70_000]), "b": 2**70}] * 40,
     np.array([{"a": 1}, (1, 2), None] * 100, object),
     gs.GraphInstance(np.zeros((3, 2**17)), None, None),
     {str(i): list(range(-200, 70_000, 997)) for i in range(20_000)},
