@@ -128,6 +128,8 @@ class Served:
         try:
             return self.inference
         except NotCheckedError as exc:
+            if not all(_is_model(self.schemas[side]) for side in ("action", "observation")):
+                raise
             action = self.schemas["action"]
             fields = [name for name in action.get("properties", {}) if name != "metadata"]
             required = [name for name in fields if name in action.get("required", [])]
@@ -305,6 +307,17 @@ class Served:
             if not isinstance(episode.replies[-1], RefusedAction):
                 seen = episode.replies[-1]
         return episode
+
+
+def _is_model(schema: Any) -> bool:
+    """Return whether a schema has the form of a model's, whatever its fields are."""
+    return isinstance(schema.get("properties", {}), dict) and all(
+        isinstance(name, str) for name in _items(schema.get("required", []))
+    )
+
+
+def _items(data: Any) -> list[Any]:
+    return data if isinstance(data, list) else [data]
 
 
 def is_full(reply: Any) -> bool:

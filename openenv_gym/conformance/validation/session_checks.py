@@ -161,13 +161,13 @@ def capacity(server: Served) -> Findings:
 
 @check(
     "session.slow",
-    "While one session takes long over a step, others are answered; who gives up frees its own.",
+    "While one session takes long over a step, others are answered.",
     rests_on="docs/validate.md#what-a-timeout-does",
     needs=("step.reply",),
     is_opt_in=True,
 )
 def slow(server: Served) -> Findings:
-    """Send the slow action, play in another session meanwhile, and give up."""
+    """Send the slow action, play in another session meanwhile, and vanish."""
     action = server.options.slow_action
     if action is None:
         raise NotCheckedError("name an action on which the environment takes long: --slow-action")
