@@ -24,6 +24,15 @@ def add_flags(parser: argparse.ArgumentParser, kind: type[Any]) -> None:
         if one.default is MISSING and one.default_factory is MISSING:
             parser.add_argument(one.name, help=known.says)
             continue
+        if known.is_switch:
+            parser.add_argument(
+                flag_of(one),
+                dest=one.name,
+                default=argparse.SUPPRESS,
+                action=argparse.BooleanOptionalAction,
+                help=_help(one, known.says),
+            )
+            continue
         parser.add_argument(
             flag_of(one),
             dest=one.name,

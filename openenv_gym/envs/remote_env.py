@@ -28,6 +28,7 @@ from openenv_gym.errors import (
     TransportError,
 )
 from openenv_gym.protocol import Render, Rendered, Reset, Result, Step, Use, Used
+from openenv_gym.protocol.events import check_seeds
 from openenv_gym.recovery import (
     KEPT_ACTIONS,
     Do,
@@ -170,6 +171,7 @@ class RemoteEnv(gym.Env[Any, Any]):
             RemoteEnvError: The environment raised, before the first step.
             EnvCrashLoopError: It was made anew as often, or waited for as long, as it may.
         """
+        check_seeds(seed)
         if seed is not None and self._seeds.is_asked:
             self._seeds.look_at(self, seed, options)
         super().reset(seed=seed)
@@ -382,7 +384,7 @@ class RemoteEnv(gym.Env[Any, Any]):
         if spec is None or described is None or request is None or request.environment is None:
             return spec
         spec = copy(spec)
-        spec.kwargs = {**described.defaults, **described.kwargs, **spec.kwargs}
+        spec.kwargs = {**described.defaults, **spec.kwargs}
         return spec
 
     def __del__(self) -> None:

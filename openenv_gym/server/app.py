@@ -88,7 +88,8 @@ def app_of(service: Service) -> FastAPI:
             allow_headers=["*"],
             expose_headers=[http_sessions.SESSION_HEADER, mcp_route.SESSION_HEADER],
         )
-    app.add_middleware(Gate, settings=service.settings)  # the last one added is the outermost
+    # The last one added is the outermost.
+    app.add_middleware(Gate, settings=service.settings, on_refusal=service.monitor.refused)
     app.include_router(http_routes.routes(service))
     app.include_router(mcp_route.mcp_routes(service))
 

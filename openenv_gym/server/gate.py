@@ -76,10 +76,10 @@ def _is_ours(host: str, request: HTTPConnection, settings: ServerSettings) -> bo
     server = request.scope.get("server")
     own = None if server is None else str(server[0])
     names = [name.lower() for name in settings.allow_hosts]
-    if _is_loopback(host) or host in (own, socket.gethostname().lower(), *names):
+    if is_loopback(host) or host in (own, socket.gethostname().lower(), *names):
         return True
     is_page = request.headers.get("origin") not in (None, *settings.allow_origins)
-    is_from_network = own is None or not _is_loopback(own)
+    is_from_network = own is None or not is_loopback(own)
     return is_from_network and (is_address(host) or not (names or is_page))
 
 
@@ -119,11 +119,17 @@ class Gate:
         app: The application behind the gate.
         settings: Whom the gate lets pass.
         checks: What is checked.
+        on_refusal: Called with the name of the check that refuses a request.
     """
 
     def __init__(
-        self, app: ASGIApp, settings: ServerSettings, checks: Sequence[Check] = CHECKS
+        self,
+        app: ASGIApp,
+        settings: ServerSettings,
+        checks: Sequence[Check] = CHECKS,
+        on_refusal: Callable[[str], None] = lambda reason: None,
     ) -> None:
+        self._on_refusal = on_refusal
         self._app = app
         self._settings = settings
         self._checks = checks
@@ -142,6 +148,7 @@ class Gate:
     def _refusal_of(self, request: HTTPConnection) -> Refusal | None:
         for check in self._checks:
             if (refusal := check(request, self._settings)) is not None:
+                self._on_refusal(check.__name__.removeprefix("check_"))
                 return refusal
         return None
 
@@ -164,7 +171,8 @@ def is_address(host: str) -> bool:
     return _address(host) is not None
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` is a name or an address of the loopback interface."""
     address = _address(host)
     if address is None:
         return host == "localhost" or host.endswith(".localhost")

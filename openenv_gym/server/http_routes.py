@@ -1,4 +1,4 @@
-"""The HTTP routes: health, metadata, schema, and the episodes."""
+"""The HTTP routes: metadata, schema, and the episodes; and those of the server itself."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ from openenv_gym.errors import (
     ResetNeededError,
     UnknownEnvironmentError,
 )
+from openenv_gym.server.health_routes import health_routes, json_response
 from openenv_gym.server.http_sessions import SESSION_HEADER, HttpSessions
 from openenv_gym.server.openapi import reset_body, session_header, step_body
 from openenv_gym.server.service import Service
+from openenv_gym.wire.arguments import ARGUMENTS_HEADER
+from openenv_gym.wire.description import SCHEMA_KEY
 from openenv_gym.wire.error_codes import brief
-from openenv_gym.wire.messages import check_nesting, encode_json, error_data
+from openenv_gym.wire.messages import check_nesting, error_data
 
 Route: TypeAlias = Callable[[Request], Awaitable[Response]]
 
@@ -36,9 +39,9 @@ _STATUS: tuple[tuple[type[OpenEnvGymError], int], ...] = (
 
 def routes(service: Service) -> APIRouter:
     """Return the routes of ``service``."""
-    router = _health_routes(service)
+    router = health_routes(service)
     sessions = HttpSessions(service)
-    limit = service.takes_bytes
+    limit, answering_errors = service.takes_bytes, _answering_errors(service)
 
     @router.get("/", tags=["server"])
     async def root(request: Request) -> dict[str, str]:
@@ -53,85 +56,72 @@ def routes(service: Service) -> APIRouter:
         return service.description.about
 
     @router.get("/schema", tags=["environment"])
-    async def schema() -> Response:
+    @answering_errors
+    async def schema(request: Request) -> Response:
         """The JSON schemas of actions, observations and the state, and the spaces."""
-        return _json({**service.view.schemas(), "x-openenv-gym": service.description})
+        description = service.described_to(_arguments(request))
+        return json_response({**service.view.schemas(), SCHEMA_KEY: description})
 
     @router.post("/reset", tags=["episode"], openapi_extra=reset_body())
-    @_answering_errors
+    @answering_errors
     async def reset(request: Request) -> Response:
         """Begin an episode."""
         body, session_id = await sessions.reset(await _body(request, limit), _header(request))
-        return _json(body, headers={SESSION_HEADER: session_id})
+        return json_response(body, headers={SESSION_HEADER: session_id})
 
     @router.post("/step", tags=["episode"], openapi_extra=step_body(service.view))
-    @_answering_errors
+    @answering_errors
     async def step(request: Request) -> Response:
         """Act."""
-        return _json(await sessions.step(await _body(request, limit), _header(request)))
+        return json_response(await sessions.step(await _body(request, limit), _header(request)))
 
     @router.get("/state", tags=["episode"], openapi_extra=session_header())
-    @_answering_errors
+    @answering_errors
     async def state(request: Request) -> Response:
         """What is known about the episode."""
-        return _json(await sessions.state(_header(request)))
+        return json_response(await sessions.state(_header(request)))
 
     @router.post("/close", tags=["episode"], openapi_extra=session_header())
-    @_answering_errors
+    @answering_errors
     async def close(request: Request) -> Response:
         """End a session."""
         await sessions.close(_header(request))
-        return _json({"closed": True})
+        return json_response({"closed": True})
 
     return router
 
 
-def _health_routes(service: Service) -> APIRouter:
-    router = APIRouter()
+def _answering_errors(service: Service) -> Callable[[Route], Route]:
+    """Have a route answer its errors with their status and what they say."""
 
-    @router.get("/health", tags=["server"])
-    async def health() -> dict[str, str]:
-        """Whether the server answers."""
-        return {"status": "healthy"}
+    def decorate(route: Route) -> Route:
+        @wraps(route)
+        async def answered(request: Request) -> Response:
+            try:
+                return await route(request)
+            except OpenEnvGymError as exc:
+                service.monitor.refused(exc)
+                status = next((code for kind, code in _STATUS if isinstance(exc, kind)), 500)
+                said = error_data(str(exc), exc.code, exc.fault, exc.raised)
+                return json_response({"detail": said}, status)
 
-    @router.get("/livez", tags=["server"])
-    async def livez() -> dict[str, str]:
-        """Whether the server is alive."""
-        return {"status": "alive"}
+        return answered
 
-    @router.get("/readyz", tags=["server"])
-    async def readyz() -> Response:
-        """Whether a session could begin now: 503 where all are taken, or the server ends."""
-        sessions = service.sessions
-        status = "ready" if sessions.has_room else "full"
-        body = {
-            "status": "draining" if sessions.is_draining else status,
-            "sessions": len(sessions),
-            "disconnected": sessions.disconnected,
-            "max_sessions": service.settings.max_sessions,
-        }
-        return _json(body, 200 if body["status"] == "ready" else 503)
-
-    return router
+    return decorate
 
 
-def _answering_errors(route: Route) -> Route:
-    """Have ``route`` answer its errors with their status and what they say."""
+def _arguments(request: Request) -> dict[str, Any]:
+    """The keyword arguments that a client names.
 
-    @wraps(route)
-    async def answered(request: Request) -> Response:
-        try:
-            return await route(request)
-        except OpenEnvGymError as exc:
-            status = next((code for kind, code in _STATUS if isinstance(exc, kind)), 500)
-            said = error_data(str(exc), exc.code, exc.fault, exc.raised)
-            return _json({"detail": said}, status)
-
-    return answered
-
-
-def _json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(encode_json(body), status, headers, media_type="application/json")
+    Raises:
+        InvalidRequestError: they are no JSON object.
+    """
+    try:
+        return msgspec.json.decode(request.headers.get(ARGUMENTS_HEADER, "{}"), type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
+        raise InvalidRequestError(
+            f"{ARGUMENTS_HEADER}: expected a JSON object, got something else: {exc}"
+        ) from exc
 
 
 def _header(request: Request) -> str | None:

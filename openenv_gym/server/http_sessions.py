@@ -48,7 +48,7 @@ class HttpSessions:
         Raises:
             OpenEnvGymError: no episode can begin.
         """
-        request = parse_reset(data, self._service.description.num_envs)
+        request = parse_reset(data, self._service.description.num_envs, "$")
         session = Session(is_shared=True) if header == NEW else self._find(header)
         return self._answer(await self._execute(session, request)), session.session_id
 

@@ -24,7 +24,7 @@ from openenv_gym.interpreter.lifeline import watch_lifeline
 from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES
 from openenv_gym.server.app import app_of
 from openenv_gym.server.backends import SESSION_THREAD
-from openenv_gym.server.gate import is_address
+from openenv_gym.server.gate import is_address, is_loopback
 from openenv_gym.server.relay_protocol import RelayProtocol
 from openenv_gym.server.service import Service
 from openenv_gym.server.settings import Listener, ServerSettings
@@ -137,6 +137,9 @@ def serve(settings: ServerSettings, listener: Listener) -> None:
     """
     if listener.host and not is_address(listener.host):  # clients use the name that it is bound to
         settings = replace(settings, allow_hosts=[*settings.allow_hosts, listener.host])
+    if settings.expose_tracebacks is None:
+        is_local = listener.uds is not None or is_loopback(listener.host)
+        settings = replace(settings, expose_tracebacks=is_local)
     _allow_files_of(settings.max_sessions)  # first, for what creating the application starts
     run(app_of(Service(settings)), listener, f"openenv-gym serves {settings.environment}")
 

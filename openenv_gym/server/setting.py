@@ -24,6 +24,7 @@ class Setting:
         parse: Makes the value of a text; raises ``InvalidRequestError`` or ``ValueError``.
         metavar: What ``--help`` shows in place of the value.
         is_repeated: Whether the flag, named in the singular, may be given more than once.
+        is_switch: Whether the flag has no value: ``--name`` is True, and ``--no-name`` False.
     """
 
     says: str | None
@@ -32,6 +33,7 @@ class Setting:
     parse: Callable[[str], Any] = str
     metavar: str | None = None
     is_repeated: bool = False
+    is_switch: bool = False
 
 
 def setting(

@@ -21,8 +21,8 @@ from fastapi.responses import JSONResponse
 from starlette.websockets import WebSocketState
 
 from openenv_gym.errors import ConnectionLostError, OpenEnvGymError, ProtocolError
-from openenv_gym.protocol import SUBPROTOCOL, BinaryMessages, Body, Close, Open, failure
-from openenv_gym.protocol.binary_messages import CLOSED, OPENED, sequence_of
+from openenv_gym.protocol import SUBPROTOCOL, BinaryMessages, Body, Close, Failed, Open, failure
+from openenv_gym.protocol.binary_messages import CLOSED, FAILED, OPENED, sequence_of
 from openenv_gym.protocol.limits import LIMIT_HEADER, limit_in, within
 from openenv_gym.protocol.resume import ASK, RESUME_HEADER
 from openenv_gym.server.backends import Backend
@@ -53,11 +53,13 @@ async def serve_binary(
                 body = _admitted(service, body)
             reply = within(await inbox.watch(backend.request(body)), limit)
         except ConnectionLostError as exc:
+            service.lost(exc, is_open)
             await _say_lost(websocket, service, session, body, exc)
             return
         except OpenEnvGymError as exc:
+            service.monitor.refused(exc)
             reply = BinaryMessages().encode_reply(sequence_of(body), failure(exc))
-        if reply[0] == OPENED and not is_open:
+        if not is_open and _has_opened(service, reply):
             is_open = True
             session.relay = _relay(websocket, service, backend, reply)
         await websocket.send_bytes(bytes(reply))
@@ -189,6 +191,17 @@ async def _serve_relayed(
             await websocket.close()
     else:
         await _say_lost(websocket, service, session, lost, await relay.backend.loss())
+
+
+def _has_opened(service: Service, reply: Body) -> bool:
+    """Whether a reply says that the environment is open; the service notes what it says."""
+    if reply[0] == OPENED:
+        service.opened()
+        return True
+    said = BinaryMessages().decode_reply(reply)[1] if reply[0] == FAILED else None
+    if isinstance(said, Failed):
+        service.failed_to_open(said.to_exception())
+    return False
 
 
 def _admitted(service: Service, body: bytes) -> bytes:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastapi import WebSocket, WebSocketDisconnect
-from fastapi.responses import JSONResponse
 
 from openenv_gym.errors import (
     CapacityError,
@@ -38,6 +37,7 @@ from openenv_gym.protocol.json_messages import JsonServerMessages
 from openenv_gym.protocol.limits import LIMIT_HEADER, limit_in, reply_too_long
 from openenv_gym.protocol.resume import ASK, RESUME_HEADER
 from openenv_gym.server.engine import Engine
+from openenv_gym.server.health_routes import json_response
 from openenv_gym.server.inbox import Inbox
 from openenv_gym.server.mcp_steps import McpSteps
 from openenv_gym.server.service import Service
@@ -51,8 +51,6 @@ from openenv_gym.server.ws_binary import (
 )
 from openenv_gym.wire.messages import error_data, error_message
 from openenv_gym.wire.typed import TypedView, view_for
-
-RETRY_AFTER_S = 5
 
 FIRST_MESSAGE_S = 10.0
 """How long a client without a session may take until it asks for something."""
@@ -71,6 +69,7 @@ async def websocket_endpoint(websocket: WebSocket, service: Service) -> None:
     try:
         session = await service.sessions.create()
     except CapacityError as exc:
+        service.monitor.refused(exc)
         await _refuse(websocket, exc, is_binary or VIEW_PARAMETER in websocket.query_params)
         return
     except OpenEnvGymError as exc:
@@ -123,8 +122,7 @@ async def _refuse(websocket: WebSocket, exc: CapacityError, is_ours: bool) -> No
     """
     if is_ours:
         body = error_data(str(exc), exc.code)
-        headers = {"Retry-After": str(RETRY_AFTER_S)}
-        await websocket.send_denial_response(JSONResponse(body, 503, headers))
+        await websocket.send_denial_response(json_response(body, 503))
         return
     await websocket.accept()
     await _decline(websocket, exc, 1013)  # try again later
@@ -175,7 +173,9 @@ async def _serve_json(
     try:
         wanted = service.settings.admit(_asked(websocket.query_params))
         description = await inbox.watch(engine.open(wanted))
+        service.opened()
     except OpenEnvGymError as exc:
+        service.failed_to_open(exc)
         await service.sessions.end(session)
         await _decline(websocket, exc, 1011, inbox)
         return
@@ -203,6 +203,7 @@ async def _converse(
         try:
             request = server.receive(text)
         except OpenEnvGymError as exc:
+            service.monitor.refused(exc)
             body = server.refuse(exc)
             await _send_text(websocket, await inbox.watch(steps.instead(text, body, server)))
             continue
@@ -238,7 +239,10 @@ async def _execute(
     """The reply to ``request``, when it is its turn; a refusal is a reply too."""
     try:
         async with session.lock:
-            return await inbox.watch(service.sessions.execute(session, engine, request))
+            reply = await inbox.watch(service.sessions.execute(session, engine, request))
+        if isinstance(reply, Failed):
+            service.monitor.refused(reply.to_exception())
+        return reply
     except CapacityError as exc:  # many guests wait
         return failure(exc)
 

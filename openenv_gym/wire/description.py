@@ -32,8 +32,9 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
         state: Fields of the typed state that never change, such as ``game_name``.
         has_action_masks: Whether infos carry ``legal_actions``.
         schemas: The JSON schemas ``action``, ``observation`` and ``state`` of the ``model`` view.
-        kwargs: The keyword arguments of the environment that a server was started with, without
-            those that JSON cannot write.
+        kwargs: The keyword arguments that a client named when it asked for the schema, where the
+            environment is served with these; a server tells no others.
+        has_other_kwargs: Whether it is served with others than the client named.
         defaults: The keyword arguments with which the environment is registered, without those
             that were given and those that JSON cannot write.
         keywords: The names of the keyword arguments that its constructor takes; None where it
@@ -75,6 +76,7 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
     has_action_masks: bool = False
     schemas: dict[str, Any] = {}
     kwargs: dict[str, Any] = {}
+    has_other_kwargs: bool = False
     defaults: dict[str, Any] = {}
     keywords: list[str] | None = None
     attributes: list[str] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
@@ -33,16 +32,22 @@ from openenv_gym.protocol.events import (
     Result,
     StateReply,
     Step,
+    Tracebacks,
     Use,
     Used,
     failure,
 )
 from openenv_gym.spaces.check import action_check
 from openenv_gym.spaces.rewards import carried_reward, wrong_flags
+from openenv_gym.wire.error_codes import brief, without_folders
 from openenv_gym.wire.raised import raised_as
 from openenv_gym.workers.attributes import use
 from openenv_gym.workers.built_env import Builder, BuiltEnv
 from openenv_gym.workers.facts import with_facts
+from openenv_gym.workers.reports import discreet, traceback_for
+
+
+_MOST_SAID = 350
 
 
 class RequestHandler:
@@ -56,6 +61,7 @@ class RequestHandler:
         self._builder = builder
         self._built: BuiltEnv | None = None
         self._check_action: Callable[[Any], Any] = _anything_goes
+        self._tracebacks: Tracebacks = "sent"
         self._episode_id: str | None = None
         self._step_count = 0
         self._handlers: dict[type[Any], Callable[[Any], Reply]] = {
@@ -73,9 +79,13 @@ class RequestHandler:
         try:
             return self._handlers[type(request)](request)
         except OpenEnvGymError as exc:
-            return failure(exc)
+            return self.refused(exc)
         except Exception as exc:  # the border: an environment raises whatever it likes
-            return _env_failure(exc, type(request))
+            return self._env_failure(exc, type(request))
+
+    def refused(self, exc: OpenEnvGymError) -> Failed:
+        """Return the reply that says ``exc``, with as much as the client may see."""
+        return discreet(exc, self._tracebacks)
 
     def close(self) -> None:
         """Close the environment where the session ended without a word."""
@@ -89,6 +99,7 @@ class RequestHandler:
         return self._built
 
     def _open(self, request: Open) -> Reply:
+        self._tracebacks = request.tracebacks
         built = self._builder(request)
         modes = built.description.render_modes
         if request.render_mode is not None and request.render_mode not in modes:
@@ -161,15 +172,20 @@ class RequestHandler:
             built.env.close()
         return Closed()
 
+    def _env_failure(self, exc: Exception, kind: type[Any]) -> Failed:
+        """The reply for an exception of the environment's own code."""
+        error = raised_as(EnvStartError if kind is Open else RemoteEnvError, type(exc))
+        is_oom = isinstance(exc, MemoryError)
+        fault = Fault(kind=FaultKind.OOM) if is_oom else None
+        fault_kind = FaultKind.OOM if is_oom else FaultKind.ENV_RAISED
+        trace = traceback_for(exc, fault_kind, self._tracebacks)
+        where = f"the environment raised {type(exc).__name__} in {kind.__name__.lower()}"
+        if self._tracebacks == "logged":
+            said = brief(without_folders(str(exc)), _MOST_SAID)  # or the number might be cut off
+            return failure(error(f"{where}: {said} ({trace})", fault=fault))
+        return failure(error(f"{where}: {exc}", fault=fault), trace)
+
 
 def _anything_goes(action: Any) -> Any:
     """The check of an environment with models of its own, which check for themselves."""
     return action
-
-
-def _env_failure(exc: Exception, kind: type[Any]) -> Failed:
-    """The reply for an exception of the environment's own code."""
-    error = raised_as(EnvStartError if kind is Open else RemoteEnvError, type(exc))
-    text = f"the environment raised {type(exc).__name__} in {kind.__name__.lower()}: {exc}"
-    fault = Fault(kind=FaultKind.OOM) if isinstance(exc, MemoryError) else None
-    return failure(error(text, fault=fault), "".join(traceback.format_exception(exc)))

@@ -20,6 +20,7 @@ FLAGS = """
     --log-level --lifeline --isolation --start-method --workers --max-sessions --python --kwargs
     --action-model --observation-model --attributes --memory-limit --start-timeout --reset-timeout
     --step-timeout --close-timeout --resume-grace --allow-origin --allow-host --max-message-bytes
+    --expose-tracebacks --no-expose-tracebacks
 """
 INTERNAL = {"builder", "http_idle_s", "max_num_envs"}
 
