@@ -17,6 +17,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from openenv_gym import __version__
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.server import http_routes, http_sessions, mcp_route
+from openenv_gym.server.departures import Departures
 from openenv_gym.server.gate import Gate
 from openenv_gym.server.home import AtHome
 from openenv_gym.server.service import Service
@@ -88,6 +89,7 @@ def app_of(service: Service) -> FastAPI:
             allow_headers=["*"],
             expose_headers=[http_sessions.SESSION_HEADER, mcp_route.SESSION_HEADER],
         )
+    app.add_middleware(Departures)
     # The last one added is the outermost.
     app.add_middleware(Gate, settings=service.settings, on_refusal=service.monitor.refused)
     app.include_router(http_routes.routes(service))

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 
 from openenv_gym.errors import OpenEnvGymError
 
-PERIOD_S = 5.0
+PERIOD_S = 2.0
 """Not more often than this a canary is sent."""
 
 

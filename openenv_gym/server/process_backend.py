@@ -156,7 +156,7 @@ class ProcessBackend:
         self._oom_kills = oom_kills()
         self._deadlines = Deadlines(settings)
         self._deadline: Deadline
-        self._is_open = False
+        self._is_open = self._is_closing = False
         self._cause: FaultKind | None = None
         self._why = ""
         protocol.on_nonsense = self._give_up
@@ -333,7 +333,8 @@ class ProcessBackend:
         self._take_reports()
         tail = self._output.tail[-TAIL_BYTES:].decode(errors="replace").strip()
         number = secrets.token_hex(4)
-        self._monitor.take(Report(kind=kind, number=number, text=why), self._name)
+        if not self._is_closing:
+            self._monitor.take(Report(kind=kind, number=number, text=why), self._name)
         if not self._settings.expose_tracebacks:
             tail, why = "", f"{why} ({pointer_to(number)})"
         fault = Fault.of_exit(code, kind, tail)
@@ -347,6 +348,7 @@ class ProcessBackend:
         if self._line is not None:
             self._line.close()
         self._take_reports()
+        self._is_closing = True  # and how it ends is no fault
         self._worker.dismiss()
         if await self._exit_code(self._settings.close_timeout_s or math.inf) is None:
             self._worker.kill()

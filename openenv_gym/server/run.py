@@ -25,6 +25,7 @@ from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES
 from openenv_gym.server.app import app_of
 from openenv_gym.server.backends import SESSION_THREAD
 from openenv_gym.server.gate import is_address, is_loopback
+from openenv_gym.server.logs import begin_log, escape_log
 from openenv_gym.server.relay_protocol import RelayProtocol
 from openenv_gym.server.service import Service
 from openenv_gym.server.settings import Listener, ServerSettings
@@ -124,6 +125,16 @@ def _allow_files_of(sessions: int) -> None:
         )
 
 
+def settled(settings: ServerSettings, listener: Listener) -> ServerSettings:
+    """Return ``settings`` with what follows from where the server listens."""
+    if listener.host and not is_address(listener.host):  # clients use the name that it is bound to
+        settings = replace(settings, allow_hosts=[*settings.allow_hosts, listener.host])
+    if settings.expose_tracebacks is None:
+        is_local = listener.uds is not None or is_loopback(listener.host)
+        settings = replace(settings, expose_tracebacks=is_local)
+    return settings
+
+
 def serve(settings: ServerSettings, listener: Listener) -> None:
     """Serve an environment until a signal says to stop.
 
@@ -135,11 +146,8 @@ def serve(settings: ServerSettings, listener: Listener) -> None:
         UnreachableError: the address cannot be had.
         OpenEnvGymError: the environment cannot be built.
     """
-    if listener.host and not is_address(listener.host):  # clients use the name that it is bound to
-        settings = replace(settings, allow_hosts=[*settings.allow_hosts, listener.host])
-    if settings.expose_tracebacks is None:
-        is_local = listener.uds is not None or is_loopback(listener.host)
-        settings = replace(settings, expose_tracebacks=is_local)
+    begin_log(listener.log_level)
+    settings = settled(settings, listener)
     _allow_files_of(settings.max_sessions)  # first, for what creating the application starts
     run(app_of(Service(settings)), listener, f"openenv-gym serves {settings.environment}")
 
@@ -170,6 +178,7 @@ def run(app: FastAPI, listener: Listener, title: str) -> None:
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=_CONNECTIONS_CLOSE_S,
     )
+    escape_log()
     logging.getLogger("uvicorn.error").addFilter(_RefusalIsNoFault())
     _Server(config, title, listener).run(_bound(listener))
     if any(thread.name.startswith(SESSION_THREAD) for thread in threading.enumerate()):

@@ -46,7 +46,6 @@ from openenv_gym.workers.built_env import Builder, BuiltEnv
 from openenv_gym.workers.facts import with_facts
 from openenv_gym.workers.reports import discreet, traceback_for
 
-
 _MOST_SAID = 350
 
 

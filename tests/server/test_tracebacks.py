@@ -14,6 +14,8 @@ from openenv_gym.errors import EnvStartError, OpenEnvGymError
 from openenv_gym.faults import FaultKind
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.server.monitor import BURST_TRACEBACKS, Monitor
+from openenv_gym.server.run import settled
+from openenv_gym.server.settings import Listener, ServerSettings
 from openenv_gym.workers.reports import Report
 from tests.support.failing import MISSING, Failing
 from tests.support.waiting import wait_until
@@ -100,11 +102,7 @@ def test_a_client_is_told_a_number_by_which_the_log_has_the_traceback(log: Log):
             numbers |= set(NUMBER.findall(said))
         (number,) = numbers  # it was raised in the same place each time
         wait_until(lambda: log.has(rf"error {number}: FileNotFoundError: .*{FOLDER}"))
-        assert log.has(rf"^worker \d+, error {number}: Traceback")
-
-
-def test_nor_is_a_client_told_what_a_lost_worker_printed(log: Log):
-    with ServerProcess(FAILING, "--no-expose-tracebacks") as server:
+        assert log.has(rf"worker \d+, error {number}: Traceback")
         for way in WAYS[:3]:
             said = way(server.base_url, Failing.EXIT)
             assert "cannot go on" not in said
@@ -121,13 +119,24 @@ def test_on_the_loopback_interface_both_have_the_traceback(log: Log):
         for way in WAYS:
             assert NUMBER.search(way(server.base_url, 1)) is None
         assert "cannot go on" in over_binary(server.base_url, Failing.EXIT)
-        wait_until(lambda: log.has(r"^worker \d+, error [0-9a-f]{8}: Traceback"))
+        wait_until(lambda: log.has(r"worker \d+, error [0-9a-f]{8}: Traceback"))
 
 
-def test_who_listens_on_all_addresses_hides_them():
-    with ServerProcess(FAILING, "--host=0.0.0.0") as server:
-        port = server.base_url.rpartition(":")[2]
-        assert NUMBER.search(over_http(f"http://127.0.0.1:{port}", 1))
+@pytest.mark.parametrize(
+    ("listens", "is_local"),
+    [
+        *(({"host": host}, True) for host in ("127.0.0.1", "localhost", "::1", "127.9.9.9")),
+        *(({"host": host}, False) for host in ("0.0.0.0", "::", "10.1.2.3", "games.example")),
+        ({"host": "0.0.0.0", "uds": "/run/games"}, True),
+    ],
+    ids=str,
+)
+def test_clients_of_other_machines_are_shown_none_unless_that_is_asked_for(listens, is_local: bool):
+    listener = Listener(**listens)
+    for asked, expected in ((None, is_local), (True, True), (False, False)):
+        settings = ServerSettings(environment="any", expose_tracebacks=asked)
+        assert settled(settings, listener).expose_tracebacks is expected
+    assert ServerSettings(environment="any").tracebacks == "logged"  # of create_app, too
 
 
 def test_no_line_of_the_log_is_forged(log: Log):
@@ -170,5 +179,5 @@ def test_the_error_of_a_start_shows_the_one_who_starts_it_all(log: Log, tmp_path
     flag = tmp_path / "flag"
     flag.touch()
     with pytest.raises(EnvStartError):
-        ServerProcess(FAILING, f'--kwargs={{"flag": "{flag}"}}', "--host=0.0.0.0")
+        ServerProcess(FAILING, f'--kwargs={{"flag": "{flag}"}}', "--no-expose-tracebacks")
     assert log.has(f"RuntimeError: there is a file {flag}")

@@ -21,6 +21,7 @@ class Failing(gym.Env[np.ndarray, int]):
 
     Args:
         flag: A file; where it is there, this cannot be built.
+        slow_s: How long a slow step takes, in seconds.
         secret: Takes what a server was started with, and nobody is to see.
     """
 
@@ -28,11 +29,12 @@ class Failing(gym.Env[np.ndarray, int]):
 
     metadata = {"render_modes": []}
 
-    def __init__(self, flag: str | None = None, secret: str = "") -> None:
+    def __init__(self, flag: str | None = None, slow_s: float = SLOW_S, secret: str = "") -> None:
         if flag is not None and os.path.exists(flag):
             raise RuntimeError(f"there is a file {flag}")
         self.action_space = spaces.Discrete(5)
         self.observation_space = spaces.Box(-np.inf, np.inf, (1,), np.float64)
+        self.slow_s = slow_s
         self.steps = 0
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
@@ -50,7 +52,7 @@ class Failing(gym.Env[np.ndarray, int]):
         if action == self.FORGE:
             raise ValueError(FORGED)
         if action == self.SLOW:
-            time.sleep(SLOW_S)
+            time.sleep(self.slow_s)
         return np.array([float(self.steps)]), 0.0, False, False, {}
 
 
