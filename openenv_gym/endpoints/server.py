@@ -52,6 +52,7 @@ from openenv_gym.spaces.profiles import UNKNOWN_ACTION, needs_name
 from openenv_gym.spaces.tools import ListedTool
 from openenv_gym.wire.arguments import ARGUMENTS_HEADER, refusal_of_arguments
 from openenv_gym.wire.description import SCHEMA_KEY, Description
+from openenv_gym.wire.error_codes import without_folders
 from openenv_gym.wire.raised import raised_as
 from openenv_gym.workers.built_env import plain_metadata
 
@@ -337,7 +338,7 @@ class ServerEndpoint:
 
     def _check_ours(self, description: Description) -> None:
         wanted, kwargs = self.request.environment, self.request.kwargs
-        if wanted is not None and wanted != description.environment:
+        if wanted and description.environment not in (wanted, without_folders(wanted)):
             raise raised_as(UnknownEnvironmentError, NameNotFound)(
                 f"expected {wanted} at {self.address}, which serves {description.environment}; "
                 "start a server for it, or use openenv/remote-v0 to take what is served"

@@ -73,7 +73,7 @@ def app_of(service: Service) -> FastAPI:
 
     about = service.description.about
     app = FastAPI(
-        title=str(about.get("name", service.settings.environment)),
+        title=str(about.get("name", service.description.environment)),
         description=str(about.get("description", "")),
         version=__version__,
         lifespan=lifespan,

@@ -46,7 +46,7 @@ def health_routes(service: Service) -> APIRouter:
         sessions = service.sessions
         body = {
             "status": status,
-            "reason": reason,
+            **({"reason": reason} if reason else {}),
             "sessions": len(sessions),
             "disconnected": sessions.disconnected,
             "max_sessions": service.settings.max_sessions,

@@ -48,7 +48,7 @@ def routes(service: Service) -> APIRouter:
         """Where to go from here."""
         prefix = request.scope.get("root_path", "").rstrip("/")  # where it is mounted, or a proxy's
         pages = {"schema": f"{prefix}/schema", "docs": f"{prefix}/docs"}
-        return {"environment": service.settings.environment, **pages}
+        return {"environment": service.description.environment, **pages}
 
     @router.get("/metadata", tags=["environment"])
     async def metadata() -> dict[str, Any]:

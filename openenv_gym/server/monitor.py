@@ -90,7 +90,7 @@ class Monitor:
         """Return the answer to a request, and take its time if it is a step."""
         begin_s = self._clock()
         reply = answer(body)
-        if body[0] == STEP:
+        if body and body[0] == STEP:
             self.steps.observe(self._clock() - begin_s)
         return reply
 

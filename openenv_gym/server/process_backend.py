@@ -268,7 +268,7 @@ class ProcessBackend:
         """
         self._deadline = self._deadlines.of(body)
         now_s = self._clock()
-        if self._is_sampled and body[0] == STEP:
+        if self._is_sampled and body and body[0] == STEP:
             on_reply = self._timed(on_reply, now_s)
         self._protocol.ask(body, on_reply, now_s + self._deadline.limit_s)
 

@@ -69,6 +69,8 @@ class Service:
         _all.add(self)
         try:
             described = _run(self._describe())
+            if not settings.expose_tracebacks:
+                described = described.without_folders()
             self.takes_bytes = settings.takes_bytes(described.action_space)
             self.description = msgspec.structs.replace(
                 described,

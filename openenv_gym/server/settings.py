@@ -27,6 +27,7 @@ from openenv_gym.spaces.descriptor import Space
 from openenv_gym.spaces.size import least_bytes
 from openenv_gym.wire.arguments import refusal_of_arguments
 from openenv_gym.wire.description import Description
+from openenv_gym.wire.error_codes import without_folders
 from openenv_gym.wire.raised import raised_as
 from openenv_gym.workers.built_env import Builder, build, plain_metadata
 from openenv_gym.workers.forked import can_fork
@@ -319,8 +320,8 @@ class ServerSettings:
             InvalidRequestError: the client asks for too many sub-environments, or for an
                 interpreter.
         """
-        served = self.environment
-        if request.environment not in (None, served):
+        served = self.environment if self.expose_tracebacks else without_folders(self.environment)
+        if request.environment not in (None, served, self.environment):
             raise raised_as(UnknownEnvironmentError, NameNotFound)(
                 f"expected {served}, which is served here, got {request.environment}; "
                 "start a server for it"
@@ -344,7 +345,7 @@ class ServerSettings:
         return msgspec.structs.replace(
             request,
             part=part,
-            environment=served,
+            environment=self.environment,
             kwargs=dict(self.kwargs),
             attributes=list(self.attributes),
             models=self.models,

@@ -10,6 +10,7 @@ import msgspec
 from openenv_gym.errors import ProtocolError
 from openenv_gym.spaces.batch import batch_space
 from openenv_gym.spaces.descriptor import Descriptor, Space, from_descriptor
+from openenv_gym.wire.error_codes import without_folders
 
 PROTOCOL_VERSION = 1
 
@@ -137,9 +138,26 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
         is_named = name in self.attributes and not name.startswith("__")
         return is_named or (self.has_all_attributes and not is_private)
 
+    def without_folders(self) -> Description:
+        """Return it without the folders of paths, which the name of an environment may have."""
+        return msgspec.structs.replace(
+            self,
+            environment=without_folders(self.environment),
+            state=_without_folders(self.state),
+            about=_without_folders(self.about),
+            warnings=[without_folders(one) for one in self.warnings],
+        )
+
     def to_json(self) -> bytes:
         """This description as JSON."""
         return msgspec.json.encode(self)
+
+
+def _without_folders(texts: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: without_folders(value) if isinstance(value, str) else value
+        for key, value in texts.items()
+    }
 
 
 def _batched(own: Descriptor | None, single: Space | None, num_envs: int | None) -> Space | None:

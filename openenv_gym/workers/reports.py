@@ -28,7 +28,7 @@ import msgspec
 from openenv_gym.errors import OpenEnvGymError
 from openenv_gym.faults import Fault, FaultKind
 from openenv_gym.protocol.events import Failed, Tracebacks, failure
-from openenv_gym.wire.error_codes import printable, without_folders
+from openenv_gym.wire.error_codes import brief, printable, without_folders
 
 STDERR_SAYS = "The end of its stderr: "
 """Stands in messages before what a process has printed."""
@@ -135,8 +135,8 @@ def discreet(exc: OpenEnvGymError, tracebacks: Tracebacks) -> Failed:
         kind = FaultKind.WORKER_DIED if fault is None else fault.kind
         _deliver.get()(Report(kind=kind, number=number, text=printable(f"{text}\n{tail}")))
         head = f"{pointer_to(number)}: {head}"
-    shown = failure(type(exc)(without_folders(head), fault=hidden(fault)))
-    return msgspec.structs.replace(shown, code=exc.code)
+    shown = brief(printable(without_folders(head)))
+    return msgspec.structs.replace(said, message=shown, fault=hidden(fault))
 
 
 def hidden(fault: Fault | None) -> Fault | None:

@@ -107,11 +107,14 @@ class RequestHandler:
                 f"render_mode: expected one of {modes or 'none at all'} "
                 f"for {built.description.environment}, got {request.render_mode!r}"
             )
-        self._built = built = replace(built, description=with_facts(built, request))
-        space = built.description.batched_action_space
+        description = with_facts(built, request)
+        if request.tracebacks == "logged":
+            description = description.without_folders()
+        self._built = built = replace(built, description=description)
+        space = description.batched_action_space
         if space is not None:
-            self._check_action = action_check(space, keeps_bounds=built.description.has_models)
-        return Opened(built.description)
+            self._check_action = action_check(space, keeps_bounds=description.has_models)
+        return Opened(description)
 
     def _reset(self, request: Reset) -> Reply:
         built = self._there
@@ -151,7 +154,9 @@ class RequestHandler:
 
     def _state(self, request: GetState) -> Reply:
         counted = {"episode_id": self._episode_id, "step_count": self._step_count}
-        return StateReply({**counted, **self._there.state()})
+        built = self._there
+        shown = built.description.state if self._tracebacks == "logged" else {}
+        return StateReply({**counted, **built.state(), **shown})
 
     def _render(self, request: Render) -> Reply:
         if self._there.description.render_mode is None:

@@ -39,7 +39,7 @@ def ready(url: str) -> tuple[int, str, str]:
     answer = httpx.get(f"{url}/readyz", timeout=60)
     assert ("retry-after" in answer.headers) == (answer.status_code == 503)
     body = answer.json()
-    return answer.status_code, body["status"], body["reason"]
+    return answer.status_code, body["status"], body.get("reason", "")
 
 
 def counted(url: str) -> dict[tuple[str, ...], float]:

@@ -9,10 +9,12 @@ import gymnasium as gym
 import httpx
 import numpy as np
 import pytest
+from websockets.sync.client import connect
 
 from openenv_gym.errors import EnvStartError, OpenEnvGymError
 from openenv_gym.faults import FaultKind
 from openenv_gym.launchers import ServerProcess
+from openenv_gym.protocol import SUBPROTOCOL, BinaryMessages, GetState, Open
 from openenv_gym.server.monitor import BURST_TRACEBACKS, Monitor
 from openenv_gym.server.run import settled
 from openenv_gym.server.settings import Listener, ServerSettings
@@ -146,6 +148,28 @@ def test_no_line_of_the_log_is_forged(log: Log):
     assert not log.has(r"^\[INFO\] fake")
     assert log.has(r"\[INFO\] fake\\x1b\[2J\\u202e$")
     assert "\x1b" not in log.text
+
+
+def test_no_path_of_an_environment_that_is_named_by_its_file_is_told():
+    place = f"{FOLDER}/tests/support/failing.py:Failing"
+    with ServerProcess(place, "--no-expose-tracebacks", "--workers=0") as server:
+        url = server.base_url
+        for path in ("", "schema", "metadata", "openapi.json", "readyz", "docs"):
+            assert FOLDER not in httpx.get(f"{url}/{path}", timeout=60).text
+        messages = BinaryMessages()
+        with connect(f"{url.replace('http', 'ws')}/ws", subprotocols=[SUBPROTOCOL]) as socket:
+            requests = Open("CartPole-v1"), Open(render_mode="human"), Open(), GetState()
+            told = []
+            for request in requests:
+                socket.send(messages.encode_request(1, request))
+                told.append(socket.recv())
+                assert FOLDER.encode() not in told[-1]
+        described = messages.decode_reply(told[2])[1].description
+        assert described.environment == ".../failing.py:Failing"
+        for name in (described.environment, place):
+            env = gym.make("openenv/gymnasium-v0", env_id=name, base_url=url, codec="binary")
+            env.reset()
+            env.close()
 
 
 @pytest.mark.parametrize("isolation", ["thread", "inline"])
