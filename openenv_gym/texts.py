@@ -52,12 +52,12 @@ def _cut(text: str, limit: int) -> str:
     return f"{text[:half]} ... {text[len(text) - half :]}"
 
 
-def quoted(text: str, limit: int = MAX_QUOTED_CHARS) -> str:
-    r"""Return a text of a peer as one line of at most ``limit`` characters.
+def quoted(text: str, limit: int | None = MAX_QUOTED_CHARS) -> str:
+    r"""Return a text of a peer as one line of at most ``limit`` characters; None for no limit.
 
     >>> quoted("no room\n[INFO] all is well")
     'no room\\n[INFO] all is well'
     """
-    short = text[: limit + 1].replace("\n", "\\n").replace("\t", "\\t")
-    line = escaped(short)
-    return line if len(line) <= limit else line[: limit - 3] + "..."
+    short = text if limit is None else text[: limit + 1]
+    line = escaped(short.replace("\n", "\\n").replace("\t", "    "))
+    return line if limit is None or len(line) <= limit else line[: limit - 3] + "..."

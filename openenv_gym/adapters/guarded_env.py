@@ -15,10 +15,12 @@ from gymnasium.vector.utils import concatenate, create_empty_array
 from openenv_gym.errors import EnvCrashLoopError, OpenEnvGymError, RemoteEnvError, fault_of
 from openenv_gym.faults import Fault, FaultKind
 from openenv_gym.protocol import Recovery
+from openenv_gym.protocol.events import Tracebacks
 from openenv_gym.recovery import Do, Effect, Episode, EpisodeState, Event, FaultPolicy, Restarts
 from openenv_gym.spaces.rewards import wrong_flags
 from openenv_gym.wire.error_codes import printable
 from openenv_gym.wire.fault_info import FAULT_KEY, restart_info
+from openenv_gym.workers.reports import traceback_for
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +43,7 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
         make: Makes another one.
         place: Its number among those of the session.
         recovery: What the client knows of the sub-environments of the session.
+        tracebacks: What becomes of the tracebacks of what it raises.
 
     Attributes:
         restarts: How often it was begun anew, and with which seeds.
@@ -53,8 +56,10 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
         make: Callable[[], gym.Env[Any, Any]],
         place: int,
         recovery: Recovery,
+        tracebacks: Tracebacks = "sent",
     ) -> None:
         super().__init__(env)
+        self._tracebacks = tracebacks
         self.last_obs: Callable[[], Any] = lambda: None
         policy = FaultPolicy(
             restarts=min(recovery.restarts, _MOST_RESTARTS), restarts_within_s=math.inf, backoff_s=0
@@ -107,7 +112,8 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
             if effect.do is Do.RAISE:
                 episode.take_error()  # which says less than what the environment raised
                 raise
-            return self.last_obs(), 0.0, False, True, {FAULT_KEY: effect.infos[0]}
+            told = self._told(exc, effect.infos[0])
+            return self.last_obs(), 0.0, False, True, {FAULT_KEY: told}
         if is_last:
             episode.handle(Event.ENDED)
         elif episode.state is not EpisodeState.LIVE:
@@ -141,6 +147,7 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
                 if effect.do is Do.RAISE and not self._episode.is_lost:
                     self._episode.take_error()
                     raise
+                self._report(exc)
                 _log.warning("a sub-environment failed in reset; making it anew: %s", exc)
             else:
                 self._episode.handle(Event.BEGUN)
@@ -162,6 +169,7 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
                 if _is_refusal(exc):
                     self._episode.take_error()
                     raise
+                self._report(exc)
                 continue
             self._episode.handle(Event.BEGUN_ANEW)
             return obs, {
@@ -173,6 +181,19 @@ class GuardedEnv(gym.Wrapper[Any, Any, Any, Any]):
             f"{self.restarts.name} failed in reset in each of {self.restarts.policy.restarts} "
             f"restarts, at last with {type(last).__name__}: {last}"
         ) from last
+
+    def _told(self, exc: Exception, info: dict[str, Any]) -> dict[str, Any]:
+        """What the client is told of a fault."""
+        trace = self._report(exc)
+        if self._tracebacks == "logged":
+            return {**info, "remote_traceback": trace, "stderr_tail": ""}
+        return info
+
+    def _report(self, exc: Exception) -> str:
+        """Have a server's log say what was raised; return what the client is told of it."""
+        fault = _error_of(exc).fault
+        kind = FaultKind.ENV_RAISED if fault is None else fault.kind
+        return traceback_for(exc, kind, self._tracebacks, is_begun_anew=True)
 
     def set_wrapper_attr(self, name: str, value: Any, **keywords: Any) -> Any:
         """Set an attribute as if the guard were not there, which would keep one that is new."""

@@ -30,6 +30,7 @@ from openenv_gym.spaces import from_descriptor
 from openenv_gym.wire.raised import raised_as
 from openenv_gym.workers.built_env import BuiltEnv, Rows
 from openenv_gym.workers.interpreter_process import InterpreterProcess, end_of
+from openenv_gym.workers.reports import STDERR_SAYS
 
 _NO_FORM: Form = ("|u1", ())
 """Stands for the form where no step may be plain."""
@@ -196,7 +197,7 @@ def _made(interpreters: Interpreters, request: Open) -> EnvThere:
 def _start_error(request: Open, exc: ConnectionLostError) -> EnvStartError:
     tail = "" if exc.fault is None else exc.fault.stderr_tail
     return EnvStartError(
-        f"{request.environment}: {exc}, when it was made. The end of its stderr: {end_of(tail)}",
+        f"{request.environment}: {exc}, when it was made. {STDERR_SAYS}{end_of(tail)}",
         fault=exc.fault,
     )
 

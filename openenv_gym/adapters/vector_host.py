@@ -13,7 +13,7 @@ from openenv_gym.adapters import foreign_env
 from openenv_gym.adapters.guarded_env import GuardedEnv
 from openenv_gym.adapters.vector_forms import count_of, native, told
 from openenv_gym.errors import EnvStartError, InvalidRequestError, shown
-from openenv_gym.protocol import Open, Recovery
+from openenv_gym.protocol import Open
 from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES
 from openenv_gym.spaces import to_descriptor
 from openenv_gym.spaces.batch import batch_space
@@ -181,7 +181,7 @@ def _sync(first: BuiltEnv, build: Callable[[int], BuiltEnv], request: Open, mode
     recovery, places = request.recovery, range(request.num_envs or 1)
     makers: list[Callable[[], Any]] = [partial(make, place) for place in places]
     if recovery is not None:
-        makers = [partial(_guarded, makers[place], place, recovery) for place in places]
+        makers = [partial(_guarded, makers[place], place, request) for place in places]
     from openenv_gym.adapters.recording_env import RecordingEnv  # not with an old Gymnasium
 
     # What it returns is written into a message before it steps again, so nothing is copied.
@@ -198,8 +198,9 @@ def _sync(first: BuiltEnv, build: Callable[[int], BuiltEnv], request: Open, mode
     return envs
 
 
-def _guarded(make: Callable[[], Any], place: int, recovery: Recovery) -> GuardedEnv:
-    return GuardedEnv(make(), make, place, recovery)
+def _guarded(make: Callable[[], Any], place: int, request: Open) -> GuardedEnv:
+    assert request.recovery is not None
+    return GuardedEnv(make(), make, place, request.recovery, request.tracebacks)
 
 
 def _describe(single: Description, envs: Any) -> Description:

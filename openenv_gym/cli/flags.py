@@ -26,6 +26,9 @@ def add_flags(parser: argparse.ArgumentParser, kind: type[Any]) -> None:
             continue
         always: dict[str, Any] = {"dest": one.name, "default": argparse.SUPPRESS}
         always["help"] = _help(one, known.says)
+        if known.is_switch:
+            parser.add_argument(flag_of(one), action=argparse.BooleanOptionalAction, **always)
+            continue
         if known.parse is bool:
             parser.add_argument(flag_of(one), action="store_true", **always)
             continue

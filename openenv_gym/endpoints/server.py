@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -13,6 +13,7 @@ from openenv_gym.address import Address
 from openenv_gym.client import Connection, Transport
 from openenv_gym.client.server_address import server_address
 from openenv_gym.client.transports import open_transport
+from openenv_gym.client.websocket import WebSocketOptions
 from openenv_gym.endpoints.env_info import (
     CLOSE_TIMEOUT_S,
     Answer,
@@ -52,8 +53,9 @@ from openenv_gym.spaces.narrowing import schema_of_value
 from openenv_gym.spaces.probing import Probed
 from openenv_gym.spaces.profiles import UNKNOWN_ACTION, needs_name
 from openenv_gym.spaces.tools import ListedTool
-from openenv_gym.wire.arguments import refusal_of_arguments
+from openenv_gym.wire.arguments import ARGUMENTS_HEADER, refusal_of_arguments
 from openenv_gym.wire.description import SCHEMA_KEY, Description
+from openenv_gym.wire.error_codes import without_folders
 from openenv_gym.wire.raised import raised_as
 from openenv_gym.workers.built_env import plain_metadata
 
@@ -256,11 +258,19 @@ class ServerEndpoint:
     def _transport(self, subprotocol: str | None, query: str = "") -> Transport:
         return open_transport(self.address, subprotocol, query, self.options.options)
 
+    def _asking(self) -> WebSocketOptions:
+        """How the schema is asked for: a server says whether it has the arguments of the caller."""
+        options = self.options.websocket
+        if not self.request.kwargs:
+            return options
+        named = json.dumps(plain_metadata(self.request.kwargs))
+        return replace(options, headers={**options.headers, ARGUMENTS_HEADER: named})
+
     def _asked(self) -> Answer:
         from openenv_gym.client.http import NoSchema, get_schema
 
         try:
-            schema = get_schema(self.address, self.options.websocket)
+            schema = get_schema(self.address, self._asking())
         except NoSchema as exc:
             return Answer(schema=self._schema_of_values(exc), description=None)
         ours = schema.get(SCHEMA_KEY)
@@ -359,7 +369,7 @@ class ServerEndpoint:
 
     def _check_ours(self, description: Description) -> None:
         wanted, kwargs = self.request.environment, self.request.kwargs
-        if wanted is not None and wanted != description.environment:
+        if wanted and description.environment not in (wanted, without_folders(wanted)):
             raise raised_as(UnknownEnvironmentError, NameNotFound)(
                 f"expected {wanted} at {self.address}, which serves {description.environment}; "
                 "start a server for it, or use openenv/remote-v0 to take what is served"
@@ -367,7 +377,7 @@ class ServerEndpoint:
         # What JSON cannot say is compared by the server, when the session begins.
         if kwargs and not _has(description, plain_metadata(kwargs)):
             what = f"{description.environment} at {self.address}"
-            raise refusal_of_arguments(kwargs, description.kwargs, what, description)
+            raise refusal_of_arguments(kwargs, what, description)
         mode = self.request.render_mode
         modes = [] if self.options.codec == "json" else description.render_modes
         if mode is not None and mode not in modes:
@@ -406,4 +416,6 @@ def _said_in_json(description: Description) -> Description:
 def _has(description: Description, kwargs: dict[str, Any]) -> bool:
     """Whether an environment that is made with ``kwargs`` is the one that is served."""
     defaults = description.defaults
+    if description.has_other_kwargs:
+        return False
     return {**defaults, **kwargs} == {**defaults, **description.kwargs}

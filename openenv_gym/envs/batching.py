@@ -17,6 +17,7 @@ import numpy as np
 from openenv_gym.envs.info_batches import Records, batch_infos
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.protocol import BatchResult
+from openenv_gym.protocol.events import check_seeds
 from openenv_gym.wire.fault_info import FAULT_KEY
 
 
@@ -24,17 +25,20 @@ def seeds_of(seed: Any, num_envs: int) -> list[int | None]:
     """Return the seed of each sub-environment: a number counts up, a list has one for each.
 
     Raises:
-        InvalidRequestError: the list has another length.
+        InvalidRequestError: the list has another length, or a seed is negative or too large.
     """
     if seed is None:
         return [None] * num_envs
     if isinstance(seed, (int, np.integer)):
-        return [int(seed) + i for i in range(num_envs)]
+        seeds: list[int | None] = [int(seed) + i for i in range(num_envs)]
+        check_seeds(seeds)
+        return seeds
     if len(seed) != num_envs:
         raise InvalidRequestError(
             f"seed: expected a number, or one for each of {num_envs} sub-environments, "
             f"got {len(seed)}"
         )
+    check_seeds(list(seed))
     return [None if one is None else int(one) for one in seed]
 
 

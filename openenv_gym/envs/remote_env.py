@@ -27,6 +27,7 @@ from openenv_gym.errors import (
     TransportError,
 )
 from openenv_gym.protocol import Render, Rendered, Reset, Result, Step, Use, Used
+from openenv_gym.protocol.events import check_seeds
 from openenv_gym.recovery import (
     KEPT_ACTIONS,
     Do,
@@ -172,6 +173,7 @@ class RemoteEnv(gym.Env[Any, Any]):
             RemoteEnvError: The environment raised, before the first step.
             EnvCrashLoopError: It was made anew as often, or waited for as long, as it may.
         """
+        check_seeds(seed)
         if seed is not None and self._seeds.is_asked:
             self._seeds.look_at(self, seed, options)
         super().reset(seed=seed)

@@ -16,6 +16,7 @@ import numpy as np
 from openenv_gym.codecs import pack_freeform
 from openenv_gym.endpoints import EnvInfo
 from openenv_gym.errors import OpenEnvGymError
+from openenv_gym.protocol.events import SEEDS
 
 STEPS = 10
 """How many steps are compared after each of the two resets, unless the episode ends before."""
@@ -195,5 +196,5 @@ def _is_list(seed: Any) -> bool:
 def _other(seed: Any, number: int) -> Any:
     apart = number * _APART
     if _is_list(seed):
-        return [None if one is None else one + apart for one in seed]
-    return seed + apart
+        return [None if one is None else (one + apart) % SEEDS for one in seed]
+    return (seed + apart) % SEEDS

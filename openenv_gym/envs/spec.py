@@ -32,7 +32,7 @@ def shown_spec(
     kwargs: dict[str, Any] = spec.kwargs
     request = getattr(endpoint, "request", None)
     if described is not None and request is not None and request.environment is not None:
-        kwargs = {**described.defaults, **described.kwargs, **kwargs}
+        kwargs = {**described.defaults, **kwargs}
     if isinstance(endpoint, ServerEndpoint):
         kwargs = {name: value for name, value in kwargs.items() if name != _SECRET}
         if _PLACE in kwargs:

@@ -5,18 +5,48 @@ from __future__ import annotations
 from typing import Any, Literal, TypeAlias
 
 import msgspec
+import numpy as np
+from gymnasium.error import Error
 
-from openenv_gym.errors import OpenEnvGymError
+from openenv_gym.errors import InvalidRequestError, OpenEnvGymError
 from openenv_gym.faults import Fault
 from openenv_gym.texts import MAX_TRACE_CHARS, escaped, quoted
 from openenv_gym.wire.description import Description
 from openenv_gym.wire.error_codes import brief, error_for, printable
+from openenv_gym.wire.raised import raised_as
 
 VIEW_PARAMETER, GYMNASIUM_VIEW = "view", "gymnasium"
 """What a client of Gymnasium says in the query of the WebSocket's URL; stock servers ignore it."""
 
+Tracebacks: TypeAlias = Literal["sent", "logged", "both"]
+"""Where the tracebacks of an environment go: to the client, to a server's log, or to both."""
+
 NO_TIME_LIMIT = -1
 """A value of ``Open.max_episode_steps`` that lifts even the environment's own limit."""
+
+
+SEEDS = 2**63
+"""Seeds are smaller: an integer of 64 bits with a sign can hold them everywhere."""
+
+A_SEED = "expected an integer from 0 to 2**63 - 1, or null"
+
+
+def check_seeds(seeds: Any, path: str = "seed") -> None:
+    """Pass if no seed is negative or too large; what is no integer, the environment refuses itself.
+
+    >>> check_seeds([0, None, 2**63 - 1])
+
+    Args:
+        seeds: A seed, or a list of them.
+        path: Where it comes from, for the message.
+
+    Raises:
+        InvalidRequestError: there is one, which is a ``gymnasium.error.Error`` as in process.
+    """
+    for seed in seeds if isinstance(seeds, list | tuple) else (seeds,):
+        if isinstance(seed, int | np.integer) and not 0 <= seed < SEEDS:
+            got = str(seed) if -SEEDS < seed < 2 * SEEDS else "one of more than 64 bits"
+            raise raised_as(InvalidRequestError, Error)(f"{path}: {A_SEED}, got {got}")
 
 
 class Recovery(msgspec.Struct, frozen=True):
@@ -80,6 +110,8 @@ class Open(msgspec.Struct, frozen=True):
             give, and not by its schemas. Those of a batched session always are.
         python: The path of the interpreter in which the environment runs; None for that of the
             worker. A server puts its own there, and refuses a client that asks for one.
+        tracebacks: What becomes of the traceback of what the environment raises. A server puts
+            its own there, whatever the client asks for.
     """
 
     environment: str | None = None
@@ -96,6 +128,7 @@ class Open(msgspec.Struct, frozen=True):
     models: dict[str, str] = {}
     needs_spaces: bool = False
     python: str | None = None
+    tracebacks: Tracebacks = "sent"
 
 
 class Reset(msgspec.Struct, frozen=True):
@@ -107,12 +140,20 @@ class Reset(msgspec.Struct, frozen=True):
         options: The options of Gymnasium.
         episode_id: Name of the episode, None for a random one.
         extra: Further arguments of a typed environment's own ``reset``.
+
+    Raises:
+        InvalidRequestError: a seed is negative or too large.
     """
 
     seed: int | list[int | None] | None = None
     options: dict[str, Any] | None = None
     episode_id: str | None = None
     extra: dict[str, Any] = {}
+
+    def __post_init__(self) -> None:
+        """Refuse a seed that no environment is given, wherever the reset comes from."""
+        if self.seed is not None:
+            check_seeds(self.seed)
 
 
 class Step(msgspec.Struct, frozen=True):

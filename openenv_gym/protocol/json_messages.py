@@ -17,6 +17,7 @@ from openenv_gym.errors import (
     shown,
 )
 from openenv_gym.protocol.events import (
+    A_SEED,
     BatchResult,
     Close,
     Failed,
@@ -29,6 +30,7 @@ from openenv_gym.protocol.events import (
     Result,
     StateReply,
     Step,
+    check_seeds,
     failure,
 )
 from openenv_gym.wire.error_codes import brief, with_way_out
@@ -64,43 +66,45 @@ class ClientView(Protocol):
         """Read the ``data`` of an observation message, which may answer a reset."""
 
 
-def parse_reset(data: dict[str, Any], num_envs: int | None = None) -> Reset:
+def parse_reset(data: dict[str, Any], num_envs: int | None = None, path: str = "$.data") -> Reset:
     """Return the reset that ``data`` asks for.
 
     Args:
         data: The ``data`` of the message.
         num_envs: The number of sub-environments of a batched session, which also takes a seed
             for each of them, and ``reset_mask`` as a list; None for a single environment.
+        path: Where ``data`` is in what was sent, for messages.
 
     Raises:
-        InvalidRequestError: ``seed``, ``options`` or ``episode_id`` have another type.
+        InvalidRequestError: ``seed``, ``options`` or ``episode_id`` have another type, or a seed
+            is negative or too large.
     """
     extra = dict(data)
     seed, options = extra.pop("seed", None), extra.pop("options", None)
     episode_id = extra.pop("episode_id", None)
     seeds = seed if num_envs is not None and isinstance(seed, list) else [seed]
-    if any(one is not None and (type(one) is not int or one < 0) for one in seeds):
-        raise InvalidRequestError(
-            f"$.data.seed: expected an integer >= 0 or null, got {shown(seed)}"
-        )
+    for one in seeds:
+        if one is not None and type(one) is not int:
+            raise InvalidRequestError(f"{path}.seed: {A_SEED}, got {shown(one)}")
+    check_seeds(seeds, f"{path}.seed")
     if options is not None and not isinstance(options, dict):
         raise InvalidRequestError(
-            f"$.data.options: expected an object or null, got {shown(options)}"
+            f"{path}.options: expected an object or null, got {shown(options)}"
         )
     if episode_id is not None and not isinstance(episode_id, str):
         raise InvalidRequestError(
-            f"$.data.episode_id: expected a string or null, got {shown(episode_id)}"
+            f"{path}.episode_id: expected a string or null, got {shown(episode_id)}"
         )
     if num_envs is not None and options and "reset_mask" in options:
-        options = {**options, "reset_mask": _mask(options["reset_mask"], num_envs)}
+        options = {**options, "reset_mask": _mask(options["reset_mask"], num_envs, path)}
     return Reset(seed, options, episode_id, extra)
 
 
-def _mask(given: Any, num_envs: int) -> Any:
+def _mask(given: Any, num_envs: int, path: str) -> Any:
     is_mask = isinstance(given, list) and len(given) == num_envs and True in given
     if not is_mask or any(type(item) is not bool for item in given):
         raise InvalidRequestError(
-            f"$.data.options.reset_mask: expected a list of {num_envs} booleans, one of them true, "
+            f"{path}.options.reset_mask: expected a list of {num_envs} booleans, one of them true, "
             f"got {shown(given)}"
         )
     return np.array(given)

@@ -18,6 +18,7 @@ from openenv_gym import __version__
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.server import http_routes, http_sessions, mcp_route, web_route
 from openenv_gym.server.body_deadline import BodyDeadline
+from openenv_gym.server.departures import Departures
 from openenv_gym.server.gate import Gate
 from openenv_gym.server.home import AtHome
 from openenv_gym.server.service import Service
@@ -73,7 +74,7 @@ def app_of(service: Service) -> FastAPI:
 
     about = service.description.about
     app = FastAPI(
-        title=str(about.get("name", service.settings.environment)),
+        title=str(about.get("name", service.description.environment)),
         description=str(about.get("description", "")),
         version=__version__,
         lifespan=lifespan,
@@ -90,7 +91,9 @@ def app_of(service: Service) -> FastAPI:
             allow_headers=["*"],
             expose_headers=[http_sessions.SESSION_HEADER, mcp_route.SESSION_HEADER],
         )
-    app.add_middleware(Gate, settings=service.settings)  # the last one added is the outermost
+    app.add_middleware(Departures)
+    # The last one added is the outermost.
+    app.add_middleware(Gate, settings=service.settings, on_refusal=service.monitor.refused)
     app.include_router(http_routes.routes(service))
     app.include_router(mcp_route.mcp_routes(service))
     if service.settings.web:

@@ -10,14 +10,18 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Protocol
 
 from openenv_gym.errors import ConnectionLostError, ServerError
 from openenv_gym.protocol import Body
+from openenv_gym.server.monitor import Monitor
 from openenv_gym.server.process_backend import ProcessBackend
 from openenv_gym.server.settings import ServerSettings
 from openenv_gym.server.watchdog import Watchdog
 from openenv_gym.server.worker_pool import WorkerPool
+from openenv_gym.wire.error_codes import without_folders
+from openenv_gym.workers.reports import deliver_to
 from openenv_gym.workers.session import WorkerSession
 
 _log = logging.getLogger(__name__)
@@ -59,16 +63,19 @@ class InlineBackend:
 
     Args:
         settings: What is built.
+        monitor: Notes what the environment raises.
     """
 
     relayable = None
 
-    def __init__(self, settings: ServerSettings) -> None:
+    def __init__(self, settings: ServerSettings, monitor: Monitor) -> None:
         self._session = WorkerSession(settings.builder)
+        self._monitor = monitor
 
     async def request(self, body: Body) -> bytes:
         """Answer at once."""
-        return self._session.handle(body)
+        deliver_to(partial(self._monitor.take, who="the event loop"))
+        return self._monitor.timed(body, self._session.handle)
 
     async def close(self) -> None:
         """Close the environment."""
@@ -82,13 +89,17 @@ class ThreadBackend:
 
     Args:
         settings: What is built, and how long it may take to close.
+        monitor: Notes what the environment raises.
     """
 
     relayable = None
 
-    def __init__(self, settings: ServerSettings) -> None:
+    def __init__(self, settings: ServerSettings, monitor: Monitor) -> None:
         self._session = WorkerSession(settings.builder)
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix=SESSION_THREAD)
+        self._monitor = monitor
+        self._executor = ThreadPoolExecutor(
+            1, SESSION_THREAD, deliver_to, (partial(monitor.take, who="a thread"),)
+        )
         self._is_closed = False
         self._close_timeout_s = settings.close_timeout_s or None
 
@@ -101,7 +112,8 @@ class ThreadBackend:
         if self._is_closed:
             raise ConnectionLostError("this session was closed; open another one")
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, self._session.handle, body)
+        timed = self._monitor.timed
+        return await loop.run_in_executor(self._executor, timed, body, self._session.handle)
 
     async def close(self) -> None:
         """Close the environment in the session's thread, then end the thread."""
@@ -121,18 +133,20 @@ class Backends:
 
     Attributes:
         watchdog: Knows the worker processes that have a session.
+        monitor: Notes what happens to them.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
         self.watchdog = Watchdog()
+        self.monitor = Monitor()
         if settings.isolation != "process" and settings.is_named:  # which could be otherwise
             _log.warning(
                 "isolation %r is unsafe: an environment that crashes ends this server, one that "
                 "hangs is never ended; process is for environments that are not trusted",
                 settings.isolation,
             )
-        self._pool = WorkerPool(settings)
+        self._pool = WorkerPool(settings, self.monitor)
 
     @property
     def are_relayable(self) -> bool:
@@ -149,17 +163,18 @@ class Backends:
             ServerError: no worker can be had.
         """
         if self._settings.isolation == "inline":
-            return InlineBackend(self._settings)
+            return InlineBackend(self._settings, self.monitor)
         if self._settings.isolation == "thread":
-            return ThreadBackend(self._settings)
+            return ThreadBackend(self._settings, self.monitor)
         try:
             worker = await self._pool.take()
             backend = await ProcessBackend.start(
-                worker, self._settings, self.watchdog, is_roaming=is_roaming
+                worker, self._settings, self.watchdog, self.monitor, is_roaming=is_roaming
             )
         except OSError as exc:
+            why = str(exc) if self._settings.expose_tracebacks else without_folders(str(exc))
             raise ServerError(
-                f"cannot start a worker for a session: {exc}; where files are too many, raise "
+                f"cannot start a worker for a session: {why}; where files are too many, raise "
                 "'ulimit -n' of the server or lower its --max-sessions"
             ) from exc
         self.refill()
@@ -177,3 +192,4 @@ class Backends:
     def close(self) -> None:
         """End the workers that wait."""
         self._pool.close()
+        self.monitor.look(is_last=True)

@@ -183,11 +183,17 @@ class Gate:
         app: The application behind the gate.
         settings: Whom the gate lets pass.
         checks: What is checked.
+        on_refusal: Called with the name of the check that refuses a request.
     """
 
     def __init__(
-        self, app: ASGIApp, settings: ServerSettings, checks: Sequence[Check] = CHECKS
+        self,
+        app: ASGIApp,
+        settings: ServerSettings,
+        checks: Sequence[Check] = CHECKS,
+        on_refusal: Callable[[str], None] = lambda reason: None,
     ) -> None:
+        self._on_refusal = on_refusal
         self._app = app
         self._settings = settings
         self._checks = checks
@@ -214,6 +220,7 @@ class Gate:
     def _refusal_of(self, request: HTTPConnection) -> Refusal | None:
         for check in self._checks:
             if (refusal := check(request, self._settings)) is not None:
+                self._on_refusal(check.__name__.removeprefix("check_"))
                 return refusal
         return None
 

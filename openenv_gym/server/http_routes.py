@@ -1,4 +1,4 @@
-"""The HTTP routes: health, metadata, schema, and the episodes."""
+"""The HTTP routes: metadata, schema, and the episodes; and those of the server itself."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from openenv_gym.errors import (
     UnknownEnvironmentError,
     shown,
 )
+from openenv_gym.server.health_routes import health_routes, json_response
 from openenv_gym.server.http_sessions import SESSION_HEADER, HttpSessions
 from openenv_gym.server.lengths import Lengths, TooLongError, read_body
 from openenv_gym.server.off_loop import off_loop
@@ -25,7 +26,9 @@ from openenv_gym.server.openapi import reset_body, session_header, step_body
 from openenv_gym.server.service import Service
 from openenv_gym.server.tokens import owner_of
 from openenv_gym.server.web_route import PAGE
-from openenv_gym.wire.messages import check_count, check_nesting, encode_json, error_data
+from openenv_gym.wire.arguments import ARGUMENTS_HEADER
+from openenv_gym.wire.description import SCHEMA_KEY
+from openenv_gym.wire.messages import check_count, check_nesting, error_data
 
 Route: TypeAlias = Callable[[Request], Awaitable[Response]]
 
@@ -41,8 +44,9 @@ _STATUS: tuple[tuple[type[OpenEnvGymError], int], ...] = (
 
 def routes(service: Service) -> APIRouter:
     """Return the routes of ``service``."""
-    router = _health_routes(service)
+    router = health_routes(service)
     router.include_router(_about_routes(service))
+    lengths, answering_errors = service.lengths(), _answering_errors(service)
 
     @functools.cache
     def of_owner(owner: str | None) -> HttpSessions:
@@ -51,35 +55,33 @@ def routes(service: Service) -> APIRouter:
     def sessions(request: Request) -> HttpSessions:
         return of_owner(owner_of(request))
 
-    lengths = service.lengths()
-
     @router.post("/reset", tags=["episode"], openapi_extra=reset_body())
-    @_answering_errors
+    @answering_errors
     async def reset(request: Request) -> Response:
         """Begin an episode."""
         asked = await _body(request, lengths)
         body, session_id = await sessions(request).reset(asked, _header(request))
-        return await off_loop(_json, body, headers={SESSION_HEADER: session_id})
+        return await off_loop(json_response, body, headers={SESSION_HEADER: session_id})
 
     @router.post("/step", tags=["episode"], openapi_extra=step_body(service.view))
-    @_answering_errors
+    @answering_errors
     async def step(request: Request) -> Response:
         """Act."""
         data = await _body(request, lengths, is_step=True)
-        return await off_loop(_json, await sessions(request).step(data, _header(request)))
+        return await off_loop(json_response, await sessions(request).step(data, _header(request)))
 
     @router.get("/state", tags=["episode"], openapi_extra=session_header())
-    @_answering_errors
+    @answering_errors
     async def state(request: Request) -> Response:
         """What is known about the episode."""
-        return _json(await sessions(request).state(_header(request)))
+        return json_response(await sessions(request).state(_header(request)))
 
     @router.post("/close", tags=["episode"], openapi_extra=session_header())
-    @_answering_errors
+    @answering_errors
     async def close(request: Request) -> Response:
         """End a session."""
         await sessions(request).close(_header(request))
-        return _json({"closed": True})
+        return json_response({"closed": True})
 
     return router
 
@@ -94,7 +96,7 @@ def _about_routes(service: Service) -> APIRouter:
         pages = {"schema": f"{prefix}/schema", "docs": f"{prefix}/docs"}
         if service.settings.web:
             pages["web"] = f"{prefix}/{PAGE}"
-        return {"environment": service.settings.environment, **pages}
+        return {"environment": service.description.environment, **pages}
 
     @router.get("/metadata", tags=["environment"])
     async def metadata() -> dict[str, Any]:
@@ -102,59 +104,46 @@ def _about_routes(service: Service) -> APIRouter:
         return service.description.about
 
     @router.get("/schema", tags=["environment"])
-    async def schema() -> Response:
+    @_answering_errors(service)
+    async def schema(request: Request) -> Response:
         """The JSON schemas of actions, observations and the state, and the spaces."""
-        return _json({**service.view.schemas(), "x-openenv-gym": service.description})
+        description = service.described_to(_arguments(request))
+        return json_response({**service.view.schemas(), SCHEMA_KEY: description})
 
     return router
 
 
-def _health_routes(service: Service) -> APIRouter:
-    router = APIRouter()
+def _answering_errors(service: Service) -> Callable[[Route], Route]:
+    """Have a route answer its errors with their status and what they say."""
 
-    @router.get("/health", tags=["server"])
-    async def health() -> dict[str, str]:
-        """Whether the server answers."""
-        return {"status": "healthy"}
+    def decorate(route: Route) -> Route:
+        @functools.wraps(route)
+        async def answered(request: Request) -> Response:
+            try:
+                return await route(request)
+            except OpenEnvGymError as exc:
+                service.monitor.refused(exc)
+                status = next((code for kind, code in _STATUS if isinstance(exc, kind)), 500)
+                said = error_data(str(exc), exc.code, exc.fault, exc.raised)
+                return json_response({"detail": said}, status)
 
-    @router.get("/livez", tags=["server"])
-    async def livez() -> dict[str, str]:
-        """Whether the server is alive."""
-        return {"status": "alive"}
+        return answered
 
-    @router.get("/readyz", tags=["server"])
-    async def readyz(request: Request) -> Response:
-        """Whether a session could begin now: 503 where all are taken, or the server ends."""
-        sessions = service.sessions
-        status = "ready" if sessions.has_room else "full"
-        body: dict[str, Any] = {"status": "draining" if sessions.is_draining else status}
-        if owner_of(request) is not None or not service.settings.tokens:
-            # Who shows no token is told the state alone.
-            body["sessions"] = len(sessions)
-            body["disconnected"] = sessions.disconnected
-            body["max_sessions"] = service.settings.max_sessions
-        return _json(body, 200 if body["status"] == "ready" else 503)
-
-    return router
+    return decorate
 
 
-def _answering_errors(route: Route) -> Route:
-    """Have ``route`` answer its errors with their status and what they say."""
+def _arguments(request: Request) -> dict[str, Any]:
+    """The keyword arguments that a client names.
 
-    @functools.wraps(route)
-    async def answered(request: Request) -> Response:
-        try:
-            return await route(request)
-        except OpenEnvGymError as exc:
-            status = next((code for kind, code in _STATUS if isinstance(exc, kind)), 500)
-            said = error_data(str(exc), exc.code, exc.fault, exc.raised)
-            return _json({"detail": said}, status)
-
-    return answered
-
-
-def _json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(encode_json(body), status, headers, media_type="application/json")
+    Raises:
+        InvalidRequestError: they are no JSON object.
+    """
+    try:
+        return msgspec.json.decode(request.headers.get(ARGUMENTS_HEADER, "{}"), type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
+        raise InvalidRequestError(
+            f"{ARGUMENTS_HEADER}: expected a JSON object, got something else: {exc}"
+        ) from exc
 
 
 def _header(request: Request) -> str | None:

@@ -56,7 +56,7 @@ class HttpSessions:
         Raises:
             OpenEnvGymError: no episode can begin.
         """
-        request = parse_reset(data, self._service.description.num_envs)
+        request = parse_reset(data, self._service.description.num_envs, "$")
         is_new = header == NEW
         session = Session(is_shared=True, owner=self._owner) if is_new else self._find(header)
         return await self._answer(await self._execute(session, request)), session.session_id

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 
 from openenv_gym.errors import shown
-from openenv_gym.wire.error_codes import brief, printable
+from openenv_gym.wire.error_codes import brief, parts_of, printable
 from openenv_gym.wire.messages import (
     MAX_VALUES,
     MalformedMessageError,
@@ -26,6 +26,8 @@ INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
 SERVER_ERROR = -32000
 
+_REFUSALS = (PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS)
+
 Id: TypeAlias = str | int | None
 JsonObject: TypeAlias = dict[str, Any]
 
@@ -39,7 +41,7 @@ class JsonRpcError(Exception):
         data: What programs may want to know beside the message.
     """
 
-    def __init__(self, code: int, message: str, data: Any = None) -> None:
+    def __init__(self, code: int, message: str, data: dict[str, Any] | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.data = data
@@ -131,6 +133,9 @@ def result_body(call_id: Id, result: dict[str, Any]) -> JsonObject:
 def error_body(call_id: Id, error: JsonRpcError) -> JsonObject:
     """Return the message that refuses a request."""
     said: dict[str, Any] = {"code": error.code, "message": brief(printable(str(error)))}
-    if error.data is not None:
-        said["data"] = error.data
+    data = {} if error.data is None else error.data
+    if error.code in _REFUSALS:
+        data = parts_of(said["message"]) | data
+    if data:
+        said["data"] = data
     return {"jsonrpc": "2.0", "id": call_id, "error": said}

@@ -206,6 +206,7 @@ class McpServer:
         try:
             result = await self._tools.call(name, player, arguments or {})
         except OpenEnvGymError as exc:
+            self._service.monitor.refused(exc)
             if is_named:  # OpenEnv's client raises this, and looks into no result
                 raise _server_error(exc) from exc
             return refusal(exc)

@@ -51,6 +51,9 @@ Content: TypeAlias = dict[str, Any]
 Arguments: TypeAlias = dict[str, Any]
 Tool: TypeAlias = Callable[[Session, Arguments], Awaitable[dict[str, Any]]]
 
+ERROR_KEY = "openenv-gym/error"
+"""The key of the metadata of a result under which a refusal is told to programs."""
+
 RGB_ARRAY, ANSI = "rgb_array", "ansi"
 
 
@@ -128,7 +131,7 @@ class McpTools:
         return await self._sessions.open(session)
 
     async def _reset(self, session: Session, arguments: Arguments) -> dict[str, Any]:
-        request = parse_reset(arguments, self._service.description.num_envs)
+        request = parse_reset(arguments, self._service.description.num_envs, "$")
         if request.extra and self._service.description.view != "model":
             raise InvalidRequestError(
                 f"reset: expected seed, options and episode_id, got {names_shown(request.extra)} "
@@ -244,7 +247,8 @@ def _engine_of(session: Session) -> Engine | None:
 def refusal(exc: OpenEnvGymError) -> dict[str, Any]:
     """Return the result of a tool that refused, from which an agent can correct itself."""
     said = error_data(str(exc), exc.code)
-    return {"content": [_text(f"{said['code']}: {said['message']}")], "isError": True}
+    content = [_text(f"{said['code']}: {said['message']}")]
+    return {"content": content, "isError": True, "_meta": {ERROR_KEY: said}}
 
 
 def _structured(data: dict[str, Any], *remarks: str) -> dict[str, Any]:

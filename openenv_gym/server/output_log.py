@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from openenv_gym.texts import quoted
 from openenv_gym.workers.output import Output
 
 _log = logging.getLogger(__name__)
@@ -69,5 +70,4 @@ class OutputLog:
 
 def _printable(line: bytes) -> str:
     """The beginning of a line, without what would move a terminal's cursor or forge a line."""
-    text = line[:_LINE_CHARS].decode(errors="replace").replace("\t", "    ").rstrip()
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    return quoted(line[:_LINE_CHARS].decode(errors="replace").rstrip(), None)

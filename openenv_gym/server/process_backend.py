@@ -24,6 +24,7 @@ import asyncio
 import contextlib
 import logging
 import math
+import secrets
 import signal
 import socket
 import time
@@ -35,14 +36,16 @@ from openenv_gym.errors import ConnectionLostError, ProtocolError
 from openenv_gym.faults import Fault, FaultKind
 from openenv_gym.interpreter.stderr import TAIL_BYTES
 from openenv_gym.protocol import BinaryMessages, Body, FrameReader, Open, frame
-from openenv_gym.protocol.binary_messages import OPEN, OPENED
+from openenv_gym.protocol.binary_messages import OPEN, OPENED, STEP
 from openenv_gym.protocol.framing import IN_PLACE_BYTES, frame_header
+from openenv_gym.server.monitor import Monitor
 from openenv_gym.server.output_log import OutputLog
 from openenv_gym.server.settings import ServerSettings
 from openenv_gym.server.watchdog import Deadline, Deadlines, Watchdog
 from openenv_gym.workers.memory import oom_kills
 from openenv_gym.workers.output import Output
 from openenv_gym.workers.process import WorkerProcess
+from openenv_gym.workers.reports import Report, pointer_to
 
 _log = logging.getLogger(__name__)
 
@@ -134,6 +137,7 @@ class ProcessBackend:
         protocol: Speaks with the worker.
         settings: The limits.
         watchdog: Ends the worker when its answer is overdue.
+        monitor: Notes how long steps take, and what the environment raises.
         line: The socket, of a roaming backend, whose protocol is not connected.
     """
 
@@ -143,6 +147,7 @@ class ProcessBackend:
         protocol: _WorkerProtocol,
         settings: ServerSettings,
         watchdog: Watchdog,
+        monitor: Monitor,
         line: socket.socket | None = None,
     ) -> None:
         self._worker = worker
@@ -151,13 +156,16 @@ class ProcessBackend:
         self._reader = FrameReader()
         self._settings = settings
         self._watchdog = watchdog
+        self._monitor = monitor
+        self._is_sampled = True
         self._clock = time.monotonic
+        self._name = f"worker {worker.pid}"
         self._output = worker.output or Output()
         self._log = OutputLog(worker.pid, self._output, self._clock)
         self._oom_kills = oom_kills()
         self._deadlines = Deadlines(settings)
         self._deadline: Deadline
-        self._is_open = False
+        self._is_open = self._is_closing = False
         self._cause: FaultKind | None = None
         self._why = ""
         protocol.on_nonsense = self._give_up
@@ -169,6 +177,7 @@ class ProcessBackend:
         worker: WorkerProcess,
         settings: ServerSettings,
         watchdog: Watchdog,
+        monitor: Monitor,
         *,
         is_roaming: bool = False,
     ) -> ProcessBackend:
@@ -178,6 +187,7 @@ class ProcessBackend:
             worker: The process.
             settings: The limits.
             watchdog: Ends the worker when its answer is overdue.
+            monitor: Notes how long steps take, and what the environment raises.
             is_roaming: Whether requests may come in one event loop after the other.
 
         Raises:
@@ -189,14 +199,14 @@ class ProcessBackend:
             sock.setblocking(False)
             if is_roaming:
                 protocol = _WorkerProtocol(FrameReader())
-                return cls(worker, protocol, settings, watchdog, sock)
+                return cls(worker, protocol, settings, watchdog, monitor, sock)
             _, protocol = await loop.create_connection(
                 lambda: _WorkerProtocol(FrameReader()), sock=sock
             )
         except BaseException:
             worker.stop(timeout_s=0)
             raise
-        return cls(worker, protocol, settings, watchdog)
+        return cls(worker, protocol, settings, watchdog, monitor)
 
     @property
     def relayable(self) -> ProcessBackend | None:
@@ -266,11 +276,32 @@ class ProcessBackend:
             on_reply: Called with the body of the reply, or with None where the worker is lost.
         """
         self._deadline = self._deadlines.of(body)
-        self._protocol.ask(body, on_reply, self._clock() + self._deadline.limit_s)
+        now_s = self._clock()
+        if self._is_sampled and body and body[0] == STEP:
+            on_reply = self._timed(on_reply, now_s)
+        self._protocol.ask(body, on_reply, now_s + self._deadline.limit_s)
+
+    def _timed(self, on_reply: OnReply, begin_s: float) -> OnReply:
+        """Have the time of this step taken, the first one since the watchdog looked."""
+        self._is_sampled = False
+
+        def timed(reply: Body | None) -> None:
+            if reply is not None:
+                self._monitor.steps.observe(self._clock() - begin_s)
+            on_reply(reply)
+
+        return timed
 
     def look(self) -> None:
-        """Log what the worker printed."""
+        """Log what the worker printed and reported, and have the time of another step taken."""
+        self._is_sampled = True
         self._log.write()
+        self._take_reports()
+
+    def _take_reports(self) -> None:
+        for report in self._worker.reports.read():
+            self._monitor.take(report, self._name)
+        self._monitor.look()
 
     def expire(self) -> None:
         """Kill a worker that is overdue."""
@@ -308,7 +339,13 @@ class ProcessBackend:
                 kind = FaultKind.OOM
                 why += ", and the machine ran out of memory since the session began"
         self._log.write()
+        self._take_reports()
         tail = self._output.tail[-TAIL_BYTES:].decode(errors="replace").strip()
+        number = secrets.token_hex(4)
+        if not self._is_closing:
+            self._monitor.take(Report(kind=kind, number=number, text=why), self._name)
+        if not self._settings.expose_tracebacks:
+            tail, why = "", f"{why} ({pointer_to(number)})"
         fault = Fault.of_exit(code, kind, tail)
         return ConnectionLostError(f"{why}; open another session", fault=fault)
 
@@ -326,6 +363,8 @@ class ProcessBackend:
             self._protocol.close()
             if self._line is not None:
                 self._line.close()
+            self._take_reports()
+            self._is_closing = True  # and how it ends is no fault
             self._worker.dismiss()
             code = await self._exit_code(min(limit_s, _TURN_S))
         if code is None and await self._exit_code(limit_s - _TURN_S) is None:

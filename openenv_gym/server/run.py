@@ -32,6 +32,7 @@ from openenv_gym.server.backends import SESSION_THREAD
 from openenv_gym.server.gate import is_address, is_loopback
 from openenv_gym.server.half_open import MOST
 from openenv_gym.server.http_protocol import http_protocol, limit_tls
+from openenv_gym.server.logs import begin_log, escape_log
 from openenv_gym.server.relay_protocol import RelayProtocol
 from openenv_gym.server.service import Service
 from openenv_gym.server.settings import Listener, ServerSettings
@@ -179,6 +180,16 @@ def _give_memory_back() -> None:
     set_option(_M_MMAP_THRESHOLD, _RETURNED_BYTES)
 
 
+def settled(settings: ServerSettings, listener: Listener) -> ServerSettings:
+    """Return ``settings`` with what follows from where the server listens."""
+    if listener.host and not is_address(listener.host):  # clients use the name that it is bound to
+        settings = replace(settings, allow_hosts=[*settings.allow_hosts, listener.host])
+    if settings.expose_tracebacks is None:
+        is_local = listener.uds is not None or is_loopback(listener.host)
+        settings = replace(settings, expose_tracebacks=is_local)
+    return settings
+
+
 def serve(settings: ServerSettings, listener: Listener) -> None:
     """Serve an environment until a signal says to stop.
 
@@ -191,8 +202,8 @@ def serve(settings: ServerSettings, listener: Listener) -> None:
         UnreachableError: the address cannot be had.
         OpenEnvGymError: the environment cannot be built.
     """
-    if listener.host and not is_address(listener.host):  # clients use the name that it is bound to
-        settings = replace(settings, allow_hosts=[*settings.allow_hosts, listener.host])
+    begin_log(listener.log_level)
+    settings = settled(settings, listener)
     _check_certificates(listener)
     if not (settings.token or settings.token_file) and (token := variable_token()) is not None:
         settings = replace(settings, token=token.reveal())
@@ -232,6 +243,7 @@ def run(app: FastAPI, listener: Listener, title: str) -> None:
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=_CONNECTIONS_CLOSE_S,
     )
+    escape_log()
     logging.getLogger("uvicorn.error").addFilter(_RefusalIsNoFault())
     for name in ("uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).addFilter(HidesSecrets())

@@ -12,20 +12,23 @@ from typing import Any
 
 import msgspec
 
+from openenv_gym.errors import CapacityError, EnvStartError, OpenEnvGymError, fault_of
 from openenv_gym.faults import FaultKind
 from openenv_gym.forks import in_children
 from openenv_gym.protocol import Close, Open
 from openenv_gym.server.backends import Backends
 from openenv_gym.server.busy_poll import BusyPoll
+from openenv_gym.server.canary import Canary
 from openenv_gym.server.engine import Engine
 from openenv_gym.server.home import Home
 from openenv_gym.server.lengths import Lengths, lengths_of
+from openenv_gym.server.loop_lag import LoopLag
 from openenv_gym.server.sessions import Sessions
 from openenv_gym.server.settings import ServerSettings
 from openenv_gym.spaces.size import JsonSize, json_size
 from openenv_gym.wire.description import Description
+from openenv_gym.wire.error_codes import without_folders
 from openenv_gym.wire.typed import TypedView, view_for
-from openenv_gym.workers.built_env import plain_metadata
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +48,9 @@ class Service:
 
     Attributes:
         takes_bytes: The longest message that clients may send.
+        monitor: Counts what happens.
+        loop_lag: Knows how late the event loop is.
+        canary: Knows whether environments can be built.
 
     Raises:
         UnknownEnvironmentError: there is no such environment.
@@ -58,16 +64,20 @@ class Service:
         self.busy_poll = BusyPoll()
         self.home = Home(self._move, self._settle)
         self.sessions = Sessions(settings, self.backends, home=self.home)
+        self.sessions.on_opened = self._note_open
+        self.monitor = self.backends.monitor
+        self.loop_lag = LoopLag()
+        self.canary = Canary(self._describe)
         atexit.register(self.backends.close)
         _all.add(self)
         try:
             described = _run(self._describe())
-            kwargs = plain_metadata(settings.kwargs)
+            if not settings.expose_tracebacks:
+                described = described.without_folders()
             self.takes_bytes = settings.takes_bytes(described.action_space)
             self._longest_action = _longest_action(described)
             self.description = msgspec.structs.replace(
                 described,
-                kwargs=kwargs,
                 shards=settings.shards,
                 deadlines=settings.deadlines,
                 max_message_bytes=self.takes_bytes,
@@ -92,6 +102,59 @@ class Service:
         """The answer to a question for the state where there is no episode yet."""
         return {"episode_id": None, "step_count": 0, **self.description.state}
 
+    def described_to(self, asked: dict[str, Any]) -> Description:
+        """Return the description for a client that named these keyword arguments.
+
+        It tells the client whether the environment has just these, and no others.
+        """
+        described = self.description
+        if not asked:
+            return described
+        is_same = self.settings.has_arguments(asked, described.defaults, is_plain=True)
+        kwargs = asked if is_same else {}
+        return msgspec.structs.replace(described, kwargs=kwargs, has_other_kwargs=not is_same)
+
+    def opened(self) -> None:
+        """Note that an environment was opened."""
+        self.monitor.opens["opened"] += 1
+        self.canary.opened()
+
+    def failed_to_open(self, exc: OpenEnvGymError) -> None:
+        """Note that an environment was not opened, and look where that was not the client's doing.
+
+        Args:
+            exc: What the client is told.
+        """
+        is_failure = isinstance(exc, EnvStartError) or fault_of(exc) is not None
+        if isinstance(exc, CapacityError) or not is_failure:
+            self.monitor.refused(exc)
+            return
+        self.monitor.opens["failed"] += 1
+        if not self.sessions.is_draining:
+            self.canary.send()
+
+    def lost(self, exc: OpenEnvGymError, is_open: bool) -> None:
+        """Note that a worker was lost, maybe while it opened an environment."""
+        if not is_open:
+            self.failed_to_open(exc)
+
+    def _note_open(self, exc: OpenEnvGymError | None) -> None:
+        if exc is None:
+            self.opened()
+        elif not isinstance(exc, CapacityError):  # which its route counts
+            self.failed_to_open(exc)
+
+    def readiness(self) -> tuple[str, str]:
+        """Return whether a session could begin, in a word, and why not, "" where one could."""
+        if self.sessions.is_draining:
+            return "draining", "the server is ending and begins nothing more"
+        if failure := self.canary.look():
+            said = failure if self.settings.expose_tracebacks else without_folders(failure)
+            return "failing", f"the environment cannot be opened: {said}"
+        if not self.sessions.has_room:
+            return "full", f"all {self.settings.max_sessions} sessions are in use (--max-sessions)"
+        return "ready", ""
+
     def begin(self) -> None:
         """Note that the server runs the lifespan, in the event loop of all its requests."""
         self.home.keep()
@@ -100,6 +163,8 @@ class Service:
     def _move(self) -> None:
         """Go on in the event loop that runs now."""
         self.backends.watchdog.move()
+        self.loop_lag.move()
+        self.canary.forget()
         self.busy_poll.begin_anew()
         self.sessions.move()
 
@@ -110,6 +175,8 @@ class Service:
         """In a forked child: all that goes on is the parent's."""
         self.home.begin_anew()
         self.backends.watchdog.forget()
+        self.loop_lag.forget()
+        self.canary.forget()
         self.busy_poll.begin_anew()
         self.sessions.forget()
 
@@ -122,6 +189,7 @@ class Service:
         clock = asyncio.get_running_loop().time
         end_s = clock() + timeout_s
         self.sessions.drain()
+        await self.canary.stop()
         while (self.sessions.are_busy or len(self.backends.watchdog)) and clock() < end_s:
             ending = asyncio.ensure_future(self.sessions.end_idle())
             await asyncio.sleep(DRAIN_PERIOD_S)
@@ -135,6 +203,8 @@ class Service:
     async def close(self) -> None:
         """End all sessions and workers."""
         self.backends.watchdog.end_all_at_once()
+        self.loop_lag.stop()
+        await self.canary.stop()
         await self.sessions.close()
         await asyncio.to_thread(self.backends.close)
         self.home.release()
@@ -143,7 +213,10 @@ class Service:
         backend = await self.backends.make()
         try:
             engine = Engine(backend)
-            description = await engine.open(self.settings.admit(Open()))
+            request = self.settings.admit(Open())
+            # Who starts the server is told by the error.
+            request = msgspec.structs.replace(request, tracebacks="sent")
+            description = await engine.open(request)
             await engine.execute(Close())
             return description
         finally:

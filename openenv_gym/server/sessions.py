@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from openenv_gym.errors import CapacityError, ResetNeededError
+from openenv_gym.errors import CapacityError, OpenEnvGymError, ResetNeededError
 from openenv_gym.faults import Fault, FaultKind
 from openenv_gym.protocol import Open, Reply, Request
 from openenv_gym.protocol.resume import Resumption
@@ -52,6 +52,7 @@ class Sessions:
     Attributes:
         silent: The WebSockets on which the client has said nothing yet. They have no slot.
         is_draining: Whether the server is to end: what runs is finished, and nothing begun.
+        on_opened: Called where a shared session was to be opened, with the error if it was not.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Sessions:
         self._ending: set[asyncio.Future[None]] = set()
         self.silent = HalfOpen(clock=clock)
         self.is_draining = False
+        self.on_opened: Callable[[OpenEnvGymError | None], None] = lambda exc: None
 
     def __len__(self) -> int:
         """How many slots are taken."""
@@ -156,8 +158,11 @@ class Sessions:
             engine = await self._take_slot(session)
             wanted = Open(is_typed=True, render_mode=render_mode)
             await engine.open(self._settings.admit(wanted))
+            self.on_opened(None)
             _expect_client(session)
-        except BaseException:
+        except BaseException as exc:
+            if isinstance(exc, OpenEnvGymError):
+                self.on_opened(exc)
             await self.vacate(session)
             session.was_vacated = False  # the client hears of it now
             if not was_known:  # and nobody has been told its id
@@ -295,6 +300,20 @@ class Sessions:
         now_s = self._clock()
         is_full = len(self) >= self._settings.max_sessions
         return not is_full or any(self._gives_way(one, now_s) for one in self._playing)
+
+    @property
+    def states(self) -> dict[str, int]:
+        """How many sessions there are in each state, those that are about to end among them."""
+        busy = sum(one.is_answering for one in self._playing)
+        idle = len(self._playing) - busy
+        waiting = sum(one.expiry is not None and not one.is_answering for one in self._playing)
+        return {
+            "opening": self._opening,
+            "busy": busy,
+            "idle": idle - waiting,
+            "disconnected": waiting,
+            "ending": len(self._ending),
+        }
 
     @property
     def disconnected(self) -> int:

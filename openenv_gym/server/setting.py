@@ -25,6 +25,7 @@ class Setting:
         metavar: What ``--help`` shows in place of the value.
         is_repeated: Whether the flag, named in the singular, may be given more than once.
         is_secret: Whether no text may show the value.
+        is_switch: Whether the flag has no value: ``--name`` is True, and ``--no-name`` False.
     """
 
     says: str | None
@@ -34,6 +35,7 @@ class Setting:
     metavar: str | None = None
     is_repeated: bool = False
     is_secret: bool = False
+    is_switch: bool = False
 
 
 def setting(

@@ -21,6 +21,7 @@ from gymnasium.error import NameNotFound
 from openenv_gym.codecs import pack_freeform
 from openenv_gym.errors import InvalidRequestError, UnknownEnvironmentError, shown
 from openenv_gym.protocol import Open
+from openenv_gym.protocol.events import Tracebacks
 from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES
 from openenv_gym.server.setting import check, setting
 from openenv_gym.server.tokens import Tokens, tokens_of
@@ -28,8 +29,9 @@ from openenv_gym.spaces.descriptor import Space
 from openenv_gym.spaces.size import json_size, least_bytes
 from openenv_gym.wire.arguments import refusal_of_arguments
 from openenv_gym.wire.description import Description
+from openenv_gym.wire.error_codes import without_folders
 from openenv_gym.wire.raised import raised_as
-from openenv_gym.workers.built_env import Builder, build
+from openenv_gym.workers.built_env import Builder, build, plain_metadata
 from openenv_gym.workers.forked import can_fork
 from openenv_gym.workers.interpreter_paths import interpreter_path
 from openenv_gym.workers.process import available_cores
@@ -239,6 +241,13 @@ class ServerSettings:
         "whether a request over HTTP or MCP has to name its session; others share one",
         choices=get_args(HttpSessionsMode),
     )
+    expose_tracebacks: bool | None = setting(
+        None,
+        "show clients the tracebacks and the stderr of environments; else a number by which the "
+        "log has them (default: where the server listens on the loopback interface or a Unix "
+        "socket)",
+        is_switch=True,
+    )
     body_timeout_s: float | None = setting(
         30.0, "seconds that the body of an HTTP request may take", "no limit"
     )
@@ -341,6 +350,11 @@ class ServerSettings:
         return max(1, min(available_cores(), self.max_sessions // 4))
 
     @property
+    def tracebacks(self) -> Tracebacks:
+        """What becomes of the tracebacks of environments."""
+        return "both" if self.expose_tracebacks else "logged"
+
+    @property
     def is_named(self) -> bool:
         """Whether workers make the environment by its name, with what a client asks for."""
         return self.builder is build
@@ -350,6 +364,19 @@ class ServerSettings:
         """The places of the models that are given, by their side."""
         given = {"action": self.action_model, "observation": self.observation_model}
         return {side: place for side, place in given.items() if place is not None}
+
+    def has_arguments(
+        self, asked: Mapping[str, Any], defaults: Mapping[str, Any], *, is_plain: bool = False
+    ) -> bool:
+        """Whether an environment that is made with arguments is the one that is served.
+
+        Args:
+            asked: The keyword arguments.
+            defaults: Those with which the environment is registered.
+            is_plain: Whether ``asked`` has nothing that JSON cannot write, which is compared later.
+        """
+        served = plain_metadata(self.kwargs) if is_plain else self.kwargs
+        return _are_same({**defaults, **asked}, {**defaults, **served})
 
     def admit(self, request: Open, told: Description | None = None) -> Open:
         """Return what a worker is to open for a client that asks for ``request``.
@@ -366,16 +393,15 @@ class ServerSettings:
             InvalidRequestError: the client asks for too many sub-environments, or for an
                 interpreter.
         """
-        served = self.environment
-        if request.environment not in (None, served):
+        served = self.environment if self.expose_tracebacks else without_folders(self.environment)
+        if request.environment not in (None, served, self.environment):
             raise raised_as(UnknownEnvironmentError, NameNotFound)(
                 f"expected {served}, which is served here, got {request.environment}; "
                 "start a server for it"
             )
-        if request.kwargs:
-            defaults = {} if told is None else told.defaults
-            if not _are_same({**defaults, **request.kwargs}, {**defaults, **self.kwargs}):
-                raise refusal_of_arguments(request.kwargs, self.kwargs, served, told)
+        defaults = {} if told is None else told.defaults
+        if request.kwargs and not self.has_arguments(request.kwargs, defaults):
+            raise refusal_of_arguments(request.kwargs, served, told)
         if request.num_envs is not None and not 1 <= request.num_envs <= self.max_num_envs:
             raise InvalidRequestError(
                 f"num_envs: expected 1 to {self.max_num_envs}, the most that this server allows "
@@ -393,11 +419,12 @@ class ServerSettings:
         return msgspec.structs.replace(
             request,
             part=part,
-            environment=served,
+            environment=self.environment,
             kwargs=dict(self.kwargs),
             attributes=list(self.attributes),
             models=self.models,
             python=None if self.python is None else interpreter_path(self.python),
+            tracebacks=self.tracebacks,
         )
 
 

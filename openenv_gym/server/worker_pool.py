@@ -8,6 +8,7 @@ from collections import deque
 
 from openenv_gym.errors import ServerError
 from openenv_gym.forks import in_children
+from openenv_gym.server.monitor import Monitor
 from openenv_gym.server.settings import ServerSettings
 from openenv_gym.workers.built_env import modules_to_preload
 from openenv_gym.workers.forked import ForkserverProcess
@@ -35,9 +36,11 @@ class WorkerPool:
 
     Args:
         settings: How workers are started, and how many wait.
+        monitor: Counts forkservers that were started anew.
     """
 
-    def __init__(self, settings: ServerSettings) -> None:
+    def __init__(self, settings: ServerSettings, monitor: Monitor | None = None) -> None:
+        self._monitor = monitor or Monitor()
         self._settings = settings
         self._spares: deque[WorkerProcess] = deque()
         self._forkserver: ForkserverProcess | None = None
@@ -120,6 +123,7 @@ class WorkerPool:
     def _living_forkserver(self) -> ForkserverProcess:
         if self._forkserver is not None and not self._forkserver.is_alive:
             _log.warning("the forkserver %d is gone; another one is started", self._forkserver.pid)
+            self._monitor.restarts["forkserver"] += 1
             self._forkserver.stop()
             self._forkserver = None
         if self._forkserver is None:

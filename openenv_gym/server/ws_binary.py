@@ -22,10 +22,11 @@ from starlette.websockets import WebSocketState
 
 from openenv_gym.codecs.count import check_values
 from openenv_gym.errors import ConnectionLostError, OpenEnvGymError, ProtocolError
-from openenv_gym.protocol import SUBPROTOCOL, BinaryMessages, Body, Close, Open, failure
+from openenv_gym.protocol import SUBPROTOCOL, BinaryMessages, Body, Close, Failed, Open, failure
 from openenv_gym.protocol.binary_messages import (
     CLOSED,
     COMPACT,
+    FAILED,
     HEADER_BYTES,
     OPENED,
     STEP,
@@ -63,11 +64,13 @@ async def serve_binary(
                 await _check(service, lengths, body)
             reply = within(await inbox.watch(backend.request(body)), limit)
         except ConnectionLostError as exc:
+            service.lost(exc, is_open)
             await _say_lost(websocket, service, session, body, exc)
             return
         except OpenEnvGymError as exc:
+            service.monitor.refused(exc)
             reply = BinaryMessages().encode_reply(sequence_of(body), failure(exc))
-        if reply[0] == OPENED and not is_open:
+        if not is_open and _has_opened(service, reply):
             is_open = True
             session.relay = _relay(websocket, service, backend, reply, lengths)
         await websocket.send_bytes(bytes(reply))
@@ -209,6 +212,17 @@ async def _serve_relayed(
             await websocket.close()
     else:
         await _say_lost(websocket, service, session, lost, await relay.backend.loss())
+
+
+def _has_opened(service: Service, reply: Body) -> bool:
+    """Whether a reply says that the environment is open; the service notes what it says."""
+    if reply[0] == OPENED:
+        service.opened()
+        return True
+    said = BinaryMessages().decode_reply(reply)[1] if reply[0] == FAILED else None
+    if isinstance(said, Failed):
+        service.failed_to_open(said.to_exception())
+    return False
 
 
 def _admitted(service: Service, body: bytes) -> tuple[Body, Lengths]:

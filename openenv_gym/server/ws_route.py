@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fastapi import WebSocket, WebSocketDisconnect
-from fastapi.responses import JSONResponse
 
 from openenv_gym.errors import (
     CapacityError,
@@ -36,6 +35,7 @@ from openenv_gym.protocol.json_messages import JsonServerMessages
 from openenv_gym.protocol.limits import LIMIT_HEADER, limit_in, reply_too_long
 from openenv_gym.protocol.resume import ASK, RESUME_HEADER
 from openenv_gym.server.engine import Engine
+from openenv_gym.server.health_routes import json_response
 from openenv_gym.server.inbox import Inbox
 from openenv_gym.server.lengths import Lengths, TooLongError
 from openenv_gym.server.mcp_steps import McpSteps
@@ -53,8 +53,6 @@ from openenv_gym.server.ws_binary import (
 )
 from openenv_gym.wire.messages import Text, error_data, error_message
 from openenv_gym.wire.typed import TypedView, view_for
-
-RETRY_AFTER_S = 5
 
 INTERNAL_ERROR, TRY_AGAIN_LATER = 1011, 1013
 """Close codes of connections that have no session."""
@@ -77,6 +75,7 @@ async def websocket_endpoint(websocket: WebSocket, service: Service) -> None:
         try:
             service.sessions.expect_room()
         except CapacityError as exc:
+            service.monitor.refused(exc)
             await _refuse(websocket, exc)
             return
     session = Session(owner=owner_of(websocket))
@@ -101,6 +100,7 @@ async def _begun(
     try:
         await service.sessions.begin(session)
     except OpenEnvGymError as exc:
+        service.monitor.refused(exc)
         code = TRY_AGAIN_LATER if isinstance(exc, CapacityError) else INTERNAL_ERROR
         await _decline(websocket, exc, code, inbox, is_binary)
         return False
@@ -149,8 +149,7 @@ async def _refuse(websocket: WebSocket, exc: CapacityError) -> None:
     message, so that this is where they are told.
     """
     body = error_data(str(exc), exc.code)
-    headers = {"Retry-After": str(RETRY_AFTER_S)}
-    await websocket.send_denial_response(JSONResponse(body, 503, headers))
+    await websocket.send_denial_response(json_response(body, 503))
 
 
 async def _decline(
@@ -181,7 +180,9 @@ async def _serve_json(
     try:
         wanted = service.settings.admit(_asked(websocket.query_params))
         description = await inbox.watch(engine.open(wanted))
+        service.opened()
     except OpenEnvGymError as exc:
+        service.failed_to_open(exc)
         await service.sessions.end(session)
         await _decline(websocket, exc, INTERNAL_ERROR, inbox)
         return
@@ -208,7 +209,7 @@ async def _converse(
     while (text := await inbox.next()) is not None:
         if is_guest:  # others play in the same session
             server.state = engine.state
-        request = await _read(text, lengths, server, steps, inbox)
+        request = await _read(service, text, lengths, server, steps, inbox)
         if isinstance(request, bytes):
             await _send_text(websocket, request)
             continue
@@ -233,16 +234,23 @@ async def _converse(
 
 
 async def _read(
-    text: Text, lengths: Lengths, server: ServerSession, steps: McpSteps, inbox: Inbox
+    service: Service,
+    text: Text,
+    lengths: Lengths,
+    server: ServerSession,
+    steps: McpSteps,
+    inbox: Inbox,
 ) -> Request | bytes:
     """The request in a message, or the answer to a message that is none."""
     try:
         lengths.check_json(text)
         return await off_loop(server.receive, text)
-    except TooLongError as exc:  # which is not read
-        return server.refuse(exc)
     except OpenEnvGymError as exc:
-        return await inbox.watch(steps.instead(text, server.refuse(exc), server))
+        service.monitor.refused(exc)
+        body = server.refuse(exc)
+        if isinstance(exc, TooLongError):  # which is not read
+            return body
+        return await inbox.watch(steps.instead(text, body, server))
 
 
 def _encoded(server: ServerSession, reply: Reply) -> bytes:
@@ -258,7 +266,10 @@ async def _execute(
     """The reply to ``request``, when it is its turn; a refusal is a reply too."""
     try:
         async with session.lock:
-            return await inbox.watch(service.sessions.execute(session, engine, request))
+            reply = await inbox.watch(service.sessions.execute(session, engine, request))
+        if isinstance(reply, Failed):
+            service.monitor.refused(reply.to_exception())
+        return reply
     except CapacityError as exc:  # many guests wait
         return failure(exc)
 

@@ -9,25 +9,29 @@ from openenv_gym.errors import OpenEnvGymError, UnknownEnvironmentError, shown
 from openenv_gym.wire.description import Description
 from openenv_gym.wire.raised import raised_as
 
+ARGUMENTS_HEADER = "OpenEnv-Gym-Arguments"
+"""The header in which a client that asks for the schema names keyword arguments, as JSON."""
+
 
 def refusal_of_arguments(
-    asked: Mapping[str, Any], served: Mapping[str, Any], what: str, told: Description | None
+    asked: Mapping[str, Any], what: str, told: Description | None
 ) -> OpenEnvGymError:
     """Return the error for arguments that are not those of the environment that is served.
 
     It is a ``TypeError`` where the environment in process would raise one: a trainer may have
-    asked whether there is such a keyword.
+    asked whether there is such a keyword. Those with which the environment is served may be secret.
 
     Args:
         asked: The keyword arguments that a client named.
-        served: Those with which the environment is served.
         what: The environment, and where it is.
         told: What it says of itself; None where that is not known.
     """
     keywords = None if told is None else told.keywords
     unknown = [name for name in asked if keywords is not None and name not in keywords]
-    text = f"expected the arguments that {what} was started with, {dict(served)}, "
-    text += f"got {shown(dict(asked), 200)}"
+    text = (
+        f"expected the arguments that {what} was started with, which it tells nobody, "
+        f"got {shown(dict(asked), 200)}"
+    )
     if unknown:
         kind = raised_as(UnknownEnvironmentError, TypeError)
         return kind(

@@ -12,6 +12,7 @@ from openenv_gym.errors import ProtocolError, SpaceError
 from openenv_gym.spaces.batch import batch_bytes, batch_space
 from openenv_gym.spaces.budget import SpaceBudget
 from openenv_gym.spaces.descriptor import Descriptor, Space, from_descriptor
+from openenv_gym.wire.error_codes import without_folders
 
 PROTOCOL_VERSION = 1
 
@@ -36,8 +37,9 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
         state: Fields of the typed state that never change, such as ``game_name``.
         has_action_masks: Whether infos carry ``legal_actions``.
         schemas: The JSON schemas ``action``, ``observation`` and ``state`` of the ``model`` view.
-        kwargs: The keyword arguments of the environment that a server was started with, without
-            those that JSON cannot write.
+        kwargs: The keyword arguments that a client named when it asked for the schema, where the
+            environment is served with these; a server tells no others.
+        has_other_kwargs: Whether it is served with others than the client named.
         defaults: The keyword arguments with which the environment is registered, without those
             that were given and those that JSON cannot write.
         keywords: The names of the keyword arguments that its constructor takes; None where it
@@ -79,6 +81,7 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
     has_action_masks: bool = False
     schemas: dict[str, Any] = {}
     kwargs: dict[str, Any] = {}
+    has_other_kwargs: bool = False
     defaults: dict[str, Any] = {}
     keywords: list[str] | None = None
     attributes: list[str] = []
@@ -169,9 +172,26 @@ class Description(msgspec.Struct, kw_only=True, frozen=True, dict=True):
         is_named = name in self.attributes and not name.startswith("__")
         return is_named or (self.has_all_attributes and not is_private)
 
+    def without_folders(self) -> Description:
+        """Return it without the folders of paths, which the name of an environment may have."""
+        return msgspec.structs.replace(
+            self,
+            environment=without_folders(self.environment),
+            state=_without_folders(self.state),
+            about=_without_folders(self.about),
+            warnings=[without_folders(one) for one in self.warnings],
+        )
+
     def to_json(self) -> bytes:
         """This description as JSON."""
         return msgspec.json.encode(self)
+
+
+def _without_folders(texts: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: without_folders(value) if isinstance(value, str) else value
+        for key, value in texts.items()
+    }
 
 
 def description_from_json(payload: bytes | memoryview) -> Description:

@@ -6,6 +6,7 @@ shows any code as text.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from openenv_gym import errors
@@ -98,9 +99,73 @@ def with_way_out(message: str, code: str, *, is_fault: bool = False) -> str:
     return message + _MORE_SESSIONS if code == CAPACITY_REACHED and not is_fault else message
 
 
+_PLACE = re.compile(r"(\$[^\s:]*|[\w.\[\]-]+): ")
+
+_ADVICE = re.compile(r"; |\. (?=[A-Z])")
+
+_MOST_QUOTED = 200
+
+
+def parts_of(message: str) -> dict[str, str | None]:
+    """Return the ``path``, what was ``expected`` and what one ``got``, as a refusal says them.
+
+    Messages are written as ``PATH: expected THIS, got THAT; what to do``. The path is ``$`` where
+    the whole request is meant, and what a message does not say is None.
+
+    >>> parts_of("$.data.seed: expected an integer, got '7'; leave it out")
+    {'path': '$.data.seed', 'expected': 'an integer', 'got': "'7'"}
+    >>> parts_of("reset first")
+    {'path': '$', 'expected': None, 'got': None}
+
+    Args:
+        message: The message of an error.
+    """
+    head, _, rest = message.partition("expected ")
+    place = _PLACE.fullmatch(head)
+    path = "$" if place is None else place[1]
+    expected, has_got, got = rest.partition(", got ")
+    if not has_got:
+        return {"path": path, "expected": None, "got": None}
+    got = _ADVICE.split(got, 1)[0]
+    return {
+        "path": path,
+        "expected": brief(expected, _MOST_QUOTED),
+        "got": brief(got, _MOST_QUOTED),
+    }
+
+
+def is_refusal(code: str) -> bool:
+    """Whether an error with this code says that the request was wrong, and nothing has failed."""
+    kind = _EXCEPTIONS.get(code)
+    return kind is not None and not issubclass(kind, _FAILURES)
+
+
+_FAILURES = (
+    errors.RemoteEnvError,
+    errors.ServerError,
+    errors.TransportError,
+    errors.SpaceError,
+)
+
+
 def brief(text: str, limit: int = MAX_MESSAGE_CHARS) -> str:
     """Return ``text`` cut to ``limit`` characters, for messages that quote a peer."""
     return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+_QUOTED = re.compile(r"""(['"])(?:[A-Za-z]:)?[/\\][^'"\n]*[/\\](?=[^'"\n]*\1)""")
+_BARE = re.compile(r"""(?:(?<=file://)|(?<![\w:/.]))/(?:[^\s/'":;,()<>]+/)+""")
+
+
+def without_folders(text: str) -> str:
+    """Return ``text`` with absolute paths cut to their last part, for who may not see the others.
+
+    >>> without_folders("no file '/srv/my games/level.json', see /opt/games/README")
+    "no file '.../level.json', see .../README"
+    >>> without_folders("send POST /reset to http://host/games/cart")
+    'send POST /reset to http://host/games/cart'
+    """
+    return _BARE.sub(".../", _QUOTED.sub(r"\1.../", text))
 
 
 def printable(text: str) -> str:

@@ -235,7 +235,7 @@ def rendered_message(frames: list[str | bytes]) -> bytes:
 def error_data(
     message: str, code: str, fault: Fault | None = None, raised: str = ""
 ) -> dict[str, Any]:
-    """Return the ``data`` of an error reply.
+    """Return the ``data`` of an error reply; a refusal has a ``path``, ``expected`` and ``got``.
 
     Args:
         message: The text of the error, for people.
@@ -245,6 +245,8 @@ def error_data(
         raised: The name of the class that the environment raised, which becomes such a key too.
     """
     said: dict[str, Any] = {"message": brief(printable(message)), "code": code}
+    if error_codes.is_refusal(code):
+        said |= error_codes.parts_of(said["message"])
     further = {"fault": fault_to_wire(fault), "raised": raised or None}
     return said | {key: value for key, value in further.items() if value is not None}
 

@@ -25,6 +25,7 @@ from openenv_gym.sockets import BlockingSocket, enlarge_buffers
 from openenv_gym.wire.raised import RAISED
 from openenv_gym.workers.lifeline import Lifeline
 from openenv_gym.workers.output import StderrCopy
+from openenv_gym.workers.reports import STDERR_SAYS
 
 START_TIMEOUT_S = 60.0
 """How long an interpreter may take to say that it is there."""
@@ -85,8 +86,8 @@ class InterpreterProcess:
             code = self.end(0)
             raise EnvStartError(
                 f"{python} cannot run an environment: it ended with exit code {code}; expected "
-                f"Python 3.8 or later with numpy 1.19 or later. It ran: {python} {_FOLDER}. The "
-                f"end of its stderr: {end_of(self._stderr.tail())}"
+                f"Python 3.8 or later with numpy 1.19 or later. It ran: {python} {_FOLDER}. "
+                f"{STDERR_SAYS}{end_of(self._stderr.tail())}"
             ) from exc
 
     def _start(self, theirs: int, lending: int) -> subprocess.Popen[bytes]:

@@ -20,6 +20,7 @@ from openenv_gym.workers.forked import ForkedProcess, ForkserverProcess
 from openenv_gym.workers.lifeline import Lifeline
 from openenv_gym.workers.loaded import Loaded
 from openenv_gym.workers.output import Output, StderrCopy, file_of
+from openenv_gym.workers.reports import ReportReader
 from openenv_gym.workers.spawn import SpawnedProcess
 from openenv_gym.workers.surroundings import Surroundings
 
@@ -59,6 +60,7 @@ class WorkerProcess:
         output: What takes the output of the worker, None where there is nothing.
         forkserver: What forked the worker, None where an interpreter was started.
         loaded: What takes the source files, None where nobody asks.
+        reports: Reads what the worker reports of what its environments raise.
 
     Raises:
         ServerError: the platform has no Unix sockets, the interpreter cannot be run, or the
@@ -115,6 +117,7 @@ class WorkerProcess:
         self._stderr_copy = stderr_copy
         self._is_of_a_session = builder is not None
         self._control = control
+        self.reports = ReportReader(control)
         self._owner_pid = os.getpid()
         self._is_killed = False
         _alive.add(self)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
@@ -35,16 +34,21 @@ from openenv_gym.protocol.events import (
     Result,
     StateReply,
     Step,
+    Tracebacks,
     Use,
     Used,
     failure,
 )
 from openenv_gym.spaces.check import action_check
 from openenv_gym.spaces.rewards import carried_reward, wrong_flags
+from openenv_gym.wire.error_codes import brief, without_folders
 from openenv_gym.wire.raised import raised_as
 from openenv_gym.workers.attributes import use
 from openenv_gym.workers.built_env import Builder, BuiltEnv, Lender
 from openenv_gym.workers.facts import with_facts
+from openenv_gym.workers.reports import discreet, traceback_for
+
+_MOST_SAID = 350
 
 
 class RequestHandler:
@@ -58,6 +62,7 @@ class RequestHandler:
         self._builder = builder
         self._built: BuiltEnv | None = None
         self._check_action: Callable[[Any], Any] = _anything_goes
+        self._tracebacks: Tracebacks = "sent"
         self._episode_id: str | None = None
         self._step_count = 0
         self._handlers: dict[type[Any], Callable[[Any], Reply]] = {
@@ -75,9 +80,13 @@ class RequestHandler:
         try:
             return self._handlers[type(request)](request)
         except OpenEnvGymError as exc:
-            return failure(exc)
+            return self.refused(exc)
         except Exception as exc:  # the border: an environment raises whatever it likes
-            return _env_failure(exc, type(request))
+            return self._env_failure(exc, type(request))
+
+    def refused(self, exc: OpenEnvGymError) -> Failed:
+        """Return the reply that says ``exc``, with as much as the client may see."""
+        return discreet(exc, self._tracebacks)
 
     def close(self) -> None:
         """Close the environment where the session ended without a word."""
@@ -100,6 +109,7 @@ class RequestHandler:
         return self._built
 
     def _open(self, request: Open) -> Reply:
+        self._tracebacks = request.tracebacks
         built = self._builder(request)
         modes = built.description.render_modes
         if request.render_mode is not None and request.render_mode not in modes:
@@ -108,11 +118,14 @@ class RequestHandler:
                 f"render_mode: expected one of {modes or 'none at all'} "
                 f"for {built.description.environment}, got {shown(request.render_mode)}"
             )
-        self._built = built = replace(built, description=with_facts(built, request))
-        space = built.description.batched_action_space
+        description = with_facts(built, request)
+        if request.tracebacks == "logged":
+            description = description.without_folders()
+        self._built = built = replace(built, description=description)
+        space = description.batched_action_space
         if space is not None:
-            self._check_action = action_check(space, keeps_bounds=built.description.has_models)
-        return Opened(built.description)
+            self._check_action = action_check(space, keeps_bounds=description.has_models)
+        return Opened(description)
 
     def _reset(self, request: Reset) -> Reply:
         built = self._there
@@ -152,7 +165,9 @@ class RequestHandler:
 
     def _state(self, request: GetState) -> Reply:
         counted = {"episode_id": self._episode_id, "step_count": self._step_count}
-        return StateReply({**counted, **self._there.state()})
+        built = self._there
+        shown = built.description.state if self._tracebacks == "logged" else {}
+        return StateReply({**counted, **built.state(), **shown})
 
     def _render(self, request: Render) -> Reply:
         if self._there.description.render_mode is None:
@@ -172,15 +187,20 @@ class RequestHandler:
             built.env.close()
         return Closed()
 
+    def _env_failure(self, exc: Exception, kind: type[Any]) -> Failed:
+        """The reply for an exception of the environment's own code."""
+        error = raised_as(EnvStartError if kind is Open else RemoteEnvError, type(exc))
+        is_oom = isinstance(exc, MemoryError)
+        fault = Fault(kind=FaultKind.OOM) if is_oom else None
+        fault_kind = FaultKind.OOM if is_oom else FaultKind.ENV_RAISED
+        trace = traceback_for(exc, fault_kind, self._tracebacks)
+        where = f"the environment raised {type(exc).__name__} in {kind.__name__.lower()}"
+        if self._tracebacks == "logged":
+            said = brief(without_folders(str(exc)), _MOST_SAID)  # or the number might be cut off
+            return failure(error(f"{where}: {said} ({trace})", fault=fault))
+        return failure(error(f"{where}: {exc}", fault=fault), trace)
+
 
 def _anything_goes(action: Any) -> Any:
     """The check of an environment with models of its own, which check for themselves."""
     return action
-
-
-def _env_failure(exc: Exception, kind: type[Any]) -> Failed:
-    """The reply for an exception of the environment's own code."""
-    error = raised_as(EnvStartError if kind is Open else RemoteEnvError, type(exc))
-    text = f"the environment raised {type(exc).__name__} in {kind.__name__.lower()}: {exc}"
-    fault = Fault(kind=FaultKind.OOM) if isinstance(exc, MemoryError) else None
-    return failure(error(text, fault=fault), "".join(traceback.format_exception(exc)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from openenv_gym.errors import OpenEnvGymError, RemoteEnvError, SpaceError
-from openenv_gym.protocol import BinaryMessages, Body, ServerSession, SessionState, Used, failure
+from openenv_gym.protocol import BinaryMessages, Body, ServerSession, SessionState, Used
 from openenv_gym.protocol.binary_messages import sequence_of
 from openenv_gym.protocol.limits import MAX_MESSAGE_BYTES, within
 from openenv_gym.wire.raised import raised_as
@@ -42,13 +42,13 @@ class WorkerSession:
                 answer = bytes(within(answer, MAX_MESSAGE_BYTES))
             return answer
         except SpaceError as exc:  # a reward or a flag that cannot be carried
-            return self._session.send(failure(exc))
+            return self._session.send(self._handler.refused(exc))
         except Exception as exc:  # objects of the environment may raise whatever they like
             # An attribute that cannot travel is none, for those who ask whether there is one.
             is_used = type(reply) is Used
             error = raised_as(RemoteEnvError, AttributeError) if is_used else RemoteEnvError
             what = f"what the environment returned cannot travel: {type(exc).__name__}: {exc}"
-            return self._session.send(failure(error(what)))
+            return self._session.send(self._handler.refused(error(what)))
 
     @property
     def lender(self) -> Lender | None:

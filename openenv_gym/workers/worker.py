@@ -35,6 +35,7 @@ from openenv_gym.workers.forkserver import run_forkserver
 from openenv_gym.workers.handed import HandedBuilder
 from openenv_gym.workers.loaded import tell_loaded
 from openenv_gym.workers.memory import be_killed_first, limit_memory
+from openenv_gym.workers.reports import ControlReports, deliver_to
 from openenv_gym.workers.session import WorkerSession
 
 _MAX_FDS = 2
@@ -212,4 +213,6 @@ def work(
     # Ctrl-C reaches the whole process group; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     watch_lifeline(lifeline)
-    Worker(socket.socket(fileno=control), builder).run()
+    line = socket.socket(fileno=control)
+    deliver_to(ControlReports(line))
+    Worker(line, builder).run()

@@ -94,10 +94,11 @@ def test_a_reset_too_raises_what_the_environment_raised(way: str, serve: Any):
 def test_the_spec_has_the_arguments_of_the_environment(serve: Any):
     local: Any = gym.make("FrozenLake-v1")
     url = serve("FrozenLake-v1", "--kwargs", '{"is_slippery": false}').base_url
-    for how, own in (({}, {}), ({"base_url": url}, {"is_slippery": False})):
+    own = {"is_slippery": False}
+    for how, known in (({}, local.spec.kwargs), ({"base_url": url, **own}, own)):
         env = gym.make("openenv/FrozenLake-v1", **how)
         assert env.spec is not None
-        assert {**local.spec.kwargs, **own}.items() <= env.spec.kwargs.items()
+        assert {**local.spec.kwargs, **known}.items() <= env.spec.kwargs.items()
         gym.make(env.spec).close()  # and they are those that are there
         env.close()
     local.close()

@@ -56,7 +56,7 @@ REQUESTS = [
     Open(),
     Open("openspiel:catch", {"rows": 5, "t": (1, 2)}, "rgb_array", -1),
     Reset(),
-    Reset(2**64 - 1, {"low": np.float32(0.1)}, "episode", {"level": [1]}),
+    Reset(2**63 - 1, {"low": np.float32(0.1)}, "episode", {"level": [1]}),
     *(Step(action) for action in (2, np.int64(2), 7.5, None, {"words": ["a"]}, OBS)),
     *(GetState(), Render(), Close()),
 ]

@@ -32,6 +32,7 @@ from openenv_gym.protocol import (
     StateReply,
     Step,
 )
+from openenv_gym.protocol.events import A_SEED
 from openenv_gym.protocol.json_messages import (
     JsonClientMessages,
     JsonServerMessages,
@@ -138,7 +139,7 @@ def test_an_observation_that_is_none_is_the_environments_fault(obs: Any):
 
 
 RESETS: list[tuple[dict[str, Any], str]] = [
-    *(({"seed": seed}, "$.data.seed: expected an integer >= 0 or null")
+    *(({"seed": seed}, f"$.data.seed: {A_SEED}")
       for seed in ("1", -1, 1.5, True, [], {})),
     *(({"options": options}, "$.data.options: expected an object or null")
       for options in ([], 5, "a", True)),

@@ -27,6 +27,7 @@ from openenv_gym.launchers import ServerProcess
 from openenv_gym.protocol import BinaryMessages, Failed, GetState, Open
 from openenv_gym.server.backends import ThreadBackend
 from openenv_gym.server.engine import Engine
+from openenv_gym.server.monitor import Monitor
 from openenv_gym.server.settings import ServerSettings
 from tests.support.envs import Scribbling, Scripted
 from tests.support.family import has_ended, only_worker_of
@@ -142,7 +143,8 @@ def test_requests_that_wait_while_their_session_is_closed_are_told():
 
 def test_a_session_in_a_thread_that_was_closed_is_lost():
     async def play() -> None:
-        backend = ThreadBackend(ServerSettings(environment=SCRIPTED, isolation="thread"))
+        settings = ServerSettings(environment=SCRIPTED, isolation="thread")
+        backend = ThreadBackend(settings, Monitor())
         await backend.request(BinaryMessages().encode_request(1, Open(SCRIPTED)))
         await backend.close()
         with pytest.raises(ConnectionLostError, match="this session was closed"):

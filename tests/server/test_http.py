@@ -7,6 +7,7 @@ import pytest
 
 from openenv_gym import create_app
 from openenv_gym.launchers import ServerProcess
+from openenv_gym.protocol.events import A_SEED
 from tests.support.uvicorn_thread import serving
 
 HEADER = "X-OpenEnv-Session"
@@ -95,11 +96,11 @@ def test_no_session_is_left(served):
         ("/reset", "{", "expected a JSON object, got no JSON"),
         ("/reset", "[1]", "expected a JSON object, got [1]"),
         ("/reset", '"reset"', "expected a JSON object, got 'reset'"),
-        ("/reset", '{"seed": -1}', "$.data.seed: expected an integer >= 0 or null, got -1"),
-        ("/reset", '{"seed": "7"}', "$.data.seed: expected an integer >= 0 or null, got '7'"),
-        ("/reset", '{"seed": true}', "$.data.seed: expected an integer >= 0 or null, got True"),
-        ("/reset", '{"options": 3}', "$.data.options: expected an object or null, got 3"),
-        ("/reset", '{"episode_id": 3}', "$.data.episode_id: expected a string or null, got 3"),
+        ("/reset", '{"seed": -1}', f"$.seed: {A_SEED}, got -1"),
+        ("/reset", '{"seed": "7"}', f"$.seed: {A_SEED}, got '7'"),
+        ("/reset", '{"seed": true}', f"$.seed: {A_SEED}, got True"),
+        ("/reset", '{"options": 3}', "$.options: expected an object or null, got 3"),
+        ("/reset", '{"episode_id": 3}', "$.episode_id: expected a string or null, got 3"),
         ("/reset", '{"sed": 3}', "expected seed, options and episode_id, got 'sed' too"),
         ("/step", "{}", 'expected {"action": {...}}'),
         ("/step", '{"action": 1}', 'expected {"action": {...}}'),

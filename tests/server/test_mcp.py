@@ -19,6 +19,7 @@ from mcp.client.streamable_http import streamable_http_client
 from PIL import Image
 
 from openenv_gym.launchers import ServerProcess
+from openenv_gym.protocol.events import A_SEED
 
 SCRIPTED = "tests.support.envs:Scripted-v0"
 SLOW = "tests.support.envs:Slow-v0"
@@ -175,7 +176,7 @@ def test_a_typed_environment_of_ones_own(serve):
 @pytest.mark.parametrize(
     ("tool", "arguments", "says"),
     [
-        ("reset", {"seed": -1}, "VALIDATION_ERROR: $.data.seed: expected an integer >= 0"),
+        ("reset", {"seed": -1}, f"VALIDATION_ERROR: $.seed: {A_SEED}, got -1"),
         ("reset", {"sed": 1}, "VALIDATION_ERROR: reset: expected seed, options and episode_id"),
         ("step", {"action": "1"}, "INVALID_ACTION: $.action.action: expected an integer"),
         ("step", {"action": 2}, "INVALID_ACTION: $.action.action: expected one in Discrete(2)"),

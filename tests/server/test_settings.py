@@ -22,7 +22,7 @@ FLAGS = """
     --action-model --observation-model --attributes --memory-limit --start-timeout --reset-timeout
     --step-timeout --close-timeout --resume-grace --allow-origin --allow-host --max-message-bytes
     --uds-mode --tls-cert --tls-key --token --token-file --insecure-no-auth --http-sessions
-    --max-num-envs --web
+    --max-num-envs --web --expose-tracebacks --no-expose-tracebacks
 """
 INTERNAL = {"builder"}
 

@@ -26,6 +26,7 @@ from openenv_gym.errors import (
 )
 from openenv_gym.launchers import ServerProcess
 from openenv_gym.protocol import SUBPROTOCOL, BinaryMessages, Failed, Open, Reset, Step
+from openenv_gym.server.monitor import Monitor
 from openenv_gym.server.process_backend import ProcessBackend
 from openenv_gym.server.settings import ServerSettings
 from openenv_gym.server.watchdog import PERIOD_S, Watchdog
@@ -206,7 +207,7 @@ def test_who_has_answered_has_no_deadline():
     async def play() -> None:
         settings = ServerSettings(environment="CartPole-v1")
         worker = WorkerProcess(output=Output())
-        backend = await ProcessBackend.start(worker, settings, Watchdog())
+        backend = await ProcessBackend.start(worker, settings, Watchdog(), Monitor())
         body = BinaryMessages().encode_request(1, Open("CartPole-v1"))
         request = asyncio.ensure_future(backend.request(body))
         await asyncio.sleep(0)

@@ -133,7 +133,7 @@ def test_replies_are_openenvs():
     assert parse_reply(state_message({"step_count": 1})) == ("state", {"step_count": 1})
     assert parse_reply(error_message("no", "RESET_NEEDED")) == (
         "error",
-        {"message": "no", "code": "RESET_NEEDED"},
+        {"message": "no", "code": "RESET_NEEDED", "path": "$", "expected": None, "got": None},
     )
 
 
