@@ -16,6 +16,8 @@ from typing import Any
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from openenv_gym.wire.error_codes import brief, escaped
+
 _log = logging.getLogger(__name__)
 
 LONG_S = 0.1
@@ -109,4 +111,5 @@ class _Connection:
 def _say_left(scope: Mapping[str, Any]) -> None:
     host, port = scope.get("client") or ("a client", 0)
     what = scope.get("method", "WebSocket")
-    _log.info("%s:%s left in the midst of %s %s", host, port, what, scope["path"])
+    path = brief(escaped(scope["path"]), 200)
+    _log.info("%s:%s left in the midst of %s %s", host, port, what, path)

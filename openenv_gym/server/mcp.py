@@ -30,6 +30,7 @@ from openenv_gym.server.jsonrpc import (
 from openenv_gym.server.mcp_tools import McpTools, refusal
 from openenv_gym.server.service import Service
 from openenv_gym.server.session import Session
+from openenv_gym.wire.error_codes import without_folders
 
 _log = logging.getLogger(__name__)
 
@@ -133,7 +134,10 @@ class McpServer:
             return Reception(error_body(id_of(message), exc))
         except Exception as exc:  # the border: whatever it is, the client hears of it
             _log.exception("a request over MCP failed")
-            error = JsonRpcError(INTERNAL_ERROR, f"the server failed: {type(exc).__name__}: {exc}")
+            said = f"the server failed: {type(exc).__name__}: {exc}"
+            if not self._service.settings.expose_tracebacks:
+                said = without_folders(said)
+            error = JsonRpcError(INTERNAL_ERROR, said)
             return Reception(error_body(id_of(message), error))
         return Reception(None if call.is_notification else result_body(call.call_id, result))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from openenv_gym.protocol.events import SEEDS
 from openenv_gym.spaces.labels import labels_of
 from openenv_gym.spaces.to_schema import ANNOTATION, Schema
 from openenv_gym.wire.description import Description
@@ -32,7 +33,7 @@ _MOVED_OUT = ("done", "reward", "metadata")
 
 def reset_schema(description: Description) -> Schema:
     """Return what ``reset`` takes."""
-    seed: Schema = {"type": ["integer", "null"], "minimum": 0}
+    seed: Schema = {"type": ["integer", "null"], "minimum": 0, "maximum": SEEDS - 1}
     if description.num_envs is not None:
         seed = {"anyOf": [seed, {"type": "array", "items": seed}]}
     properties: Schema = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from openenv_gym.protocol.events import SEEDS
 from openenv_gym.wire.typed import TypedView
 
 
@@ -26,7 +27,7 @@ def session_header() -> dict[str, Any]:
 def reset_body() -> dict[str, Any]:
     """The body of ``/reset``."""
     nullable: dict[str, Any] = {
-        "seed": {"type": ["integer", "null"], "minimum": 0},
+        "seed": {"type": ["integer", "null"], "minimum": 0, "maximum": SEEDS - 1},
         "episode_id": {"type": ["string", "null"]},
         "options": {"type": ["object", "null"]},
     }

@@ -125,8 +125,7 @@ class Service:
         Args:
             exc: What the client is told.
         """
-        is_failure = isinstance(exc, EnvStartError) or fault_of(exc) is not None
-        if isinstance(exc, CapacityError) or not is_failure:
+        if not _is_failure(exc):
             self.monitor.refused(exc)
             return
         self.monitor.opens["failed"] += 1
@@ -141,7 +140,7 @@ class Service:
     def _note_open(self, exc: OpenEnvGymError | None) -> None:
         if exc is None:
             self.opened()
-        elif not isinstance(exc, CapacityError):  # which its route counts
+        elif _is_failure(exc):  # its route counts a refusal
             self.failed_to_open(exc)
 
     def readiness(self) -> tuple[str, str]:
@@ -221,6 +220,13 @@ class Service:
             return description
         finally:
             await backend.close()
+
+
+def _is_failure(exc: OpenEnvGymError) -> bool:
+    """Whether an environment could not be opened for another reason than what was asked for."""
+    if isinstance(exc, CapacityError):
+        return False
+    return isinstance(exc, EnvStartError) or fault_of(exc) is not None
 
 
 _all = in_children(Service._begin_anew)

@@ -485,7 +485,9 @@ def test_what_broke_a_connection_is_said():
 
 def test_wrong_arguments_are_told_when_the_environment_is_made(serve):
     url = serve("CartPole-v1").base_url
-    with pytest.raises(UnknownEnvironmentError, match=r"was started with, \{\}, got \{'gravity'"):
+    with pytest.raises(
+        UnknownEnvironmentError, match=r"was started with, which it tells nobody, got \{'gravity'"
+    ):
         gym.make("openenv/CartPole-v1", base_url=url, gravity=1.0)
     started = serve("FrozenLake-v1", "--kwargs", '{"is_slippery": false}').base_url
     env = gym.make("openenv/FrozenLake-v1", base_url=started, is_slippery=False)

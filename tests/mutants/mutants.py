@@ -1162,8 +1162,8 @@ MUTANTS = (
     Mutant(
         "envs-one-seed-for-all",
         "openenv_gym/envs/batching.py",
-        "return [int(seed) + i for i in range(num_envs)]",
-        "return [int(seed) for i in range(num_envs)]",
+        "= [int(seed) + i for i in range(num_envs)]",
+        "= [int(seed) for i in range(num_envs)]",
         "All sub-environments of other servers have the same seed.",
         ("tests/envs/test_plain_shards.py",),
     ),

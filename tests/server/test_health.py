@@ -14,7 +14,6 @@ import httpx
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
-from prometheus_client.parser import text_string_to_metric_families
 
 from openenv_gym import create_app
 from openenv_gym.errors import EnvStartError, OpenEnvGymError
@@ -44,11 +43,12 @@ def ready(url: str) -> tuple[int, str, str]:
 
 def counted(url: str) -> dict[tuple[str, ...], float]:
     """The samples of ``/metrics``, by their name and the values of their labels."""
+    parser = pytest.importorskip("prometheus_client.parser", reason="openenv-gym[metrics]")
     answer = httpx.get(f"{url}/metrics", timeout=60)
     assert answer.status_code == 200
     return {
         (sample.name.removeprefix("openenv_gym_"), *sample.labels.values()): sample.value
-        for family in text_string_to_metric_families(answer.text)
+        for family in parser.text_string_to_metric_families(answer.text)
         for sample in family.samples
     }
 
