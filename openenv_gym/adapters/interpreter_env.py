@@ -261,7 +261,7 @@ class InterpreterLender:
         try:
             self._process.lend(sock)
             self._process.send("lend", self._env._number, *self._forms)
-        except (OSError, ConnectionLostError):  # who asks next is told how it ended
+        except OSError:  # a ConnectionLostError, too: who asks next is told how it ended
             return None
         return self._process.fileno()
 
@@ -275,7 +275,7 @@ class InterpreterLender:
             count, is_over, outcome = self._process.answer()
         except ConnectionLostError:  # as before
             return 0, False
-        except Exception as exc:
+        except Exception as exc:  # it cannot receive sockets, or anything else: it is asked as ever
             self._is_able = False
             _log.warning("%s answers no steps by itself: %s", self._process.python, exc)
             return 0, False

@@ -16,7 +16,7 @@ from typing import Any
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from openenv_gym.wire.error_codes import brief, escaped
+from openenv_gym.texts import quoted
 
 _log = logging.getLogger(__name__)
 
@@ -111,5 +111,5 @@ class _Connection:
 def _say_left(scope: Mapping[str, Any]) -> None:
     host, port = scope.get("client") or ("a client", 0)
     what = scope.get("method", "WebSocket")
-    path = brief(escaped(scope["path"]), 200)
+    path = quoted(scope["path"], 200)
     _log.info("%s:%s left in the midst of %s %s", host, port, what, path)

@@ -150,7 +150,7 @@ QUICK = Play(seeds=1, steps=5, transports=("embedded",))
         ("Dice-v0", "in process: nondeterministic: two instances in one process differ, so "),
         ("Raise-v0", "in process: raises: ValueError: told to raise"),
         ("Elsewhere-v0", "embedded: differs: raises RemoteEnvError_OSError: "),
-        ("Nothing-v0", "in process: could not be built: NameNotFound: "),
+        ("Nothing-v0", "in process: could not be built: UnknownEnvironmentError"),
     ],
 )
 def test_the_verdict(env_id: str, line: str):

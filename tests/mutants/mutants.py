@@ -392,6 +392,22 @@ MUTANTS = (
         ("tests/interpreter/test_values.py",),
     ),
     Mutant(
+        "interpreter-acts-on-any-action",
+        "openenv_gym/interpreter/lent.py",
+        "if not self._low <= value < self._end:",
+        "if not self._low <= value <= self._end:",
+        "An interpreter acts on an action that its worker would refuse.",
+        ("tests/interpreter/test_lent.py",),
+    ),
+    Mutant(
+        "interpreter-keeps-the-socket",
+        "openenv_gym/interpreter/lent.py",
+        "                return count, True, None",
+        "                count = 0",
+        "An interpreter goes on with steps after the end of an episode.",
+        ("tests/interpreter/test_lent.py",),
+    ),
+    Mutant(
         "adapters-old-time-limit",
         "openenv_gym/adapters/foreign_env.py",
         "number_of(reward), is_over and not truncated, truncated, info",
