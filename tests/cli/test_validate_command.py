@@ -98,6 +98,12 @@ def test_a_mistake_of_the_checker_is_no_complaint_about_the_server(
     assert "passed   http.mcp" in said
 
 
+def test_json_says_why_nothing_was_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("http://127.0.0.1:9", "--json") == 2
+    said = json.loads(capsys.readouterr().out)
+    assert said["exit_code"] == 2 and "nobody answers" in said["error"]
+
+
 def test_the_list_has_all_checks(capsys: pytest.CaptureFixture[str]) -> None:
     main(["validate", "--list"])
     said = capsys.readouterr().out
