@@ -56,8 +56,11 @@ def run(options: argparse.Namespace) -> None:
     try:
         code = _validated(options)
     except OpenEnvGymError as exc:
-        print(f"openenv-gym: {exc}", file=sys.stderr)
         code = EXIT_NOT_RUN
+        if options.json:
+            about = {"target": options.target, "passed": False, "exit_code": code}
+            print(json.dumps({**about, "error": str(exc)}, indent=2))
+        print(f"openenv-gym: {exc}", file=sys.stderr)
     sys.stdout.flush()
     sys.exit(code)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -83,6 +84,26 @@ def test_what_cannot_be_run_is_2(
     assert said in capsys.readouterr().err
 
 
+def test_a_mistake_of_the_checker_is_no_complaint_about_the_server(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def mistaken(server: object) -> None:
+        raise ZeroDivisionError("ours")
+
+    mine = replace(CHECKS["http.health"], run=mistaken)
+    monkeypatch.setitem(CHECKS, "http.health", mine)
+    assert run(f"{url}/Clean", "--check", "http.health", "--check", "http.mcp") == 2
+    said = capsys.readouterr().out
+    assert "BROKEN   http.health" in said and "a mistake in openenv_gym: ZeroDivisionError" in said
+    assert "passed   http.mcp" in said
+
+
+def test_json_says_why_nothing_was_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("http://127.0.0.1:9", "--json") == 2
+    said = json.loads(capsys.readouterr().out)
+    assert said["exit_code"] == 2 and "nobody answers" in said["error"]
+
+
 def test_the_list_has_all_checks(capsys: pytest.CaptureFixture[str]) -> None:
     main(["validate", "--list"])
     said = capsys.readouterr().out
@@ -95,7 +116,8 @@ def test_the_page_has_all_checks() -> None:
 
 
 def test_an_environment_of_ours_has_no_complaint() -> None:
-    report = validate("openspiel:catch", options=QUICK)
+    quick = ("--isolation=thread",)  # no process for each of some fifty sessions
+    report = validate("openspiel:catch", options=QUICK, serve_arguments=quick)
     assert {one.check.name: one.note for one in report.results if one.status != "passed"} == {}
 
 

@@ -130,3 +130,38 @@ def test_manifests_are_judged_as_openenv_judges_them(generation, tmp_path: Path)
     }
     assert {name: said.replace("failed", "fail") for name, said in ours.items()} == theirs
     assert set(theirs.values()) == {"pass", "fail"}
+
+
+FILES = ("openenv.yaml", "__init__.py", "client.py", "README.md", "pyproject.toml")
+LAYOUTS = {
+    "all": (*FILES, "server/__init__.py", "server/app.py", "server/Dockerfile"),
+    "docker at the root": (*FILES, "Dockerfile"),
+    "no docker": (*FILES, "server/__init__.py", "server/app.py"),
+    "no app": (*FILES, "server/__init__.py", "server/Dockerfile"),
+    "no client": ("openenv.yaml", "__init__.py", "README.md", "pyproject.toml", "Dockerfile"),
+    "no project": (*FILES[:-1], "Dockerfile"),
+}
+
+
+def test_folders_are_judged_as_openenv_push_judges_them(generation, tmp_path: Path) -> None:
+    script = (
+        "import json, sys\nfrom pathlib import Path\n"
+        "from openenv.cli._cli_utils import validate_env_structure\n"
+        "for name in sys.argv[1:]:\n"
+        "    try: validate_env_structure(Path(name)); said = 'passed'\n"
+        "    except (FileNotFoundError, ValueError): said = 'failed'\n"
+        "    print(json.dumps(said))\n"
+    )
+    folders = [tmp_path / name.replace(" ", "_") for name in LAYOUTS]
+    for folder, files in zip(folders, LAYOUTS.values(), strict=True):
+        for file in files:
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / file).touch()
+    done = subprocess.run(
+        [str(generation.python), "-c", script, *map(str, folders)],
+        env=generation.environ, capture_output=True, text=True, timeout=100, check=True,
+    )  # fmt: skip
+    theirs = [json.loads(line) for line in done.stdout.splitlines()]
+    only = ValidationOptions(checks=["folder.push"])
+    assert [validate(str(one), options=only).results[0].status for one in folders] == theirs
+    assert set(theirs) == {"passed", "failed"}

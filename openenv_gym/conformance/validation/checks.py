@@ -134,8 +134,8 @@ def run_check(one: ConformanceCheck, subject: Any) -> CheckResult:
     complaints: list[Complaint] = []
     status: Status | None = None
     note = ""
-    findings = one.run(subject)
     try:
+        findings = one.run(subject)
         while True:
             complaints.append(next(findings))
     except StopIteration as end:
