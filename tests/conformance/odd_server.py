@@ -6,7 +6,7 @@ import json
 import random
 from typing import Any
 
-from tests.conformance import planted
+from tests.conformance.clean_server import Clean
 
 ODD = (
     None, True, 5, -0.0, 1e999, float("nan"), "", "done", [], [[]], {}, {"done": 1}, 10**30,
@@ -15,7 +15,7 @@ ODD = (
 )  # fmt: skip
 
 
-class Odd(planted.Clean):
+class Odd(Clean):
     """A clean server in which every tenth value is another one."""
 
     max_sessions = 100
