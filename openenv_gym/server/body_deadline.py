@@ -2,13 +2,12 @@
 
 A body that comes too slowly holds a connection and a task. The time counts from the headers to the
 last byte. When it is over, the client is answered with 408, and the application is told that the
-client has left, which ends the route. That a client leaves by itself is no error either.
+client has left, which ends the route.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
@@ -16,8 +15,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.wire.messages import error_data
-
-_log = logging.getLogger(__name__)
 
 
 class BodyDeadline:
@@ -40,9 +37,9 @@ class BodyDeadline:
         request = _Request(receive, send, self._timeout_s or None)
         try:
             await self._app(scope, request.receive, request.send)
-        except ClientDisconnect:  # there is nobody to tell, unless it was we who gave up
-            if not request.is_late:
-                _log.info("a client left before its request was whole")
+        except ClientDisconnect:
+            if not request.is_late:  # it left by itself
+                raise
         if request.is_late and not request.is_answered:
             await request.refuse(scope)
 

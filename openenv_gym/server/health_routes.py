@@ -27,17 +27,23 @@ def health_routes(service: Service) -> APIRouter:
     """Return the routes of ``service`` about itself."""
     router = APIRouter()
 
+    def may_see_more(request: Request) -> bool:
+        """Whether somebody is told more than the state; the probes need no token."""
+        return owner_of(request) is not None or not service.settings.tokens
+
     @router.get("/health", tags=["server"])
     async def health() -> dict[str, str]:
         """Whether the server answers."""
         return {"status": "healthy"}
 
     @router.get("/livez", tags=["server"])
-    async def livez() -> Response:
+    async def livez(request: Request) -> Response:
         """Whether the server is alive: 503 where its event loop is more than a second late."""
         lag_s = service.loop_lag.lag_s
         is_late = lag_s >= MAX_LAG_S
-        body = {"status": "late" if is_late else "alive", "loop_lag_s": round(lag_s, 3)}
+        body: dict[str, Any] = {"status": "late" if is_late else "alive"}
+        if may_see_more(request):
+            body["loop_lag_s"] = round(lag_s, 3)
         return json_response(body, 503 if is_late else 200)
 
     @router.get("/readyz", tags=["server"])
@@ -45,8 +51,7 @@ def health_routes(service: Service) -> APIRouter:
         """Whether a session could begin now: 503 where not, and why."""
         status, reason = service.readiness()
         body: dict[str, Any] = {"status": status}
-        if owner_of(request) is not None or not service.settings.tokens:
-            # Who shows no token is told the state alone.
+        if may_see_more(request):
             body |= {"reason": reason} if reason else {}
             body["sessions"] = len(service.sessions)
             body["disconnected"] = service.sessions.disconnected

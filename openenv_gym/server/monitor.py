@@ -19,7 +19,7 @@ from openenv_gym.protocol import Body
 from openenv_gym.protocol.binary_messages import STEP
 from openenv_gym.texts import quoted
 from openenv_gym.wire.error_codes import is_refusal
-from openenv_gym.workers.reports import Report
+from openenv_gym.workers.reports import RaisedReport
 
 _log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class Monitor:
             self.steps.observe(self._clock() - begin_s)
         return reply
 
-    def take(self, report: Report, who: str) -> None:
+    def take(self, report: RaisedReport, who: str) -> None:
         """Count a failure and log it, unless there were too many.
 
         Args:

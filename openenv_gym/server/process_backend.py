@@ -45,7 +45,7 @@ from openenv_gym.server.watchdog import Deadline, Deadlines, Watchdog
 from openenv_gym.workers.memory import oom_kills
 from openenv_gym.workers.output import Output
 from openenv_gym.workers.process import WorkerProcess
-from openenv_gym.workers.reports import Report, pointer_to
+from openenv_gym.workers.reports import RaisedReport, pointer_to
 
 _log = logging.getLogger(__name__)
 
@@ -343,7 +343,7 @@ class ProcessBackend:
         tail = self._output.tail[-TAIL_BYTES:].decode(errors="replace").strip()
         number = secrets.token_hex(4)
         if not self._is_closing:
-            self._monitor.take(Report(kind=kind, number=number, text=why), self._name)
+            self._monitor.take(RaisedReport(kind=kind, number=number, text=why), self._name)
         if not self._settings.expose_tracebacks:
             tail, why = "", f"{why} ({pointer_to(number)})"
         fault = Fault.of_exit(code, kind, tail)

@@ -41,7 +41,7 @@ _HEAD_CHARS, _TAIL_CHARS = 2_000, 14_000
 _READ_BYTES = 1 << 20
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
+class RaisedReport(msgspec.Struct, frozen=True, kw_only=True):
     """One failure of an environment, as a server's log gets it.
 
     Attributes:
@@ -59,10 +59,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     left_out: int = 0
 
 
-Deliver: TypeAlias = Callable[[Report], None]
+Deliver: TypeAlias = Callable[[RaisedReport], None]
 
 
-def _print(report: Report) -> None:
+def _print(report: RaisedReport) -> None:
     """Print a report where nobody takes it: the server has turned away from this worker."""
     print(f"error {report.number}: {report.text}", file=sys.stderr)
 
@@ -113,7 +113,7 @@ def traceback_for(
     said = trace
     if len(trace) > _HEAD_CHARS + _TAIL_CHARS:
         said = f"{trace[:_HEAD_CHARS]}\n...\n{trace[-_TAIL_CHARS:]}"
-    _deliver.get()(Report(kind=kind, number=number, text=said, is_begun_anew=is_begun_anew))
+    _deliver.get()(RaisedReport(kind=kind, number=number, text=said, is_begun_anew=is_begun_anew))
     return trace if tracebacks == "both" else pointer_to(number)
 
 
@@ -133,7 +133,7 @@ def discreet(exc: OpenEnvGymError, tracebacks: Tracebacks) -> Failed:
         number = error_number(exc)
         tail = "" if fault is None else fault.stderr_tail
         kind = FaultKind.WORKER_DIED if fault is None else fault.kind
-        _deliver.get()(Report(kind=kind, number=number, text=printable(f"{text}\n{tail}")))
+        _deliver.get()(RaisedReport(kind=kind, number=number, text=printable(f"{text}\n{tail}")))
         head = f"{pointer_to(number)}: {head}"
     shown = brief(printable(without_folders(head)))
     return msgspec.structs.replace(said, message=shown, fault=hidden(fault))
@@ -156,7 +156,7 @@ class ControlReports:
         self._rest = b""  # of a report that was sent in part
         self._left_out = 0
 
-    def __call__(self, report: Report) -> None:
+    def __call__(self, report: RaisedReport) -> None:
         """Send a report, unless the socket is full."""
         line = msgspec.json.encode(msgspec.structs.replace(report, left_out=self._left_out))
         try:
@@ -187,7 +187,7 @@ class ReportReader:
         self._control = control
         self._begun = b""
 
-    def read(self) -> list[Report]:
+    def read(self) -> list[RaisedReport]:
         """Return the reports that have come, and wait for none."""
         try:
             new = self._control.recv(_READ_BYTES, socket.MSG_DONTWAIT)
@@ -199,5 +199,5 @@ class ReportReader:
         for line in lines:
             # An environment has this socket too, and may write anything.
             with contextlib.suppress(msgspec.DecodeError, UnicodeError):
-                found.append(msgspec.json.decode(line, type=Report))
+                found.append(msgspec.json.decode(line, type=RaisedReport))
         return found

@@ -1297,7 +1297,7 @@ MUTANTS = (
     # --- shell ------------------------------------------------------------------------------------
     Mutant(
         "cli-zero-seeds",
-        "openenv_gym/cli/parity.py",
+        "openenv_gym/cli/flags.py",
         "if not text.isdecimal() or int(text) < 1:",
         "if not text.isdecimal() or int(text) < 0:",
         "A comparison of no steps succeeds.",

@@ -18,7 +18,7 @@ from openenv_gym.protocol import SUBPROTOCOL, BinaryMessages, GetState, Open
 from openenv_gym.server.monitor import BURST_TRACEBACKS, Monitor
 from openenv_gym.server.run import settled
 from openenv_gym.server.settings import Listener, ServerSettings
-from openenv_gym.workers.reports import Report
+from openenv_gym.workers.reports import RaisedReport
 from tests.support.failing import MISSING, Failing
 from tests.support.waiting import wait_until
 
@@ -180,9 +180,9 @@ def test_without_a_worker_it_is_the_same(isolation: str, log: Log):
         wait_until(lambda: log.has(rf"error {number}: FileNotFoundError"))
 
 
-def report(left_out: int = 0, **said: Any) -> Report:
+def report(left_out: int = 0, **said: Any) -> RaisedReport:
     known = {"kind": FaultKind.ENV_RAISED, "number": "12345678", "text": "it raised"}
-    return Report(**{**known, "left_out": left_out, **said})
+    return RaisedReport(**{**known, "left_out": left_out, **said})
 
 
 def test_a_flood_of_tracebacks_is_counted_and_not_logged(caplog: pytest.LogCaptureFixture):
