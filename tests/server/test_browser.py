@@ -13,7 +13,7 @@ from openenv_gym.protocol import SUBPROTOCOL
 from openenv_gym.server.tokens import JSON_SUBPROTOCOL
 from tests.server.test_gate import routes
 from tests.server.test_tokens import protocol_of
-from tests.support.chromium import Site
+from tests.support.browser_site import Site
 
 TOKEN = "a-page-may-have-it"
 

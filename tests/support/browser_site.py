@@ -1,11 +1,10 @@
-"""Chromium, which opens a page of a test that says by itself what it found."""
+"""A page of a test, which a browser opens and which says by itself what it found."""
 
 from __future__ import annotations
 
 import http.server
 import json
 import os
-import shutil
 import subprocess
 import tempfile
 import threading
@@ -15,18 +14,9 @@ from typing import Any, Self
 import httpx
 import pytest
 
+from tests.support.browser import OPTIONS, chromium
+
 ANSWER_S = 90.0
-_HEADLESS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--disable-extensions",
-    "--no-first-run",
-    "--no-proxy-server",
-    "--mute-audio",
-)
 
 
 class Site:
@@ -44,10 +34,7 @@ class Site:
     """
 
     def __init__(self, name: str, behind: str | None = None) -> None:
-        program = shutil.which("chromium") or shutil.which("chromium-browser")
-        if program is None:
-            pytest.skip("no Chromium is installed (apt install chromium)")
-        self._program, self._said = program, Queue[Any]()
+        self._program, self._said = chromium(), Queue[Any]()
         self._page = b""
         self._client = httpx.Client(timeout=60)  # to make one for each request takes long
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler(behind))
@@ -114,7 +101,7 @@ class Site:
 
 def _open(program: str, url: str, said: Queue[Any]) -> Any:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        command = [program, *_HEADLESS, f"--user-data-dir={folder}"]
+        command = [program, *OPTIONS, "--no-proxy-server", f"--user-data-dir={folder}"]
         browser = subprocess.Popen(
             [*command, "--host-resolver-rules=MAP * 127.0.0.1", url],
             env={**os.environ, "HOME": folder},
