@@ -79,6 +79,11 @@ def shown_url(url: str) -> str:
     return re.sub(r"^([^/]*//|).*@", r"\1***@", url, flags=re.DOTALL)
 
 
+def shown_target(target: str) -> str:
+    """Return a URL, or a name of something else, for people: of a URL without credentials."""
+    return shown_url(target) if "://" in target else target
+
+
 def parse_address(url: str) -> Address:
     """Return the address that ``url`` names.
 

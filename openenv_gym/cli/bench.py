@@ -8,10 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openenv_gym.cli.flags import parsing, positive
-from openenv_gym.cli.inspect import add_connection, connection
+from openenv_gym.address import shown_target
+from openenv_gym.cli.flags import add_kwargs, positive
+from openenv_gym.cli.inspect import add_connection, remote_arguments
 from openenv_gym.errors import InvalidRequestError
-from openenv_gym.server.settings import json_object
 
 if TYPE_CHECKING:
     from openenv_gym.cli.measuring import Measured, Ways
@@ -27,13 +27,7 @@ def add_to(commands: Any) -> None:
         "measured beside it. Actions are drawn at random and are not part of what is measured.",
     )
     parser.add_argument("target", help="what `serve` takes, which is embedded; or a server's URL")
-    parser.add_argument(
-        "--kwargs",
-        type=parsing(json_object),
-        default={},
-        metavar="JSON",
-        help="keyword arguments of an environment that is named, as a JSON object",
-    )
+    add_kwargs(parser)
     parser.add_argument(
         "--batches",
         type=_numbers,
@@ -69,6 +63,7 @@ def run(options: argparse.Namespace) -> None:
         raise InvalidRequestError(f"--seconds: expected up to 3600, got {options.seconds:g}")
     draw = None if options.plot is None else _drawing(options.plot)
     ways = _ways_of_server(options) if "://" in options.target else _ways_of_name(options)
+    target = shown_target(options.target)
     rows: list[Measured] = []
     for row in measure(ways, options.batches, options.sessions, options.seconds):
         if not options.json:
@@ -76,9 +71,9 @@ def run(options: argparse.Namespace) -> None:
             print(_line(row), flush=True)
         rows.append(row)
     if options.json:
-        print(json.dumps({"target": options.target, "rows": [asdict(one) for one in rows]}))
+        print(json.dumps({"target": target, "rows": [asdict(one) for one in rows]}))
     if draw is not None:
-        draw(options.target, rows)
+        draw(target, rows)
 
 
 def _ways_of_server(options: argparse.Namespace) -> Ways:
@@ -86,12 +81,7 @@ def _ways_of_server(options: argparse.Namespace) -> Ways:
 
     from openenv_gym.cli.measuring import Ways
 
-    if options.kwargs:
-        raise InvalidRequestError(
-            f"--kwargs: expected none for {options.target}, which was started with its own"
-        )
-    how = {name: value for name, value in vars(connection(options)).items() if value}
-    how["base_url"] = options.target
+    how = remote_arguments(options)
     made = gym.make("openenv/remote-v0", **how)
     name = getattr(made.unwrapped, "name", "")
     made.close()

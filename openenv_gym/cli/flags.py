@@ -9,6 +9,7 @@ from typing import Any
 
 from openenv_gym.errors import OpenEnvGymError
 from openenv_gym.server.setting import setting_of, unit_of
+from openenv_gym.server.settings import json_object
 
 
 def add_flags(parser: argparse.ArgumentParser, kind: type[Any]) -> None:
@@ -40,6 +41,17 @@ def add_flags(parser: argparse.ArgumentParser, kind: type[Any]) -> None:
             type=parsing(known.parse),
             metavar=known.metavar or unit_of(one.name)[1],
         )
+
+
+def add_kwargs(parser: argparse.ArgumentParser) -> None:
+    """Add the flag for the keyword arguments of an environment that is named."""
+    parser.add_argument(
+        "--kwargs",
+        type=parsing(json_object),
+        default={},
+        metavar="JSON",
+        help="keyword arguments of an environment that is named, as a JSON object",
+    )
 
 
 def flag_of(one: Field[Any]) -> str:

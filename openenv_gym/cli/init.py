@@ -6,8 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from openenv_gym.cli.flags import parsing
-from openenv_gym.server.settings import json_object
+from openenv_gym.cli.flags import add_kwargs
 
 
 def add_to(commands: Any) -> None:
@@ -28,13 +27,7 @@ def add_to(commands: Any) -> None:
         help="the environment, as `serve` takes it: CartPole-v1, openspiel:chess, my_pkg:MyEnv, or "
         "my_env.py:MyEnv, which is copied into the folder",
     )
-    parser.add_argument(
-        "--kwargs",
-        type=parsing(json_object),
-        default={},
-        metavar="JSON",
-        help="keyword arguments of the environment, as a JSON object",
-    )
+    add_kwargs(parser)
     parser.set_defaults(run=run)
 
 

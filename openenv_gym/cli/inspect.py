@@ -7,7 +7,8 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from openenv_gym.cli.flags import parsing
+from openenv_gym.address import shown_url
+from openenv_gym.cli.flags import add_kwargs, parsing
 from openenv_gym.errors import InvalidRequestError
 from openenv_gym.server.settings import json_object
 from openenv_gym.texts import escaped, quoted
@@ -35,13 +36,7 @@ def add_to(commands: Any) -> None:
         help="a Gymnasium id (CartPole-v1, module:id), openspiel:GAME, gym:ID, an openenv/ id, "
         "my_env.py:MyEnv, package.module:Class, or the URL of an OpenEnv server",
     )
-    parser.add_argument(
-        "--kwargs",
-        type=parsing(json_object),
-        default={},
-        metavar="JSON",
-        help="keyword arguments of an environment that is named, as a JSON object",
-    )
+    add_kwargs(parser)
     add_connection(parser)
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object, with nothing left out"
@@ -121,6 +116,21 @@ def connection(options: argparse.Namespace) -> ConnectOptions:
         mask_means=options.mask_means,
         token=options.token,
     )
+
+
+def remote_arguments(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what ``openenv/remote-v0`` is made with, for the server that is the target.
+
+    Raises:
+        InvalidRequestError: keyword arguments of an environment are given.
+    """
+    if options.kwargs:
+        raise InvalidRequestError(
+            f"--kwargs: expected none for {shown_url(options.target)}, which was started with its "
+            "own"
+        )
+    known = {name: value for name, value in vars(connection(options)).items() if value}
+    return {"base_url": options.target, **known}
 
 
 def _key(names: list[str] | None) -> Any:

@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openenv_gym.cli.flags import parsing, positive
-from openenv_gym.cli.inspect import add_connection, connection
+from openenv_gym.address import shown_target
+from openenv_gym.cli.flags import add_kwargs, positive
+from openenv_gym.cli.inspect import add_connection, remote_arguments
 from openenv_gym.errors import InvalidRequestError
-from openenv_gym.server.settings import json_object
 
 if TYPE_CHECKING:
     from openenv_gym.cli.playing.table import PlayTable
@@ -32,13 +32,7 @@ def add_to(commands: Any) -> None:
         help="what `serve` takes (CartPole-v1, catch, openspiel:GAME, gym:ID, my_env.py:MyEnv), or "
         "the URL of a server",
     )
-    parser.add_argument(
-        "--kwargs",
-        type=parsing(json_object),
-        default={},
-        metavar="JSON",
-        help="keyword arguments of an environment that is named, as a JSON object",
-    )
+    add_kwargs(parser)
     parser.add_argument(
         "--policy",
         metavar="NAME",
@@ -88,7 +82,7 @@ def run(options: argparse.Namespace) -> None:
             fps = options.fps or env.metadata.get("render_fps")
             recording = Recording(options.record, fps)
             stack.callback(recording.close)
-        table = PlayTable(env, options.target, options.seed, recording)
+        table = PlayTable(env, shown_target(options.target), options.seed, recording)
         if options.policy is None:
             _person(table, options)
         else:
@@ -127,12 +121,7 @@ def _make(options: argparse.Namespace, mode: str | None) -> Any:
 
     arguments: dict[str, Any] = {"render_mode": mode, "disable_env_checker": True}
     if "://" in options.target:
-        if options.kwargs:
-            raise InvalidRequestError(
-                f"--kwargs: expected none for {options.target}, which was started with its own"
-            )
-        how = {name: value for name, value in vars(connection(options)).items() if value}
-        return gym.make("openenv/remote-v0", base_url=options.target, **arguments, **how)
+        return gym.make("openenv/remote-v0", **remote_arguments(options), **arguments)
     options.target = target_of(options.target)
     if options.target.startswith("openenv/"):
         return gym.make(options.target, **arguments, **options.kwargs)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from openenv_gym.address import shown_target
 from openenv_gym.cli.flags import parsing
 from openenv_gym.server.settings import json_object
 
@@ -58,7 +59,11 @@ def run(options: argparse.Namespace) -> None:
     except OpenEnvGymError as exc:
         code = EXIT_NOT_RUN
         if options.json:
-            about = {"target": options.target, "passed": False, "exit_code": code}
+            about = {
+                "target": shown_target(options.target or ""),
+                "passed": False,
+                "exit_code": code,
+            }
             print(json.dumps({**about, "error": str(exc)}, indent=2))
         print(f"openenv-gym: {exc}", file=sys.stderr)
     sys.stdout.flush()
@@ -86,7 +91,7 @@ def _validated(options: argparse.Namespace) -> int:
             results.append(result)
             if not options.json:
                 print("\n".join(lines_of(result)), flush=True)
-    report = Report(target=options.target, results=results)
+    report = Report(target=shown_target(options.target), results=results)
     print(json.dumps(as_json(report), indent=2) if options.json else f"\n{report.summary}")
     if options.junit is not None:
         try:

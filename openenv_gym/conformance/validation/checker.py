@@ -21,7 +21,7 @@ from openenv_gym.conformance.validation import (  # isort: skip
     closing_checks,
     folder_checks,
 )
-from openenv_gym.address import parse_address
+from openenv_gym.address import parse_address, shown_target
 from openenv_gym.conformance.validation.checks import (
     CHECKS,
     CheckResult,
@@ -74,7 +74,7 @@ def validate(
     with running(
         target, options=options, connect=connect, serve_arguments=serve_arguments
     ) as results:
-        return Report(target=target, results=list(results))
+        return Report(target=shown_target(target), results=list(results))
 
 
 @contextlib.contextmanager
