@@ -46,7 +46,7 @@ def test_wrong_arguments(arguments, says, capsys: pytest.CaptureFixture[str]):
 @pytest.mark.parametrize(
     ("argument", "says"),
     [
-        ("--max-sessions=0", "max_sessions of at least 1"),
+        ("--max-sessions=0", "max_sessions and max_num_envs of at least 1"),
         ("--memory-limit=-5", "memory_limit_mb: expected MiB, or None or 0"),
         ("--resume-grace=-1", "resume_grace_s: expected seconds, or 0 for none"),
         ("--step-timeout=nan", "step_timeout_s: expected seconds"),

@@ -72,7 +72,9 @@ def test_one_that_cannot_be_built_again_is_given_up_after_the_budget(
     with pytest.raises(EnvCrashLoopError, match="again after 3 restarts within 600 s"):
         env.reset()
     fired = [(fault.when, fault.kind) for fault in FaultLedger(tmp_path).fired()]
-    assert fired == [("3", "kill"), *[("init", fault)] * 3]
+    # A server whose client could not open an environment tries it itself, for `/readyz`.
+    assert fired[:4] == [("3", "kill"), *[("init", fault)] * 3]
+    assert fired[4:] in ([], [("init", fault)])
     env.close()
 
 

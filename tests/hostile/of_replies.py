@@ -100,7 +100,7 @@ REPLIES = [
                     observation={
                         "obs": 0,
                         "info": {"a": ["x"] * 1000},
-                        "info_types": {"/a": "ndarray:<U99999999:1000"},
+                        "info_types": {"/a": "ndarray:U999999:1000"},
                     }
                 )
             )

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from openenv_gym.errors import SpaceError
+from openenv_gym.spaces.budget import SpaceBudget
 from openenv_gym.spaces.flattening import flat_action, flat_observation
 from openenv_gym.spaces.infer_sides import Side
 from openenv_gym.spaces.schema_space import SchemaSpace, object_of
@@ -99,13 +100,13 @@ def test_an_integer_without_a_bound_names_it():
 
 def test_texts_are_left_to_the_info_unless_they_are_asked_for():
     space = gs.Dict([("x", REAL), ("said", UnicodeText(9)), ("c", gs.Discrete(2))])
-    kept, flat = flat_observation(side(space), is_asked=False)
+    kept, flat = flat_observation(side(space), is_asked=False, budget=SpaceBudget())
     assert kept.key == ("x", "c") and flat.space.shape == (3,)
     assert flat.convert({"x": np.array(0.5), "c": 1}).tolist() == [0.5, 0, 1]
     (warning,) = kept.warnings
     assert warning.startswith("$.observation.said: flatten=True has no numbers for it")
     for asked, one in ((True, space), (False, gs.Dict([("said", UnicodeText(9))]))):
         with pytest.raises(SpaceError, match=r"\$\.observation\.said .*observation_key="):
-            flat_observation(side(one), is_asked=asked)
+            flat_observation(side(one), is_asked=asked, budget=SpaceBudget())
     with pytest.raises(SpaceError, match=r"at most 16777216 numbers, got 33554432"):
-        flat_observation(side(gs.Discrete(1 << 25)), is_asked=False)
+        flat_observation(side(gs.Discrete(1 << 25)), is_asked=False, budget=SpaceBudget())
