@@ -18,7 +18,7 @@ from typing import Any
 import gymnasium as gym
 
 
-class Mine(gym.Env[int, int]):
+class Mine(gym.Env[Any, Any]):
     observation_space = gym.spaces.Discrete(5)
     action_space = gym.spaces.Discrete(2)
 
