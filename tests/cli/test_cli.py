@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -95,16 +94,15 @@ def test_a_port_that_is_taken_is_one_error():
     assert "choose another --port" in out.stderr
 
 
-def test_ctrl_c_ends_a_command_without_a_traceback():
-    source = "import sys; from openenv_gym.cli import main; print(flush=True); sys.exit(main())"
-    command = [sys.executable, "-c", source, "list", "--openspiel"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as listing:
-        assert listing.stdout is not None and listing.stderr is not None
-        listing.stdout.read(1)
-        time.sleep(0.3)
-        listing.send_signal(signal.SIGINT)
-        assert listing.stderr.read() == b""
-    assert listing.returncode == 130
+def test_ctrl_c_ends_a_command_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def interrupted(as_json: bool) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("openenv_gym.cli.listing._ids", interrupted)
+    assert main(["list"]) == 130
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_reader_that_has_seen_enough_is_no_error():

@@ -37,7 +37,7 @@ REPLIES = [
         deadline_s=5.0,
         http=observing(NUMBER),
         talk=reading(frame(b'{"type":"observation","data":{"x":[' + SMALL_OBJECTS + b"]}}", 0x81)),
-        expected="expected a reply that",
+        expected="expected a message that",
         error="ProtocolError",
     ),
     Hostile(
@@ -220,7 +220,7 @@ REPLIES = [
                 + b"\x80" * 20_000_000
             )
         ),
-        expected="expected a reply that",
+        expected="expected a message that",
         error="ProtocolError",
     ),
     Hostile(
