@@ -99,6 +99,6 @@ NESTED_EXTENSIONS = frozenset({1, 5, 6})
 
 def _too_heavy(length: int, needed: int, limit: int) -> ProtocolError:
     return ProtocolError(
-        f"expected a message that takes at most {limit} bytes of memory when it is read, got one of "
-        f"{length} bytes with so many small values that it may take {needed}"
+        f"expected a message that takes at most {limit} bytes of memory when it is read, got one "
+        f"of {length} bytes with so many small values that it may take {needed}"
     )
