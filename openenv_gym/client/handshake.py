@@ -64,7 +64,8 @@ def unauthenticated(address: Address, text: str) -> AuthenticationError:
         text: What it answers.
     """
     return AuthenticationError(
-        f"{address} does not let this client in (HTTP 401): {text.strip()[:_MAX_QUOTED_CHARS]}; "
+        f"{address} does not let this client in (HTTP 401): "
+        f"{quoted(text.strip(), _MAX_QUOTED_CHARS)}; "
         f"give token=, or set {TOKEN_VARIABLE}"
     )
 

@@ -8,22 +8,28 @@ from __future__ import annotations
 
 from openenv_gym.errors import InvalidRequestError
 
-_NESTED_EXTENSIONS = frozenset({1, 5, 6})
+NESTED_EXTENSIONS = frozenset({1, 5, 6})
 """Tuples, graphs and arrays of objects, whose bytes are values again."""
 
-_SIZES = {
-    **dict.fromkeys((0xCC, 0xD0), 2),
-    **dict.fromkeys((0xCD, 0xD1, 0xDC, 0xDE), 3),
-    **dict.fromkeys((0xCA, 0xCE, 0xD2, 0xDD, 0xDF), 5),
-    **dict.fromkeys((0xCB, 0xCF, 0xD3), 9),
-    **{0xA0 + length: 1 + length for length in range(32)},
-}
-"""The bytes of values whose first byte says how many there are, and of the heads of arrays and
-maps; those that are not here have one."""
+EXTENSIONS = frozenset([*range(0xC7, 0xCA), *range(0xD4, 0xD9)])
+"""The first bytes of extensions, whose type stands behind their length."""
 
-_LENGTHS = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4}
-_EXTENSION_LENGTHS = {0xC7: 1, 0xC8: 2, 0xC9: 4}
-_FIXED_EXTENSIONS = {0xD4 + power: 1 << power for power in range(5)}
+
+def _heads() -> list[tuple[int, int, int]]:
+    heads = [(0, 0, 0)] * 256
+    heads[0x80:0x90] = [(0, n, 2) for n in range(16)]
+    heads[0x90:0xA0] = [(0, n, 1) for n in range(16)]
+    heads[0xA0:0xC0] = [(0, n, 0) for n in range(32)]
+    heads[0xC4:0xCA] = [(n, 0, 0) for n in (1, 2, 4)] * 2  # bytes, extensions
+    heads[0xCA:0xD4] = [(0, n, 0) for n in (4, 8, 1, 2, 4, 8, 1, 2, 4, 8)]  # numbers
+    heads[0xD4:0xD9] = [(0, n, 0) for n in (1, 2, 4, 8, 16)]  # short extensions
+    heads[0xD9:0xDC] = [(n, 0, 0) for n in (1, 2, 4)]  # texts
+    heads[0xDC:0xE0] = [(2, 0, 1), (4, 0, 1), (2, 0, 2), (4, 0, 2)]  # lists, dicts
+    return heads
+
+
+HEADS = _heads()
+"""For each first byte of MessagePack: the bytes of a length, a fixed length, values for each."""
 
 
 def check_values(payload: bytes | memoryview, most: int) -> None:
@@ -36,27 +42,21 @@ def check_values(payload: bytes | memoryview, most: int) -> None:
     """
     if len(payload) <= most:
         return
-    data, at, found = payload, 0, 0
-    while at < len(data):
+    end, at, found = len(payload), 0, 0
+    while at < end:
         found += 1
         if found > most:
             raise InvalidRequestError(
                 f"expected at most {most} values in a message, got more; an array is one value"
             )
-        first = data[at]
-        if first in _LENGTHS:
-            start = at + 1 + _LENGTHS[first]
-            at = start + int.from_bytes(data[at + 1 : start], "big")
-        elif first in _EXTENSION_LENGTHS:
-            start = at + 1 + _EXTENSION_LENGTHS[first]
-            at = _behind_extension(data, start, int.from_bytes(data[at + 1 : start], "big"))
-        elif first in _FIXED_EXTENSIONS:
-            at = _behind_extension(data, at + 1, _FIXED_EXTENSIONS[first])
-        else:
-            at += _SIZES.get(first, 1)
-
-
-def _behind_extension(data: bytes | memoryview, at: int, length: int) -> int:
-    """Where the next value begins: in the extension whose code is at ``at``, or behind it."""
-    is_nested = at < len(data) and data[at] in _NESTED_EXTENSIONS
-    return at + 1 + (0 if is_nested else length)
+        first = payload[at]
+        length_bytes, length, inside = HEADS[first]
+        at += 1 + length_bytes
+        if inside:  # which come next
+            continue
+        if length_bytes:
+            length = int.from_bytes(payload[at - length_bytes : at], "big")
+        if first in EXTENSIONS:
+            is_nested = at < end and payload[at] in NESTED_EXTENSIONS
+            length = 1 if is_nested else 1 + length
+        at += length

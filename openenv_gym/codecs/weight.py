@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from openenv_gym.codecs.count import EXTENSIONS, HEADS, NESTED_EXTENSIONS
 from openenv_gym.errors import ProtocolError
 
 LIGHT_BYTES = 1 << 20
@@ -59,12 +60,12 @@ def check_messagepack(payload: bytes | memoryview) -> None:
     needed, at, waiting = _VALUE_BYTES, 0, 1
     while waiting:
         first = payload[at]
-        length_bytes, fixed, inside = _HEADS[first]
+        length_bytes, fixed, inside = HEADS[first]
         at += 1 + length_bytes
         length = fixed
         if length_bytes:
             length = int.from_bytes(payload[at - length_bytes : at], "big")
-        if first in _EXTENSIONS:
+        if first in EXTENSIONS:
             is_nested = payload[at] in NESTED_EXTENSIONS
             length, inside, at = (1, 1, at + 1) if is_nested else (length, 0, at + 1)
         waiting -= 1
@@ -75,26 +76,6 @@ def check_messagepack(payload: bytes | memoryview) -> None:
                 raise _too_heavy(len(payload), needed, MAX_VALUE_BYTES)
         else:
             at += length
-
-
-def _heads() -> list[tuple[int, int, int]]:
-    """For each first byte of MessagePack: the bytes of a length, a fixed length, values each."""
-    heads = [(0, 0, 0)] * 256
-    heads[0x80:0x90] = [(0, n, 2) for n in range(16)]
-    heads[0x90:0xA0] = [(0, n, 1) for n in range(16)]
-    heads[0xA0:0xC0] = [(0, n, 0) for n in range(32)]
-    heads[0xC4:0xCA] = [(n, 0, 0) for n in (1, 2, 4)] * 2  # bytes, extensions
-    heads[0xCA:0xD4] = [(0, n, 0) for n in (4, 8, 1, 2, 4, 8, 1, 2, 4, 8)]  # numbers
-    heads[0xD4:0xD9] = [(0, n, 0) for n in (1, 2, 4, 8, 16)]  # short extensions
-    heads[0xD9:0xDC] = [(n, 0, 0) for n in (1, 2, 4)]  # texts
-    heads[0xDC:0xE0] = [(2, 0, 1), (4, 0, 1), (2, 0, 2), (4, 0, 2)]  # lists, dicts
-    return heads
-
-
-_HEADS = _heads()
-_EXTENSIONS = frozenset([*range(0xC7, 0xCA), *range(0xD4, 0xD9)])
-NESTED_EXTENSIONS = frozenset({1, 5, 6})
-"""The extension types of the free form that hold further values: tuples, graphs, objects."""
 
 
 def _too_heavy(length: int, needed: int, limit: int) -> ProtocolError:

@@ -927,8 +927,8 @@ MUTANTS = (
     Mutant(
         "server-values-of-tuples",
         "openenv_gym/codecs/count.py",
-        "_NESTED_EXTENSIONS = frozenset({1, 5, 6})",
-        "_NESTED_EXTENSIONS = frozenset({5, 6})",
+        "NESTED_EXTENSIONS = frozenset({1, 5, 6})",
+        "NESTED_EXTENSIONS = frozenset({5, 6})",
         "The values in tuples of an open are not counted before they are read.",
         ("tests/codecs/test_count.py",),
     ),

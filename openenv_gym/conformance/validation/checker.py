@@ -57,7 +57,7 @@ def validate(
     connect: ConnectOptions | None = None,
     serve_arguments: Sequence[str] = (),
 ) -> Report:
-    """ConformanceCheck an OpenEnv server, or a folder of an environment.
+    """Check an OpenEnv server, or a folder of an environment.
 
     Args:
         target: The URL of a server; a folder that has an ``openenv.yaml``; or the name of an

@@ -16,7 +16,6 @@ from openenv_gym.conformance.validation.checks import (
     check,
     quoted,
 )
-from openenv_gym.conformance.validation.manifest import mistakes
 
 _VALIDATION = "openenv 0.10, openenv/validation"
 _STRUCTURE = "openenv 0.10, openenv/cli/_validation.py: validate_multi_mode_deployment"
@@ -52,6 +51,8 @@ def _content(folder: Path) -> Any:
 )
 def manifest(folder: Path) -> Findings:
     """Read the manifest."""
+    from openenv_gym.conformance.validation.manifest import mistakes  # whose models take long
+
     data = _content(folder)
     if not isinstance(data, dict):
         yield Complaint(expected="a mapping in openenv.yaml", got=quoted(repr(data)))
@@ -123,7 +124,7 @@ def _docker_installs(folder: Path) -> bool:
 
 
 def _app(path: Path) -> Findings:
-    """ConformanceCheck that the server can be run as a script."""
+    """Check that the server can be run as a script."""
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, SyntaxError) as exc:

@@ -118,7 +118,7 @@ def mode(server: Served) -> Findings:
 
 
 def http_result(server: Served, path: str, body: Any) -> Findings:
-    """ConformanceCheck the answer of a route that acts on an environment."""
+    """Check the answer of a route that acts on an environment."""
     if path not in (server.http.ask("GET", "/openapi.json").field("paths") or {}):
         raise NotCheckedError(f"the server has no route {path}, as in production mode")
     reply = server.http.ask("POST", path, body)

@@ -63,7 +63,7 @@ def misfits(schema: Any, value: Any) -> list[str]:
     needs=("http.schema",),
 )
 def valid(server: Served) -> Findings:
-    """ConformanceCheck each schema against the schema of schemas."""
+    """Check each schema against the schema of schemas."""
     for side in ("action", "observation", "state"):
         try:
             validator(server.schemas.get(side))
